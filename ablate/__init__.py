@@ -1,0 +1,45 @@
+"""Ablate: one YAML file in, every cell x seed trained on Ray Tune, an ablation table out.
+
+from ablate import load_study, plan_study, run_study
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ablate.errors import AblateError, InputError
+    from ablate.job import run_study
+    from ablate.ledger import Ledger
+    from ablate.loading import load_study
+    from ablate.plan import Plan, plan_study
+    from ablate.study import Study
+
+__all__ = [
+    "AblateError",
+    "InputError",
+    "Ledger",
+    "Plan",
+    "Study",
+    "load_study",
+    "plan_study",
+    "run_study",
+]
+
+_HOMES = {
+    "AblateError": "errors",
+    "InputError": "errors",
+    "Ledger": "ledger",
+    "Plan": "plan",
+    "Study": "study",
+    "load_study": "loading",
+    "plan_study": "plan",
+    "run_study": "job",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first used, so that `import ablate` stays instant."""
+    import importlib
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ablate' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"ablate.{_HOMES[name]}"), name)

@@ -1,0 +1,37 @@
+"""The checkpoints for resuming, across all launches of a study."""
+
+import shutil
+from collections.abc import Container
+from pathlib import Path
+
+from ablate.hosting import is_whole, read_manifest
+from ablate.paths import StudyPaths
+
+
+def newest_checkpoints(paths: StudyPaths) -> dict[str, Path]:
+    """For each run that has one, the whole checkpoint directory that is furthest in training."""
+    found: dict[str, tuple[tuple[int, float], Path]] = {}
+    for folder in _checkpoint_folders(paths):
+        if not is_whole(folder):
+            continue
+        manifest = read_manifest(folder)
+        for run_id in manifest["runs"]:
+            progress = (manifest["iteration"], manifest["time_total_s"])
+            if run_id not in found or progress > found[run_id][0]:
+                found[run_id] = (progress, folder)
+    return {run_id: folder for run_id, (_, folder) in found.items()}
+
+
+def drop_checkpoints(paths: StudyPaths, kept: Container[str]) -> None:
+    """Removes the checkpoints of all runs but those kept: resuming is over for them."""
+    for folder in _checkpoint_folders(paths):
+        try:
+            runs = read_manifest(folder)["runs"]
+        except (OSError, ValueError, KeyError):
+            runs = []
+        if not any(run_id in kept for run_id in runs):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _checkpoint_folders(paths: StudyPaths) -> list[Path]:
+    return sorted(paths.launches.glob("*/*/checkpoint_*"))

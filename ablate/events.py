@@ -1,0 +1,163 @@
+"""What happens to runs, told once and free of Ray: ledger, tracking and progress listen."""
+
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, Required, TypedDict
+
+PRIVATE_KEY = "_ablate"
+"""Key of a trial's config that says which runs it carries, and of its results that holds their
+reports. A list under it keeps Tune from flattening what is inside."""
+
+Point = tuple[int, dict[str, float]]
+"""A global step and the metrics measured at it."""
+Status = Literal["ok", "failed", "diverged"]
+
+
+class RunReport(TypedDict, total=False):
+    """What a trainable says of one run in one result, under the private key."""
+
+    run_id: Required[str]
+    status: Required[Literal["running", "ok", "diverged", "failed"]]
+    stop_reason: str
+    error: str
+    points: list[Point]
+    facts: dict[str, Any]
+    """Columns of the run's row in the ledger: epoch, step, seconds, device, checkpoint, ..."""
+    metrics: dict[str, float]
+    """Final metrics, with the report that ends the run; without them the ledger sums up points."""
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run did not end well."""
+
+    kind: str
+    message: str
+    trace: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException) -> "Failure":
+        """An exception as a failure, with its traceback."""
+        trace = "".join(traceback.format_exception(error))
+        return cls(type(error).__name__, str(error), trace)
+
+    @classmethod
+    def of_trace(cls, trace: str) -> "Failure":
+        """A failure from the text of a traceback, whose last lines name the exception."""
+        lines = [line.strip() for line in trace.strip().splitlines()]
+        last = next((line for line in reversed(lines) if _names_exception(line)), "")
+        kind, _, message = last.partition(": ")
+        fallback = lines[-1] if lines else "died without a word"
+        return cls(kind.rsplit(".", 1)[-1] or "Error", message or fallback, trace)
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """A run begins, or goes on after a retry or a restore."""
+
+    run_id: str
+    trial: str
+    launch: int
+
+
+@dataclass(frozen=True)
+class RunReported:
+    """A run measured something."""
+
+    run_id: str
+    points: Sequence[Point]
+    facts: dict[str, Any] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class RunRetried:
+    """A run crashed and will go on from its latest checkpoint."""
+
+    run_id: str
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """A run is over."""
+
+    run_id: str
+    status: Status
+    stop_reason: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    failure: Failure | None = None
+
+
+Event = RunStarted | RunReported | RunRetried | RunEnded
+
+
+class Listener(Protocol):
+    """Hears of every event; `tick` comes now and then, also while nothing happens."""
+
+    def on_event(self, event: Event) -> None:
+        """Takes note of an event."""
+        ...
+
+    def tick(self) -> None:
+        """A moment for what is due."""
+        ...
+
+
+class Broadcast:
+    """Tells every listener, and keeps a listener's failure from reaching the runs."""
+
+    def __init__(self, listeners: Sequence[Listener]) -> None:
+        self._listeners = list(listeners)
+        self._failed: set[int] = set()
+
+    def on_event(self, event: Event) -> None:
+        """Tells an event."""
+        self._tell(lambda listener: listener.on_event(event))
+
+    def tick(self) -> None:
+        """Gives every listener its moment."""
+        self._tell(lambda listener: listener.tick())
+
+    def _tell(self, what: Callable[[Listener], None]) -> None:
+        for index, listener in enumerate(self._listeners):
+            try:
+                what(listener)
+            except Exception:  # noqa: BLE001 - see below
+                # Tune does not catch what a callback raises: one view must not end the study.
+                if index not in self._failed:
+                    self._failed.add(index)
+                    print(f"{type(listener).__name__} failed:", file=sys.stderr)
+                    traceback.print_exc()
+
+
+def events_of_report(report: RunReport) -> list[Event]:
+    """The events that one report stands for."""
+    run_id = report["run_id"]
+    facts, warnings = report.get("facts", {}), report.get("warnings", [])
+    events: list[Event] = [RunReported(run_id, report.get("points", []), facts, warnings)]
+    status = report["status"]
+    if status == "running":
+        return events
+    failure = None
+    if status != "ok":
+        failure = Failure(status.capitalize(), report.get("error", ""))
+    events.append(
+        RunEnded(run_id, status, report.get("stop_reason", ""), report.get("metrics", {}), failure)
+    )
+    return events
+
+
+def _names_exception(line: str) -> bool:
+    head = line.partition(": ")[0]
+    return (
+        head.replace(".", "").replace("_", "").isalnum()
+        and head[:1].isalpha()
+        and (
+            head.endswith(("Error", "Exception", "Interrupt", "Exit", "Warning"))
+            and " " not in head
+        )
+    )

@@ -1,0 +1,80 @@
+"""The curves of runs: appended as they come, one Parquet file a run once it has ended."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ablate.events import Point
+from ablate.paths import StudyPaths
+
+
+class History:
+    """Points of runs by step; a step that comes again after a retry is taken once."""
+
+    def __init__(self, paths: StudyPaths) -> None:
+        self._folder = paths.history
+        self._last_step: dict[str, int] = {}
+
+    def append(self, run_id: str, points: Sequence[Point]) -> None:
+        """Keeps the points above the last step that is known of the run."""
+        known = run_id in self._last_step
+        last = self._last(run_id)
+        new = [(step, metrics) for step, metrics in points if step > last]
+        if not new:
+            return
+        with self._live(run_id).open("a") as file:
+            if not known and file.tell():
+                file.write("\n")  # ends the line that a dead driver may have left torn
+            file.writelines(json.dumps({"step": s, **metrics}) + "\n" for s, metrics in new)
+        self._last_step[run_id] = new[-1][0]
+
+    def finish(self, run_id: str) -> None:
+        """The run has ended: its points go into a Parquet file of their own."""
+        points = self.read(run_id)
+        self._last_step.pop(run_id, None)
+        if points:
+            names = dict.fromkeys(name for point in points for name in point)
+            columns = {name: [point.get(name) for point in points] for name in names}
+            table = pa.table({"run_id": [run_id] * len(points), **columns})
+            partial = self._folder / f".{run_id}.parquet.partial"
+            pq.write_table(table, partial)
+            os.replace(partial, self._done(run_id))
+        self._live(run_id).unlink(missing_ok=True)
+
+    def forget(self, run_id: str) -> None:
+        """Drops a run's points."""
+        self._live(run_id).unlink(missing_ok=True)
+        self._done(run_id).unlink(missing_ok=True)
+        self._last_step.pop(run_id, None)
+
+    def read(self, run_id: str) -> list[dict[str, Any]]:
+        """A run's points by step, whether it has ended or not."""
+        points: dict[int, dict[str, Any]] = {}
+        if self._done(run_id).exists():
+            for point in pq.read_table(self._done(run_id)).drop_columns("run_id").to_pylist():
+                points[point["step"]] = {k: v for k, v in point.items() if v is not None}
+        if self._live(run_id).exists():
+            for line in self._live(run_id).read_text().splitlines():
+                try:
+                    point = json.loads(line)
+                except ValueError:
+                    continue  # torn when its driver died: the run repeats the step
+                points.setdefault(point["step"], point)
+        return [points[step] for step in sorted(points)]
+
+    def _last(self, run_id: str) -> int:
+        if run_id not in self._last_step:
+            points = self.read(run_id)
+            self._last_step[run_id] = points[-1]["step"] if points else -1
+        return self._last_step[run_id]
+
+    def _live(self, run_id: str) -> Path:
+        return self._folder / f"{run_id}.jsonl"
+
+    def _done(self, run_id: str) -> Path:
+        return self._folder / f"{run_id}.parquet"

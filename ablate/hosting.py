@@ -1,0 +1,252 @@
+"""What every trainable gets from Ablate, one's own ones too: logs, checkpoints, run reports.
+
+`hosted(cls)` mixes it into a `ray.tune.Trainable` class; this file itself imports no Ray.
+"""
+
+import contextlib
+import json
+import math
+import pickle
+import sys
+import zlib
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from ablate.events import PRIVATE_KEY, RunReport
+from ablate.paths import StudyPaths, write_atomically
+
+MANIFEST = "manifest.json"
+"""Written last: a checkpoint directory without it, or whose files differ from it, is torn."""
+DICT_STATE = "state.pkl"
+"""Where the state of a trainable that returns a dict from `save_checkpoint` goes."""
+
+_TUNE_KEYS = frozenset(
+    {
+        "trial_id", "date", "timestamp", "time_this_iter_s", "time_total_s", "pid", "hostname",
+        "node_ip", "config", "done", "time_since_restore", "iterations_since_restore",
+        "training_iteration", "timesteps_total", "timesteps_since_restore", "episodes_total",
+        "should_checkpoint",
+    }
+)  # fmt: skip
+
+
+def hosted(cls: type[Any]) -> type[Any]:
+    """The class with hosting mixed in, under its own name (Tune restores by name)."""
+    return type(
+        cls.__name__, (Hosting, cls), {"__module__": cls.__module__, "__doc__": cls.__doc__}
+    )
+
+
+class Hosting:
+    """Mixin in front of a `Trainable`: see the methods that it wraps."""
+
+    def __init__(self, config: dict[str, Any] | None = None, storage: Any = None) -> None:
+        self._take_host(config)
+        with self._captured():
+            super().__init__(config, storage)  # pyright: ignore[reportCallIssue]
+
+    def reset(self, new_config: dict[str, Any], storage: Any = None) -> bool:
+        """A reused actor gets the next trial."""
+        self._take_host(new_config)
+        with self._captured():
+            return super().reset(new_config, storage)  # pyright: ignore
+
+    def train(self) -> dict[str, Any]:
+        """One result: with a report for each run, and a checkpoint asked for when one is due."""
+        with self._captured():
+            self._start_from_checkpoint()
+            result: dict[str, Any] = super().train()  # pyright: ignore
+        reports = result.get(PRIVATE_KEY)
+        if not isinstance(reports, list):
+            reports = [self._plain_report(result)]
+        seconds = result.get("time_total_s", 0.0)
+        for report in reports:
+            report.setdefault("facts", {})["seconds"] = seconds
+            report["warnings"] = [*self._warnings, *report.get("warnings", [])]
+        self._warnings = []
+        result[PRIVATE_KEY] = reports
+        # Tune copies the last result into every checkpoint's metrics and its own state.
+        self._last_result = {k: v for k, v in result.items() if k != PRIVATE_KEY}
+        self._ask_for_checkpoint(result)
+        return result
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Lets the trainable save, then writes the manifest."""
+        with self._captured():
+            state = super().save_checkpoint(checkpoint_dir)  # pyright: ignore
+        folder = Path(checkpoint_dir)
+        if isinstance(state, dict):
+            (folder / DICT_STATE).write_bytes(pickle.dumps(state))
+        write_manifest(folder, {
+            "runs": [run["run_id"] for run in self._host["runs"]],
+            "iteration": self._iteration,
+            "time_total_s": self._time_total,
+        })  # fmt: skip
+
+    def load_checkpoint(self, checkpoint: str) -> None:
+        """Lets the trainable load what `save_checkpoint` wrote."""
+        state = Path(checkpoint, DICT_STATE)
+        # A trainable's own dict, from this user's own study directory.
+        value = pickle.loads(state.read_bytes()) if state.exists() else checkpoint
+        super().load_checkpoint(value)  # pyright: ignore
+
+    def restore(self, checkpoint_path: Any) -> None:
+        """Restores the newest whole checkpoint at or beside the one that Tune names."""
+        checkpoint = getattr(checkpoint_path, "checkpoint", checkpoint_path)
+        asked = Path(getattr(checkpoint, "path", checkpoint))
+        found = newest_whole(asked)
+        if found is None:
+            self._warn(f"{asked}: no whole checkpoint there; the run starts from the beginning")
+            return
+        if found != asked:
+            self._warn(f"{asked}: not whole; going on from {found.name}")
+        self._restore_folder(found)
+
+    def _restore_folder(self, folder: Path) -> None:
+        manifest = read_manifest(folder)
+        with self._captured():
+            super().restore(str(folder))  # pyright: ignore
+        self._iteration = manifest["iteration"]
+        self._time_total = manifest["time_total_s"]
+
+    def _take_host(self, config: dict[str, Any] | None) -> None:
+        self._host: dict[str, Any] = (config or {}).pop(PRIVATE_KEY)
+        self._warnings: list[str] = []
+        self._since_checkpoint_s = 0.0
+        self._restored = False
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            # Sums over more threads have other bits; Ray does the same with OMP_NUM_THREADS.
+            torch.set_num_threads(self._host["threads"])
+
+    def _setup_logdir(self) -> None:
+        if getattr(self, "_storage", None):
+            super()._setup_logdir()  # pyright: ignore
+            return
+        # Without Tune: beside where Tune would put it, and without changing directory.
+        self._logdir = self._host["logdir"]
+        Path(self._logdir).mkdir(parents=True, exist_ok=True)
+
+    def _start_from_checkpoint(self) -> None:
+        """A new launch goes on where an earlier one left the run."""
+        start = self._host["runs"][0].get("start_from")
+        if start is None or self._restored or self._iteration:
+            return
+        if is_whole(Path(start)):
+            self._restore_folder(Path(start))
+        else:
+            self._warn(f"{start}: not a whole checkpoint; the run starts from the beginning")
+
+    def _ask_for_checkpoint(self, result: dict[str, Any]) -> None:
+        self._since_checkpoint_s += result.get("time_this_iter_s") or 0.0
+        due = self._since_checkpoint_s >= self._host["checkpoint_every_s"]
+        if due and not result.get("done") and _can_save(type(self)):
+            result["should_checkpoint"] = True
+        if result.get("should_checkpoint"):
+            self._since_checkpoint_s = 0.0
+
+    def _plain_report(self, result: dict[str, Any]) -> RunReport:
+        """The report of a trainable that knows nothing of Ablate."""
+        iteration = result["training_iteration"]
+        metrics = {k: float(v) for k, v in result.items() if k not in _TUNE_KEYS and _is_number(v)}
+        dense = result.get(PRIVATE_KEY) or {}
+        report = RunReport(
+            run_id=self._host["runs"][0]["run_id"],
+            status="ok" if result.get("done") else "running",
+            points=[*dense.get("points", []), (iteration, metrics)],
+            facts={"step": iteration},
+        )
+        value = metrics.get(self._host["metric"], 0.0)
+        if not math.isfinite(value):
+            result["done"] = True
+            report["status"] = "diverged"
+            report["error"] = f"{self._host['metric']} is {value} at iteration {iteration}"
+        if report["status"] != "running":
+            report["stop_reason"] = "done" if report["status"] == "ok" else "diverged"
+        return report
+
+    def _warn(self, message: str) -> None:
+        self._warnings.append(message)
+        with self._captured():
+            print(f"warning: {message}", file=sys.stderr)
+
+    @contextlib.contextmanager
+    def _captured(self) -> Generator[None]:
+        """What is printed meanwhile goes to the logs of the trial's runs, too."""
+        paths = StudyPaths(Path(self._host["study_dir"]))
+        with contextlib.ExitStack() as stack:
+            files: list[TextIO] = []
+            for run in self._host["runs"]:
+                log = paths.log(run["run_name"])
+                log.parent.mkdir(parents=True, exist_ok=True)
+                files.append(stack.enter_context(log.open("a", buffering=1)))
+            stack.enter_context(contextlib.redirect_stdout(_Tee(sys.stdout, files)))
+            stack.enter_context(contextlib.redirect_stderr(_Tee(sys.stderr, files)))
+            yield
+
+
+class _Tee:
+    """Writes to a stream and to files."""
+
+    def __init__(self, stream: TextIO, files: list[TextIO]) -> None:
+        self._stream = stream
+        self._files = files
+
+    def write(self, text: str) -> int:
+        for file in self._files:
+            if not file.closed:  # a logger may keep the stream longer than the capture lasts
+                file.write(text)
+        return self._stream.write(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Seals a checkpoint directory: every file with its size and checksum."""
+    files = {
+        str(path.relative_to(folder)): _seal(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+    write_atomically(folder / MANIFEST, json.dumps({**facts, "files": files}))
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint directory."""
+    return json.loads((folder / MANIFEST).read_text())
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a checkpoint directory is complete and unchanged."""
+    try:
+        files = read_manifest(folder)["files"]
+        return all(_seal(folder / name) == seal for name, seal in files.items())
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def newest_whole(folder: Path) -> Path | None:
+    """A checkpoint directory if it is whole, else its newest whole sibling, else None."""
+    if is_whole(folder):
+        return folder
+    siblings = sorted(folder.parent.glob("checkpoint_*"), reverse=True)
+    return next((path for path in siblings if path != folder and is_whole(path)), None)
+
+
+def _seal(path: Path) -> list[int]:
+    data = path.read_bytes()
+    return [len(data), zlib.crc32(data)]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _can_save(cls: type[Any]) -> bool:
+    owner = next(c for c in cls.__mro__ if c is not Hosting and "save_checkpoint" in c.__dict__)
+    return not owner.__module__.startswith("ray.")

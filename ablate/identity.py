@@ -1,0 +1,49 @@
+"""Names that come from content: the same run has the same id on every machine and every day."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+ID_LENGTH = 12
+"""Hex digits of an id: 48 bits, a collision in a million runs is a 1 in 500 chance."""
+
+
+def content_id(value: Any, length: int = ID_LENGTH) -> str:
+    """A hash of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
+
+
+def canonical_json(value: Any) -> str:
+    """JSON that does not depend on key order or on how a number was written (1, 1.0, 1e0)."""
+    return json.dumps(_normal(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def difference(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """What a config says differently from its model's defaults, nested like the config."""
+    changed: dict[str, Any] = {}
+    for key, value in config.items():
+        default = defaults.get(key)
+        if isinstance(value, Mapping) and isinstance(default, Mapping):
+            inner = difference(value, default)
+            if inner:
+                changed[key] = inner
+        elif key not in defaults or _normal(value) != _normal(default):
+            changed[key] = value
+    return changed
+
+
+def _normal(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _normal(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_normal(item) for item in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, float):
+        if value.is_integer():
+            return int(value)
+        return value if value == value and abs(value) != float("inf") else repr(value)
+    if isinstance(value, int | str):
+        return value
+    return str(value)

@@ -1,0 +1,271 @@
+"""The main job: a study directory, what it still needs, and getting it done."""
+
+import contextlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+
+from ablate.checkpoints import drop_checkpoints, newest_checkpoints
+from ablate.context import JobContext, job_context
+from ablate.errors import AblateError, InputError, Problem
+from ablate.events import Broadcast
+from ablate.identity import canonical_json
+from ablate.interrupts import Interrupts
+from ablate.ledger import ENDED, Ledger
+from ablate.loading import save_study
+from ablate.lock import driver_lock
+from ablate.paths import StudyPaths, write_atomically
+from ablate.plan import Plan, Run, plan_study, select_runs
+from ablate.progress import Progress
+from ablate.provenance import code_hash, provenance
+from ablate.remaining import Remaining, changed_data, remaining
+from ablate.study import Study
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run a study, as on the command line."""
+
+    local: bool = False
+    only: str | None = None
+    debug: bool = False
+    retry_failed: bool = False
+    fresh: bool = False
+    accept_changed_data: bool = False
+    address: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a study stands when the command ends."""
+
+    plan: Plan
+    ledger: Ledger
+    interrupted: bool
+
+    @property
+    def exit_code(self) -> int:
+        """0 all runs ok, 1 some failed, 130 interrupted."""
+        if self.interrupted:
+            return 130
+        statuses = {self.ledger.rows.get(r.run_id, {}).get("status") for r in self.plan.runs}
+        return 1 if statuses & {"failed", "diverged"} else 0
+
+
+def run_study(study: Study, console: Console | None = None, **options: Any) -> Ledger:
+    """Runs what a study still needs and returns its ledger.
+
+    Args:
+        study: A checked study, from `load_study`.
+        console: Where progress is shown; the terminal by default.
+        options: The fields of `Options`: `local=True`, `only="flow=vp"`, `retry_failed=True`, ...
+
+    Returns:
+        The ledger: `rows` by run id, `history(run_id)`.
+
+    Raises:
+        InputError: Where the options, the data or the cluster do not fit the study.
+        StudyInUseError: Where another driver works on the study directory.
+    """
+    return execute(study, Options(**options), console or Console()).ledger
+
+
+def execute(study: Study, options: Options, console: Console) -> Outcome:
+    """Runs what a study still needs; see `run_study`."""
+    paths = StudyPaths(study.directory)
+    if options.fresh:
+        _set_aside(paths)
+    _make_directory(study, paths)
+    with driver_lock(paths.lock):
+        ledger = Ledger(paths, study.metric, study.mode)
+        plan, left = examine(study, ledger, options)
+        fingerprints = check_data(plan, [*left.todo, *left.kept])
+        _refuse_changed_data(ledger, left, fingerprints, options)
+        for note in (*plan.notes, *left.notes):
+            console.print(f"note: {note}", markup=False)
+        save_study(study, paths)
+        if not paths.uid.exists():
+            write_atomically(paths.uid, uuid.uuid4().hex)
+        ledger.open()
+        try:
+            interrupted = _run_left(plan, left, ledger, paths, options, console)
+        finally:
+            ledger.interrupt()
+            ledger.close()
+        return Outcome(plan, ledger, interrupted)
+
+
+def examine(study: Study, ledger: Ledger, options: Options) -> tuple[Plan, Remaining]:
+    """The plan, with the names that runs already have, and what is left of it to do."""
+    names = {i: r["run_name"] for i, r in ledger.rows.items() if r.get("started_at")}
+    plan = plan_study(study, names)
+    runs = select_runs(plan, options.only) if options.only else plan.runs
+    code = code_hash(plan.entry)
+    return plan, remaining(plan, ledger.rows, runs, code, options.retry_failed)
+
+
+def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, str]:
+    """Checks the data of runs and returns their fingerprints by run id.
+
+    Raises:
+        InputError: With what is wrong with each data set, once.
+    """
+    preflight = plan.entry.load_preflight()
+    if preflight is None:
+        return {}
+    seen: dict[str, str] = {}
+    problems: dict[str, Problem] = {}
+    found: dict[str, str] = {}
+    for run in runs:
+        config = plan.launch_config(run)
+        key = canonical_json(config.get("data"))
+        try:
+            found[run.run_id] = seen[key] if key in seen else preflight(config)
+            seen[key] = found[run.run_id]
+        except ValueError as error:
+            problems.setdefault(str(error), Problem(f"data of cell {run.cell.name}", str(error)))
+    if problems:
+        raise InputError(plan.study.study, problems.values())
+    return found
+
+
+def _run_left(
+    plan: Plan,
+    left: Remaining,
+    ledger: Ledger,
+    paths: StudyPaths,
+    options: Options,
+    console: Console,
+) -> bool:
+    """Does what is left; returns whether it was interrupted."""
+    before = frozenset(i for i, row in ledger.rows.items() if row.get("started_at"))
+    _enter_rows(plan, left, ledger)
+    if not left.todo:
+        return False
+    drop_checkpoints(paths, {r.run_id for r in left.todo} - left.restart)
+    names = {run.run_id: run.run_name for run in left.todo}
+    interrupts = Interrupts()
+    with (
+        interrupts.watched(),
+        Progress(names, (plan.study.metric, "val_loss"), console) as progress,
+        job_context(
+            JobContext(plan, paths, Broadcast([ledger, progress]), progress.say, before)
+        ) as context,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
+        work = _work_locally if options.local else _work_on_ray
+        work(context, left, ledger, options, interrupts)
+    undone = {run.run_id for run in left.todo if ledger.rows[run.run_id]["status"] not in ENDED}
+    failed = {i for i, row in ledger.rows.items() if row["status"] == "failed"}
+    drop_checkpoints(paths, failed | undone)
+    return bool(undone)
+
+
+def _work_locally(
+    context: JobContext, left: Remaining, ledger: Ledger, options: Options, interrupts: Interrupts
+) -> None:
+    from ablate.local import run_local
+    from ablate.tracking import AblateWandbCallback
+
+    tracking = AblateWandbCallback(str(context.paths.root))
+    tracking.setup()
+    try:
+        run_local(
+            context.plan, left.todo, context.paths, _next_launch(context.paths),
+            newest_checkpoints(context.paths), Broadcast([tracking, context.broadcast]),
+            options.debug,
+        )  # fmt: skip
+    finally:
+        tracking.close()
+
+
+def _work_on_ray(
+    context: JobContext, left: Remaining, ledger: Ledger, options: Options, interrupts: Interrupts
+) -> None:
+    """Launches until every run has ended; more than once only where Tune lost some on the way."""
+    from ablate.launch import Launch
+    from ablate.launch.cluster import cluster
+    from ablate.launch.state import restorable_launch
+    from ablate.tracking import AblateWandbCallback
+
+    plan, paths = context.plan, context.paths
+    todo = list(left.todo)
+    with cluster(plan.study, options.address, interrupts):
+        while todo and not interrupts.seen:
+            number, why_not = restorable_launch(paths, plan.study, todo, ledger.rows)
+            if why_not:
+                context.say(f"note: {why_not}; going on from the runs' own checkpoints")
+            trackers = [AblateWandbCallback(str(paths.root))]
+            if number is not None and not left.restart:
+                Launch(plan, paths, number, trackers, interrupts).restore()
+            else:
+                launch = Launch(plan, paths, _next_launch(paths), trackers, interrupts)
+                launch.start(todo, newest_checkpoints(paths))
+            undone = [run for run in todo if ledger.rows[run.run_id]["status"] not in ENDED]
+            if len(undone) == len(todo) and not interrupts.seen:
+                logs = paths.root / "logs"
+                raise AblateError(f"Tune ended without ending any of {len(undone)} runs: {logs}")
+            todo = undone
+
+
+def _enter_rows(plan: Plan, left: Remaining, ledger: Ledger) -> None:
+    """Rows for the planned runs; those to be done say what they are made with."""
+    code = provenance(plan.entry)
+    todo = {run.run_id for run in left.todo}
+    for run_id in left.restart & ledger.rows.keys():
+        ledger.reset(run_id)
+    for run in plan.runs:
+        made_with = code if run.run_id in todo else {}
+        columns = dict(run.cell.labels)
+        ledger.add(
+            run.run_id, run_name=run.run_name, seed=run.seed, **columns,
+            config=canonical_json(run.config), **made_with,
+        )  # fmt: skip
+    ledger.compact()
+
+
+def _next_launch(paths: StudyPaths) -> int:
+    return max(paths.launch_numbers(), default=0) + 1
+
+
+def _refuse_changed_data(
+    ledger: Ledger, left: Remaining, fingerprints: dict[str, str], options: Options
+) -> None:
+    changed = changed_data(ledger.rows, left.kept, fingerprints)
+    if changed and not options.accept_changed_data:
+        names = ", ".join(run.run_name for run in changed[:5])
+        raise InputError(
+            "the study's data",
+            [
+                Problem(
+                    "data",
+                    f"has changed since {len(changed)} finished runs were made ({names}, ...): "
+                    "they would not be comparable with new ones",
+                    fix="--fresh starts over, --accept-changed-data keeps them all the same",
+                )
+            ],
+        )
+
+
+def _make_directory(study: Study, paths: StudyPaths) -> None:
+    try:
+        paths.root.mkdir(parents=True, exist_ok=True)
+        (paths.root / ".writable").touch()
+        (paths.root / ".writable").unlink()
+    except OSError as error:
+        fix = "name a path that you may write, or --storage DIR"
+        problem = Problem("storage", f"cannot be written: {error.strerror}", study.storage, fix=fix)
+        raise InputError(study.study, [problem]) from error
+
+
+def _set_aside(paths: StudyPaths) -> None:
+    """A fresh start: the old directory is kept under another name."""
+    if not paths.root.exists():
+        return
+    with driver_lock(paths.lock):
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        paths.root.rename(paths.root.with_name(f"{paths.root.name}.{stamp}"))

@@ -1,0 +1,102 @@
+"""The Ray cluster of a launch: the one that runs, the one that is named, or one of our own."""
+
+import contextlib
+import os
+from collections.abc import Generator
+from typing import Any
+
+import ray
+
+from ablate.errors import AblateError, InputError, Problem
+from ablate.interrupts import Interrupts
+from ablate.study import Study
+
+OBJECT_STORE_BYTES = 256 * 1024**2
+"""Results are small; the default takes a third of the memory's share of /dev/shm."""
+
+_ENVIRONMENT = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0: Tune prints nothing
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger replaces CSV, JSON and TensorBoard
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ablate.interrupts has it
+    "TUNE_GLOBAL_CHECKPOINT_S": "5",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a trial without GPUs sees none
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+}
+
+
+@contextlib.contextmanager
+def cluster(study: Study, address: str | None, interrupts: Interrupts) -> Generator[int]:
+    """Connects to a cluster, and checks that a trial fits on a node of it.
+
+    Args:
+        study: Says what a trial takes.
+        address: Of a running cluster; None uses one that is found, else starts a local one.
+        interrupts: Gets SIGTERM back, which `ray.init` takes.
+
+    Yields:
+        How many trials fit at once.
+
+    Raises:
+        AblateError: Where no cluster answers at the address.
+        InputError: Where no node is large enough for a trial: Tune would wait forever.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    found = ray.is_initialized()
+    if not found:
+        _connect(address)
+    interrupts.install()
+    try:
+        slots = _slots(study)
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots + 2)
+        yield slots
+    finally:
+        if not found:
+            ray.shutdown()
+
+
+def _connect(address: str | None) -> None:
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address is not None:
+        try:
+            ray.init(address=address, **quiet)
+        except (ConnectionError, ValueError) as error:
+            raise AblateError(f"no Ray cluster at {address}: {error}") from error
+        return
+    try:
+        ray.init(address="auto", **quiet)
+    except ConnectionError:
+        ray.init(
+            address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES,
+            **quiet,
+        )  # fmt: skip
+
+
+def _slots(study: Study) -> int:
+    """How many trials fit at once."""
+    need = {"CPU": study.resources.cpu, "GPU": study.resources.gpu}
+    need = {name: amount for name, amount in need.items() if amount > 0}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    fits = [
+        min((int(node.get(name, 0) / amount + 1e-9) for name, amount in need.items()), default=1)
+        for node in nodes
+    ]
+    if not any(fits):
+        raise InputError(study.study, _too_large(need, nodes))
+    return sum(fits)
+
+
+def _too_large(need: dict[str, float], nodes: list[dict[str, float]]) -> list[Problem]:
+    sizes = ", ".join(f"{node.get('CPU', 0):g} CPU {node.get('GPU', 0):g} GPU" for node in nodes)
+    problems: list[Problem] = []
+    for name, amount in need.items():
+        most = max(node.get(name, 0) for node in nodes)
+        if amount > most:
+            key = f"resources.{name.lower()}"
+            message = f"no node of the cluster has so much (nodes: {sizes})"
+            problems.append(Problem(key, message, amount, fix=f"write at most {most:g}"))
+    both = f"no node of the cluster has both at once (nodes: {sizes})"
+    return problems or [Problem("resources", both, need, fix="take less of one of them")]

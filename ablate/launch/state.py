@@ -1,0 +1,91 @@
+"""Whether an interrupted launch can be restored: Tune's own files against our ledger.
+
+Tune writes its state file in place; from a truncated one it would start over without a word.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ablate.events import PRIVATE_KEY
+from ablate.ledger import ENDED, Row
+from ablate.paths import StudyPaths, write_atomically
+from ablate.plan import Run
+from ablate.study import Study
+
+
+@dataclass(frozen=True)
+class LaunchRecord:
+    """What a launch set out to do."""
+
+    runs: list[str]
+    settings: dict[str, Any]
+
+    @classmethod
+    def of(cls, study: Study, runs: Sequence[Run]) -> "LaunchRecord":
+        """The record of a new launch; Tune's settings cannot change on a restore."""
+        settings = {
+            "resources": study.resources.model_dump(),
+            "retries": study.retries,
+            "trainable": study.trainable,
+            "checkpoint_every_s": study.checkpoint_every_s,
+            "metric": study.metric,
+        }
+        return cls([run.run_id for run in runs], settings)
+
+    def write(self, path: Path) -> None:
+        """Keeps the record beside the launch."""
+        write_atomically(path, json.dumps(asdict(self)))
+
+
+def restorable_launch(
+    paths: StudyPaths, study: Study, todo: Sequence[Run], rows: Mapping[str, Row]
+) -> tuple[int | None, str]:
+    """The number of the launch that can be restored, or None and why not.
+
+    A launch can be restored where its Tune state is whole, and its unfinished runs and its
+    settings are just those that are wanted now.
+    """
+    numbers = paths.launch_numbers()
+    if not numbers:
+        return None, ""
+    number = numbers[-1]
+    folder = paths.launch(number)
+    try:
+        record = LaunchRecord(**json.loads(paths.launch_record(number).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None, ""  # a local launch: nothing of Tune's to restore
+    wanted = {run.run_id for run in todo}
+    unfinished = {i for i in record.runs if rows.get(i, {}).get("status") not in ENDED}
+    if not unfinished:
+        return None, ""
+    if unfinished != wanted or record.settings != LaunchRecord.of(study, todo).settings:
+        return None, ""
+    finished = _finished_by_tune(folder)
+    if finished is None:
+        return None, f"the Tune state of launch {number} is torn or missing"
+    if any(rows[i]["status"] not in ENDED for i in finished if i in rows):
+        return None, f"the Tune state of launch {number} and the ledger disagree"
+    if {i for i in record.runs if i not in unfinished} - finished:
+        return None, ""  # runs that ended after Tune's last snapshot would be run again
+    return number, ""
+
+
+def _finished_by_tune(folder: Path) -> set[str] | None:
+    """Runs whose trials have ended by Tune's newest state, or None where it is not whole."""
+    states = sorted(folder.glob("experiment_state-*.json"))
+    searchers = list(folder.glob("search_gen_state-*"))
+    if not states or not searchers or not (folder / "tuner.pkl").exists():
+        return None
+    finished: set[str] = set()
+    try:
+        for trial, _ in json.loads(states[-1].read_text())["trial_data"]:
+            trial = json.loads(trial) if isinstance(trial, str) else trial
+            runs = trial["config"][PRIVATE_KEY]["runs"]
+            if trial["status"] in ("TERMINATED", "ERROR"):
+                finished |= {run["run_id"] for run in runs}
+    except (ValueError, KeyError, TypeError, OSError):
+        return None
+    return finished

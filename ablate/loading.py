@@ -1,0 +1,151 @@
+"""YAML -> study: read, override, validate, and tell every mistake at once."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from ablate.checks import study_problems
+from ablate.errors import InputError, Problem
+from ablate.nested import set_key
+from ablate.paths import StudyPaths, write_atomically
+from ablate.study import Study
+from ablate.validation import Path as KeyPath
+from ablate.validation import problems_of
+from ablate.yaml12 import parse_yaml
+
+DOTTED = ("factors", "baseline")
+"""Top-level mappings whose keys are dotted names themselves."""
+
+
+def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
+    """Reads and checks a study file.
+
+    Args:
+        path: The YAML file.
+        overrides: `key=value` each, as if the YAML said so; values are parsed as YAML.
+
+    Returns:
+        The study, frozen, every default filled in.
+
+    Raises:
+        InputError: With all mistakes of the file and the overrides at once.
+    """
+    path = Path(path)
+    try:
+        content = path.read_text(encoding="utf-8")
+    except OSError as error:
+        fix = "check the path" if isinstance(error, FileNotFoundError) else ""
+        problem = Problem("the file", f"cannot be read: {error.strerror}", fix=fix)
+        raise InputError(str(path), [problem]) from error
+    except UnicodeDecodeError as error:
+        raise InputError(str(path), [Problem("the file", "is not UTF-8 text")]) from error
+    return read_study(parse_yaml(content, str(path)), str(path), overrides)
+
+
+def read_study(raw: Any, source: str, overrides: Sequence[str] = ()) -> Study:
+    """Checks a study that is given as plain values.
+
+    Args:
+        raw: A mapping, as the YAML holds it.
+        source: What errors call it.
+        overrides: As in `load_study`.
+
+    Raises:
+        InputError: With all mistakes at once.
+    """
+    if not isinstance(raw, Mapping):
+        what = "is empty" if raw is None else f"holds a {type(raw).__name__}, not a mapping"
+        raise InputError(source, [Problem("the file", what, fix="see the README for a study")])
+    values, problems = _overridden(dict(raw), overrides)
+    values = {key: value for key, value in values.items() if value is not None}
+    study, wrong = _validate(values)
+    problems += wrong
+    if study is not None:
+        told = {problem.key for problem in problems}
+        problems += [p for p in study_problems(study) if p.key not in told]
+    if problems:
+        raise InputError(source, problems)
+    assert study is not None
+    return study if study.folder else study.model_copy(update={"folder": str(Path.cwd())})
+
+
+def save_study(study: Study, paths: StudyPaths) -> None:
+    """Keeps the study, resolved, in its directory."""
+    values = study.model_dump(mode="json")
+    write_atomically(paths.study_yaml, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+
+
+def load_saved_study(directory: Path, overrides: Sequence[str] = ()) -> Study:
+    """The study of a study directory, wherever the directory has been moved to.
+
+    Raises:
+        InputError: Where the directory holds no study.
+    """
+    root = directory.resolve()
+    paths = StudyPaths(root)
+    if not paths.study_yaml.is_file():
+        problem = Problem(
+            "--resume", "is not a study directory (no study.yaml)", str(directory),
+            fix="name the directory below 'storage' that bears the study's name",
+        )  # fmt: skip
+        raise InputError("command line", [problem])
+    study = load_study(paths.study_yaml, overrides)
+    return study.model_copy(update={"storage": str(root.parent), "study": root.name})
+
+
+def _validate(values: dict[str, Any]) -> tuple[Study | None, list[Problem]]:
+    """The study, and its problems; with the wrong fields left out, so that the rest is checked."""
+    try:
+        return Study.model_validate(values), []
+    except ValidationError as error:
+        problems = problems_of(error, Study, _place)
+        wrong = {str(item["loc"][0]) for item in error.errors() if item["loc"]}
+    rest = {key: value for key, value in values.items() if key not in wrong}
+    fill = {"study": "study", "metric": "?", "seeds": [0]}
+    study = Study.model_validate({**{k: v for k, v in fill.items() if k not in rest}, **rest})
+    if "metric" in wrong:
+        study = study.model_copy(update={"metric": _any_metric(study)})
+    return study, problems
+
+
+def _any_metric(study: Study) -> str:
+    """A stand-in for a missing metric, so that it is not told twice."""
+    from ablate.registry import find_trainable
+
+    entry = find_trainable(study.trainable)
+    model = None if isinstance(entry, Problem) else entry.config_model()
+    rules = getattr(model, "comparable_within", {})
+    return next((m for m in getattr(model, "metrics", ()) if m not in rules), "?")
+
+
+def _place(path: KeyPath) -> str:
+    first, *rest = path
+    return str(first) + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in rest)
+
+
+def _overridden(
+    values: dict[str, Any], overrides: Sequence[str]
+) -> tuple[dict[str, Any], list[Problem]]:
+    problems: list[Problem] = []
+    for override in overrides:
+        key, equals, written = override.partition("=")
+        if not equals or not key:
+            fix = "write --set key=value, --set base.epochs=5 say"
+            problems.append(Problem("--set", "is not key=value", override, fix=fix))
+            continue
+        try:
+            value = parse_yaml(written, f"--set {key}")
+        except InputError as error:
+            problems += [Problem(f"--set {key}", p.message, written) for p in error.problems]
+            continue
+        top, _, rest = key.partition(".")
+        if rest and isinstance(values.get(top), Mapping | None):
+            values[top] = dict(values.get(top) or {})
+        if (rest and top in DOTTED) or (rest and rest in values.get(top, {})):
+            values[top][rest] = value
+        else:
+            set_key(values, key, value)
+    return values, problems

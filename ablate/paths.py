@@ -1,0 +1,106 @@
+"""Every file name of a study directory, and writes that a reader never sees half done."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class StudyPaths:
+    """Where things are in a study directory."""
+
+    root: Path
+
+    @property
+    def study_yaml(self) -> Path:
+        """The study as last run, resolved."""
+        return self.root / "study.yaml"
+
+    @property
+    def uid(self) -> Path:
+        """The directory's own identity, new after a fresh start."""
+        return self.root / ".uid"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the driver while it works here."""
+        return self.root / ".lock"
+
+    @property
+    def launches(self) -> Path:
+        """Ray Tune experiment directories, by number."""
+        return self.root / "launches"
+
+    def launch(self, number: int) -> Path:
+        """One launch."""
+        return self.launches / str(number)
+
+    def launch_record(self, number: int) -> Path:
+        """What a launch set out to do."""
+        return self.launch(number) / "launch.json"
+
+    def launch_numbers(self) -> list[int]:
+        """Launches so far, in order."""
+        if not self.launches.is_dir():
+            return []
+        return sorted(int(p.name) for p in self.launches.iterdir() if p.name.isdigit())
+
+    def best(self, run_name: str) -> Path:
+        """A run's best weights."""
+        return self.root / "checkpoints" / run_name / "best.pt"
+
+    @property
+    def ledger(self) -> Path:
+        """The study's record."""
+        return self.root / "ledger"
+
+    @property
+    def runs_parquet(self) -> Path:
+        """One row a run."""
+        return self.ledger / "runs.parquet"
+
+    @property
+    def journal(self) -> Path:
+        """Changes of rows since `runs.parquet` was last written by a driver that ended well."""
+        return self.ledger / "journal.jsonl"
+
+    @property
+    def history(self) -> Path:
+        """Curves, a file a run."""
+        return self.ledger / "history"
+
+    def log(self, run_name: str) -> Path:
+        """What a run printed, and its tracebacks."""
+        return self.root / "logs" / f"{run_name}.log"
+
+    @property
+    def wandb(self) -> Path:
+        """The directory that `wandb` gets as its own: offline runs are in `wandb/` below it."""
+        return self.root
+
+    @property
+    def wandb_runs(self) -> Path:
+        """Offline runs."""
+        return self.root / "wandb"
+
+    @property
+    def sink_lock(self) -> Path:
+        """Held by the W&B sink until it has written everything."""
+        return self.root / ".sink.lock"
+
+    @property
+    def sink_log(self) -> Path:
+        """What the W&B sink had to say."""
+        return self.root / "logs" / "wandb-sink.log"
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Writes a file by replacing it: a reader sees the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    data = content.encode() if isinstance(content, str) else content
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)

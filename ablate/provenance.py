@@ -1,0 +1,65 @@
+"""Which code and which packages a run was made with."""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ablate.registry import TrainableEntry
+
+PACKAGES = ("ablate", "numpy", "pyarrow", "ray", "scikit-learn", "torch", "wandb")
+
+
+def code_hash(entry: TrainableEntry) -> str:
+    """A hash of a trainable's source: its package, or its file where it is in none."""
+    digest = hashlib.sha256()
+    for path in _sources(entry):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def provenance(entry: TrainableEntry) -> dict[str, Any]:
+    """Ledger columns: code hash, git commit and whether dirty, package versions."""
+    folder = next((path.parent for path in _sources(entry)), Path.cwd())
+    commit = _git(folder, "rev-parse", "HEAD")
+    return {
+        "code_hash": code_hash(entry),
+        "git_commit": commit or None,
+        "git_dirty": bool(_git(folder, "status", "--porcelain")) if commit else None,
+        "versions": versions(),
+    }
+
+
+def versions() -> str:
+    """Python's and the packages' versions in one line."""
+    known = [f"python {platform.python_version()}"]
+    for name in PACKAGES:
+        try:
+            known.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return ", ".join(known)
+
+
+def _sources(entry: TrainableEntry) -> list[Path]:
+    module = entry.target.partition(":")[0]
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return []
+    path = Path(spec.origin)
+    if "." not in module:
+        return [path]
+    return sorted(path.parent.rglob("*.py"))
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,94 @@
+"""Short names of trainables, and where their class and config model live (imported late)."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from ablate.errors import Problem
+
+
+@dataclass(frozen=True)
+class TrainableEntry:
+    """What Ablate knows of a trainable before importing it.
+
+    Attributes:
+        name: The registered name, or `module:Class`.
+        target: `module:Class` of the `ray.tune.Trainable`.
+        config: `module:Class` of a pydantic config model that imports neither torch nor Ray.
+        preflight: `module:function` that checks a run's data and returns its fingerprint.
+        packs: Takes `{runs: [...], study_dir}` and reports by run; see the design of packs.
+    """
+
+    name: str
+    target: str
+    config: str | None = None
+    preflight: str | None = None
+    packs: bool = False
+
+    def load_class(self) -> type[Any]:
+        """The trainable's class; imports what it needs, Ray among it."""
+        return load_object(self.target)
+
+    def config_model(self) -> type[BaseModel] | None:
+        """The config model, or None where the trainable has none.
+
+        Raises:
+            ImportError: Where a foreign trainable's module cannot be imported.
+            AttributeError: Where the module has no such class.
+        """
+        if self.config is not None:
+            return load_object(self.config)
+        model = getattr(self.load_class(), "Config", None)
+        is_model = isinstance(model, type) and issubclass(model, BaseModel)
+        return model if is_model else None
+
+    def load_preflight(self) -> Callable[[dict[str, Any]], str] | None:
+        """The data check, or None."""
+        return load_object(self.preflight) if self.preflight else None
+
+
+REGISTERED: dict[str, TrainableEntry] = {
+    entry.name: entry
+    for entry in (
+        TrainableEntry(
+            name="flow_matching",
+            target="trainables.flow_matching:FlowMatchingTrainable",
+            config="trainables.flow.config:FlowConfig",
+            preflight="trainables.flow.data:preflight",
+            packs=True,
+        ),
+    )
+}
+
+
+def find_trainable(name: str) -> TrainableEntry | Problem:
+    """The entry of a registered name or of `module:Class`, or what is wrong with the name."""
+    if name in REGISTERED:
+        return REGISTERED[name]
+    module, colon, attribute = name.partition(":")
+    if not colon or not module or not attribute:
+        return Problem(
+            "trainable",
+            "not a registered trainable",
+            name,
+            tuple(REGISTERED),
+            "write one of them, or module:Class of a ray.tune.Trainable of your own",
+        )
+    entry = TrainableEntry(name=name, target=name)
+    try:
+        entry.load_class()
+    except (ImportError, AttributeError) as error:
+        return Problem(
+            "trainable", f"cannot be imported: {error}", name,
+            fix="start from the folder that holds the module, or install it",
+        )  # fmt: skip
+    return entry
+
+
+def load_object(target: str) -> Any:
+    """The object that `module:name` names."""
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)

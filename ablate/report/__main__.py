@@ -1,0 +1,8 @@
+"""`python -m ablate.report STUDY_DIR`."""
+
+import sys
+
+from ablate.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["report", *sys.argv[1:]]))

@@ -1,0 +1,53 @@
+"""The plan of a study in a terminal."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ablate.design import text
+from ablate.ledger import Row
+from ablate.plan import Plan
+from ablate.remaining import Remaining
+
+CELLS_SHOWN = 60
+
+
+def print_plan(plan: Plan, left: Remaining, rows: Mapping[str, Row], console: Console) -> None:
+    """Prints cells, runs, resources, and what is already done."""
+    study = plan.study
+    console.print(Text(study.question or study.study, style="bold"), soft_wrap=True)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in (*study.factors, "done"):
+        table.add_column(Text(name))
+    table.add_column("")
+    status = _status_by_cell(plan, rows)
+    for cell in plan.cells[:CELLS_SHOWN]:
+        labels = [Text(text(label)) for label in cell.labels.values()]
+        mark = "baseline" if cell is plan.baseline else ""
+        done = status[id(cell)]
+        table.add_row(*labels, f"{done['ok']}/{len(study.seeds)}", _others(done) or mark)
+    console.print(table)
+    if len(plan.cells) > CELLS_SHOWN:
+        console.print(f"... and {len(plan.cells) - CELLS_SHOWN} more cells")
+    seeds = ", ".join(map(str, study.seeds))
+    total = f"{len(plan.cells)} cells x {len(study.seeds)} seeds ({seeds}) = {len(plan.runs)} runs"
+    console.print(Text(f"{total}; {len(left.todo)} to do, {len(left.kept)} done"))
+    console.print(Text(f"a trial takes {study.resources.cpu:g} CPU, {study.resources.gpu:g} GPU"))
+    console.print(Text(f"study directory: {study.directory}"), soft_wrap=True)
+    for note in (*plan.notes, *left.notes):
+        console.print(Text(f"note: {note}"), soft_wrap=True)
+
+
+def _status_by_cell(plan: Plan, rows: Mapping[str, Row]) -> dict[int, Counter[str]]:
+    counts: dict[int, Counter[str]] = {id(cell): Counter() for cell in plan.cells}
+    for run in plan.runs:
+        counts[id(run.cell)][rows.get(run.run_id, {}).get("status", "pending")] += 1
+    return counts
+
+
+def _others(done: Counter[str]) -> str:
+    names = ("failed", "diverged", "interrupted")
+    return ", ".join(f"{done[name]} {name}" for name in names if done[name])

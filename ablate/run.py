@@ -1,0 +1,139 @@
+"""`python -m ablate.run grid.yaml`: the main job, argument parsing and wiring only."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from ablate.errors import AblateError
+from ablate.job import Options, Outcome, check_data, examine, execute
+from ablate.ledger import Ledger
+from ablate.loading import load_saved_study, load_study
+from ablate.paths import StudyPaths
+from ablate.report.plan_table import print_plan
+from ablate.report.records import study_record
+from ablate.report.terminal import print_report
+from ablate.study import Study
+
+INTERRUPTED = 130
+BAD_INPUT = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a study; returns the exit code: 0 ok, 1 failed runs, 2 bad input, 130 interrupted."""
+    return guarded(lambda console: run_command(build_parser().parse_args(argv), console))
+
+
+def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:
+    """The arguments of `python -m ablate.run` and of `ablate run`."""
+    parser = parser or argparse.ArgumentParser(
+        prog="python -m ablate.run",
+        description="Runs every cell x seed of a study, or what is left of it.",
+        epilog="Running the same command again goes on: finished runs are kept.",
+    )
+    add = parser.add_argument
+    add("grid", nargs="?", metavar="GRID", help="the study's YAML file")
+    add("--resume", metavar="DIR", help="go on with a study directory, without its YAML")
+    add("--plan", action="store_true", help="show cells, runs and what is done; start nothing")
+    add("--local", action="store_true", help="in this process, one run after another, no Ray")
+    add("--only", metavar="KEY=VALUE,...", help="a part of the plan: flow=vp,seed=42")
+    add("--pdb", action="store_true", help="with --local: stop in the debugger where a run fails")
+    add(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the YAML"
+    )
+    add("--storage", metavar="DIR", help="where study directories go (default ./studies)")
+    add("--retry-failed", action="store_true", help="run failed and diverged runs again")
+    add("--fresh", action="store_true", help="start over; the old directory is kept, renamed")
+    add("--accept-changed-data", action="store_true", help="keep runs made with other data")
+    add("--address", metavar="ADDR", help="of a running Ray cluster")
+    add("--wandb-project", metavar="NAME", help="the W&B project")
+    return parser
+
+
+def run_command(arguments: argparse.Namespace, console: Console) -> int:
+    """What `python -m ablate.run` does with its arguments.
+
+    Raises:
+        AblateError: Where the input is wrong.
+    """
+    study = _load(arguments)
+    options = Options(
+        local=arguments.local or arguments.pdb,
+        only=arguments.only,
+        debug=arguments.pdb,
+        retry_failed=arguments.retry_failed,
+        fresh=arguments.fresh,
+        accept_changed_data=arguments.accept_changed_data,
+        address=arguments.address,
+    )
+    if arguments.plan:
+        return show_plan(study, options, console)
+    outcome = execute(study, options, console)
+    print_report(study_record(outcome.plan, outcome.ledger.rows), console)
+    _print_places(outcome, arguments, console)
+    return outcome.exit_code
+
+
+def show_plan(study: Study, options: Options, console: Console) -> int:
+    """`--plan`: what would be run, and what is done already."""
+    ledger = Ledger(StudyPaths(study.directory))
+    plan, left = examine(study, ledger, options)
+    check_data(plan, left.todo)
+    print_plan(plan, left, ledger.rows, console)
+    return 0
+
+
+def guarded(command: Callable[[Console], int]) -> int:
+    """Runs a command; mistakes of the user's are told without a traceback."""
+    try:
+        return command(Console())
+    except AblateError as error:
+        Console(stderr=True).print(Text(f"error: {error}"), soft_wrap=True)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _load(arguments: argparse.Namespace) -> Study:
+    if (arguments.grid is None) == (arguments.resume is None):
+        raise AblateError("give a GRID file or --resume DIR, exactly one of the two")
+    overrides = list(arguments.set)
+    if arguments.wandb_project:
+        overrides.append(f"tracking.project={arguments.wandb_project}")
+    if arguments.resume is not None:
+        return load_saved_study(Path(arguments.resume), overrides)
+    if arguments.storage:
+        overrides.append(f"storage={arguments.storage}")
+    return load_study(arguments.grid, overrides)
+
+
+def _print_places(outcome: Outcome, arguments: argparse.Namespace, console: Console) -> None:
+    paths = StudyPaths(outcome.plan.study.directory)
+    console.print()
+    places = {"ledger": paths.runs_parquet, "best weights": paths.root / "checkpoints"}
+    if paths.wandb_runs.exists():
+        places["W&B"] = paths.wandb_runs
+    for name, path in places.items():
+        console.print(Text(f"{name + ':':<14}{_short(path)}"), soft_wrap=True)
+    if any(paths.wandb_runs.glob("offline-run-*")):
+        command = f"wandb sync {_short(paths.wandb_runs)}/offline-run-*"
+        console.print(Text(f"{'upload:':<14}{command}"), soft_wrap=True)
+    if outcome.interrupted:
+        again = f"python -m ablate.run --resume {_short(paths.root)}"
+        if arguments.local:
+            again += " --local"
+        console.print(
+            Text(f"\ninterrupted; the state is saved. Go on with:\n  {again}"), soft_wrap=True
+        )
+
+
+def _short(path: Path) -> Path:
+    """A path as seen from here, where that is shorter."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""Statistics on arrays of results, missing runs as nan. Pure functions."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+
+class Spread(NamedTuple):
+    """A sample in three numbers."""
+
+    num: int
+    mean: float
+    sd: float
+
+
+def spread(values: Values) -> Spread:
+    """Number, mean and sample standard deviation (n - 1) of the values that are there.
+
+    Args:
+        values: (num_seeds,), nan where a run is missing.
+
+    Returns:
+        nan for a mean of none and for a standard deviation of fewer than two.
+    """
+    there = values[~np.isnan(values)]
+    mean = float(there.mean()) if len(there) else math.nan
+    sd = float(there.std(ddof=1)) if len(there) > 1 else math.nan
+    return Spread(len(there), mean, sd)
+
+
+def paired_difference(values: Values, baseline: Values) -> Spread:
+    """Differences to the baseline seed by seed: what both share by their seed cancels out.
+
+    Args:
+        values: (num_seeds,), nan where a run is missing.
+        baseline: (num_seeds,), the same seeds.
+    """
+    return spread(values - baseline)

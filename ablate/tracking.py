@@ -1,0 +1,163 @@
+"""Runs in Weights & Biases: Ray's `WandbLoggerCallback`, with runs of our own and one sink.
+
+The stock callback starts two actors and a wandb-core a trial, and takes a failed trial for a
+finished one. This one keeps its interface, groups the runs by study, tags the failed ones, and
+hands everything to one process that nobody waits for.
+"""
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from ray.air.integrations.wandb import WandbLoggerCallback
+
+from ablate.context import JobContext, context_of
+from ablate.design import text
+from ablate.events import Event, RunEnded, RunReported, RunRetried, RunStarted
+from ablate.identity import content_id
+from ablate.plan import Plan, Run
+from ablate.trial_events import TrialEvents
+from ablate.wandb_port import CLOSE_TIMEOUT_S, INTERRUPT_TIMEOUT_S, SinkPort
+from ablate.wandb_sink import resolved_mode
+
+MAX_TAG = 64
+"""W&B's own limit."""
+FAILED = 1
+"""Exit code of a failed run."""
+
+
+class AblateWandbCallback(WandbLoggerCallback):
+    """Tracks the runs of a study; a Tune callback and a listener to run events alike.
+
+    Args:
+        study_dir: The study directory: all that survives pickling, no key and no setting.
+    """
+
+    def __init__(self, study_dir: str) -> None:
+        super().__init__()
+        self._study_dir = study_dir
+        self._translate = TrialEvents()
+        self._context: JobContext | None = None
+        self._port: SinkPort | None = None
+        self._open: set[str] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"study_dir": self._study_dir}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["study_dir"])
+
+    def __del__(self) -> None:
+        """The parent's would wait for actors that do not exist."""
+
+    def setup(self, *args: Any, **kwargs: Any) -> None:
+        """Reads today's settings, and starts the sink unless W&B is disabled."""
+        self._context = context_of(self._study_dir)
+        mode = resolved_mode(self._context.plan.study.tracking.mode)
+        if mode != "disabled" and self._port is None:
+            self._port = SinkPort(self._context.paths, mode, self._context.say)
+
+    def log_trial_start(self, trial: Any) -> None:
+        """Tune: a trial begins or goes on."""
+        self._hear(self._translate.started(trial))
+
+    def log_trial_result(self, iteration: int, trial: Any, result: dict[str, Any]) -> None:
+        """Tune: a trial returned a result."""
+        self._hear(self._translate.reported(result))
+
+    def log_trial_save(self, trial: Any) -> None:
+        """Tune: a trial saved a checkpoint; its path is in the run's summary, no upload."""
+
+    def log_trial_end(self, trial: Any, failed: bool = False) -> None:
+        """Tune: a trial is over, perhaps before it ever reported."""
+        self._hear(self._translate.ended(trial, failed))
+
+    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
+        """Tune: the experiment is over, or interrupted."""
+        for trial in trials:
+            if trial.status == "ERROR":
+                self._hear(self._translate.ended(trial, failed=True))
+        self.close()
+
+    def on_event(self, event: Event) -> None:
+        """Hears what happened to a run."""
+        if self._port is None or self._context is None:
+            return
+        match event:
+            case RunStarted(run_id):
+                self._start(run_id)
+            case RunReported(run_id, points):
+                self._start(run_id)
+                self._send("points", run_id, {"points": [list(point) for point in points]})
+            case RunRetried():
+                pass  # the run stays open: a retry goes on in it
+            case RunEnded(run_id):
+                self._start(run_id)
+                self._open.discard(run_id)
+                self._send("end", run_id, _ending(event, self._context, run_id))
+
+    def tick(self) -> None:
+        """Nothing is ever due: the sink has its own process."""
+
+    def close(self) -> None:
+        """Ends the sink; quickly where runs are still open, since somebody interrupted them."""
+        if self._port is not None:
+            self._port.close(INTERRUPT_TIMEOUT_S if self._open else CLOSE_TIMEOUT_S)
+            self._port = None
+
+    def _hear(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.on_event(event)
+
+    def _start(self, run_id: str) -> None:
+        if run_id in self._open:
+            return
+        assert self._context is not None
+        self._open.add(run_id)
+        self._send("start", run_id, _beginning(self._context, run_id))
+
+    def _send(self, kind: str, run_id: str, content: dict[str, Any]) -> None:
+        assert self._port is not None
+        assert self._context is not None
+        self._port.put({"kind": kind, "id": wandb_id(self._context, run_id), **content})
+
+
+def wandb_id(context: JobContext, run_id: str) -> str:
+    """W&B's id of a run: two studies that share a run, or a fresh start, never share it."""
+    return content_id([context.paths.uid.read_text(), run_id])
+
+
+def _beginning(context: JobContext, run_id: str) -> dict[str, Any]:
+    plan = context.plan
+    run = plan.by_id[run_id]
+    tracking = plan.study.tracking
+    return {
+        "run_id": run_id,
+        "project": tracking.project or os.environ.get("WANDB_PROJECT") or plan.study.study,
+        "entity": tracking.entity or os.environ.get("WANDB_ENTITY"),
+        "group": plan.study.study,
+        "name": run.run_name,
+        "config": {**run.config, "seed": run.seed, "study": plan.study.study, "run_id": run_id},
+        "tags": _tags(plan, run),
+        "resumed": context.resumed(run_id),
+    }
+
+
+def _tags(plan: Plan, run: Run) -> list[str]:
+    """Never empty: a resumed run without tags of its own would keep the tag `failed`."""
+    levels = [f"{name}={text(label)}"[:MAX_TAG] for name, label in run.cell.labels.items()]
+    return [*levels, f"seed={run.seed}", *plan.study.tracking.tags]
+
+
+def _ending(event: RunEnded, context: JobContext, run_id: str) -> dict[str, Any]:
+    summary: dict[str, Any] = {**event.metrics, "status": event.status}
+    failed = event.failure is not None
+    if event.failure is not None:
+        summary["error_type"] = event.failure.kind
+        summary["error"] = event.failure.message
+    elif context.resumed(run_id):
+        summary["error_type"] = summary["error"] = None  # what an earlier attempt left there
+    best = context.paths.best(context.plan.by_id[run_id].run_name)
+    if best.exists():
+        summary["checkpoint"] = str(best)
+    return {"summary": summary, "failed": failed, "exit_code": FAILED if failed else 0}

@@ -1,0 +1,84 @@
+"""A trial's life as run events. Reads Tune's objects by attribute, so it imports no Ray."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from ablate.events import (
+    PRIVATE_KEY,
+    Event,
+    Failure,
+    RunEnded,
+    RunRetried,
+    RunStarted,
+    events_of_report,
+)
+
+
+class TrialLike(Protocol):
+    """What is read of a `ray.tune.experiment.Trial`."""
+
+    trial_id: str
+    config: dict[str, Any]
+    status: str
+
+    @property
+    def error_file(self) -> str | None:
+        """The file with the trial's traceback."""
+        ...
+
+
+class TrialEvents:
+    """Turns what happens to trials into what happens to their runs.
+
+    A run may end before its trial does, and a trial may fail before its runs reported anything:
+    every run that starts is told to end exactly once.
+    """
+
+    def __init__(self) -> None:
+        self._ended: set[str] = set()
+
+    def started(self, trial: TrialLike) -> Iterator[Event]:
+        """The trial begins or goes on."""
+        carried = trial.config[PRIVATE_KEY]
+        for run_id in self._open(trial):
+            yield RunStarted(run_id, trial.trial_id, carried["launch"])
+
+    def reported(self, result: Mapping[str, Any]) -> Iterator[Event]:
+        """The trial returned a result."""
+        for report in result.get(PRIVATE_KEY, ()):
+            if report["run_id"] in self._ended:
+                continue
+            for event in events_of_report(report):
+                yield event
+                if isinstance(event, RunEnded):
+                    self._ended.add(event.run_id)
+
+    def retried(self, trial: TrialLike) -> Iterator[Event]:
+        """The trial crashed and goes on."""
+        failure = _failure(trial)
+        for run_id in self._open(trial):
+            yield RunRetried(run_id, failure)
+
+    def ended(self, trial: TrialLike, failed: bool) -> Iterator[Event]:
+        """The trial is over: so are its runs."""
+        for run_id in list(self._open(trial)):
+            self._ended.add(run_id)
+            if failed:
+                yield RunEnded(run_id, "failed", "crashed", failure=_failure(trial))
+            else:
+                yield RunEnded(run_id, "ok", "done")
+
+    def _open(self, trial: TrialLike) -> Iterator[str]:
+        for run in trial.config[PRIVATE_KEY]["runs"]:
+            if run["run_id"] not in self._ended:
+                yield run["run_id"]
+
+
+def _failure(trial: TrialLike) -> Failure:
+    path = trial.error_file
+    trace = ""
+    if path and Path(path).exists():
+        trace = Path(path).read_text(errors="replace")
+    # The file collects every failure of the trial: the last one is what happened now.
+    return Failure.of_trace(trace.split("Failure # ")[-1])

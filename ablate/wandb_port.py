@@ -1,0 +1,90 @@
+"""The driver's end of the W&B sink: hands messages over and never waits for W&B."""
+
+import json
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ablate.paths import StudyPaths
+
+MAX_QUEUED = 20_000
+"""Messages that wait for a slow W&B before points are left to the ledger alone."""
+CLOSE_TIMEOUT_S = 40.0
+"""For everything to be written once the last run has ended."""
+INTERRUPT_TIMEOUT_S = 5.0
+
+
+class SinkPort:
+    """Starts the sink and feeds it from a thread of its own.
+
+    Args:
+        paths: The study directory.
+        mode: `online` or `offline`.
+        say: Told once what went wrong.
+    """
+
+    def __init__(self, paths: StudyPaths, mode: str, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._told: set[str] = set()
+        self._queue: queue.Queue[dict[str, Any]] = queue.Queue(MAX_QUEUED)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "ablate.wandb_sink", str(paths.root), mode],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C in the terminal is not for it
+        )
+        self._threads = [
+            threading.Thread(target=work, daemon=True) for work in (self._feed, self._listen)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, message: dict[str, Any]) -> None:
+        """Hands a message over; drops it where W&B is hopelessly behind."""
+        try:
+            self._queue.put_nowait(message)
+        except queue.Full:
+            self._say_once("W&B is too slow: what it misses is in the ledger")
+
+    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
+        """Lets the sink end; kills it where it takes longer than it may."""
+        self.put({"kind": "close"})
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            self._say_once("W&B did not end in time: what it misses is in the ledger")
+        for thread in self._threads:
+            thread.join(1.0)
+
+    def _feed(self) -> None:
+        stdin = self._process.stdin
+        assert stdin is not None
+        while True:
+            message = self._queue.get()
+            try:
+                stdin.write(json.dumps(message) + "\n")
+                if self._queue.empty():
+                    stdin.flush()
+                if message["kind"] == "close":
+                    stdin.close()
+                    return
+            except OSError:
+                self._say_once("the W&B process died: what it misses is in the ledger")
+                return
+
+    def _listen(self) -> None:
+        stdout = self._process.stdout
+        assert stdout is not None
+        for line in stdout:
+            self._say_once(json.loads(line)["say"])
+
+    def _say_once(self, notice: str) -> None:
+        if notice not in self._told:
+            self._told.add(notice)
+            self._say(notice)

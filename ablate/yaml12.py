@@ -1,0 +1,81 @@
+"""YAML as people mean it: 1.2 scalars (`1e-3` is a number, `off` a word), no duplicate keys."""
+
+import re
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+
+from ablate.errors import InputError, Problem
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader with the YAML 1.2 core schema that notes duplicate keys."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.duplicates: list[Problem] = []
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # pyright: ignore[reportUnknownMemberType]
+            if not isinstance(key, Hashable):
+                continue
+            if key in seen:
+                line = key_node.start_mark.line + 1
+                message = f"the key stands twice in one mapping (again in line {line})"
+                self.duplicates.append(Problem(str(key), message, fix="keep one of the two"))
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        text = str(self.construct_scalar(node))
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+
+
+_NUMBER = list("-+0123456789.")
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", _NUMBER),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        _NUMBER,
+    ),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("merge", r"<<", ["<"]),
+):
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first
+    )
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """Parses one YAML document.
+
+    Args:
+        text: The document.
+        source: What errors call it, a file name say.
+
+    Raises:
+        InputError: Where the text is not YAML, or a mapping has a key twice.
+    """
+    loader = _Loader(text)
+    try:
+        value = loader.get_single_data()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "the document"
+        raise InputError(source, [Problem(place, f"not YAML: {error.problem}")]) from error
+    except yaml.YAMLError as error:
+        raise InputError(source, [Problem("the document", f"not YAML: {error}")]) from error
+    finally:
+        loader.dispose()
+    if loader.duplicates:
+        raise InputError(source, loader.duplicates)
+    return value

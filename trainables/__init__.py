@@ -1,0 +1,1 @@
+"""Trainables that come with Ablate; `flow/` trains without Ray."""

@@ -1,0 +1,70 @@
+"""Checkpoints: the one place that says what is saved of a run, in which order, and how."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+ORDER = ("model", "ema", "optimizer", "scheduler", "progress", "normalisation")
+"""Save and load order. Optimizer moments belong to weights that must be there first."""
+
+
+class Stateful(Protocol):
+    """A part of a run's state."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state, made of tensors and plain values."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        """Takes over a state."""
+        ...
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint is missing, torn or of another kind of run; the message names the file."""
+
+
+def run_state(parts: Mapping[str, Stateful]) -> dict[str, dict[str, Any]]:
+    """The state of a run's parts, in `ORDER`."""
+    return {name: parts[name].state_dict() for name in ORDER}
+
+
+def load_run_state(parts: Mapping[str, Stateful], state: Mapping[str, dict[str, Any]]) -> None:
+    """Loads the state of a run's parts, in `ORDER`.
+
+    Raises:
+        CheckpointError: Where the state lacks a part.
+    """
+    missing = [name for name in ORDER if name not in state]
+    if missing:
+        raise CheckpointError(f"the checkpoint lacks {', '.join(missing)}")
+    for name in ORDER:
+        parts[name].load_state_dict(state[name])
+
+
+def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Writes a checkpoint so that a reader finds all of it or none of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    torch.save(dict(state), partial)
+    os.replace(partial, path)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Reads a checkpoint onto the CPU; it can hold tensors and plain values, never code.
+
+    Raises:
+        CheckpointError: Where the file is missing, torn or holds something else.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: no such checkpoint") from error
+    except Exception as error:
+        raise CheckpointError(f"{path}: not a whole checkpoint ({error})") from error
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path}: holds a {type(state).__name__}, not a run's state")
+    return state

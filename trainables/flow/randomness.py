@@ -1,0 +1,25 @@
+"""Stateless randomness: every draw comes from a generator keyed by what it is for.
+
+Nothing has to be checkpointed, and switching one ingredient on does not shift the draws of
+another: runs that share a seed share their batches, noise and times (common random numbers).
+"""
+
+import hashlib
+
+import torch
+
+Stream = str
+"""What a draw is for: `init`, `batch`, `noise`, `time`, `path`, `validation`, `sampling`, ..."""
+
+
+def generator(seed: int, epoch: int, stream: Stream) -> torch.Generator:
+    """A fresh CPU generator for one stream of one epoch.
+
+    Args:
+        seed: The run's seed, or the split seed for what runs of all seeds share.
+        epoch: The epoch, or any other counter that tells draws of one stream apart.
+        stream: What the draw is for.
+    """
+    key = f"{seed}/{epoch}/{stream}".encode()
+    number = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little")
+    return torch.Generator().manual_seed(number)

@@ -1,0 +1,175 @@
+"""The Ray Tune face of flow-matching training; all training itself is in `trainables.flow`."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray.tune import Trainable
+
+from ablate.events import PRIVATE_KEY, RunReport
+from ablate.paths import StudyPaths
+from trainables.flow.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
+from trainables.flow.config import FlowConfig
+from trainables.flow.data import load_dataset
+from trainables.flow.run import RunSpec
+from trainables.flow.training import FlowRun, Pack
+
+STEP_S = 1.0
+"""Training time between results: long against Tune's own cost, short for the eye."""
+
+
+class FlowMatchingTrainable(Trainable):
+    """Trains the runs of `config["runs"]`, all of one shape, as one pack.
+
+    Each of them is `{run_id, run_name, seed, config}`; with `study_dir` in the config, best
+    weights go to its `checkpoints/<run_name>/best.pt`. The runs are built when they are first
+    needed, so that a reused actor costs nothing between trials.
+    """
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Takes the config; nothing is built yet."""
+        self._config = config
+        self._built: Pack | None = None
+        self._best_written: dict[str, int] = {}
+        self._warned: set[str] = set()
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """A reused actor forgets the runs it had."""
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """About a second of epochs; returns the first run's metrics, and a report for each run."""
+        pack = self._pack()
+        started = {run.spec.run_id: run.progress.status for run in pack.runs}
+        deadline = time.monotonic() + STEP_S
+        while pack.active and time.monotonic() < deadline:
+            pack.train_epoch()
+        self._write_best(pack)
+        reports = [
+            self._report(pack, run) for run in pack.runs if started[run.spec.run_id] == "running"
+        ]
+        progress = pack.runs[0].progress
+        return {
+            "epoch": progress.epoch,
+            "step": progress.step,
+            "val_loss": progress.val_loss,
+            "done": not pack.active,
+            PRIVATE_KEY: reports,
+        }
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """One file a run, named by its id, each loadable alone."""
+        pack = self._pack()
+        for run in pack.runs:
+            write_checkpoint(Path(checkpoint_dir, f"{run.spec.run_id}.pt"), pack.run_state(run))
+
+    def load_checkpoint(self, checkpoint: str) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Loads each run from its file.
+
+        Raises:
+            CheckpointError: Where a run's file is missing or torn.
+        """
+        pack = self._pack()
+        for run in pack.runs:
+            path = Path(checkpoint, f"{run.spec.run_id}.pt")
+            try:
+                pack.load_run_state(run, read_checkpoint(path))
+            except CheckpointError as error:
+                raise CheckpointError(f"{run.spec.run_id}: {error}") from error
+        pack.settle()
+
+    def cleanup(self) -> None:
+        """Frees the runs."""
+        self._built = None
+
+    def _pack(self) -> Pack:
+        if self._built is None:
+            specs = [
+                RunSpec(run["run_id"], run["seed"], FlowConfig.model_validate(run["config"]))
+                for run in self._config["runs"]
+            ]
+            device = _device(specs[0].config.device)
+            if device.type == "cpu":
+                # A sum over two threads has other bits than a sum over one.
+                torch.set_num_threads(1)
+            datasets = [load_dataset(spec.config.data) for spec in specs]
+            self._built = Pack(specs, datasets, device)
+        return self._built
+
+    def _report(self, pack: Pack, run: FlowRun) -> RunReport:
+        progress = run.progress
+        report = RunReport(
+            run_id=run.spec.run_id,
+            status=progress.status,
+            points=run.drain_points(),
+            facts={
+                "epoch": progress.epoch,
+                "step": progress.step,
+                "best_epoch": progress.best_epoch,
+                "best_step": progress.best_step,
+                "device": _device_name(pack.device),
+                "num_parameters": run.num_parameters,
+                "data_fingerprint": run.dataset.fingerprint,
+                "stats_mismatch": run.normalisation.mismatch,
+                "checkpoint": str(self._best_path(run) or ""),
+            },
+        )
+        if run.normalisation.mismatch and run.spec.run_id not in self._warned:
+            self._warned.add(run.spec.run_id)
+            report["warnings"] = [run.normalisation.mismatch]
+        if progress.status != "running":
+            report["stop_reason"], report["error"] = progress.stop_reason, progress.error
+        if progress.status == "ok":
+            losses = {"val_loss_best": progress.best_val_loss, "val_loss_final": progress.val_loss}
+            report["metrics"] = {**losses, **run.final_metrics}
+        return report
+
+    def _write_best(self, pack: Pack) -> None:
+        for run in pack.runs:
+            path, progress = self._best_path(run), run.progress
+            if path is None or not progress.best:
+                continue
+            if self._best_written.get(run.spec.run_id) == progress.best_step:
+                continue
+            self._best_written[run.spec.run_id] = progress.best_step
+            write_checkpoint(path, best_state(run))
+
+    def _best_path(self, run: FlowRun) -> Path | None:
+        root = self._config.get("study_dir")
+        if root is None:
+            return None
+        names = {item["run_id"]: item["run_name"] for item in self._config["runs"]}
+        return StudyPaths(Path(root)).best(names[run.spec.run_id])
+
+
+def best_state(run: FlowRun) -> dict[str, Any]:
+    """What `best.pt` holds: enough to draw samples without the study directory."""
+    progress = run.progress
+    return {
+        "run_id": run.spec.run_id,
+        "seed": run.spec.seed,
+        "config": run.spec.config.model_dump(mode="json"),
+        "dim": run.dataset.dim,
+        "weights": progress.best,
+        "epoch": progress.best_epoch,
+        "step": progress.best_step,
+        "val_loss": progress.best_val_loss,
+        "normalisation": run.normalisation.state_dict(),
+    }
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = (
+            "cuda"
+            if torch.cuda.is_available() and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
+            else "cpu"
+        )
+    return torch.device(name)
+
+
+def _device_name(device: torch.device) -> str:
+    return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else "cpu"
