@@ -5,6 +5,7 @@ in a session of its own, so neither Ctrl-C nor the death of the driver cuts it o
 its input it ends every run that is still open. Nothing in the driver waits for it.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -135,8 +136,9 @@ class Sink:
             return True
         if self._recoveries > MAX_RECOVERIES:
             return self._give_up(error)
-        try:
+        with contextlib.suppress(Exception):  # it says goodbye to a core that may be dead
             self._wandb.teardown()
+        try:
             self._runs.clear()
             for wandb_id in list(self._starts):
                 self._open(wandb_id)

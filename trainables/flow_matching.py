@@ -45,8 +45,10 @@ class FlowMatchingTrainable(Trainable):
         pack = self._pack()
         started = {run.spec.run_id: run.progress.status for run in pack.runs}
         deadline = time.monotonic() + STEP_S
-        while pack.active and time.monotonic() < deadline:
+        while pack.active:
             pack.train_epoch()
+            if time.monotonic() >= deadline:
+                break
         self._write_best(pack)
         reports = [
             self._report(pack, run) for run in pack.runs if started[run.spec.run_id] == "running"

@@ -1,0 +1,51 @@
+"""Fixtures. Nothing here needs a network, an account or a GPU."""
+
+import os
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+os.environ["WANDB_MODE"] = "disabled"  # the tests of tracking switch it on
+os.environ.pop("WANDB_API_KEY", None)
+os.environ["NETRC"] = os.devnull
+# Ray's workers import the toy trainables by name.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(TESTS), os.environ.get("PYTHONPATH", "")])
+)
+sys.path.insert(0, str(TESTS))
+
+import pytest  # noqa: E402
+from rich.console import Console  # noqa: E402
+
+SHARED_DATA = TESTS.parents[1] / "shared" / "data" / "sentences.parquet"
+
+
+@pytest.fixture
+def console():
+    """A console that keeps what it shows; `console.export_text()` reads it."""
+    return Console(record=True, width=200, file=open(os.devnull, "w"))  # noqa: SIM115
+
+
+@pytest.fixture
+def sentences():
+    if not SHARED_DATA.exists():
+        pytest.skip("no shared/data/sentences.parquet beside the repository")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def ray_cluster():
+    """One cluster for all tests that need Ray: 4 CPUs and 4 pretend GPUs."""
+    import ray
+
+    ray.init(
+        address="local",
+        num_cpus=4,
+        num_gpus=4,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+        object_store_memory=128 * 1024**2,
+    )
+    yield ray.get_runtime_context().gcs_address
+    ray.shutdown()

@@ -1,0 +1,39 @@
+"""The rules of the design that a machine can hold."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def imports_of(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.split(".")[0]
+
+
+def test_only_launch_and_tracking_import_ray_and_nothing_here_imports_torch():
+    allowed = {"launch", "tracking.py"}
+    for path in (ROOT / "ablate").rglob("*.py"):
+        names = set(imports_of(path))
+        assert "torch" not in names, path
+        if path.relative_to(ROOT / "ablate").parts[0] not in allowed:
+            assert "ray" not in names, path
+
+
+def test_flow_matching_training_imports_neither_ray_nor_wandb_nor_ablate():
+    for path in (ROOT / "trainables" / "flow").rglob("*.py"):
+        assert not {"ray", "wandb", "ablate"} & set(imports_of(path)), path
+
+
+def test_planning_loads_neither_ray_nor_torch_nor_wandb():
+    code = (
+        "import sys; from ablate.run import main; main(sys.argv[1:])\n"
+        "assert not {'ray', 'torch', 'wandb'} & set(sys.modules), 'heavy'"
+    )
+    space = ROOT / "search_spaces" / "quickstart.yaml"
+    subprocess.run([sys.executable, "-c", code, str(space), "--plan"], check=True, cwd=ROOT)

@@ -1,0 +1,332 @@
+"""Whole studies in this process: what a researcher sees, without a cluster."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from studies import by_name, flow_study, toy_study
+
+from ablate.errors import InputError, StudyInUseError
+from ablate.job import Options, execute, run_study
+from ablate.ledger import Ledger
+from ablate.lock import driver_lock
+from ablate.paths import StudyPaths
+from trainables.flow.data import fingerprint
+
+LOCAL = Options(local=True)
+
+
+def run(study, console, **options):
+    return execute(study, Options(local=True, **options), console)
+
+
+def histories(ledger):
+    return {row["run_name"]: ledger.history(i) for i, row in ledger.rows.items()}
+
+
+def numbers(ledger):
+    """Everything of the rows that must not depend on when, where and how often."""
+    names = ("status", "step", "epoch", "best_step", "val_loss_best", "val_loss_final", "sliced_w2")
+    return {r["run_name"]: [r.get(n) for n in names] for r in ledger.rows.values()}
+
+
+def best_weights(study, name):
+    return torch.load(StudyPaths(study.directory).best(name), weights_only=True)["weights"]
+
+
+def test_a_study_ends_in_table_ledger_and_best_weights(tmp_path, console):
+    study = flow_study(tmp_path, question="Is vp better?")
+    outcome = run(study, console)
+    assert outcome.exit_code == 0
+    rows = by_name(outcome.ledger)
+    assert list(rows) == ["icfm-s1", "vp-s1", "icfm-s2", "vp-s2"]
+    row = rows["vp-s2"]
+    assert (row["status"], row["stop_reason"], row["epoch"], row["step"]) == ("ok", "epochs", 6, 60)
+    assert (row["flow"], row["seed"], row["device"], row["launch"]) == ("vp", 2, "cpu", 1)
+    assert row["num_parameters"] == (128 + 1) * 64 + 2 * 65 * 64
+    assert row["val_loss_best"] <= row["val_loss_final"]
+    assert row["code_hash"]
+    assert "torch 2." in row["versions"]
+    steps = [point["step"] for point in outcome.ledger.history(row["run_id"])]
+    assert steps == [10, 20, 30, 40, 50, 60]
+    last = outcome.ledger.history(row["run_id"])[-1]
+    assert last["sliced_w2"] == row["sliced_w2"]
+    assert {"train_loss", "lr", "grad_norm", "val_loss", "epoch"} <= last.keys()
+    best = torch.load(row["checkpoint"], weights_only=True)
+    assert (best["run_id"], best["epoch"]) == (row["run_id"], row["best_epoch"])
+    assert not list(study.directory.glob("launches/*/*/checkpoint_*"))
+    assert not StudyPaths(study.directory).journal.exists()
+
+
+def test_the_ledger_is_one_line_away_in_pandas_polars_and_duckdb(tmp_path, console):
+    study = flow_study(tmp_path, factors={"flow": ["icfm"], "lr": [0.001, 0.01]}, seeds=[1])
+    run(study, console)
+    path = str(StudyPaths(study.directory).runs_parquet)
+    assert pd.read_parquet(path)["lr"].tolist() == [0.001, 0.01]
+    assert pl.read_parquet(path)["status"].to_list() == ["ok", "ok"]
+    history = str(StudyPaths(study.directory).history / "*.parquet")
+    query = f"select count(*) from read_parquet('{history}', union_by_name=true)"
+    assert duckdb.sql(query).fetchall() == [(12,)]
+
+
+def test_running_again_does_nothing_and_an_edited_study_runs_only_what_is_new(tmp_path, console):
+    study = flow_study(tmp_path, factors={"flow": ["icfm"]})
+    before = run(study, console).ledger
+    ended = {i: row["ended_at"] for i, row in before.rows.items()}
+    again = run(study, console)
+    assert {i: row["ended_at"] for i, row in again.ledger.rows.items()} == ended
+    edited = run(flow_study(tmp_path), console)
+    assert [r["run_name"] for r in edited.ledger.rows.values() if r["launch"] == 2] == [
+        "vp-s1", "vp-s2",
+    ]  # fmt: skip
+    assert {i: edited.ledger.rows[i]["ended_at"] for i in ended} == ended
+    smaller = run(flow_study(tmp_path, factors={"flow": ["vp"]}), console)
+    assert len(smaller.ledger.rows) == 4
+    assert "2 runs are in the ledger no longer planned" in console.export_text()
+
+
+@pytest.mark.parametrize("stop_at", [1, 3])
+def test_interrupted_and_restored_equals_uninterrupted(tmp_path, console, monkeypatch, stop_at):
+    """Stopped by Ctrl-C after some results, then run again: the same bits everywhere."""
+    monkeypatch.setattr("trainables.flow_matching.STEP_S", 0.0)  # one epoch a result
+    settings = {"base": {"hidden_dim": 64, "num_layers": 2, "epochs": 5, "sigma": 0.05}}
+    whole = flow_study(tmp_path / "a", checkpoint_every_s=0, **settings)
+    run(whole, console)
+    broken = flow_study(tmp_path / "b", checkpoint_every_s=0, **settings)
+    results = 0
+
+    def stop(self):
+        nonlocal results
+        results += 1
+        if results == 5 + stop_at:  # in the second run
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ablate.progress.Progress.tick", stop)
+        outcome = run(broken, console)
+    assert outcome.exit_code == 130
+    statuses = [row["status"] for row in outcome.ledger.rows.values()]
+    assert statuses == ["ok", "interrupted", "pending", "pending"]
+    checkpoints = list(broken.directory.glob("launches/1/vp-s1/checkpoint_*"))
+    assert len(checkpoints) == (stop_at > 1)  # the first result was heard of before it was saved
+    restored = run(broken, console)
+    assert restored.exit_code == 0
+    expected = Ledger(StudyPaths(whole.directory))
+    assert numbers(restored.ledger) == numbers(expected)
+    assert histories(restored.ledger) == histories(expected)
+    for name in ("icfm-s1", "vp-s1"):
+        a, b = best_weights(whole, name), best_weights(broken, name)
+        assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_failures_beside_healthy_runs(tmp_path, console):
+    study = toy_study(
+        tmp_path, factors={"fail": ["none", "step", "setup", "nan"]}, baseline={}, seeds=[3]
+    )
+    outcome = run(study, console)
+    assert outcome.exit_code == 1
+    rows = by_name(outcome.ledger)
+    told = {n: (r["status"], r.get("error_type"), r.get("retries")) for n, r in rows.items()}
+    assert told == {
+        "none-s3": ("ok", None, None),
+        "step-s3": ("failed", "RuntimeError", 1),
+        "setup-s3": ("failed", "ValueError", 1),
+        "nan-s3": ("diverged", "Diverged", None),
+    }
+    assert rows["nan-s3"]["error"] == "score is nan at iteration 3"
+    assert "in step\n    raise RuntimeError" in rows["step-s3"]["traceback"]
+    log = StudyPaths(study.directory).log("step-s3").read_text()
+    assert "step 2 total 9.0" in log
+    assert log.count("RuntimeError: the third step is broken") == 2
+    assert (rows["none-s3"]["score_final"], rows["none-s3"]["score_best"]) == (22.0, 22.0)
+
+
+def test_the_table_says_what_failed_and_why(tmp_path, console):
+    from ablate.report.records import study_record
+    from ablate.report.terminal import print_report
+
+    study = toy_study(tmp_path, factors={"gain": [1, 2], "fail": ["none", "step"]},
+                      exclude=[{"gain": 1, "fail": "step"}], retries=0)  # fmt: skip
+    outcome = run(study, console)
+    print_report(study_record(outcome.plan, outcome.ledger.rows), console)
+    text = console.export_text()
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "gain fail ok/planned mean ± sd difference to baseline, paired by seed" in lines
+    assert "1 none 2/2 16 ± 2.8 baseline" in lines
+    assert "2 none 2/2 26 ± 2.8 +10 ± 0" in lines
+    assert "2 step 0/2 - no pairs" in lines
+    assert "missing: gain=2-step-s1 failed RuntimeError: the third step is broken" in lines
+
+
+def test_failed_runs_are_kept_until_asked_to_retry(tmp_path, console):
+    study = toy_study(tmp_path, factors={"fail": ["once"]}, retries=0, seeds=[1],
+                      base={"marker": str(tmp_path / "marker")})  # fmt: skip
+
+    # A SIGKILL would take this process along: in it, the toy raises instead.
+    def kill(*args):
+        raise RuntimeError("killed")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("toy.os.kill", kill)
+        assert run(study, console).exit_code == 1
+    assert run(study, console).exit_code == 1
+    assert "1 run is failed before and kept so" in console.export_text(clear=False)
+    outcome = run(study, console, retry_failed=True)
+    assert outcome.exit_code == 0
+    row = next(iter(outcome.ledger.rows.values()))
+    assert (row["status"], row.get("error"), row["score_final"]) == ("ok", None, 14.0)
+
+
+def test_a_worker_that_crashes_goes_on_from_its_checkpoint(tmp_path, console, monkeypatch):
+    def kill(*args):
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr("toy.os.kill", kill)
+    study = toy_study(tmp_path, factors={"fail": ["once"]}, seeds=[1], checkpoint_every_s=0,
+                      base={"marker": str(tmp_path / "marker"), "length": 6})  # fmt: skip
+    outcome = run(study, console)
+    row = next(iter(outcome.ledger.rows.values()))
+    assert (row["status"], row["retries"], row["score_final"]) == ("ok", 1, 27.0)
+    assert [p["step"] for p in outcome.ledger.history(row["run_id"])] == [1, 2, 3, 4, 5, 6]
+    log = StudyPaths(study.directory).log("once-s1").read_text()
+    assert log.count("step 3 total") == 1
+
+
+def test_torn_checkpoints_fall_back_to_whole_ones(tmp_path):
+    from ablate.hosting import is_whole, newest_whole, write_manifest
+
+    for name in ("checkpoint_000001", "checkpoint_000002", "checkpoint_000003"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "x.pt").write_bytes(name.encode())
+        write_manifest(folder, {"runs": ["x"], "iteration": 1, "time_total_s": 1.0})
+    newest = tmp_path / "checkpoint_000003"
+    assert newest_whole(newest) == newest
+    (newest / "x.pt").write_bytes(b"checkpoint_000004")  # same size, other bytes
+    (tmp_path / "checkpoint_000002" / "manifest.json").unlink()
+    assert not is_whole(newest)
+    assert newest_whole(newest) == tmp_path / "checkpoint_000001"
+    (tmp_path / "checkpoint_000001" / "x.pt").unlink()
+    assert newest_whole(newest) is None
+
+
+def test_only_a_part_fresh_and_the_plan(tmp_path, console, capsys):
+    from ablate.run import main
+
+    study = flow_study(tmp_path)
+    outcome = run(study, console, only="flow=vp,seed=2")
+    assert {n: r["status"] for n, r in by_name(outcome.ledger).items()} == {
+        "icfm-s1": "pending", "vp-s1": "pending", "icfm-s2": "pending", "vp-s2": "ok",
+    }  # fmt: skip
+    assert main(["--resume", str(study.directory), "--plan"]) == 0
+    text = capsys.readouterr().out
+    assert "2 cells x 2 seeds (1, 2) = 4 runs; 3 to do, 1 done" in text
+    uid = StudyPaths(study.directory).uid.read_text()
+    fresh = run(study, console, only="flow=vp,seed=1", fresh=True)
+    assert [r["status"] for r in fresh.ledger.rows.values()].count("ok") == 1
+    assert StudyPaths(study.directory).uid.read_text() != uid
+    assert len(list(tmp_path.glob("flows.*"))) == 1
+
+
+def test_changed_code_is_told_and_rerun_where_asked(tmp_path, console, monkeypatch):
+    study = toy_study(tmp_path, seeds=[1])
+    run(study, console)
+    monkeypatch.setattr("ablate.job.code_hash", lambda entry: "other")
+    run(study, console)
+    assert "2 runs are made by other training code than today's: kept" in console.export_text()
+    rerun = run(toy_study(tmp_path, seeds=[1], on_code_change="rerun"), console)
+    assert {row["launch"] for row in rerun.ledger.rows.values()} == {2}
+
+
+def test_changed_data_is_refused_until_accepted(tmp_path, console, monkeypatch):
+    study = flow_study(tmp_path, factors={"flow": ["icfm"]}, seeds=[1])
+    run(study, console)
+    monkeypatch.setattr(
+        "trainables.flow.data.fingerprint", lambda rows: fingerprint(rows) + "changed"
+    )
+    with pytest.raises(InputError, match=r"has changed since 1 finished runs were made \(icfm-s1"):
+        run(study, console)
+    assert run(study, console, accept_changed_data=True).exit_code == 0
+
+
+def test_bad_data_is_told_before_anything_starts(tmp_path, console):
+    base = {"data": {"source": "parquet", "path": str(tmp_path / "none.parquet")}}
+    with pytest.raises(InputError, match=r"none.parquet: no such Parquet file or directory"):
+        run(flow_study(tmp_path / "studies", base=base), console)
+    assert not Ledger(StudyPaths(tmp_path / "studies" / "flows")).rows
+
+
+def test_a_second_driver_is_refused_and_a_dead_ones_lock_is_not_in_the_way(tmp_path, console):
+    study = flow_study(tmp_path)
+    paths = StudyPaths(study.directory)
+    code = (
+        "import sys, time; from pathlib import Path; from ablate.lock import driver_lock\n"
+        "with driver_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(paths.lock)], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(StudyInUseError, match=f"is in use by process {holder.pid} on"):
+        run(study, console)
+    holder.kill()
+    holder.wait()
+    with driver_lock(paths.lock):
+        pass
+
+
+def test_sigterm_stops_and_says_how_to_go_on(tmp_path):
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(
+        "study: slow\ntrainable: toy:Counter\nmetric: score\nbase: {step_s: 0.2, length: 50}\n"
+        "factors: {gain: [1, 2]}\nseeds: [1]\ncheckpoint_every_s: 0\n"
+    )
+    command = [sys.executable, "-m", "ablate.run", str(grid), "--local"]
+    driver = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    root = tmp_path / "studies" / "slow"
+    wait_for(lambda: list(root.glob("launches/1/gain=1-s1/checkpoint_*")))
+    driver.send_signal(signal.SIGTERM)
+    out, _ = driver.communicate(timeout=30)
+    assert driver.returncode == 130
+    assert "python -m ablate.run --resume studies/slow --local" in out
+    statuses = {r["run_name"]: r["status"] for r in Ledger(StudyPaths(root)).rows.values()}
+    assert statuses == {"gain=1-s1": "interrupted", "gain=2-s1": "pending"}
+
+
+def wait_for(condition, timeout_s=60):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_the_debugger_stops_where_a_run_fails(tmp_path):
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(
+        "study: broken\ntrainable: toy:Counter\nmetric: score\nbase: {fail: step}\nseeds: [1]\n"
+    )
+    command = [sys.executable, "-m", "ablate.run", str(grid), "--pdb"]
+    done = subprocess.run(
+        command, cwd=tmp_path, input="p self.iteration\nq\n", capture_output=True, text=True,
+        env={**os.environ}, timeout=60,
+    )  # fmt: skip
+    assert "-> raise RuntimeError(\"the third step is broken\")" in done.stdout
+    assert "(Pdb) 2" in done.stdout
+    assert done.returncode == 1
+
+
+def test_from_python(tmp_path, console):
+    import ablate
+
+    ledger = run_study(toy_study(tmp_path), console, local=True)
+    assert isinstance(ledger, ablate.Ledger)
+    assert {row["status"] for row in ledger.rows.values()} == {"ok"}
+    plan = ablate.plan_study(toy_study(tmp_path))
+    assert [run.run_name for run in plan.runs][:2] == ["gain=1-s1", "gain=2-s1"]

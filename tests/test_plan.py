@@ -1,0 +1,142 @@
+from typing import ClassVar
+
+import pytest
+from pydantic import BaseModel
+
+from ablate.errors import InputError
+from ablate.identity import canonical_json, content_id
+from ablate.loading import read_study
+from ablate.plan import plan_study, select_runs
+
+RAW = {
+    "study": "s",
+    "metric": "sliced_w2",
+    "base": {"epochs": 3},
+    "factors": {
+        "flow": ["icfm", "vp"],
+        "net": {"small": {"hidden_dim": 64}, "large": {"hidden_dim": 128, "lr": 1e-4}},
+    },
+    "baseline": {"net": "large"},
+    "exclude": [{"flow": "vp", "net": "small"}],
+    "seeds": [42, 7],
+}
+
+
+def plan(**changes):
+    return plan_study(read_study({**RAW, **changes}, "x"))
+
+
+def test_exact_plan():
+    """These ids are a promise: they must be the same on every machine and every day."""
+    planned = plan()
+    assert [(r.run_id, r.run_name, r.seed) for r in planned.runs] == [
+        ("8da60cc8bf52", "icfm-small-s42", 42),
+        ("3611ff1b380c", "icfm-large-s42", 42),
+        ("3a24272b9729", "vp-large-s42", 42),
+        ("1f801e1887cf", "icfm-small-s7", 7),
+        ("b0f2058439d4", "icfm-large-s7", 7),
+        ("87a000fda3c6", "vp-large-s7", 7),
+    ]
+    assert planned.baseline.labels == {"flow": "icfm", "net": "large"}
+    config = planned.runs[2].config
+    assert (config["flow"], config["hidden_dim"], config["lr"], config["epochs"]) == (
+        "vp", 128, 1e-4, 3,
+    )  # fmt: skip
+
+
+def ids(planned):
+    return [run.run_id for run in planned.runs]
+
+
+def test_ids_come_from_content():
+    same = plan(
+        base={"data": {"source": "digits"}, "epochs": 3, "lr": 0.001, "device": "cpu"},
+        study="other",
+        resources={"cpu": 2},
+    )
+    assert ids(same) == ids(plan())
+    spelled = plan(
+        factors={
+            **RAW["factors"],
+            "net": {"small": {"hidden_dim": 64}, "large": {"lr": 0.0001, "hidden_dim": 128}},
+        }
+    )
+    assert ids(spelled) == ids(plan())
+    assert not set(ids(plan(base={"epochs": 4}))) & set(ids(plan()))
+    assert canonical_json({"b": 1.0, "a": [1e0, True]}) == '{"a":[1,true],"b":1}'
+    assert content_id({"a": 1, "b": 0.001}) == content_id({"b": 1e-3, "a": 1.0})
+
+
+def test_a_new_default_key_orphans_no_run_and_a_new_version_does():
+    from ablate.plan import _content
+
+    class Old(BaseModel):
+        lr: float = 1.0
+
+    class New(BaseModel):
+        lr: float = 1.0
+        extra: str = "none"
+
+    class Changed(New):
+        version: ClassVar[int] = 2
+
+    contents = [_content(m, "t", m(lr=2).model_dump()) for m in (Old, New)]
+    assert contents[0] == contents[1]
+    changed = [_content(m, "t", m(lr=2).model_dump()) for m in (New, Changed)]
+    assert changed[0] != changed[1]
+
+
+def test_names_say_the_key_of_numbers_and_stay_unique():
+    planned = plan(
+        factors={"lr": [1e-3, 0.01], "data.size": [100, "all"], "clip": [None, 1.0]},
+        baseline={}, exclude=[], seeds=[1],
+    )  # fmt: skip
+    assert [r.run_name for r in planned.runs][:3] == [
+        "lr=0.001-size=100-clip=null-s1",
+        "lr=0.001-size=100-clip=1-s1",
+        "lr=0.001-all-clip=null-s1",
+    ]
+    toys = {"study": "t", "metric": "score", "trainable": "toy:Counter", "seeds": [1]}
+    twins = read_study({**toys, "factors": {"a": ["x-y", "x"], "b": ["z", "y-z"]}}, "x")
+    names = [run.run_name for run in plan_study(twins).runs]
+    assert len(set(names)) == 4
+    paths = read_study({**toys, "factors": {"path": ["a/../b", "c d"]}}, "x")
+    assert [run.run_name for run in plan_study(paths).runs] == ["a_.._b-s1", "c_d-s1"]
+
+
+def test_names_of_started_runs_stay():
+    study = read_study(RAW, "x")
+    run = plan_study(study).runs[0]
+    assert plan_study(study, {run.run_id: "as-it-was"}).runs[0].run_name == "as-it-was"
+
+
+def test_cells_that_train_the_same_are_named():
+    planned = plan(factors={"flow": ["icfm", "target"]}, baseline={}, exclude=[])
+    assert planned.notes == ["flow=icfm and flow=target train the same thing under two names"]
+    assert plan().notes == []
+
+
+def test_only_names_a_part_of_the_plan():
+    planned = plan()
+    assert [r.run_name for r in select_runs(planned, "flow=icfm,seed=7")] == [
+        "icfm-small-s7", "icfm-large-s7",
+    ]  # fmt: skip
+    with pytest.raises(InputError) as error:
+        select_runs(planned, "flw=icfm,net=medium,seed=3")
+    assert [(p.key, p.value, p.nearest) for p in error.value.problems] == [
+        ("--only", "flw", "flow"), ("--only net", "medium", None), ("--only seed", 3, None),
+    ]  # fmt: skip
+
+
+def test_paths_are_hashed_as_written_and_launched_absolute(tmp_path):
+    def at(folder):
+        base = {"data": {"source": "parquet", "path": "rows.parquet"}}
+        return plan(base=base, folder=str(folder))
+
+    one, other = at(tmp_path), at(tmp_path / "elsewhere")
+    assert ids(one) == ids(other)
+    assert one.launch_config(one.runs[0])["data"]["path"] == str(tmp_path / "rows.parquet")
+
+
+def test_order_is_seed_by_seed():
+    assert [run.seed for run in plan(seeds=[3, 1, 2]).runs] == [3] * 3 + [1] * 3 + [2] * 3

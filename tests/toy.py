@@ -1,0 +1,57 @@
+"""Small trainables of one's own, good and bad, as users write them."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from ray.tune import Trainable
+
+
+class Counter(Trainable):
+    """Counts to `length`; a config says how it misbehaves."""
+
+    def setup(self, config):
+        self.total = 0.0
+        if config.get("fail") == "setup":
+            raise ValueError("no such thing as a good setup")
+
+    def step(self):
+        c = self.config
+        if c.get("fail") == "step" and self.iteration == 2:
+            raise RuntimeError("the third step is broken")
+        if c.get("fail") == "nan" and self.iteration == 2:
+            return {"score": float("nan")}
+        if c.get("fail") == "once" and self.iteration == 3 and _first_time(c["marker"]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(c.get("step_s", 0.0))
+        self.total += c.get("gain", 1) * (self.iteration + 1) + c["seed"]
+        print(f"step {self.iteration + 1} total {self.total}")
+        return {"score": self.total, "done": self.iteration + 1 >= c.get("length", 4)}
+
+    def save_checkpoint(self, checkpoint_dir):
+        return {"total": self.total}
+
+    def load_checkpoint(self, checkpoint):
+        self.total = checkpoint["total"]
+
+
+class Recorder(Counter):
+    """Writes when it ran and which GPU it saw."""
+
+    def step(self):
+        folder = Path(self.config["folder"])
+        name = f"{self.config['gain']}-{self.config['seed']}"
+        start = time.time()
+        result = super().step()
+        gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        (folder / name).write_text(f"{start} {time.time()} {gpus}")
+        return result
+
+
+def _first_time(marker):
+    try:
+        Path(marker).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True

@@ -1,0 +1,59 @@
+"""What W&B's own files say of the runs of a study."""
+
+import json
+from dataclasses import dataclass, field
+
+from ablate.paths import StudyPaths
+from ablate.wandb_files import read_records
+
+
+@dataclass
+class TrackedRun:
+    """One W&B run, over all its segments."""
+
+    group: str = ""
+    job: str = ""
+    tags: list = field(default_factory=list)
+    config: dict = field(default_factory=dict)
+    summary: dict = field(default_factory=dict)
+    steps: list = field(default_factory=list)
+    points: list = field(default_factory=list)
+    exit_codes: list = field(default_factory=list)
+    segments: int = 0
+
+
+def tracked_runs(root):
+    """Runs by display name."""
+    runs = {}
+    for path in sorted(StudyPaths(root).wandb_runs.glob("offline-run-*/*.wandb")):
+        name, run = None, TrackedRun()
+        for record in read_records(path):
+            kind = record.WhichOneof("record_type")
+            if kind == "run":
+                if name is None:
+                    name = record.run.display_name
+                    run = runs.setdefault(name, run)
+                    run.segments += 1
+                run.group = record.run.run_group
+                run.tags = list(record.run.tags)
+                _update(run.config, record.run.config.update)
+            elif kind == "config":
+                _update(run.config, record.config.update)
+            elif kind == "history":
+                point = {_key(i): json.loads(i.value_json) for i in record.history.item}
+                run.steps.append(int(point.get("_step", record.history.step.num)))
+                run.points.append(point)
+            elif kind == "summary":
+                _update(run.summary, record.summary.update)
+            elif kind == "exit":
+                run.exit_codes.append(record.exit.exit_code)
+    return runs
+
+
+def _update(target, items):
+    for item in items:
+        target[_key(item)] = json.loads(item.value_json)
+
+
+def _key(item):
+    return item.key or ".".join(item.nested_key)
