@@ -50,8 +50,10 @@ class Failure:
         lines = [line.strip() for line in trace.strip().splitlines()]
         last = next((line for line in reversed(lines) if _names_exception(line)), "")
         kind, _, message = last.partition(": ")
-        fallback = lines[-1] if lines else "died without a word"
-        return cls(kind.rsplit(".", 1)[-1] or "Error", message or fallback, trace)
+        if not last:
+            # No exception: the process itself is gone, and Ray guesses why at length.
+            return cls("WorkerDied", "the worker process died without an exception", trace)
+        return cls(kind.rsplit(".", 1)[-1], message, trace)
 
 
 @dataclass(frozen=True)

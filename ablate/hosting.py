@@ -33,13 +33,17 @@ _TUNE_KEYS = frozenset(
 
 def hosted(cls: type[Any]) -> type[Any]:
     """The class with hosting mixed in, under its own name (Tune restores by name)."""
-    return type(
-        cls.__name__, (Hosting, cls), {"__module__": cls.__module__, "__doc__": cls.__doc__}
-    )
+    # Asked of the user's class: Ray's own wrappers around it seem to define every method.
+    owner = next(c for c in cls.__mro__ if "save_checkpoint" in c.__dict__)
+    can_save = not owner.__module__.startswith("ray.")
+    names = {"__module__": cls.__module__, "__doc__": cls.__doc__, "_can_save": can_save}
+    return type(cls.__name__, (Hosting, cls), names)
 
 
 class Hosting:
     """Mixin in front of a `Trainable`: see the methods that it wraps."""
+
+    _can_save = True
 
     def __init__(self, config: dict[str, Any] | None = None, storage: Any = None) -> None:
         self._take_host(config)
@@ -141,7 +145,7 @@ class Hosting:
     def _ask_for_checkpoint(self, result: dict[str, Any]) -> None:
         self._since_checkpoint_s += result.get("time_this_iter_s") or 0.0
         due = self._since_checkpoint_s >= self._host["checkpoint_every_s"]
-        if due and not result.get("done") and _can_save(type(self)):
+        if due and not result.get("done") and self._can_save:
             result["should_checkpoint"] = True
         if result.get("should_checkpoint"):
             self._since_checkpoint_s = 0.0
@@ -245,8 +249,3 @@ def _seal(path: Path) -> list[int]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _can_save(cls: type[Any]) -> bool:
-    owner = next(c for c in cls.__mro__ if c is not Hosting and "save_checkpoint" in c.__dict__)
-    return not owner.__module__.startswith("ray.")

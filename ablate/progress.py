@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ablate.events import Event, RunEnded, RunReported, RunRetried, RunStarted
+from ablate.events import Event, Failure, RunEnded, RunReported, RunRetried, RunStarted
 
 PLAIN_EVERY_S = 10.0
 """Time between the plain lines that say how far the study is."""
@@ -85,7 +85,7 @@ class Progress:
             case RunReported():
                 self._report(event)
             case RunRetried(_, failure):
-                self.say(f"{name}: crashed ({failure.kind}: {failure.message}), goes on")
+                self.say(f"{name}: crashed ({_cause(failure)}), goes on")
             case RunEnded():
                 self._end(event, name)
 
@@ -117,7 +117,7 @@ class Progress:
         words = event.status if event.status != "ok" else f"ok ({event.stop_reason})"
         detail = f"{running.value}  " if running and running.value else ""
         if event.failure:
-            detail = f"{event.failure.kind}: {event.failure.message.splitlines()[0]}  "
+            detail = f"{_cause(event.failure)}  "
         self.say(f"[{self._done}/{len(self._names)}] {name}: {words}  {detail}{seconds:.1f} s")
 
     @property
@@ -150,6 +150,11 @@ class Progress:
             )  # fmt: skip
         bar = ProgressBar(total=max(1, len(self._names)), completed=self._done, width=40)
         return Group(Text(self._headline()), bar, table)
+
+
+def _cause(failure: Failure) -> str:
+    first, *_ = [*failure.message.splitlines(), ""]
+    return f"{failure.kind}: {first}"
 
 
 def clock(seconds: float) -> str:

@@ -81,4 +81,5 @@ def _failure(trial: TrialLike) -> Failure:
     if path and Path(path).exists():
         trace = Path(path).read_text(errors="replace")
     # The file collects every failure of the trial: the last one is what happened now.
-    return Failure.of_trace(trace.split("Failure # ")[-1])
+    latest = trace.split("Failure # ")[-1]
+    return Failure.of_trace(latest.partition("\n")[2])

@@ -42,7 +42,9 @@ def test_all_mistakes_at_once():
         seeds=[1, 2, 1],
         retries=True,
     )
-    assert text == f"""\
+    assert (
+        text
+        == f"""\
 grid.yaml: 13 mistakes
 
   study = '../x': names the study's directory, so it starts with a letter or digit and holds only \
@@ -92,6 +94,7 @@ patience, warmup, ema_decay, clip, device, data (nearest: hidden_dim)
   factors.flow[1] = 'vpp': not a valid choice
       choices: icfm, target, vp (nearest: vp)
       fix: write vp"""
+    )
 
 
 @pytest.mark.parametrize(

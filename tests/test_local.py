@@ -317,7 +317,7 @@ def test_the_debugger_stops_where_a_run_fails(tmp_path):
         command, cwd=tmp_path, input="p self.iteration\nq\n", capture_output=True, text=True,
         env={**os.environ}, timeout=60,
     )  # fmt: skip
-    assert "-> raise RuntimeError(\"the third step is broken\")" in done.stdout
+    assert '-> raise RuntimeError("the third step is broken")' in done.stdout
     assert "(Pdb) 2" in done.stdout
     assert done.returncode == 1
 

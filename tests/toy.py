@@ -37,7 +37,11 @@ class Counter(Trainable):
 
 
 class Recorder(Counter):
-    """Writes when it ran and which GPU it saw."""
+    """Writes when it ran and which GPU it saw; its actors can be reused."""
+
+    def reset_config(self, new_config):
+        self.setup(new_config)
+        return True
 
     def step(self):
         folder = Path(self.config["folder"])

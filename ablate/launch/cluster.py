@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 from collections.abc import Generator
 from typing import Any
 
@@ -13,6 +14,8 @@ from ablate.study import Study
 
 OBJECT_STORE_BYTES = 256 * 1024**2
 """Results are small; the default takes a third of the memory's share of /dev/shm."""
+
+CONNECT_TIMEOUT_S = 5.0
 
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0: Tune prints nothing
@@ -61,6 +64,8 @@ def cluster(study: Study, address: str | None, interrupts: Interrupts) -> Genera
 def _connect(address: str | None) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is not None:
+        if not _answers(address):
+            raise AblateError(f"no Ray cluster at {address}: nothing answers there")
         try:
             ray.init(address=address, **quiet)
         except (ConnectionError, ValueError) as error:
@@ -73,6 +78,18 @@ def _connect(address: str | None) -> None:
             address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES,
             **quiet,
         )  # fmt: skip
+
+
+def _answers(address: str) -> bool:
+    """Whether something listens at `host:port`; Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return True  # `auto`, `local`
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def _slots(study: Study) -> int:

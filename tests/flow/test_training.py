@@ -30,7 +30,9 @@ def _one_thread():
 
 
 def pack_of(*configs):
-    specs = [RunSpec(f"run{i}", 40 + i, FlowConfig(**{**SMALL, **c})) for i, c in enumerate(configs)]
+    specs = [
+        RunSpec(f"run{i}", 40 + i, FlowConfig(**{**SMALL, **c})) for i, c in enumerate(configs)
+    ]
     return Pack(specs, [load_dataset(s.config.data) for s in specs], torch.device("cpu"))
 
 
@@ -88,7 +90,9 @@ class TestResume:
         run = pack.runs[0]
         assert "mean by up to 0.5" in run.normalisation.mismatch
         raw = run.dataset.train
-        expected = Normalisation(state["normalisation"]["mean"].numpy(), run.normalisation.current.std)
+        expected = Normalisation(
+            state["normalisation"]["mean"].numpy(), run.normalisation.current.std
+        )
         np.testing.assert_array_equal(run.data.train.numpy(), expected.apply(raw))
 
 

@@ -1,0 +1,303 @@
+"""Whole studies on a real Ray cluster, and what survives when parts of it are killed."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from studies import by_name, flow_study, toy_study
+from test_local import best_weights, histories, numbers, wait_for
+from wandb_records import tracked_runs
+
+from ablate.errors import AblateError, InputError
+from ablate.job import Options, execute
+from ablate.ledger import Ledger
+from ablate.paths import StudyPaths
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
+
+SLOW = """
+study: slow
+metric: sliced_w2
+base: {hidden_dim: 64, num_layers: 2, epochs: EPOCHS, patience: null, sigma: 0.05}
+factors: {flow: [icfm, vp]}
+seeds: [1, 2]
+checkpoint_every_s: 1
+"""
+
+
+def run(study, console, **options):
+    return execute(study, Options(**options), console)
+
+
+def test_results_equal_those_of_local_mode_bit_for_bit(tmp_path, console):
+    base = {"hidden_dim": 128, "num_layers": 2, "epochs": 5, "sigma": 0.1}
+    there, here = (flow_study(tmp_path / name, base=base) for name in ("ray", "local"))
+    on_ray = run(there, console)
+    local = run(here, console, local=True)
+    assert on_ray.exit_code == local.exit_code == 0
+    assert numbers(on_ray.ledger) == numbers(local.ledger)
+    assert histories(on_ray.ledger) == histories(local.ledger)
+    a, b = (best_weights(study, "vp-s2") for study in (there, here))
+    assert all((a[key] == b[key]).all() for key in a)
+    pids = {row["trial"] for row in on_ray.ledger.rows.values()}
+    assert len(pids) == 4
+
+
+def test_failures_beside_healthy_runs(tmp_path, console, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    study = toy_study(
+        tmp_path, factors={"fail": ["none", "step", "setup", "nan", "once"]}, seeds=[1],
+        checkpoint_every_s=0, base={"marker": str(tmp_path / "marker"), "length": 6},
+    )  # fmt: skip
+    outcome = run(study, console)
+    assert outcome.exit_code == 1
+    rows = by_name(outcome.ledger)
+    told = {n: (r["status"], r.get("error_type"), r.get("retries")) for n, r in rows.items()}
+    assert told == {
+        "none-s1": ("ok", None, None),
+        "step-s1": ("failed", "RuntimeError", 1),
+        "setup-s1": ("failed", "ValueError", 1),
+        "nan-s1": ("diverged", "Diverged", None),
+        "once-s1": ("ok", None, 1),
+    }
+    assert rows["step-s1"]["error"] == "the third step is broken"
+    assert rows["setup-s1"]["error"] == "no such thing as a good setup"
+    assert "toy.py" in rows["step-s1"]["traceback"]
+    # SIGKILLed in its fourth step, it went on from its third.
+    assert rows["once-s1"]["score_final"] == 27.0
+    log = StudyPaths(study.directory).log("once-s1").read_text()
+    assert log.count("step 3 total") == 1
+    tracked = tracked_runs(study.directory)
+    ends = {name: (t.tags[-1], t.exit_codes, t.steps) for name, t in tracked.items()}
+    assert ends == {
+        "none-s1": ("seed=1", [0], [1, 2, 3, 4, 5, 6]),
+        "step-s1": ("failed", [1], [1, 2]),
+        "setup-s1": ("failed", [1], []),
+        "nan-s1": ("failed", [1], ends["nan-s1"][2]),
+        "once-s1": ("seed=1", [0], [1, 2, 3, 4, 5, 6]),
+    }
+
+
+@pytest.mark.parametrize(("gpu", "at_once", "cpu"), [(0.25, 4, 0.5), (0.5, 2, 1), (1, 4, 0)])
+def test_fractions_of_pretend_gpus(tmp_path, console, gpu, at_once, cpu):
+    """4 CPUs and 4 GPUs: the trials on one GPU never sum up to more than it."""
+    study = toy_study(
+        tmp_path, trainable="toy:Recorder", base={"folder": str(tmp_path), "step_s": 0.4,
+        "length": 1}, factors={"gain": [1, 2, 3, 4]}, seeds=[1, 2, 3],
+        resources={"cpu": cpu, "gpu": gpu},
+    )  # fmt: skip
+    assert run(study, console).exit_code == 0
+    spans = [p.read_text().split() for p in tmp_path.glob("[1-4]-[1-3]")]
+    assert len(spans) == 12
+    most = 0
+    for begin, _, gpus in spans:
+        assert len(gpus.split(",")) == 1
+        same = [s for s in spans if s[2] == gpus and float(s[0]) <= float(begin) < float(s[1])]
+        most = max(most, len(same))
+        assert len(same) * gpu <= 1
+    assert most <= at_once
+
+
+def test_a_trial_larger_than_any_node_is_refused(tmp_path, console):
+    study = toy_study(tmp_path, resources={"cpu": 64, "gpu": 5})
+    with pytest.raises(InputError) as error:
+        run(study, console)
+    assert str(error.value) == (
+        "toys: 2 mistakes\n\n"
+        "  resources.cpu = 64.0: no node of the cluster has so much (nodes: 4 CPU 4 GPU)\n"
+        "      fix: write at most 4\n\n"
+        "  resources.gpu = 5.0: no node of the cluster has so much (nodes: 4 CPU 4 GPU)\n"
+        "      fix: write at most 4"
+    )
+    with pytest.raises(AblateError, match=r"no Ray cluster at 127.0.0.1:1"):
+        _in_a_process_of_its_own(tmp_path, "--address", "127.0.0.1:1")
+
+
+def _in_a_process_of_its_own(folder, *arguments):
+    grid = folder / "grid.yaml"
+    grid.write_text("study: t\ntrainable: toy:Counter\nmetric: score\nseeds: [1]\n")
+    command = [sys.executable, "-m", "ablate.run", str(grid), *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
+    if done.returncode == 2:
+        raise AblateError(done.stderr)
+    return done
+
+
+class Driver:
+    """`python -m ablate.run` in a process that can be killed, on the tests' cluster."""
+
+    def __init__(self, folder, address, epochs, *arguments):
+        self.root = folder / "studies" / "slow"
+        grid = folder / "grid.yaml"
+        grid.write_text(SLOW.replace("EPOCHS", str(epochs)))
+        environment = {**os.environ, "WANDB_MODE": "offline"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "ablate.run", str(grid), "--address", address, *arguments],
+            cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def wait_for_checkpoints_and_state(self):
+        """Until two runs have been saved, and Tune knows it."""
+
+        def ready():
+            states = list(self.root.glob("launches/1/experiment_state-*.json"))
+            saved = list(self.root.glob("launches/1/*/checkpoint_*/manifest.json"))
+            if not states or len({path.parent.parent for path in saved}) < 2:
+                return False
+            first = sorted(path.stat().st_mtime for path in saved)[1]
+            return states[0].stat().st_mtime > first
+
+        wait_for(ready, 90)
+
+    def finish(self, timeout_s=110):
+        out, err = self.process.communicate(timeout=timeout_s)
+        return self.process.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, ray_cluster):
+    """The slow study without any trouble, by number of epochs."""
+    known = {}
+
+    def get(epochs):
+        if epochs not in known:
+            folder = tmp_path_factory.mktemp("whole")
+            driver = Driver(folder, ray_cluster, epochs)
+            assert driver.finish()[0] == 0
+            known[epochs] = Ledger(StudyPaths(driver.root))
+        return known[epochs]
+
+    return get
+
+
+def assert_equal_to(ledger, expected):
+    assert numbers(ledger) == numbers(expected)
+    assert histories(ledger) == histories(expected)
+
+
+EPOCHS = 250
+
+
+def test_a_killed_driver_is_restored_by_the_same_command(tmp_path, ray_cluster, uninterrupted):
+    driver = Driver(tmp_path, ray_cluster, EPOCHS)
+    driver.wait_for_checkpoints_and_state()
+    driver.process.kill()
+    driver.process.wait()
+    before = Ledger(StudyPaths(driver.root))
+    assert {r["status"] for r in before.rows.values()} <= {"pending", "ok"}
+    again = Driver(tmp_path, ray_cluster, EPOCHS)
+    code, out, err = again.finish()
+    assert (code, err) == (0, ""), out
+    after = Ledger(StudyPaths(driver.root))
+    assert_equal_to(after, uninterrupted(EPOCHS))
+    assert {row["launch"] for row in after.rows.values()} == {1}, "Tuner.restore went on"
+    for name, tracked in tracked_runs(driver.root).items():
+        steps = [p["step"] for p in histories(after)[name]]
+        assert tracked.steps == steps, name
+    assert not list(driver.root.glob("launches/*/*/checkpoint_*"))
+
+
+def test_ctrl_c_saves_prints_the_way_on_and_restores(tmp_path, ray_cluster, uninterrupted):
+    driver = Driver(tmp_path, ray_cluster, EPOCHS)
+    driver.wait_for_checkpoints_and_state()
+    driver.process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    code, out, err = driver.finish(30)
+    assert time.monotonic() - began < 20
+    assert code == 130
+    assert "python -m ablate.run --resume studies/slow" in out
+    assert "Traceback" not in err
+    statuses = {r["status"] for r in Ledger(StudyPaths(driver.root)).rows.values()}
+    assert "interrupted" in statuses
+    command = [sys.executable, "-m", "ablate.run", "--resume", "studies/slow", "--address",
+               ray_cluster]  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_equal_to(Ledger(StudyPaths(driver.root)), uninterrupted(EPOCHS))
+
+
+def test_a_torn_tune_state_is_noticed_and_the_runs_checkpoints_are_used(
+    tmp_path, ray_cluster, uninterrupted
+):
+    driver = Driver(tmp_path, ray_cluster, EPOCHS)
+    driver.wait_for_checkpoints_and_state()
+    driver.process.kill()
+    driver.process.wait()
+    state = max(driver.root.glob("launches/1/experiment_state-*.json"))
+    state.write_text(state.read_text()[:2000])
+    started = [r["run_name"] for r in Ledger(StudyPaths(driver.root)).rows.values()
+               if r.get("started_at")]  # fmt: skip
+    again = Driver(tmp_path, ray_cluster, EPOCHS)
+    code, out, _ = again.finish()
+    assert code == 0, out
+    assert "the Tune state of launch 1 is torn or missing; going on from the runs' own" in out
+    after = Ledger(StudyPaths(driver.root))
+    assert_equal_to(after, uninterrupted(EPOCHS))
+    assert {by_name(after)[name]["launch"] for name in started} <= {1, 2}
+    assert 2 in {row["launch"] for row in after.rows.values()}
+
+
+def test_a_killed_worker_is_retried_from_its_latest_checkpoint(
+    tmp_path, ray_cluster, uninterrupted
+):
+    driver = Driver(tmp_path, ray_cluster, EPOCHS)
+    driver.wait_for_checkpoints_and_state()
+    workers = [
+        p for p in psutil.process_iter(["cmdline"])
+        if "ResourceTrainable" in " ".join(p.info["cmdline"] or [])
+    ]  # fmt: skip
+    assert workers
+    workers[0].kill()
+    code, out, _ = driver.finish()
+    assert code == 0, out
+    assert "crashed (" in out
+    after = Ledger(StudyPaths(driver.root))
+    assert_equal_to(after, uninterrupted(EPOCHS))
+    assert sum(row.get("retries") or 0 for row in after.rows.values()) >= 1
+    for name, tracked in tracked_runs(driver.root).items():
+        assert tracked.steps == [p["step"] for p in histories(after)[name]], name
+
+
+def test_an_edited_study_runs_only_what_is_new(tmp_path, console):
+    run(flow_study(tmp_path, factors={"flow": ["icfm"]}), console)
+    outcome = run(flow_study(tmp_path), console)
+    launches = {r["run_name"]: r["launch"] for r in outcome.ledger.rows.values()}
+    assert launches == {"icfm-s1": 1, "icfm-s2": 1, "vp-s1": 2, "vp-s2": 2}
+
+
+def test_no_secret_reaches_a_file(tmp_path, console, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_API_KEY", "5ec2e7" * 6 + "abcd")
+    study = flow_study(tmp_path, seeds=[1])
+    run(study, console)
+    files = [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert any(p.name == "tuner.pkl" for p in files)
+    for path in files:
+        assert b"5ec2e7" not in path.read_bytes(), path
+
+
+def test_a_second_driver_is_refused_while_the_first_works(tmp_path, ray_cluster):
+    driver = Driver(tmp_path, ray_cluster, EPOCHS)
+    wait_for(lambda: (driver.root / "launches" / "1").exists())
+    second = Driver(tmp_path, ray_cluster, EPOCHS)
+    code, out, err = second.finish(60)
+    assert code == 2, out
+    assert f"is in use by process {driver.process.pid} on" in err
+    driver.process.send_signal(signal.SIGTERM)
+    assert driver.finish(60)[0] == 130
+    shutil.rmtree(driver.root)
+
+
+def test_the_plan_that_tune_keeps_holds_only_the_directory(tmp_path, console):
+    study = flow_study(tmp_path, seeds=[1], factors={"flow": ["icfm"]})
+    run(study, console)
+    record = json.loads(Path(StudyPaths(study.directory).launch_record(1)).read_text())
+    assert len(record["runs"]) == 1
+    assert record["settings"]["resources"] == {"cpu": 1, "gpu": 0}
