@@ -90,7 +90,7 @@ def _factor_shape_problems(factors: Mapping[str, Any]) -> Iterator[Problem]:
         key = f"factors.{name}"
         if name in RESERVED:
             yield Problem(key, "is a column of the ledger: a factor cannot be called so",
-                          fix="seeds go under 'seeds:'; else name the factor otherwise")  # fmt: skip
+                          fix="seeds go under 'seeds:'; else use another name")  # fmt: skip
         if not isinstance(raw, list | Mapping):
             yield Problem(key, "is neither a list of levels nor a mapping of named levels", raw,
                           fix=f"write {name}: [{raw}, ...]")  # fmt: skip
