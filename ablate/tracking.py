@@ -40,6 +40,7 @@ class AblateWandbCallback(WandbLoggerCallback):
         self._context: JobContext | None = None
         self._port: SinkPort | None = None
         self._open: set[str] = set()
+        self._warnings: dict[str, list[str]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {"study_dir": self._study_dir}
@@ -86,15 +87,20 @@ class AblateWandbCallback(WandbLoggerCallback):
         match event:
             case RunStarted(run_id):
                 self._start(run_id)
-            case RunReported(run_id, points):
+            case RunReported(run_id, points, _, warnings):
                 self._start(run_id)
+                self._warnings.setdefault(run_id, []).extend(warnings)
                 self._send("points", run_id, {"points": [list(point) for point in points]})
             case RunRetried():
                 pass  # the run stays open: a retry goes on in it
             case RunEnded(run_id):
                 self._start(run_id)
                 self._open.discard(run_id)
-                self._send("end", run_id, _ending(event, self._context, run_id))
+                ending = _ending(event, self._context, run_id)
+                warnings = self._warnings.pop(run_id, [])
+                if warnings:
+                    ending["summary"]["warnings"] = "\n".join(warnings)
+                self._send("end", run_id, ending)
 
     def tick(self) -> None:
         """Nothing is ever due: the sink has its own process."""

@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from studies import by_name, flow_study, toy_study
 from wandb_records import tracked_runs
 
 from ablate.history import History
+from ablate.hosting import read_manifest, write_manifest
 from ablate.job import Options, execute
 from ablate.paths import StudyPaths
 from ablate.wandb_files import last_step, mend, read_records, segments
@@ -97,6 +99,35 @@ def test_an_interrupted_run_goes_on_without_gaps_or_repeats(tmp_path, console, m
     assert tracked.segments == 2
     assert tracked.steps == [10, 20, 30, 40, 50, 60]
     assert tracked.exit_codes == [130, 0]
+
+
+def test_statistics_that_differ_are_told_in_log_ledger_and_wandb(tmp_path, console, monkeypatch):
+    monkeypatch.setattr("trainables.flow_matching.STEP_S", 0.0)
+    study = flow_study(tmp_path, seeds=[1], factors={"flow": ["icfm"]}, checkpoint_every_s=0)
+    ticks = 0
+
+    def stop(self):
+        nonlocal ticks
+        ticks += 1
+        if ticks == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ablate.progress.Progress.tick", stop)
+        run(study, console)
+    path = next(study.directory.glob("launches/1/*/checkpoint_*/*.pt"))
+    state = torch.load(path, weights_only=True)
+    state["normalisation"]["mean"] += 0.25
+    torch.save(state, path)
+    write_manifest(path.parent, read_manifest(path.parent))
+    outcome = run(study, console)
+    told = "normalisation statistics differ from the checkpoint's, which are kept: mean by up to"
+    row = next(iter(outcome.ledger.rows.values()))
+    assert row["status"] == "ok"
+    assert row["stats_mismatch"].startswith(told)
+    assert row["warnings"].startswith(told)
+    assert tracked_runs(study.directory)["icfm-s1"].summary["warnings"].startswith(told)
+    assert told in console.export_text()
 
 
 @pytest.fixture
