@@ -113,10 +113,12 @@ def _load(arguments: argparse.Namespace) -> Study:
 def _print_places(outcome: Outcome, arguments: argparse.Namespace, console: Console) -> None:
     paths = StudyPaths(outcome.plan.study.directory)
     console.print()
-    places = {"ledger": paths.runs_parquet, "best weights": paths.root / "checkpoints"}
-    if paths.wandb_runs.exists():
-        places["W&B"] = paths.wandb_runs
-    for name, path in places.items():
+    places = {
+        "ledger": paths.runs_parquet,
+        "best weights": paths.root / "checkpoints",
+        "W&B": paths.wandb_runs,
+    }
+    for name, path in ((name, path) for name, path in places.items() if path.exists()):
         console.print(Text(f"{name + ':':<14}{_short(path)}"), soft_wrap=True)
     if any(paths.wandb_runs.glob("offline-run-*")):
         command = f"wandb sync {_short(paths.wandb_runs)}/offline-run-*"
