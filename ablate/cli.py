@@ -35,25 +35,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 def report(study_dir: Path, console: Console) -> int:
     """Prints the ablation table of a study directory, also of one that is still running."""
     study = load_saved_study(study_dir)
-    rows = Ledger(StudyPaths(study.directory)).rows
-    print_report(study_record(plan_study(study, _names(rows)), rows), console)
+    ledger = Ledger(StudyPaths(study.directory))
+    plan = plan_study(study, ledger.started_names())
+    print_report(study_record(plan, ledger.rows), console)
     return 0
 
 
 def status(study_dir: Path, console: Console) -> int:
     """Prints how many runs of a study directory there are of each status."""
     study = load_saved_study(study_dir)
-    rows = Ledger(StudyPaths(study.directory)).rows
-    plan = plan_study(study, _names(rows))
-    statuses = [rows.get(run.run_id, {}).get("status", "pending") for run in plan.runs]
+    ledger = Ledger(StudyPaths(study.directory))
+    plan = plan_study(study, ledger.started_names())
+    statuses = [ledger.rows.get(run.run_id, {}).get("status", "pending") for run in plan.runs]
     counts = {name: statuses.count(name) for name in dict.fromkeys(statuses)}
     shown = ", ".join(f"{count} {name}" for name, count in counts.items())
     console.print(f"{study.study}: {len(plan.runs)} runs: {shown}", markup=False)
     return 0
-
-
-def _names(rows: dict[str, dict[str, str]]) -> dict[str, str]:
-    return {run_id: row["run_name"] for run_id, row in rows.items() if row.get("started_at")}
 
 
 if __name__ == "__main__":

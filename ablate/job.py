@@ -101,8 +101,7 @@ def execute(study: Study, options: Options, console: Console) -> Outcome:
 
 def examine(study: Study, ledger: Ledger, options: Options) -> tuple[Plan, Remaining]:
     """The plan, with the names that runs already have, and what is left of it to do."""
-    names = {i: r["run_name"] for i, r in ledger.rows.items() if r.get("started_at")}
-    plan = plan_study(study, names)
+    plan = plan_study(study, ledger.started_names())
     runs = select_runs(plan, options.only) if options.only else plan.runs
     code = code_hash(plan.entry)
     return plan, remaining(plan, ledger.rows, runs, code, options.retry_failed)
@@ -142,11 +141,11 @@ def _run_left(
     console: Console,
 ) -> bool:
     """Does what is left; returns whether it was interrupted."""
-    before = frozenset(i for i, row in ledger.rows.items() if row.get("started_at"))
+    before = frozenset(ledger.started_names())
     _enter_rows(plan, left, ledger)
     if not left.todo:
         return False
-    drop_checkpoints(paths, {r.run_id for r in left.todo} - left.restart)
+    drop_checkpoints(paths, ledger.resumable() - left.restart)
     names = {run.run_id: run.run_name for run in left.todo}
     interrupts = Interrupts()
     with (
@@ -159,10 +158,8 @@ def _run_left(
     ):
         work = _work_locally if options.local else _work_on_ray
         work(context, left, ledger, options, interrupts)
-    undone = {run.run_id for run in left.todo if ledger.rows[run.run_id]["status"] not in ENDED}
-    failed = {i for i, row in ledger.rows.items() if row["status"] == "failed"}
-    drop_checkpoints(paths, failed | undone)
-    return bool(undone)
+    drop_checkpoints(paths, ledger.resumable())
+    return any(ledger.rows[run.run_id]["status"] not in ENDED for run in left.todo)
 
 
 def _work_locally(

@@ -101,8 +101,7 @@ class Ledger:
 
     def reset(self, run_id: str) -> None:
         """Forgets a run's results, so that it can be run from the beginning."""
-        kept = ("run_id", "run_name", "seed")
-        self.rows[run_id] = {k: self.rows[run_id][k] for k in kept} | {"status": "pending"}
+        self.rows[run_id] = _blank(self.rows[run_id])
         self._history.forget(run_id)
         self._append({"run_id": run_id, "_reset": True})
 
@@ -157,6 +156,14 @@ class Ledger:
         self._compaction_s = self._compacted_at - start
         self._dirty = False
 
+    def started_names(self) -> dict[str, str]:
+        """Names by id of the runs that have ever started: those names stay."""
+        return {i: row["run_name"] for i, row in self.rows.items() if row.get("started_at")}
+
+    def resumable(self) -> set[str]:
+        """Runs that may go on from a checkpoint: all but those that are done or diverged."""
+        return {i for i, row in self.rows.items() if row["status"] not in ("ok", "diverged")}
+
     def history(self, run_id: str) -> list[dict[str, Any]]:
         """A run's points, `step` and metrics each, by step."""
         return self._history.read(run_id)
@@ -209,8 +216,7 @@ def read_rows(paths: StudyPaths) -> list[Row]:
     for patch in _journal_patches(paths):
         row = rows.setdefault(patch["run_id"], {"run_id": patch["run_id"], "status": "pending"})
         if patch.pop("_reset", False):
-            kept = ("run_id", "run_name", "seed")
-            rows[row["run_id"]] = {k: row[k] for k in kept if k in row} | {"status": "pending"}
+            rows[row["run_id"]] = _blank(row)
             continue
         row.update(patch)
     return list(rows.values())
@@ -252,6 +258,12 @@ def metric_value(row: Mapping[str, Any], metric: str) -> float | None:
         if row.get(name) is not None:
             return row[name]
     return None
+
+
+def _blank(row: Row) -> Row:
+    """The row of the same run before it had any result."""
+    kept = {name: row[name] for name in ("run_id", "run_name", "seed") if name in row}
+    return {**kept, "status": "pending"}
 
 
 def _journal_patches(paths: StudyPaths) -> Iterator[Row]:

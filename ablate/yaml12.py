@@ -19,6 +19,7 @@ class _Loader(yaml.SafeLoader):
         self.duplicates: list[Problem] = []
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """As the parent's, noting keys that stand twice."""
         seen: set[Hashable] = set()
         for key_node, _ in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":

@@ -32,5 +32,18 @@ def toy_study(storage, **changes):
     return read_study({**raw, **changes}, "test")
 
 
+def stop_at_result(patch, number):
+    """Ctrl-C when the listeners hear of the given result."""
+    results = 0
+
+    def stop(self):
+        nonlocal results
+        results += 1
+        if results == number:
+            raise KeyboardInterrupt
+
+    patch.setattr("ablate.progress.Progress.tick", stop)
+
+
 def by_name(ledger):
     return {row["run_name"]: row for row in ledger.rows.values()}

@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from studies import by_name, flow_study, toy_study
+from studies import by_name, flow_study, stop_at_result, toy_study
 
 from ablate.errors import InputError, StudyInUseError
 from ablate.job import Options, execute, run_study
@@ -100,16 +100,8 @@ def test_interrupted_and_restored_equals_uninterrupted(tmp_path, console, monkey
     whole = flow_study(tmp_path / "a", checkpoint_every_s=0, **settings)
     run(whole, console)
     broken = flow_study(tmp_path / "b", checkpoint_every_s=0, **settings)
-    results = 0
-
-    def stop(self):
-        nonlocal results
-        results += 1
-        if results == 5 + stop_at:  # in the second run
-            raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr("ablate.progress.Progress.tick", stop)
+        stop_at_result(patch, 5 + stop_at)  # in the second run
         outcome = run(broken, console)
     assert outcome.exit_code == 130
     statuses = [row["status"] for row in outcome.ledger.rows.values()]
@@ -124,6 +116,18 @@ def test_interrupted_and_restored_equals_uninterrupted(tmp_path, console, monkey
     for name in ("icfm-s1", "vp-s1"):
         a, b = best_weights(whole, name), best_weights(broken, name)
         assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_part_of_the_plan_leaves_the_checkpoints_of_the_others(tmp_path, console, monkeypatch):
+    monkeypatch.setattr("trainables.flow_matching.STEP_S", 0.0)
+    study = flow_study(tmp_path, seeds=[1], checkpoint_every_s=0)
+    with monkeypatch.context() as patch:
+        stop_at_result(patch, 4)
+        run(study, console)
+    saved = list(study.directory.glob("launches/1/icfm-s1/checkpoint_*"))
+    assert saved
+    run(study, console, only="flow=vp")
+    assert list(study.directory.glob("launches/*/*/checkpoint_*")) == saved
 
 
 def test_failures_beside_healthy_runs(tmp_path, console):

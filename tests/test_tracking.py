@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from studies import by_name, flow_study, toy_study
+from studies import by_name, flow_study, stop_at_result, toy_study
 from wandb_records import tracked_runs
 
 from ablate.history import History
@@ -83,16 +83,8 @@ def test_errored_runs_are_tagged_failed_and_a_retry_is_clean_again(tmp_path, con
 def test_an_interrupted_run_goes_on_without_gaps_or_repeats(tmp_path, console, monkeypatch):
     monkeypatch.setattr("trainables.flow_matching.STEP_S", 0.0)
     study = flow_study(tmp_path, seeds=[1], factors={"flow": ["icfm"]}, checkpoint_every_s=0.05)
-    ticks = 0
-
-    def stop(self):
-        nonlocal ticks
-        ticks += 1
-        if ticks == 4:
-            raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr("ablate.progress.Progress.tick", stop)
+        stop_at_result(patch, 4)
         assert run(study, console).exit_code == 130
     run(study, console)
     tracked = tracked_runs(study.directory)["icfm-s1"]
@@ -104,16 +96,8 @@ def test_an_interrupted_run_goes_on_without_gaps_or_repeats(tmp_path, console, m
 def test_statistics_that_differ_are_told_in_log_ledger_and_wandb(tmp_path, console, monkeypatch):
     monkeypatch.setattr("trainables.flow_matching.STEP_S", 0.0)
     study = flow_study(tmp_path, seeds=[1], factors={"flow": ["icfm"]}, checkpoint_every_s=0)
-    ticks = 0
-
-    def stop(self):
-        nonlocal ticks
-        ticks += 1
-        if ticks == 3:
-            raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr("ablate.progress.Progress.tick", stop)
+        stop_at_result(patch, 3)
         run(study, console)
     path = next(study.directory.glob("launches/1/*/checkpoint_*/*.pt"))
     state = torch.load(path, weights_only=True)
