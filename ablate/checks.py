@@ -35,7 +35,11 @@ def study_problems(study: Study) -> list[Problem]:
         choices += _choice_problems(f"exclude[{index}]", choice, study.factor_list)
     problems += choices or _cell_choice_problems(study)
     problems += _config_problems(study, model)
-    return problems or [*_coinciding_cells(study, model), *_comparability(study, model)]
+    return problems or [
+        *_coinciding_cells(study, model),
+        *_unmeasured(study, model),
+        *_comparability(study, model),
+    ]
 
 
 def _well_formed(study: Study) -> tuple[Study, list[Problem]]:
@@ -193,8 +197,10 @@ def _place(study: Study, cell: Cell, path: Path) -> str:
 
 def _coinciding_cells(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
     seen: dict[str, Cell] = {}
+    unhashed = getattr(model, "unhashed", frozenset())
     for cell in cells_of(study):
-        key = canonical_json(resolve_config(model, cell.written_config(study)))
+        config = resolve_config(model, cell.written_config(study))
+        key = canonical_json({k: v for k, v in config.items() if k not in unhashed})
         if key in seen:
             yield Problem("factors", f"two cells are the same: {seen[key].name} and {cell.name}",
                           fix="drop one of the levels, or exclude one of the cells")  # fmt: skip
@@ -202,19 +208,21 @@ def _coinciding_cells(study: Study, model: type[BaseModel] | None) -> Iterator[P
 
 
 def _comparability(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
-    rules: Mapping[str, Sequence[str]] = getattr(model, "comparable_within", {})
-    if study.allow_incomparable or study.metric not in rules:
+    if study.allow_incomparable or not hasattr(model, "comparison"):
         return
-    configs = [
-        dict(flatten(resolve_config(model, c.written_config(study)))) for c in cells_of(study)
-    ]
+    configs = [_resolved(study, cell, model) for cell in cells_of(study)]
+    needed = [dict(flatten(config.comparison(study.metric))) for config in configs]
     broken = [
         key
-        for key in rules[study.metric]
-        if len({canonical_json(config.get(key)) for config in configs}) > 1
+        for key in dict.fromkeys(key for need in needed for key in need)
+        if len({canonical_json(need.get(key)) for need in needed}) > 1
     ]
     if broken:
-        good = tuple(name for name in getattr(model, "metrics", ()) if name not in rules)
+        good = tuple(
+            name
+            for name in getattr(model, "metrics", ())
+            if all(not config.comparison(name) and _measures(config, name) for config in configs)
+        )
         yield Problem(
             "metric",
             f"measures another thing in cells that differ in {', '.join(broken)}",
@@ -222,3 +230,24 @@ def _comparability(study: Study, model: type[BaseModel] | None) -> Iterator[Prob
             f"write metric: {good[0]}, or allow_incomparable: true to rank by it all the same"
             if good else "write allow_incomparable: true to rank by it all the same",
         )  # fmt: skip
+
+
+def _unmeasured(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
+    """A metric that the trainable knows, but that a cell's config does not ask for."""
+    for cell in cells_of(study):
+        if not _measures(_resolved(study, cell, model), study.metric):
+            yield Problem(
+                "metric", f"is not measured in cell {cell.name}: its config does not ask for it",
+                study.metric, fix=f"set base.{study.metric}: true",
+            )  # fmt: skip
+            return
+
+
+def _measures(config: Any, metric: str) -> bool:
+    return not hasattr(config, "measured") or metric in config.measured()
+
+
+def _resolved(study: Study, cell: Cell, model: type[BaseModel] | None) -> Any:
+    """The config model of a cell's runs, or its plain config where there is no model."""
+    config = cell.written_config(study)
+    return model.model_validate(config) if model else config

@@ -1,13 +1,16 @@
-"""The `ablate` command: run, plan, report, status."""
+"""The `ablate` command: run, plan, report, status, sample, evaluate."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from ablate.ledger import Ledger
+from ablate import evaluate, sample
+from ablate.errors import InputError, Problem
+from ablate.ledger import COLUMNS, Ledger
 from ablate.loading import load_saved_study
 from ablate.paths import StudyPaths
 from ablate.plan import plan_study
@@ -24,20 +27,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     build_parser(commands.add_parser("plan", help="show what a study would run"))
     for name, what in (("report", "the table of a study"), ("status", "how far a study is")):
         commands.add_parser(name, help=what).add_argument("study_dir", metavar="STUDY_DIR")
+    commands.choices["report"].add_argument("--metric", help="another metric than the study's")
+    sample.build_parser(commands.add_parser("sample", help="draw samples from a run"))
+    evaluate.build_parser(commands.add_parser("evaluate", help="a further metric of finished runs"))
     arguments = parser.parse_args(argv)
     if arguments.command in ("run", "plan"):
         arguments.plan = arguments.plan or arguments.command == "plan"
         return guarded(lambda console: run_command(arguments, console))
-    command = report if arguments.command == "report" else status
-    return guarded(lambda console: command(Path(arguments.study_dir), console))
+    command = {
+        "report": lambda console: report(Path(arguments.study_dir), console, arguments.metric),
+        "status": lambda console: status(Path(arguments.study_dir), console),
+        "sample": lambda console: sample.sample_command(arguments, console),
+        "evaluate": lambda console: evaluate.evaluate_command(arguments, console),
+    }[arguments.command]
+    return guarded(command)
 
 
-def report(study_dir: Path, console: Console) -> int:
-    """Prints the ablation table of a study directory, also of one that is still running."""
+def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
+    """Prints the ablation table of a study directory, also of one that is still running.
+
+    Raises:
+        InputError: Where no run has such a metric.
+    """
     study = load_saved_study(study_dir)
     ledger = Ledger(StudyPaths(study.directory))
     plan = plan_study(study, ledger.started_names())
-    print_report(study_record(plan, ledger.rows), console)
+    if metric is not None:
+        _refuse_unmeasured(ledger, metric)
+    print_report(study_record(plan, ledger.rows, metric), console)
     return 0
 
 
@@ -51,6 +68,14 @@ def status(study_dir: Path, console: Console) -> int:
     shown = ", ".join(f"{count} {name}" for name, count in counts.items())
     console.print(f"{study.study}: {len(plan.runs)} runs: {shown}", markup=False)
     return 0
+
+
+def _refuse_unmeasured(ledger: Ledger, metric: str) -> None:
+    columns = {name for row in ledger.rows.values() for name in row if name not in COLUMNS}
+    known = sorted({re.sub("_(best|final)$", "", name) for name in columns})
+    if metric not in known:
+        problem = Problem("--metric", "no run has it", metric, tuple(known))
+        raise InputError("command line", [problem])
 
 
 if __name__ == "__main__":

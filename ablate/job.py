@@ -83,8 +83,8 @@ def execute(study: Study, options: Options, console: Console) -> Outcome:
     with driver_lock(paths.lock):
         ledger = Ledger(paths, study.metric, study.mode)
         plan, left = examine(study, ledger, options)
-        fingerprints = check_data(plan, [*left.todo, *left.kept])
-        _refuse_changed_data(ledger, left, fingerprints, options)
+        known = check_data(plan, [*left.todo, *left.kept])
+        _refuse_changed_data(ledger, left, known, options)
         for note in (*plan.notes, *left.notes):
             console.print(f"note: {note}", markup=False)
         save_study(study, paths)
@@ -107,8 +107,11 @@ def examine(study: Study, ledger: Ledger, options: Options) -> tuple[Plan, Remai
     return plan, remaining(plan, ledger.rows, runs, code, options.retry_failed)
 
 
-def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, str]:
-    """Checks the data of runs and returns their fingerprints by run id.
+def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
+    """Checks the data of runs.
+
+    Returns:
+        What the trainable's preflight says, by run id: `data_fingerprint`, `num_parameters`.
 
     Raises:
         InputError: With what is wrong with each data set, once.
@@ -116,20 +119,19 @@ def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, str]:
     preflight = plan.entry.load_preflight()
     if preflight is None:
         return {}
-    seen: dict[str, str] = {}
+    by_cell: dict[int, dict[str, Any]] = {}
     problems: dict[str, Problem] = {}
-    found: dict[str, str] = {}
     for run in runs:
-        config = plan.launch_config(run)
-        key = canonical_json(config.get("data"))
+        if id(run.cell) in by_cell:
+            continue
+        by_cell[id(run.cell)] = {}
         try:
-            found[run.run_id] = seen[key] if key in seen else preflight(config)
-            seen[key] = found[run.run_id]
+            by_cell[id(run.cell)] = preflight(plan.launch_config(run))
         except ValueError as error:
             problems.setdefault(str(error), Problem(f"data of cell {run.cell.name}", str(error)))
     if problems:
         raise InputError(plan.study.study, problems.values())
-    return found
+    return {run.run_id: by_cell[id(run.cell)] for run in runs}
 
 
 def _run_left(
@@ -230,9 +232,11 @@ def _next_launch(paths: StudyPaths) -> int:
 
 
 def _refuse_changed_data(
-    ledger: Ledger, left: Remaining, fingerprints: dict[str, str], options: Options
+    ledger: Ledger, left: Remaining, known: dict[str, dict[str, Any]], options: Options
 ) -> None:
-    changed = changed_data(ledger.rows, left.kept, fingerprints)
+    changed = changed_data(
+        ledger.rows, left.kept, {i: facts.get("data_fingerprint", "") for i, facts in known.items()}
+    )
     if changed and not options.accept_changed_data:
         names = ", ".join(run.run_name for run in changed[:5])
         raise InputError(

@@ -117,8 +117,7 @@ def _any_metric(study: Study) -> str:
 
     entry = find_trainable(study.trainable)
     model = None if isinstance(entry, Problem) else entry.config_model()
-    rules = getattr(model, "comparable_within", {})
-    return next((m for m in getattr(model, "metrics", ()) if m not in rules), "?")
+    return next(iter(getattr(model, "metrics", ())), "?")
 
 
 def _place(path: KeyPath) -> str:

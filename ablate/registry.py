@@ -18,7 +18,10 @@ class TrainableEntry:
         name: The registered name, or `module:Class`.
         target: `module:Class` of the `ray.tune.Trainable`.
         config: `module:Class` of a pydantic config model that imports neither torch nor Ray.
-        preflight: `module:function` that checks a run's data and returns its fingerprint.
+        preflight: `module:function` that checks a run's data before anything starts, and returns
+            what the ledger and the plan can know by then: `data_fingerprint`, `num_parameters`.
+        sample: `module:function` that draws rows from a run's best weights.
+        evaluate: `module:function` that takes a metric of a run's best weights.
         packs: Takes `{runs: [...], study_dir}` and reports by run; see the design of packs.
     """
 
@@ -26,6 +29,8 @@ class TrainableEntry:
     target: str
     config: str | None = None
     preflight: str | None = None
+    sample: str | None = None
+    evaluate: str | None = None
     packs: bool = False
 
     def load_class(self) -> type[Any]:
@@ -45,7 +50,7 @@ class TrainableEntry:
         is_model = isinstance(model, type) and issubclass(model, BaseModel)
         return model if is_model else None
 
-    def load_preflight(self) -> Callable[[dict[str, Any]], str] | None:
+    def load_preflight(self) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
         """The data check, or None."""
         return load_object(self.preflight) if self.preflight else None
 
@@ -58,6 +63,8 @@ REGISTERED: dict[str, TrainableEntry] = {
             target="trainables.flow_matching:FlowMatchingTrainable",
             config="trainables.flow.config:FlowConfig",
             preflight="trainables.flow.data:preflight",
+            sample="trainables.flow.inference:sample",
+            evaluate="trainables.flow.inference:evaluate",
             packs=True,
         ),
     )

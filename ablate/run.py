@@ -81,8 +81,8 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
     """`--plan`: what would be run, and what is done already."""
     ledger = Ledger(StudyPaths(study.directory))
     plan, left = examine(study, ledger, options)
-    check_data(plan, left.todo)
-    print_plan(plan, left, ledger.rows, console)
+    known = check_data(plan, [*left.todo, *left.kept])
+    print_plan(plan, left, ledger.rows, known, console)
     return 0
 
 

@@ -1,5 +1,6 @@
 """The driver's end of the W&B sink: hands messages over and never waits for W&B."""
 
+import contextlib
 import json
 import queue
 import subprocess
@@ -76,13 +77,16 @@ class SinkPort:
                     return
             except OSError:
                 self._say_once("the W&B process died: what it misses is in the ledger")
+                with contextlib.suppress(OSError):  # what is still in its buffer has no reader
+                    stdin.close()
                 return
 
     def _listen(self) -> None:
         stdout = self._process.stdout
         assert stdout is not None
-        for line in stdout:
-            self._say_once(json.loads(line)["say"])
+        with stdout:
+            for line in stdout:
+                self._say_once(json.loads(line)["say"])
 
     def _say_once(self, notice: str) -> None:
         if notice not in self._told:

@@ -23,7 +23,8 @@ SHARED_DATA = TESTS.parents[1] / "shared" / "data" / "sentences.parquet"
 @pytest.fixture
 def console():
     """A console that keeps what it shows; `console.export_text()` reads it."""
-    return Console(record=True, width=200, file=open(os.devnull, "w"))
+    with open(os.devnull, "w") as nowhere:
+        yield Console(record=True, width=200, file=nowhere)
 
 
 @pytest.fixture

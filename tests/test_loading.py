@@ -16,11 +16,16 @@ GOOD = {
     "factors": {"flow": ["icfm", "vp"], "lr": [0.001, 0.01]},
     "seeds": [1, 2],
 }
+CONFIG_KEYS = (
+    "arch, scale, hidden_dim, num_layers, flow, sigma, interpolant, gamma, aug, mixup_alpha, "
+    "noise_std, dropout_rate, lr, weight_decay, beta1, beta2, batch_size, epochs, steps, patience, "
+    "warmup, schedule, final_lr, ema_decay, clip, solver, solver_steps, nll, dtype, device"
+)
 KEYS = (
-    "arch, hidden_dim, num_layers, flow, sigma, lr, weight_decay, batch_size, epochs, patience, "
-    "warmup, ema_decay, clip, device, data.source, data.path, data.column, data.size, "
+    f"{CONFIG_KEYS}, data.source, data.path, data.column, data.rows, data.dim, data.size, "
     "data.split_seed"
 )
+METRICS = "sliced_w2, energy_distance, mmd, straightness, train_distance, nll, val_loss, train_loss"
 
 
 def mistakes(changes=(), overrides=(), **more):
@@ -62,7 +67,7 @@ tracking, storage, folder (nearest: study)
       fix: drop one
 
   metric = 'sliced_w': the trainable reports no such metric
-      choices: sliced_w2, val_loss, train_loss (nearest: sliced_w2)
+      choices: {METRICS} (nearest: sliced_w2)
       fix: write sliced_w2
 
   factors.empty: has no levels
@@ -83,16 +88,15 @@ tracking, storage, folder (nearest: study)
       choices: 1, 1
 
   base.data.source = 'digts': not a valid choice
-      choices: digits, parquet (nearest: digits)
+      choices: digits, parquet, npy, moons, checkerboard, gaussians (nearest: digits)
       fix: write digits
 
   base.hiden_dim: unknown key
-      choices: arch, hidden_dim, num_layers, flow, sigma, lr, weight_decay, batch_size, epochs, \
-patience, warmup, ema_decay, clip, device, data (nearest: hidden_dim)
+      choices: {CONFIG_KEYS}, data (nearest: hidden_dim)
       fix: write hidden_dim
 
   factors.flow[1] = 'vpp': not a valid choice
-      choices: icfm, target, vp (nearest: vp)
+      choices: icfm, otcfm, target, vp, si, reflow (nearest: vp)
       fix: write vp"""
     )
 
@@ -131,7 +135,8 @@ patience, warmup, ema_decay, clip, device, data (nearest: hidden_dim)
         ({"base": {"data": {"source": "parquet"}}}, "base.data: source parquet needs a path"),
         ({"design": "random"}, "design = 'random'"),
         ({"metric": "val_loss"}, "metric = 'val_loss': measures another thing in cells that differ "
-         "in flow\n      choices: sliced_w2\n      fix: write metric: sliced_w2, or "
+         "in flow\n      choices: sliced_w2, energy_distance, mmd, straightness, "
+         "train_distance\n      fix: write metric: sliced_w2, or "
          "allow_incomparable: true"),
     ],
 )  # fmt: skip

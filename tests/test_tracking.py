@@ -39,7 +39,7 @@ def test_runs_are_grouped_named_and_whole(tmp_path, console):
     assert (vp.group, vp.tags, vp.exit_codes) == ("flows", ["flow=vp", "seed=1", "mine"], [0])
     assert vp.steps == [10, 20, 30, 40, 50, 60]
     row = by_name(outcome.ledger)["vp-s1"]
-    assert vp.points[-1]["sliced_w2"] == row["sliced_w2"]
+    assert vp.points[-1]["sliced_w2_best"] == row["sliced_w2_best"]
     assert [p["val_loss"] for p in vp.points] == [
         p["val_loss"] for p in outcome.ledger.history(row["run_id"])
     ]

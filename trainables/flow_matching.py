@@ -1,11 +1,9 @@
 """The Ray Tune face of flow-matching training; all training itself is in `trainables.flow`."""
 
-import os
 import time
 from pathlib import Path
 from typing import Any
 
-import torch
 from ray.tune import Trainable
 
 from ablate.events import PRIVATE_KEY, RunReport
@@ -13,8 +11,11 @@ from ablate.paths import StudyPaths
 from trainables.flow.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from trainables.flow.config import FlowConfig
 from trainables.flow.data import load_dataset
-from trainables.flow.run import RunSpec
-from trainables.flow.training import FlowRun, Pack
+from trainables.flow.device import choose_device, device_name
+from trainables.flow.progress import Progress, RunSpec
+from trainables.flow.reflow import teacher_cost
+from trainables.flow.run import FlowRun
+from trainables.flow.training import Pack
 
 STEP_S = 1.0
 """Training time between results: long against Tune's own cost, short for the eye."""
@@ -93,10 +94,7 @@ class FlowMatchingTrainable(Trainable):
                 RunSpec(run["run_id"], run["seed"], FlowConfig.model_validate(run["config"]))
                 for run in self._config["runs"]
             ]
-            device = _device(specs[0].config.device)
-            if device.type == "cpu":
-                # A sum over two threads has other bits than a sum over one.
-                torch.set_num_threads(1)
+            device = choose_device(specs[0].config.device)
             datasets = [load_dataset(spec.config.data) for spec in specs]
             self._built = Pack(specs, datasets, device)
         return self._built
@@ -106,17 +104,18 @@ class FlowMatchingTrainable(Trainable):
         report = RunReport(
             run_id=run.spec.run_id,
             status=progress.status,
-            points=run.drain_points(),
+            points=run.curves.drain(),
             facts={
                 "epoch": progress.epoch,
                 "step": progress.step,
                 "best_epoch": progress.best_epoch,
                 "best_step": progress.best_step,
-                "device": _device_name(pack.device),
+                "device": device_name(pack.device),
                 "num_parameters": run.num_parameters,
                 "data_fingerprint": run.dataset.fingerprint,
                 "stats_mismatch": run.normalisation.mismatch,
                 "checkpoint": str(self._best_path(run) or ""),
+                **teacher_cost(run),
             },
         )
         if run.normalisation.mismatch and run.spec.run_id not in self._warned:
@@ -125,8 +124,7 @@ class FlowMatchingTrainable(Trainable):
         if progress.status != "running":
             report["stop_reason"], report["error"] = progress.stop_reason, progress.error
         if progress.status == "ok":
-            losses = {"val_loss_best": progress.best_val_loss, "val_loss_final": progress.val_loss}
-            report["metrics"] = {**losses, **run.final_metrics}
+            report["metrics"] = {**_losses(progress), **run.final_metrics}
         return report
 
     def _write_best(self, pack: Pack) -> None:
@@ -163,15 +161,10 @@ def best_state(run: FlowRun) -> dict[str, Any]:
     }
 
 
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = (
-            "cuda"
-            if torch.cuda.is_available() and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
-            else "cpu"
-        )
-    return torch.device(name)
-
-
-def _device_name(device: torch.device) -> str:
-    return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else "cpu"
+def _losses(progress: Progress) -> dict[str, float]:
+    return {
+        "val_loss_best": progress.best_val_loss,
+        "val_loss_final": progress.val_loss,
+        "train_loss_best": progress.best_train_loss,
+        "train_loss_final": progress.train_loss,
+    }

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -15,19 +16,39 @@ from ablate.remaining import Remaining
 CELLS_SHOWN = 60
 
 
-def print_plan(plan: Plan, left: Remaining, rows: Mapping[str, Row], console: Console) -> None:
-    """Prints cells, runs, resources, and what is already done."""
+def print_plan(
+    plan: Plan,
+    left: Remaining,
+    rows: Mapping[str, Row],
+    known: Mapping[str, Mapping[str, Any]],
+    console: Console,
+) -> None:
+    """Prints cells, runs, resources, and what is already done.
+
+    Args:
+        plan: The plan.
+        left: What is left of it to do.
+        rows: The ledger's rows by run id.
+        known: What is known of runs before they start: `num_parameters`, where it is.
+        console: Where to print.
+    """
     study = plan.study
     console.print(Text(study.question or study.study, style="bold"), soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in (*study.factors, "done"):
+    sizes = _sizes(plan, known)
+    for name in study.factors:
         table.add_column(Text(name))
+    if sizes:
+        table.add_column("parameters", justify="right")
+    table.add_column("done")
     table.add_column("")
     status = _status_by_cell(plan, rows)
     for cell in plan.cells[:CELLS_SHOWN]:
         labels = [Text(text(label)) for label in cell.labels.values()]
         mark = "baseline" if cell is plan.baseline else ""
         done = status[id(cell)]
+        if sizes:
+            labels.append(Text(sizes.get(id(cell), "")))
         table.add_row(*labels, f"{done['ok']}/{len(study.seeds)}", _others(done) or mark)
     console.print(table)
     if len(plan.cells) > CELLS_SHOWN:
@@ -39,6 +60,12 @@ def print_plan(plan: Plan, left: Remaining, rows: Mapping[str, Row], console: Co
     console.print(Text(f"study directory: {study.directory}"), soft_wrap=True)
     for note in (*plan.notes, *left.notes):
         console.print(Text(f"note: {note}"), soft_wrap=True)
+
+
+def _sizes(plan: Plan, known: Mapping[str, Mapping[str, Any]]) -> dict[int, str]:
+    """Parameters of each cell's network, for people."""
+    found = {id(run.cell): known.get(run.run_id, {}).get("num_parameters") for run in plan.runs}
+    return {cell: f"{number:,}" for cell, number in found.items() if number is not None}
 
 
 def _status_by_cell(plan: Plan, rows: Mapping[str, Row]) -> dict[int, Counter[str]]:

@@ -48,16 +48,25 @@ class StudyRecord:
     seconds: float
     """Training time of all runs together."""
     caveat: str
+    floor: tuple[float, float] | None
+    """Lowest and highest `<metric>_floor` of the runs: what a fresh sample of the data scores."""
 
 
-def study_record(plan: Plan, rows: Mapping[str, Row]) -> StudyRecord:
-    """The table of a plan, from the rows of its ledger."""
+def study_record(plan: Plan, rows: Mapping[str, Row], metric: str | None = None) -> StudyRecord:
+    """The table of a plan, from the rows of its ledger.
+
+    Args:
+        plan: The plan.
+        rows: The ledger's rows by run id.
+        metric: What to tabulate; the study's own metric by default.
+    """
     study = plan.study
+    metric = metric or study.metric
     runs_of: dict[int, dict[int, Run]] = {}
     for run in plan.runs:
         runs_of.setdefault(id(run.cell), {})[run.seed] = run
     values = {
-        id(cell): np.array([_value(rows, runs_of[id(cell)][s], study.metric) for s in study.seeds])
+        id(cell): np.array([_value(rows, runs_of[id(cell)][s], metric) for s in study.seeds])
         for cell in plan.cells
     }
     baseline = values[id(plan.baseline)]
@@ -73,10 +82,11 @@ def study_record(plan: Plan, rows: Mapping[str, Row]) -> StudyRecord:
     ]
     caveat = ""
     if study.allow_incomparable:
-        caveat = f"{study.metric} may not measure the same thing in every cell (allow_incomparable)"
+        caveat = f"{metric} may not measure the same thing in every cell (allow_incomparable)"
     return StudyRecord(
-        study.study, study.question, study.metric, study.mode, tuple(study.factors), study.seeds,
-        cells, _missing(plan, rows), sum(_seconds(rows, run) for run in plan.runs), caveat,
+        study.study, study.question, metric, study.mode, tuple(study.factors), study.seeds,
+        cells, _missing(plan, rows, metric), sum(_seconds(rows, run) for run in plan.runs), caveat,
+        _floor(plan, rows, metric),
     )  # fmt: skip
 
 
@@ -90,14 +100,20 @@ def _seconds(rows: Mapping[str, Row], run: Run) -> float:
     return rows.get(run.run_id, {}).get("seconds") or 0.0
 
 
-def _missing(plan: Plan, rows: Mapping[str, Row]) -> list[MissingRun]:
+def _floor(plan: Plan, rows: Mapping[str, Row], metric: str) -> tuple[float, float] | None:
+    found = [rows.get(run.run_id, {}).get(f"{metric}_floor") for run in plan.runs]
+    known = [value for value in found if value is not None]
+    return (min(known), max(known)) if known else None
+
+
+def _missing(plan: Plan, rows: Mapping[str, Row], metric: str) -> list[MissingRun]:
     missing: list[MissingRun] = []
     for run in plan.runs:
         row = rows.get(run.run_id, {})
         status = row.get("status", "pending")
         if status == "ok":
-            if np.isnan(_value(rows, run, plan.study.metric)):
-                cause = f"reported no {plan.study.metric}"
+            if np.isnan(_value(rows, run, metric)):
+                cause = f"reported no {metric}"
                 missing.append(MissingRun(run.run_name, status, cause))
             continue
         cause = ": ".join(filter(None, [row.get("error_type"), row.get("error")]))

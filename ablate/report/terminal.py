@@ -20,11 +20,20 @@ def print_report(record: StudyRecord, console: Console) -> None:
     direction = "lower" if record.mode == "min" else "higher"
     seeds = f"{len(record.seeds)} seed{'s' if len(record.seeds) != 1 else ''}"
     console.print(Text(f"{record.metric} ({direction} is better), {seeds}", style="dim"))
+    if record.floor is not None:
+        console.print(Text(_floor(*record.floor), style="dim"))
     console.print(_table(record))
     if record.caveat:
         console.print(Text(f"caution: {record.caveat}"))
     _print_missing(record, console)
     console.print(Text(f"training time, all runs together: {clock(record.seconds)}"))
+
+
+def _floor(lowest: float, highest: float) -> str:
+    shown = f"{lowest:.{DIGITS}g}"
+    if f"{highest:.{DIGITS}g}" != shown:
+        shown += f" to {highest:.{DIGITS}g}"
+    return f"floor, training data against test data: {shown}"
 
 
 def _table(record: StudyRecord) -> Table:

@@ -3,8 +3,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from trainables.flow.config import DataConfig
-from trainables.flow.data import DataError, load_dataset, preflight, read_parquet
+from trainables.flow.data import load_dataset, preflight
+from trainables.flow.data_config import DataConfig
+from trainables.flow.parquet import read_parquet
+from trainables.flow.rows import DataError
+from trainables.flow.sources import read_npy
 
 
 def write(path, lists, kind):
@@ -19,13 +22,13 @@ def test_every_kind_of_float_list_is_read(tmp_path, value, shape):
     rows = np.array([[0.5, 1.0], [2.0, -3.0], [0.25, 8.0]], dtype=np.float32)
     scalars = rows.astype(np.float16 if value == pa.float16() else np.float64)
     path = write(tmp_path / "x.parquet", [list(row) for row in scalars], kind[shape])
-    np.testing.assert_array_equal(read_parquet(path, "embedding"), rows)
+    np.testing.assert_array_equal(read_parquet(str(path), "embedding"), rows)
 
 
 def test_a_directory_is_its_files_by_name(tmp_path):
     for name, value in (("b", 2.0), ("a", 1.0)):
         write(tmp_path / f"{name}.parquet", [[value, value]], pa.list_(pa.float32()))
-    assert read_parquet(tmp_path, "embedding")[:, 0].tolist() == [1.0, 2.0]
+    assert read_parquet(str(tmp_path), "embedding")[:, 0].tolist() == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(
@@ -41,20 +44,20 @@ def test_a_directory_is_its_files_by_name(tmp_path):
 def test_bad_rows_are_named(tmp_path, lists, message):
     path = write(tmp_path / "x.parquet", lists, pa.list_(pa.float32()))
     with pytest.raises(DataError, match=message):
-        read_parquet(path, "embedding")
+        read_parquet(str(path), "embedding")
 
 
 def test_bad_files_are_named(tmp_path):
     path = write(tmp_path / "x.parquet", [[1, 2]], pa.list_(pa.int32()))
     with pytest.raises(DataError, match="not lists of floats"):
-        read_parquet(path, "embedding")
+        read_parquet(str(path), "embedding")
     with pytest.raises(DataError, match="no column 'text'; it has: embedding"):
-        read_parquet(path, "text")
+        read_parquet(str(path), "text")
     with pytest.raises(DataError, match="no such Parquet file"):
-        read_parquet(tmp_path / "none.parquet", "embedding")
+        read_parquet(str(tmp_path / "none.parquet"), "embedding")
     (tmp_path / "torn.parquet").write_bytes(path.read_bytes()[:-20])
     with pytest.raises(DataError, match="not a readable Parquet file"):
-        read_parquet(tmp_path / "torn.parquet", "embedding")
+        read_parquet(str(tmp_path / "torn.parquet"), "embedding")
 
 
 def test_parts_come_from_the_split_seed_and_subsets_nest():
@@ -85,4 +88,73 @@ def test_too_many_rows_asked_for():
 
 def test_real_embeddings(sentences):
     config = {"data": {"source": "parquet", "path": str(sentences), "column": "embedding"}}
-    assert preflight(config).startswith("6000x384-")
+    assert preflight(config)["data_fingerprint"].startswith("6000x384-")
+
+
+def test_npy_files_are_read_and_bad_ones_named(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(30, 3))
+    np.save(tmp_path / "x.npy", rows)
+    for path in (str(tmp_path / "x.npy"), (tmp_path / "x.npy").as_uri()):
+        np.testing.assert_array_equal(read_npy(path), rows.astype(np.float32))
+    bad = {"flat": rows[0], "ints": rows.astype(int), "nan": np.where(rows > 1, np.nan, rows)}
+    for name, values in bad.items():
+        np.save(tmp_path / f"{name}.npy", values)
+    (tmp_path / "torn.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:200])
+    told = {
+        "flat": r"holds \(3,\), not a \(rows, dim\) array", "ints": "holds int64, not floats",
+        "nan": "rows are not finite, the first: ", "torn": "not a readable .npy file",
+        "none": "no such .npy file",
+    }  # fmt: skip
+    for name, message in told.items():
+        with pytest.raises(DataError, match=message):
+            read_npy(str(tmp_path / f"{name}.npy"))
+
+
+def test_a_uri_is_read_like_a_path(tmp_path):
+    path = write(tmp_path / "x.parquet", [[1.0, 2.0], [3.0, 4.0]], pa.list_(pa.float32()))
+    expected = read_parquet(str(path), "embedding")
+    np.testing.assert_array_equal(read_parquet(path.as_uri(), "embedding"), expected)
+    np.testing.assert_array_equal(read_parquet(tmp_path.as_uri(), "embedding"), expected)
+    with pytest.raises(DataError, match="cannot be reached"):
+        read_parquet("nosuch://bucket/x.parquet", "embedding")
+
+
+def test_drawn_sources_are_what_they_say():
+    board = load_dataset(DataConfig(source="checkerboard", rows=2000))
+    rows = np.concatenate([board.train, board.validation, board.test])
+    square = np.floor(rows).astype(int)
+    assert ((square.sum(axis=1) % 2) == 0).all()
+    assert (np.abs(rows) <= 2).all()
+    assert len({tuple(s) for s in square}) == 8
+    moons = load_dataset(DataConfig(source="moons")).train
+    upper = np.abs(np.hypot(moons[:, 0], moons[:, 1]) - 1) < 0.25
+    lower = np.abs(np.hypot(moons[:, 0] - 1, moons[:, 1] - 0.5) - 1) < 0.25
+    assert (upper | lower).all()
+    for dim in (1, 2, 7):
+        mixture = load_dataset(DataConfig(source="gaussians", dim=dim, rows=1000))
+        assert mixture.train.shape == (700, dim)
+    again = load_dataset(DataConfig(source="moons", split_seed=3))
+    assert again.fingerprint == load_dataset(DataConfig(source="moons")).fingerprint
+
+
+def test_identical_rows_go_to_one_part(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(200, 2)).astype(np.float32)
+    rows = np.repeat(rows, rng.integers(1, 5, 200), axis=0)
+    rows = np.concatenate([rows, np.zeros((100, 2), np.float32)])  # one row a hundred times
+    np.save(tmp_path / "x.npy", rng.permutation(rows))
+    data = load_dataset(DataConfig(source="npy", path=str(tmp_path / "x.npy")))
+    parts = [set(map(tuple, part)) for part in (data.train, data.validation, data.test)]
+    assert sum(map(len, parts)) == len(set().union(*parts))
+    sizes = [len(part) for part in (data.train, data.validation, data.test)]
+    assert sum(sizes) == len(rows)
+    assert sizes[1:] == pytest.approx([0.1 * len(rows), 0.2 * len(rows)], abs=6)
+    assert (0.0, 0.0) in parts[0]  # what is oddly common is kept for training
+
+
+def test_preflight_counts_rows_and_parameters():
+    known = preflight({"hidden_dim": 64, "num_layers": 1, "data": {"source": "moons"}})
+    assert known["data_fingerprint"].startswith("5000x2-")
+    assert known["num_parameters"] == 3 * 64 + 65 * 64 + 2 * (65 * 2)
+    with pytest.raises(DataError, match=r"10000 is more than .* holds: 3500 of 5000 rows"):
+        preflight({"data": {"source": "moons", "size": "10k"}})

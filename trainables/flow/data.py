@@ -1,34 +1,26 @@
-"""Rows to train on: read, checked, split and normalised. numpy and pyarrow only, no torch."""
+"""Rows to train on: split, checked and normalised. No torch, so that a plan can look at them."""
 
 import functools
 import hashlib
-import importlib.util
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from trainables.flow.config import DataConfig
+from trainables.flow.config import FlowConfig
+from trainables.flow.data_config import DataConfig
+from trainables.flow.rows import DataError, Floats
+from trainables.flow.shapes import num_parameters
+from trainables.flow.sources import read_rows, stamp
 
 VALIDATION_SHARE = 0.10
 TEST_SHARE = 0.20
-ROWS_NAMED = 10
-"""How many bad rows an error names."""
-
-Floats = NDArray[np.float32]
+ODDLY_COMMON = 0.25
+"""A row repeated more often than this share of the validation part is kept for training."""
 
 
-class DataError(ValueError):
-    """The data cannot be trained on; the message says where and why."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Normalisation:
     """Statistics of the full training part, whatever `data.size` takes of it."""
 
@@ -41,16 +33,24 @@ class Normalisation:
         """Rows (n, dim) in normalised coordinates."""
         return (rows - self.mean) / self.std
 
+    def undo(self, rows: Floats) -> Floats:
+        """Normalised rows (n, dim) in the data's own coordinates."""
+        return rows * self.std + self.mean
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Raw rows in three parts, (n, dim) each, and what the training part says of their scale."""
 
     train: Floats
+    """As many as `data.size` takes."""
     validation: Floats
     test: Floats
     normalisation: Normalisation
     fingerprint: str
+    reference: Floats
+    """Training rows of the full part, as many as `test` has where there are so many: a fresh
+    sample of the data, for the floors of the metrics."""
 
     @property
     def dim(self) -> int:
@@ -58,52 +58,57 @@ class Dataset:
         return self.train.shape[1]
 
 
+@dataclass(frozen=True)
+class _Source:
+    """All rows of a source, and their split."""
+
+    rows: Floats
+    parts: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+    """Row numbers for training (all of them), validation and test."""
+    normalisation: Normalisation
+    fingerprint: str
+
+
 def load_dataset(config: DataConfig) -> Dataset:
-    """The rows of a config, kept for the next run of the same process; see `read_dataset`."""
-    return _kept(config.model_dump_json())
+    """The rows of a config, read once a process as long as their file stays as it is.
 
-
-@functools.lru_cache(maxsize=4)
-def _kept(config: str) -> Dataset:
-    return read_dataset(DataConfig.model_validate_json(config))
+    Raises:
+        DataError: As `read_dataset`.
+    """
+    return _dataset(config.model_dump_json(), stamp(config))
 
 
 def read_dataset(config: DataConfig) -> Dataset:
     """Reads, checks and splits the rows.
 
+    Groups of identical rows go to one part, so that no test row has been trained on.
+
     Raises:
         DataError: Where rows cannot be used, with their numbers, or where there are too few.
     """
-    rows = _read(config)
-    order = np.random.default_rng(config.split_seed).permutation(len(rows))
-    num_validation = int(VALIDATION_SHARE * len(rows))
-    num_test = int(TEST_SHARE * len(rows))
-    validation, test, train = np.split(order, [num_validation, num_validation + num_test])
-    if min(len(validation), len(test), len(train)) < 2:
-        raise DataError(f"{len(rows)} rows are too few to split into three parts")
-    if config.size != "all" and config.size > len(train):
-        raise DataError(
-            f"data.size {config.size} is more than the training part holds: {len(train)} of "
-            f"{len(rows)} rows"
-        )
-    full = rows[train]
-    kept = full if config.size == "all" else full[: config.size]
-    return Dataset(kept, rows[validation], rows[test], _statistics(full), fingerprint(rows))
+    return _sized(_read(config), config)
 
 
-def preflight(config: dict[str, Any]) -> str:
-    """Checks a run's data before anything starts.
+def preflight(config: dict[str, Any]) -> dict[str, Any]:
+    """Looks at a run's data before anything starts.
 
     Args:
         config: A resolved run config.
 
     Returns:
-        The fingerprint of the rows.
+        `data_fingerprint` of the rows, and `num_parameters` of the network that fits them.
 
     Raises:
         DataError: As `read_dataset`.
     """
-    return read_dataset(DataConfig.model_validate(config["data"])).fingerprint
+    model = FlowConfig.model_validate(config)
+    source = _source(model.data, stamp(model.data))
+    _check_size(source, model.data)
+    dim = source.rows.shape[1]
+    return {
+        "data_fingerprint": source.fingerprint,
+        "num_parameters": num_parameters(model, dim),
+    }
 
 
 def fingerprint(rows: Floats) -> str:
@@ -112,96 +117,83 @@ def fingerprint(rows: Floats) -> str:
     return f"{rows.shape[0]}x{rows.shape[1]}-{digest}"
 
 
+@functools.lru_cache(maxsize=4)
+def _dataset(written: str, stamped: str) -> Dataset:
+    config = DataConfig.model_validate_json(written)
+    return _sized(_source(config, stamped), config)
+
+
+def _source(config: DataConfig, stamped: str) -> _Source:
+    return _kept(config.model_copy(update={"size": "all"}).model_dump_json(), stamped)
+
+
+@functools.lru_cache(maxsize=4)
+def _kept(written: str, stamped: str) -> _Source:
+    return _read(DataConfig.model_validate_json(written))
+
+
+def _read(config: DataConfig) -> _Source:
+    rows = read_rows(config)
+    parts = _split(rows, config.split_seed)
+    if min(map(len, parts)) < 2:
+        raise DataError(f"{len(rows)} rows are too few to split into three parts")
+    return _Source(rows, parts, _statistics(rows[parts[0]]), fingerprint(rows))
+
+
+def _sized(source: _Source, config: DataConfig) -> Dataset:
+    _check_size(source, config)
+    rows, (train, validation, test) = source.rows, source.parts
+    kept = train if config.size == "all" else train[: int(config.size)]
+    return Dataset(
+        rows[kept], rows[validation], rows[test], source.normalisation, source.fingerprint,
+        rows[train[: len(test)]],
+    )  # fmt: skip
+
+
+def _check_size(source: _Source, config: DataConfig) -> None:
+    available = len(source.parts[0])
+    if config.size != "all" and int(config.size) > available:
+        raise DataError(
+            f"data.size {config.size} is more than the training part holds: {available} of "
+            f"{len(source.rows)} rows"
+        )
+
+
+def _split(
+    rows: Floats, split_seed: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Row numbers of training, validation and test part; identical rows stay together."""
+    rng = np.random.default_rng(split_seed)
+    group, counts = _identical(rows)
+    rank = rng.permutation(len(counts))[group]
+    num_validation, num_test = int(VALIDATION_SHARE * len(rows)), int(TEST_SHARE * len(rows))
+    common = counts[group] > max(1, ODDLY_COMMON * num_validation)
+    order = np.lexsort((rank, common))
+    first = _boundary(rank[order], num_validation)
+    second = _boundary(rank[order], first + num_test)
+    validation, test, train = np.split(order, [first, second])
+    # Identical rows stand side by side: the nested subsets take them one by one.
+    return rng.permutation(train), validation, test
+
+
+def _identical(rows: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The number of each row's group of identical rows, and the size of each group."""
+    whole = np.ascontiguousarray(rows + np.float32(0))  # -0.0 and 0.0 are one value
+    keys = whole.view(np.dtype((np.void, whole.shape[1] * whole.itemsize))).ravel()
+    _, group, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    return group, counts
+
+
+def _boundary(groups: NDArray[np.intp], at: int) -> int:
+    """The first place from `at` on where one group ends and another begins."""
+    while 0 < at < len(groups) and groups[at] == groups[at - 1]:
+        at += 1
+    return at
+
+
 def _statistics(rows: Floats) -> Normalisation:
     exact = rows.astype(np.float64)
     std = exact.std(axis=0)
     return Normalisation(
         exact.mean(axis=0).astype(np.float32), np.where(std > 1e-6, std, 1.0).astype(np.float32)
     )
-
-
-def _read(config: DataConfig) -> Floats:
-    if config.source == "digits":
-        return _digits()
-    assert config.path is not None  # the config model's own check
-    return read_parquet(Path(config.path), config.column)
-
-
-def _digits() -> Floats:
-    # The file in scikit-learn's wheel: importing its package would take a second for one table.
-    spec = importlib.util.find_spec("sklearn")
-    if spec is None or not spec.submodule_search_locations:
-        raise DataError("data.source digits needs scikit-learn: pip install scikit-learn")
-    path = Path(spec.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
-    return np.loadtxt(path, delimiter=",", dtype=np.float32)[:, :-1]
-
-
-def read_parquet(path: Path, column: str) -> Floats:
-    """Rows of a column of float lists, from one file or all files of a directory by name.
-
-    Args:
-        path: A Parquet file, or a directory of them.
-        column: A column of fixed-size or variable lists of float16, float32 or float64.
-
-    Returns:
-        (rows, dim).
-
-    Raises:
-        DataError: Where the path, the column or its type is wrong, and where rows are null, hold
-            null or non-finite values or are of another length, with their row numbers.
-    """
-    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
-    if not path.exists() or not files:
-        raise DataError(f"{path}: no such Parquet file or directory")
-    parts = [_read_file(file, column) for file in files]
-    widths = {part.shape[1] for part in parts}
-    if len(widths) > 1:
-        named = ", ".join(f"{f.name} {p.shape[1]}" for f, p in zip(files, parts, strict=True))
-        raise DataError(f"{path}: rows of different lengths: {named}")
-    return np.concatenate(parts)
-
-
-def _read_file(path: Path, column: str) -> Floats:
-    try:
-        schema = pq.read_schema(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file ({error})") from error
-    if column not in schema.names:
-        raise DataError(f"{path}: no column '{column}'; it has: {', '.join(schema.names)}")
-    kind = schema.field(column).type
-    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
-    if not (is_list or pa.types.is_fixed_size_list(kind)) or not _is_float(kind.value_type):
-        raise DataError(f"{path}: column '{column}' is {kind}, not lists of floats")
-    values = pq.read_table(path, columns=[column]).column(column).combine_chunks()
-    return _matrix(path, column, values)
-
-
-def _is_float(kind: pa.DataType) -> bool:
-    return pa.types.is_floating(kind)
-
-
-def _matrix(path: Path, column: str, lists: Any) -> Floats:
-    if isinstance(lists, pa.ChunkedArray):
-        lists = pa.concat_arrays(lists.chunks)
-    if not len(lists):
-        raise DataError(f"{path}: column '{column}' has no rows")
-    null = lists.is_null().to_numpy(zero_copy_only=False)
-    _refuse(path, column, "null", np.flatnonzero(null))
-    lengths = pc.list_value_length(lists)  # pyright: ignore[reportAttributeAccessIssue]
-    lengths = lengths.to_numpy(zero_copy_only=False)
-    width = int(np.bincount(lengths).argmax())
-    _refuse(path, column, f"not of length {width}", np.flatnonzero(lengths != width))
-    if width == 0:
-        raise DataError(f"{path}: column '{column}' holds empty lists only")
-    flat = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
-    rows = flat.reshape(len(lists), width)
-    _refuse(path, column, "not finite", np.flatnonzero(~np.isfinite(rows).all(axis=1)))
-    return rows
-
-
-def _refuse(path: Path, column: str, what: str, rows: Sequence[int] | NDArray[np.intp]) -> None:
-    if not len(rows):
-        return
-    named = ", ".join(str(row) for row in rows[:ROWS_NAMED])
-    more = f" and {len(rows) - ROWS_NAMED} more" if len(rows) > ROWS_NAMED else ""
-    raise DataError(f"{path}: column '{column}' is {what} in {len(rows)} rows: {named}{more}")

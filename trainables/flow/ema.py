@@ -5,18 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-
-def ema_decay(step: int, cap: float) -> float:
-    """Decay after `step` updates: min(cap, (1 + n) / (10 + n)).
-
-    Without the warm-up a cap of 0.9999 leaves 89 % of the initial weights in the average after
-    1,200 steps (the warm-up is TensorFlow's ExponentialMovingAverage with `num_updates`).
-    """
-    return min(cap, (1 + step) / (10 + step))
+from trainables.flow.schedule import ema_decay
 
 
 def ema_update(
     average: Sequence[Tensor], parameters: Sequence[Tensor], step: int, cap: float
 ) -> None:
-    """Moves the average towards the parameters, in place."""
+    """Moves the average towards the parameters, in place; see `schedule.ema_decay`."""
     torch._foreach_lerp_(list(average), list(parameters), 1 - ema_decay(step, cap))

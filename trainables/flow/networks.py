@@ -1,98 +1,101 @@
-"""Velocity networks for K runs of one shape at once: parameters are stacked, (K, in, out)."""
+"""Velocity networks v(x, t) for K runs of one shape at once: parameters are stacked, (K, ...).
 
-import itertools
+Every architecture has a skip from its input to its output, scaled by the time: gain(t) x. Most of
+the velocity of normalised data is of this form, for Gaussian data and a straight path all of it,
+(2t - 1) / (t^2 + (1 - t)^2) x, and a network narrower than the data cannot express it: without the
+skip its samples shrink, the more the longer it trains. (The role of c_skip in Karras et al. 2022,
+arXiv:2206.00364, eq. 7, learned instead of fixed, since it differs from path to path.)
+"""
+
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
-from trainables.flow.config import WIDTH_MULTIPLE
+from trainables.flow.config import FlowConfig
+from trainables.flow.dit import dit
+from trainables.flow.layers import Weights, linear, time_embedding
+from trainables.flow.mlp import mlp
 from trainables.flow.randomness import generator
+from trainables.flow.sampling import Velocity
+from trainables.flow.shapes import parameter_shapes, unpadded_shapes
+from trainables.flow.unet import unet
 
-TIME_DIM = 64
-"""Width of the time embedding."""
 OUTPUT_GAIN = 1e-2
 """Scale of the output layer at initialisation: the network starts near velocity zero."""
+POSITION_BOUND = 0.02
+"""Of the position embedding at initialisation, which has no fan-in."""
 
 State = dict[str, Tensor]
+"""One run's parameters by name."""
+NETWORKS = {"mlp": mlp, "dit": dit, "unet": unet}
 
 
-def padded(width: int) -> int:
-    """The next width at which matrix kernels give a run the same bits alone and in a pack."""
-    return -(-width // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
-
-
-def time_embedding(t: Tensor) -> Tensor:
-    """Sinusoidal features of t in [0, 1]: (...) -> (..., TIME_DIM), Vaswani et al. 2017, 3.5."""
-    half = TIME_DIM // 2
-    exponents = torch.arange(half, dtype=t.dtype, device=t.device) / half
-    angles = 1000.0 * t.unsqueeze(-1) * torch.exp(-math.log(10_000.0) * exponents)
-    return torch.cat([angles.cos(), angles.sin()], dim=-1)
-
-
-class StackedMLP(nn.Module):
-    """K multilayer perceptrons v(x, t) with SiLU, evaluated together by batched products.
-
-    Data wider or narrower than a multiple of 64 are padded with zeros, which changes no value.
+def velocity(config: FlowConfig, weights: Weights, x: Tensor, t: Tensor) -> Tensor:
+    """Velocities of K runs of one shape.
 
     Args:
-        dim: Width of the data.
-        hidden_dim: Width of the hidden layers.
-        num_layers: Number of hidden layers.
-        states: One ordinary state dict a run, each as `initial_state` makes it.
+        config: Of any of the runs.
+        weights: Stacked parameters, (K, ...) each.
+        x: Points, (K, batch, dim).
+        t: Times, (K, batch).
+
+    Returns:
+        (K, batch, dim), in the precision of x.
     """
-
-    def __init__(
-        self, dim: int, hidden_dim: int, num_layers: int, states: Sequence[Mapping[str, Tensor]]
-    ) -> None:
-        super().__init__()
-        self.dim = dim
-        self.num_layers = num_layers
-        for name in parameter_shapes(dim, hidden_dim, num_layers):
-            stacked = torch.stack([state[name] for state in states])
-            self.register_parameter(name.replace(".", "_"), nn.Parameter(stacked))
-
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        """Velocities (K, batch, dim) at points x (K, batch, dim) and times t (K, batch)."""
-        pad = padded(self.dim) - self.dim
-        h = torch.cat([functional.pad(x, (0, pad)) if pad else x, time_embedding(t)], dim=-1)
-        for layer in range(self.num_layers):
-            h = functional.silu(self._affine(layer, h))
-        return self._affine(self.num_layers, h)[..., : self.dim]
-
-    def run_parameters(self, index: int) -> State:
-        """One run's parameters by name, as views of the stacked ones."""
-        return {
-            name.replace("_", "."): parameter.detach()[index]
-            for name, parameter in self.named_parameters()
-        }
-
-    def _affine(self, layer: int, h: Tensor) -> Tensor:
-        weight, bias = self.get_parameter(f"{layer}_weight"), self.get_parameter(f"{layer}_bias")
-        return torch.baddbmm(bias.unsqueeze(1), h, weight)
+    reduced = config.dtype == "bfloat16"
+    precision = torch.autocast(x.device.type, torch.bfloat16) if reduced else _AS_IT_IS
+    with precision:
+        time = time_embedding(t)
+        found = NETWORKS[config.arch](weights, x, time, config.shape[1])
+        gain = linear(weights, "skip", time)[..., : x.shape[-1]]
+        found = found + gain * x
+    return found.to(x.dtype)
 
 
-def parameter_shapes(dim: int, hidden_dim: int, num_layers: int) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of one run's parameters: `<layer>.weight` (in, out), `<layer>.bias`."""
-    widths = [padded(dim) + TIME_DIM, *[hidden_dim] * num_layers, padded(dim)]
-    shapes: dict[str, tuple[int, ...]] = {}
-    for layer, (width_in, width_out) in enumerate(itertools.pairwise(widths)):
-        shapes[f"{layer}.weight"] = (width_in, width_out)
-        shapes[f"{layer}.bias"] = (width_out,)
-    return shapes
+def velocity_of(config: FlowConfig, state: Mapping[str, Tensor]) -> Velocity:
+    """The velocity field (batch, dim), (batch,) -> (batch, dim) of one run's parameters."""
+    weights = {name: tensor.unsqueeze(0) for name, tensor in state.items()}
+    return lambda x, t: velocity(config, weights, x.unsqueeze(0), t.unsqueeze(0)).squeeze(0)
 
 
-def initial_state(dim: int, hidden_dim: int, num_layers: int, seed: int) -> State:
-    """A run's parameters at step 0: uniform in +-1/sqrt(fan_in), the output layer scaled down."""
+def stack(states: Sequence[Mapping[str, Tensor]]) -> State:
+    """The parameters of several runs as one."""
+    return {name: torch.stack([state[name] for state in states]) for name in states[0]}
+
+
+def initial_state(config: FlowConfig, dim: int, seed: int) -> State:
+    """A run's parameters at step 0: uniform in +-1/sqrt(fan_in), outputs near zero or zero.
+
+    Modulations and the skip start at zero (adaLN-Zero, FiLM as the identity), and so does the
+    output of `dit`.
+    """
     source = generator(seed, 0, "init")
-    shapes = parameter_shapes(dim, hidden_dim, num_layers)
     state: State = {}
-    bound = 1.0
-    for name, shape in shapes.items():
-        if name.endswith("weight"):
-            bound = 1 / math.sqrt(shape[0])
-        gain = OUTPUT_GAIN if name.startswith(f"{num_layers}.") else 1.0
-        state[name] = (torch.rand(shape, generator=source) * 2 - 1) * (bound * gain)
-    return state
+    fan_in = {name: shape[0] for name, shape in unpadded_shapes(config, dim).items()}
+    bound = 0.0
+    for name, shape in parameter_shapes(config, dim).items():
+        if name == "positions":
+            bound = POSITION_BOUND
+        elif name.endswith("weight"):
+            bound = _gain(config.arch, name) / math.sqrt(fan_in[name])
+        state[name] = (torch.rand(shape, generator=source) * 2 - 1) * bound
+    return {name: tensor.to(parameter_dtype(config)) for name, tensor in state.items()}
+
+
+def parameter_dtype(config: FlowConfig) -> torch.dtype:
+    """Precision of weights, data and loss."""
+    return torch.float64 if config.dtype == "float64" else torch.float32
+
+
+def _gain(arch: str, name: str) -> float:
+    if "modulation" in name or "film" in name or "skip" in name:
+        return 0.0
+    if name == "out.weight":
+        return 0.0 if arch == "dit" else OUTPUT_GAIN
+    return 1.0
+
+
+_AS_IT_IS = contextlib.nullcontext()

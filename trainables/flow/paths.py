@@ -1,82 +1,123 @@
 """Probability paths: what x_t and its target velocity u_t are for a pair (x_0, x_1).
 
 `x_0` is noise, `x_1` data, and t runs from 0 to 1. Every path here is Gaussian around a mean
-that is linear in the pair, so four coefficients of t say it all:
+that is linear in the pair, so six coefficients of t say it all:
 
-    x_t = a x_0 + b x_1 + s eps        u_t = a' x_0 + b' x_1
+    x_t = a x_0 + b x_1 + s eps        u_t = a' x_0 + b' x_1 + s' eps
 
-| path     | source                                              |
-|----------|-----------------------------------------------------|
-| `icfm`   | Tong et al. 2023 (arXiv:2302.00482), eqs. 14-15      |
-| `target` | Lipman et al. 2023 (arXiv:2210.02747), eqs. 20-23    |
-| `vp`     | Albergo & Vanden-Eijnden 2023 (arXiv:2209.15571), trigonometric interpolant |
+| flow                       | source                                                       |
+|----------------------------|--------------------------------------------------------------|
+| `icfm`, `otcfm`, `reflow`  | Tong et al. 2023 (arXiv:2302.00482), eqs. 14-15              |
+| `target`                   | Lipman et al. 2023 (arXiv:2210.02747), eqs. 20-23            |
+| `vp`                       | Albergo & Vanden-Eijnden 2023 (arXiv:2209.15571), eq. 5      |
+| `si`                       | Albergo et al. 2023 (arXiv:2303.08797), definition of section 2.1 |
 """
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from trainables.flow.config import FlowConfig
+
+TIME_CLIP = 1e-3
+"""`si` with noise stays this far from t = 0 and t = 1, where gamma's derivative diverges."""
+
+Mean = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Factors of x_0 and x_1 in the mean, and their derivatives."""
+
 
 class Coefficients(NamedTuple):
-    """A path at times t: factors of x_0, x_1 and eps in x_t, of x_0 and x_1 in u_t."""
+    """A path at times t: factors of x_0, x_1 and eps in x_t, and in u_t."""
 
     noise: Tensor
     data: Tensor
-    spread: float
+    spread: Tensor
     noise_velocity: Tensor
     data_velocity: Tensor
+    spread_velocity: Tensor
 
 
 def path_sample(
-    flow: str, sigma: float, x_0: Tensor, x_1: Tensor, t: Tensor, eps: Tensor | None
+    config: FlowConfig, x_0: Tensor, x_1: Tensor, t: Tensor, eps: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """A point of the path and its conditional target velocity.
 
     Args:
-        flow: Name of the path, see `PATHS`.
-        sigma: The path's standard deviation.
+        config: Says the path: `flow`, `sigma`, `interpolant`, `gamma`.
         x_0: Noise, (..., dim).
         x_1: Data, (..., dim).
-        t: Times in [0, 1], (...).
+        t: Times, (...), as `path_times` makes them.
         eps: Standard normal draws (..., dim); None stands for zeros.
 
     Returns:
         `x_t` and `u_t`, both (..., dim).
     """
-    c = PATHS[flow](t.unsqueeze(-1), sigma)
+    c = coefficients(config, t.unsqueeze(-1))
     x_t = c.noise * x_0 + c.data * x_1
-    if eps is not None and c.spread:
+    u_t = c.noise_velocity * x_0 + c.data_velocity * x_1
+    if eps is not None and uses_eps(config):
         x_t = x_t + c.spread * eps
-    return x_t, c.noise_velocity * x_0 + c.data_velocity * x_1
+        u_t = u_t + c.spread_velocity * eps
+    return x_t, u_t
 
 
-def uses_eps(flow: str, sigma: float) -> bool:
+def coefficients(config: FlowConfig, t: Tensor) -> Coefficients:
+    """The path's coefficients at times t."""
+    if config.flow == "target":
+        return _target(t, config.sigma)
+    if config.flow == "vp":
+        return _with_spread(_trigonometric(t), *_constant_noise(t, config.sigma))
+    if config.flow == "si":
+        mean = _trigonometric(t) if config.interpolant == "gvp" else _linear(t)
+        return _with_spread(mean, *_bridge_noise(t, config.gamma))
+    return _with_spread(_linear(t), *_constant_noise(t, config.sigma))
+
+
+def path_times(config: FlowConfig, t: Tensor) -> Tensor:
+    """Times where the path's coefficients are finite."""
+    if config.flow == "si" and config.gamma:
+        return t.clamp(TIME_CLIP, 1 - TIME_CLIP)
+    return t
+
+
+def uses_eps(config: FlowConfig) -> bool:
     """Whether a path adds noise of its own (the noise of `target` is the source itself)."""
-    return sigma > 0 and flow != "target"
+    if config.flow == "si":
+        return config.gamma > 0
+    return config.sigma > 0 and config.flow != "target"
 
 
-def _icfm(t: Tensor, sigma: float) -> Coefficients:
+def _linear(t: Tensor) -> Mean:
     one = torch.ones_like(t)
-    return Coefficients(1 - t, t, sigma, -one, one)
+    return 1 - t, t, -one, one
+
+
+def _trigonometric(t: Tensor) -> Mean:
+    half_pi = math.pi / 2
+    cos, sin = torch.cos(half_pi * t), torch.sin(half_pi * t)
+    return cos, sin, -half_pi * sin, half_pi * cos
+
+
+def _with_spread(mean: Mean, spread: Tensor, spread_velocity: Tensor) -> Coefficients:
+    noise, data, noise_velocity, data_velocity = mean
+    return Coefficients(noise, data, spread, noise_velocity, data_velocity, spread_velocity)
+
+
+def _constant_noise(t: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+    return torch.full_like(t, sigma), torch.zeros_like(t)
 
 
 def _target(t: Tensor, sigma: float) -> Coefficients:
     # u_t = (x_1 - (1 - sigma) x_t) / sigma_t with x_t put in: no division by zero at t = 1.
-    one = torch.ones_like(t)
-    return Coefficients(1 - (1 - sigma) * t, t, 0.0, -(1 - sigma) * one, one)
+    one, zero = torch.ones_like(t), torch.zeros_like(t)
+    return Coefficients(1 - (1 - sigma) * t, t, zero, -(1 - sigma) * one, one, zero)
 
 
-def _vp(t: Tensor, sigma: float) -> Coefficients:
-    half_pi = math.pi / 2
-    cos, sin = torch.cos(half_pi * t), torch.sin(half_pi * t)
-    return Coefficients(cos, sin, sigma, -half_pi * sin, half_pi * cos)
-
-
-PATHS: dict[str, Callable[[Tensor, float], Coefficients]] = {
-    "icfm": _icfm,
-    "target": _target,
-    "vp": _vp,
-}
+def _bridge_noise(t: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
+    """sqrt(gamma t (1 - t)) and its derivative."""
+    if not gamma:
+        return torch.zeros_like(t), torch.zeros_like(t)
+    spread = torch.sqrt(gamma * t * (1 - t))
+    return spread, gamma * (1 - 2 * t) / (2 * spread)

@@ -23,3 +23,17 @@ def generator(seed: int, epoch: int, stream: Stream) -> torch.Generator:
     key = f"{seed}/{epoch}/{stream}".encode()
     number = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little")
     return torch.Generator().manual_seed(number)
+
+
+class Streams:
+    """The generators of one run and epoch by stream, each made when it is first drawn from."""
+
+    def __init__(self, seed: int, epoch: int) -> None:
+        self._key = (seed, epoch)
+        self._made: dict[Stream, torch.Generator] = {}
+
+    def __getitem__(self, stream: Stream) -> torch.Generator:
+        """The generator of a stream, where its last draw left it."""
+        if stream not in self._made:
+            self._made[stream] = generator(*self._key, stream)
+        return self._made[stream]

@@ -1,148 +1,152 @@
-"""One run inside a pack: its data, draws, optimizer, schedule, averages and progress."""
+"""One run inside a pack: its slice of the weights, optimizer, schedule, averages and curves."""
 
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
+from trainables.flow.checkpoint import Stateful
 from trainables.flow.config import FlowConfig
-from trainables.flow.data import Dataset, Floats, Normalisation
+from trainables.flow.data import Dataset
+from trainables.flow.draws import RunData
 from trainables.flow.networks import State
-from trainables.flow.paths import path_sample, uses_eps
-from trainables.flow.randomness import generator
+from trainables.flow.normalisation import NormalisationState
+from trainables.flow.progress import Point, Progress, RunSpec
+from trainables.flow.schedule import LearningRate
+from trainables.flow.shapes import num_parameters
 
-Status = Literal["running", "ok", "diverged"]
-Point = tuple[int, dict[str, float]]
-"""A global step and the metrics measured at it."""
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """What tells a run from the others of its pack."""
-
-    run_id: str
-    seed: int
-    config: FlowConfig
+POINT_EVERY_STEPS = 10
+"""Optimizer steps between the points of a run's curves; each epoch ends with one too."""
 
 
-@dataclass
-class Progress:
-    """How far a run is: everything of its state that is neither tensor nor data."""
+class _Weights:
+    """One run's slice of the stacked parameters, as a part of its state."""
 
-    epoch: int = 0
-    step: int = 0
-    status: Status = "running"
-    stop_reason: str = ""
-    error: str = ""
-    val_loss: float = float("inf")
-    best_val_loss: float = float("inf")
-    best_epoch: int = 0
-    best_step: int = 0
-    best: State = field(default_factory=dict)
-    """EMA weights of the best epoch."""
+    def __init__(self, tensors: State) -> None:
+        self.tensors = tensors
 
     def state_dict(self) -> dict[str, Any]:
-        """The fields by name."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: tensor.detach().clone() for name, tensor in self.tensors.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over the fields."""
-        for name, value in state.items():
-            setattr(self, name, value)
+        with torch.no_grad():
+            for name, tensor in self.tensors.items():
+                tensor.copy_(state[name])
 
 
-class NormalisationState:
-    """The statistics a run works with: on resume those of the checkpoint win."""
+class FlowRun:
+    """One run of a pack and all that is its own."""
 
-    def __init__(self, current: Normalisation) -> None:
-        self.current = current
-        self.mismatch = ""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Mean and standard deviation, (dim,) each."""
-        return {
-            "mean": torch.from_numpy(self.current.mean),
-            "std": torch.from_numpy(self.current.std),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes the checkpoint's statistics and notes where today's data say otherwise."""
-        saved = Normalisation(state["mean"].numpy(), state["std"].numpy())
-        gaps = [
-            float(np.abs(getattr(saved, name) - getattr(self.current, name)).max())
-            if getattr(saved, name).shape == getattr(self.current, name).shape
-            else float("inf")
-            for name in ("mean", "std")
-        ]
-        if max(gaps) > 0:
-            self.mismatch = (
-                "normalisation statistics differ from the checkpoint's, which are kept: "
-                f"mean by up to {gaps[0]:.3g}, std by up to {gaps[1]:.3g}"
-            )
-        self.current = saved
-
-
-class RunData:
-    """A run's rows in normalised coordinates, and every draw it makes from them."""
-
-    def __init__(self, spec: RunSpec, data: Dataset, normalisation: Normalisation) -> None:
+    def __init__(self, spec: RunSpec, dataset: Dataset, model: State, average: State) -> None:
+        config = spec.config
         self.spec = spec
-        self.dim = data.dim
-        self.train = _tensor(normalisation.apply(data.train))
-        self.test = _tensor(normalisation.apply(data.test))
-        self._validation = _tensor(normalisation.apply(data.validation))
+        self.dataset = dataset
+        self.normalisation = NormalisationState(dataset.normalisation)
+        self.progress = Progress()
+        self.model = _Weights(model)
+        self.ema = _Weights(average)
+        self.curves = Curves()
+        self.final_metrics: dict[str, float] = {}
+        self.optimizer = torch.optim.AdamW(
+            list(model.values()), lr=config.lr, betas=(config.beta1, config.beta2),
+            weight_decay=config.weight_decay, fused=True,
+        )  # fmt: skip
+        self.load_data()
+        self.phases = phases_of(config, self.data.steps_per_epoch)
+        self.scheduler = LearningRate(
+            self.optimizer, config.lr, config.warmup, self.phases, config.schedule, config.final_lr
+        )
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Optimizer steps that count as one epoch: the batches that the rows fill, rounded."""
-        return max(1, round(len(self.train) / self.spec.config.batch_size))
+    def num_parameters(self) -> int:
+        """Trainable parameters of the run, without the padding of data widths."""
+        return num_parameters(self.spec.config, self.dataset.dim)
 
-    def epoch(self, epoch: int) -> tuple[Tensor, Tensor, Tensor]:
-        """All steps of an epoch: x_t and u_t (steps, batch, dim), t (steps, batch)."""
-        config, seed = self.spec.config, self.spec.seed
-        steps = (self.steps_per_epoch, config.batch_size)
-        x_1 = self.train[self._batches(epoch)]
-        x_0 = torch.randn(*steps, self.dim, generator=generator(seed, epoch, "noise"))
-        t = torch.rand(*steps, generator=generator(seed, epoch, "time"))
-        eps = None
-        if uses_eps(config.flow, config.sigma):
-            eps = torch.randn(*steps, self.dim, generator=generator(seed, epoch, "path"))
-        x_t, u_t = path_sample(config.flow, config.sigma, x_0, x_1, t, eps)
-        return x_t, u_t, t
+    @property
+    def phase_steps(self) -> int:
+        """Optimizer steps since the phase began."""
+        return self.progress.step - self.progress.first_step
 
-    def validation(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The held-out draws, the same in every epoch and for every seed, t stratified."""
-        config, split_seed = self.spec.config, self.spec.config.data.split_seed
-        x_1 = self._validation
-        source = generator(split_seed, 0, "validation")
-        x_0 = torch.randn(x_1.shape, generator=source)
-        strata = torch.randperm(len(x_1), generator=source)
-        t = (strata + torch.rand(len(x_1), generator=source)) / len(x_1)
-        eps = torch.randn(x_1.shape, generator=source)
-        x_t, u_t = path_sample(config.flow, config.sigma, x_0, x_1, t, eps)
-        return x_t, u_t, t
+    @property
+    def training(self) -> bool:
+        """Whether the run takes another step in this phase."""
+        left = self.phases[self.progress.phase] - self.phase_steps
+        return self.progress.status == "running" and left > 0
 
-    def sampling_noise(self) -> Tensor:
-        """Fixed start points for samples, as many as the test part has rows."""
-        source = generator(self.spec.config.data.split_seed, 0, "sampling")
-        return torch.randn(self.test.shape, generator=source)
+    def load_data(self) -> None:
+        """Brings the rows into the coordinates of the current normalisation."""
+        self.data = RunData(self.spec, self.dataset, self.normalisation.current)
 
-    def _batches(self, epoch: int) -> Tensor:
-        """Row numbers (steps, batch): shuffled passes laid end to end, so every batch is full."""
-        rows, count = len(self.train), self.steps_per_epoch * self.spec.config.batch_size
-        first = epoch * count
-        passes = range(first // rows, (first + count - 1) // rows + 1)
-        shuffled = torch.cat(
-            [
-                torch.randperm(rows, generator=generator(self.spec.seed, number, "batch"))
-                for number in passes
-            ]
-        )
-        start = first - passes[0] * rows
-        return shuffled[start : start + count].view(self.steps_per_epoch, -1)
+    def parts(self) -> dict[str, Stateful]:
+        """The run's state by part, see `checkpoint.ORDER`."""
+        return {
+            "model": self.model,
+            "ema": self.ema,
+            "optimizer": self.optimizer,
+            "scheduler": self.scheduler,
+            "progress": self.progress,
+            "normalisation": self.normalisation,
+        }
+
+    def move(self, model: State, average: State) -> None:
+        """Points the run at the new home of its weights, the optimizer's moments with it."""
+        state = self.optimizer.state_dict()
+        self.model.tensors, self.ema.tensors = model, average
+        self.optimizer.state.clear()
+        self.optimizer.param_groups[0]["params"] = list(model.values())
+        self.optimizer.load_state_dict(state)
 
 
-def _tensor(rows: Floats) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(rows))
+class Curves:
+    """What a run measures on its way: means since its last point, and over its epoch."""
+
+    def __init__(self) -> None:
+        self.points: list[Point] = []
+        self._lr = 0.0
+        self._losses: list[float] = []
+        self._norms: list[float] = []
+        self._epoch: list[float] = []
+
+    def add(self, loss: float, norm: float, lr: float) -> None:
+        """Takes note of a step."""
+        self._lr = lr
+        self._losses.append(loss)
+        self._norms.append(norm)
+        self._epoch.append(loss)
+
+    def point(self, step: int) -> None:
+        """A point with the means of the steps since the last one, and the rate of this one."""
+        if not self._losses:
+            return
+        means = {"train_loss": _mean(self._losses), "grad_norm": _mean(self._norms)}
+        self.record(step, lr=self._lr, **means)
+        self._losses, self._norms = [], []
+
+    def epoch_loss(self) -> float:
+        """The mean loss of the epoch, which ends here."""
+        losses, self._epoch = self._epoch, []
+        return _mean(losses)
+
+    def record(self, step: int, **metrics: float) -> None:
+        """Adds metrics to the point of a step."""
+        if self.points and self.points[-1][0] == step:
+            self.points[-1][1].update(metrics)
+        else:
+            self.points.append((step, metrics))
+
+    def drain(self) -> list[Point]:
+        """Points measured since the last call."""
+        points, self.points = self.points, []
+        return points
+
+
+def phases_of(config: FlowConfig, steps_per_epoch: int) -> tuple[int, ...]:
+    """Steps of each phase of training: one, or teacher and student where the flow is `reflow`."""
+    total = config.steps or (config.epochs or 0) * steps_per_epoch
+    if config.flow != "reflow":
+        return (total,)
+    teacher = total // 2 if config.steps else max(1, (config.epochs or 0) // 2) * steps_per_epoch
+    return max(1, teacher), max(1, total - teacher)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

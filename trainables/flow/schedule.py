@@ -1,9 +1,25 @@
-"""Learning rate: linear warm-up into a cosine decay to zero."""
+"""What changes from step to step: learning rate, and how fast the weight average forgets."""
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from torch.optim import Optimizer
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+
+def steps_per_epoch(num_rows: int, batch_size: int) -> int:
+    """Optimizer steps that count as one epoch: the batches that the rows fill, rounded."""
+    return max(1, round(num_rows / batch_size))
+
+
+def ema_decay(step: int, cap: float) -> float:
+    """Decay of the average after `step` updates: min(cap, (1 + n) / (10 + n)).
+
+    Without the warm-up a cap of 0.9999 leaves 89 % of the initial weights in the average after
+    1,200 steps (the warm-up is TensorFlow's ExponentialMovingAverage with `num_updates`).
+    """
+    return min(cap, (1 + step) / (10 + step))
 
 
 def warmup_steps(warmup: float, total_steps: int) -> int:
@@ -11,35 +27,65 @@ def warmup_steps(warmup: float, total_steps: int) -> int:
     return min(total_steps, round(warmup * total_steps) if warmup < 1 else int(warmup))
 
 
-def lr_factor(step: int, warmup: int, total_steps: int) -> float:
-    """Share of the peak rate at a step: linear up to 1, then cosine down to 0.
+def lr_factor(
+    step: int, warmup: int, total_steps: int, schedule: str = "cosine", final: float = 0.0
+) -> float:
+    """Share of the peak rate at a step: linear up to 1, then down to `final`.
 
-    Loshchilov & Hutter 2017 (arXiv:1608.03983), eq. 5 with one cycle.
+    `cosine` is Loshchilov & Hutter 2017 (arXiv:1608.03983), eq. 5 with one cycle; `linear` goes
+    straight; `constant` stays at 1.
     """
     if step < warmup:
         return (step + 1) / warmup
-    progress = (step - warmup) / max(1, total_steps - warmup)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    if schedule == "constant":
+        return 1.0
+    progress = min(1.0, (step - warmup) / max(1, total_steps - warmup))
+    left = 1 - progress if schedule == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
+    return final + (1 - final) * left
 
 
-class WarmupCosine:
-    """Sets an optimizer's rate before each step; its only state is the step."""
+class LearningRate:
+    """Sets an optimizer's rate before each step; its only state is the step.
 
-    def __init__(self, optimizer: Optimizer, lr: float, warmup: float, total_steps: int) -> None:
+    Args:
+        optimizer: Whose rate to set.
+        lr: Peak rate.
+        warmup: Fraction of a phase's steps below 1, number of steps from 1 on.
+        phases: Steps of each phase of training: warm-up and decay start over with each.
+        schedule: `cosine`, `linear` or `constant`.
+        final: Where cosine and linear end, as a share of `lr`.
+    """
+
+    def __init__(
+        self,
+        optimizer: "Optimizer",
+        lr: float,
+        warmup: float,
+        phases: Sequence[int],
+        schedule: str = "cosine",
+        final: float = 0.0,
+    ) -> None:
         self._optimizer = optimizer
         self._lr = lr
-        self._total_steps = total_steps
-        self._warmup = warmup_steps(warmup, total_steps)
+        self._warmup = warmup
+        self._phases = phases
+        self._kind = (schedule, final)
         self._apply(0)
 
     @property
     def lr(self) -> float:
         """The rate of the next step."""
-        return self._lr * lr_factor(self._step, self._warmup, self._total_steps)
+        start, total = self._phase()
+        warmup = warmup_steps(self._warmup, total)
+        return self._lr * lr_factor(self._step - start, warmup, total, *self._kind)
 
     def advance(self) -> None:
         """Moves on by one optimizer step."""
         self._apply(self._step + 1)
+
+    def enter(self, phase: int) -> None:
+        """Goes to the first step of a phase."""
+        self._apply(sum(self._phases[:phase]))
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds of the schedule."""
@@ -48,6 +94,15 @@ class WarmupCosine:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes to the step of a checkpoint."""
         self._apply(state["step"])
+
+    def _phase(self) -> tuple[int, int]:
+        """Start and length of the phase that the step is in."""
+        start = 0
+        for total in self._phases[:-1]:
+            if self._step < start + total:
+                return start, total
+            start += total
+        return start, self._phases[-1]
 
     def _apply(self, step: int) -> None:
         self._step = step

@@ -1,0 +1,107 @@
+"""`python -m ablate.evaluate STUDY_DIR --metric mmd`: a further metric of finished runs."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from ablate.errors import AblateError, InputError, Problem
+from ablate.job import check_data
+from ablate.ledger import Ledger
+from ablate.loading import load_saved_study
+from ablate.lock import driver_lock
+from ablate.paths import StudyPaths
+from ablate.plan import Plan, Run, plan_study
+from ablate.registry import load_object
+from ablate.remaining import changed_data
+from ablate.report.records import study_record
+from ablate.report.terminal import print_report
+from ablate.run import guarded
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Evaluates runs; returns the exit code: 0 all evaluated, 1 some could not be."""
+    return guarded(lambda console: evaluate_command(build_parser().parse_args(argv), console))
+
+
+def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:
+    """The arguments of `python -m ablate.evaluate` and of `ablate evaluate`."""
+    parser = parser or argparse.ArgumentParser(
+        prog="python -m ablate.evaluate",
+        description="Adds a metric to finished runs, from their best weights, without training.",
+    )
+    parser.add_argument("study_dir", metavar="STUDY_DIR")
+    parser.add_argument("--metric", required=True, metavar="NAME", help="mmd, nll, ...")
+    return parser
+
+
+def evaluate_command(arguments: argparse.Namespace, console: Console) -> int:
+    """Evaluates the finished runs that lack the metric, enters it in the ledger, prints the table.
+
+    Raises:
+        AblateError: Where there is no such metric, or the data are not those of the runs.
+    """
+    study = load_saved_study(Path(arguments.study_dir))
+    paths, metric = StudyPaths(study.directory), arguments.metric
+    with driver_lock(paths.lock):
+        ledger = Ledger(paths, study.metric, study.mode)
+        plan = plan_study(study, ledger.started_names())
+        _refuse_unknown(plan, metric)
+        done = [r for r in plan.runs if ledger.rows.get(r.run_id, {}).get("status") == "ok"]
+        _refuse_changed_data(plan, ledger, done)
+        left = [run for run in done if ledger.rows[run.run_id].get(f"{metric}_best") is None]
+        ledger.open()
+        try:
+            failed = _evaluate(plan, ledger, paths, left, metric, console)
+        finally:
+            ledger.close()
+    console.print(Text(f"{metric}: {len(left) - failed} runs evaluated, {len(done) - len(left)} "
+                       f"had it before{f', {failed} failed' if failed else ''}"))  # fmt: skip
+    print_report(study_record(plan, ledger.rows, metric), console)
+    return 1 if failed else 0
+
+
+def _evaluate(
+    plan: Plan, ledger: Ledger, paths: StudyPaths, runs: Sequence[Run], metric: str,
+    console: Console,
+) -> int:  # fmt: skip
+    """Evaluates runs one by one; returns how many could not be."""
+    assert plan.entry.evaluate is not None
+    evaluate = load_object(plan.entry.evaluate)
+    failed = 0
+    for run in runs:
+        name = ledger.rows[run.run_id]["run_name"]
+        try:
+            ledger.patch(run.run_id, **evaluate(paths.best(name), plan.launch_config(run), metric))
+        except Exception as error:  # noqa: BLE001 - a run's boundary: the others go on
+            failed += 1
+            console.print(Text(f"{name}: {type(error).__name__}: {error}", style="red"))
+    return failed
+
+
+def _refuse_unknown(plan: Plan, metric: str) -> None:
+    known: tuple[str, ...] = getattr(plan.model, "measurable", ())
+    if plan.entry.evaluate is None:
+        raise AblateError(f"{plan.entry.name} does not say how to evaluate finished runs")
+    if metric not in known:
+        problem = Problem("--metric", "cannot be measured of finished runs", metric, known)
+        raise InputError("command line", [problem])
+
+
+def _refuse_changed_data(plan: Plan, ledger: Ledger, runs: Sequence[Run]) -> None:
+    known = check_data(plan, runs)
+    now = {run_id: facts.get("data_fingerprint", "") for run_id, facts in known.items()}
+    changed = changed_data(ledger.rows, runs, now)
+    if changed:
+        names = ", ".join(run.run_name for run in changed[:5])
+        raise AblateError(
+            f"the data have changed since {len(changed)} finished runs were made ({names}): "
+            "their metrics would be of other data"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+import pytest
+
+from ablate.errors import InputError
+from ablate.loading import read_study
+from ablate.plan import plan_study
+from trainables.flow.config import FlowConfig
+from trainables.flow.data_config import DataConfig
+from trainables.flow.shapes import num_parameters
+
+RAW = {"study": "s", "metric": "sliced_w2", "seeds": [1]}
+
+
+def mistakes(**raw):
+    with pytest.raises(InputError) as error:
+        read_study({**RAW, **raw}, "x")
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("base", "told"),
+    [
+        ({"flow": "otcmf"}, "choices: icfm, otcfm, target, vp, si, reflow (nearest: otcfm)"),
+        ({"arch": "transformer"}, "choices: mlp, dit, unet"),
+        ({"aug": "mixup+blur"}, "base.aug = 'mixup+blur': knows no augmentation 'blur': write none,"
+         " one of mixup, noise, dropout, or a sum of them such as mixup+noise"),
+        ({"aug": "noise+noise"}, "names an augmentation twice"),
+        ({"flow": "reflow", "aug": "mixup"}, "flow reflow trains on fixed pairs of noise and what "
+         "its teacher makes of it, which mixup would tear apart: set aug: none"),
+        ({"flow": "si", "sigma": 0.1}, "flow si takes no sigma: set sigma: 0, its noise is gamma"),
+        ({"epochs": 3, "steps": 4}, "give epochs or steps, exactly one of the two"),
+        ({"epochs": None}, "give epochs or steps, exactly one of the two"),
+        ({"data": {"source": "moons", "dim": 3}}, "data.dim is for source gaussians"),
+        ({"data": {"rows": 100}}, "data.rows is for drawn sources (checkerboard, gaussians"),
+        ({"data": {"source": "npy"}}, "source npy needs a path: set data.path"),
+        ({"data": {"size": "2k"}}, "base.data.size = '2k': "),
+    ],
+)  # fmt: skip
+def test_what_means_nothing_is_refused(base, told):
+    assert told in mistakes(base=base)
+
+
+def test_a_refusal_names_the_cell_that_it_is_about():
+    text = mistakes(factors={"flow": ["icfm", "reflow"], "aug": ["none", "mixup"]})
+    assert "cell flow=reflow, aug=mixup: flow reflow trains on fixed pairs" in text
+    fine = {"factors": {"flow": ["icfm", "reflow"], "aug": ["none", "mixup"]},
+            "exclude": [{"flow": "reflow", "aug": "mixup"}]}  # fmt: skip
+    assert len(plan_study(read_study({**RAW, **fine}, "x")).runs) == 3
+
+
+def test_steps_replace_epochs():
+    config = FlowConfig(steps=100)
+    assert (config.epochs, config.steps) == (None, 100)
+    assert FlowConfig.model_validate(config.model_dump()) == config
+
+
+def test_sizes_are_numbers_under_short_names():
+    assert DataConfig(size="1k") == DataConfig(size=1000)
+    assert DataConfig(size="10k").size == 10_000
+    assert "two cells are the same" in mistakes(factors={"data.size": ["1k", 1000]})
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"flow": "target"}, {"flow": "icfm"}),
+        ({"flow": "si", "interpolant": "linear"}, {"flow": "icfm"}),
+        ({"flow": "si"}, {"flow": "vp"}),
+        ({"flow": "otcfm", "batch_size": 1}, {"flow": "icfm", "batch_size": 1}),
+        ({"scale": "base"}, {"hidden_dim": 320, "num_layers": 4}),
+        ({"gamma": 0.5}, {"gamma": 0.0}),
+        ({"aug": "noise", "noise_std": 0.0}, {"aug": "none"}),
+        ({"mixup_alpha": 1.0}, {"mixup_alpha": 0.2}),
+        ({"patience": 400}, {"patience": None}),
+        ({"steps": 8990, "ema_decay": 0.9999}, {"steps": 8990, "ema_decay": 0.9995}),
+        ({"schedule": "constant", "final_lr": 0.1}, {"schedule": "constant"}),
+    ],
+)
+def test_one_training_under_two_names(one, other):
+    assert FlowConfig(**one).same_training() == FlowConfig(**other).same_training()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"flow": "target", "sigma": 0.1}, {"flow": "icfm", "sigma": 0.1}),
+        ({"flow": "si", "gamma": 0.1}, {"flow": "vp"}),
+        ({"flow": "otcfm"}, {"flow": "icfm"}),
+        ({"aug": "noise"}, {"aug": "none"}),
+        ({"steps": 9100, "ema_decay": 0.9999}, {"steps": 9100, "ema_decay": 0.999}),
+        ({"patience": 299}, {"patience": None}),
+    ],
+)
+def test_trainings_that_differ(one, other):
+    assert FlowConfig(**one).same_training() != FlowConfig(**other).same_training()
+
+
+def test_the_plan_names_what_is_trained_twice():
+    levels = {"a": {"flow": "si"}, "b": {"flow": "vp"}, "c": {"flow": "icfm"}}
+    plan = plan_study(read_study({**RAW, "factors": {"path": levels}}, "x"))
+    assert plan.notes == ["path=a and path=b train the same thing under two names"]
+
+
+@pytest.mark.parametrize(
+    ("factors", "differ"),
+    [
+        ({"flow": ["icfm", "otcfm"]}, "flow"),
+        ({"sigma": [0, 0.1]}, "sigma"),
+        ({"p": {"a": {"flow": "si", "gamma": 0.1}, "b": {"flow": "si", "gamma": 0.2}}}, "gamma"),
+        ({"data.source": ["digits", "moons"]}, "data.source"),
+        ({"f": {"a": {"flow": "reflow"}, "b": {"flow": "reflow", "lr": 0.01}}}, "lr"),
+    ],
+)
+def test_losses_are_not_ranked_across_paths(factors, differ):
+    text = mistakes(metric="val_loss", factors=factors)
+    assert f"measures another thing in cells that differ in {differ}\n" in text
+    assert "choices: sliced_w2, energy_distance, mmd, straightness, train_distance" in text
+    raw = {**RAW, "metric": "val_loss", "factors": factors}
+    assert read_study({**raw, "allow_incomparable": True}, "x")
+    assert read_study({**raw, "metric": "mmd"}, "x")
+
+
+def test_losses_are_ranked_within_one_path():
+    factors = {"lr": [0.1, 0.01], "aug": ["none", "mixup"], "data.size": [100, "all"]}
+    assert read_study({**RAW, "metric": "val_loss", "factors": factors}, "x")
+    same_path = {"p": {"a": {"flow": "si", "scale": "tiny"}, "b": {"flow": "vp"}}}
+    assert read_study({**RAW, "metric": "val_loss", "factors": same_path}, "x")
+    assert "differ in aug" in mistakes(metric="train_loss", factors={"aug": ["none", "mixup"]})
+
+
+def test_nll_is_a_metric_where_it_is_asked_for():
+    factors = {"flow": ["icfm", "vp"]}
+    text = mistakes(metric="nll", factors=factors)
+    assert "metric = 'nll': is not measured in cell flow=icfm" in text
+    assert "fix: set base.nll: true" in text
+    assert read_study({**RAW, "metric": "nll", "base": {"nll": True}, "factors": factors}, "x")
+    assert "two cells are the same" in mistakes(factors={"nll": [True, False]})
+
+
+@pytest.mark.parametrize(
+    ("arch", "millions"), [("mlp", 1.052224), ("dit", 8.602176), ("unet", 6.901312)]
+)
+def test_parameter_counts_at_the_width_of_embeddings(arch, millions):
+    assert num_parameters(FlowConfig(arch=arch), 1024) == round(millions * 1e6)
+
+
+def test_parameter_counts_by_hand():
+    """In, time, one more layer, out and skip; padding of data widths counts for nothing."""
+    config = FlowConfig(hidden_dim=64, num_layers=2)
+    assert num_parameters(config, 3) == (4 * 64) + (65 * 64) + (65 * 64) + (65 * 3) + (65 * 3)

@@ -1,0 +1,173 @@
+"""Runs of one shape as one: on the CPU each run of a pack equals itself alone, bit for bit."""
+
+import copy
+
+import pytest
+import torch
+
+from trainables.flow import draws
+from trainables.flow.config import FlowConfig
+from trainables.flow.data import load_dataset
+from trainables.flow.progress import RunSpec
+from trainables.flow.training import Pack
+
+CPU = torch.device("cpu")
+SHAPES = {
+    # name: dim, batch size, rows; 13 rows and width 50 are what kernels like least
+    "wide": (50, 13, 60),
+    "plane": (2, 1, 20),
+    "digits-like": (64, 128, 600),
+}
+MIXED = [
+    {"flow": "otcfm", "sigma": 0.1, "aug": "mixup+noise", "epochs": 5},
+    {"flow": "vp", "lr": 3e-3, "aug": "dropout", "epochs": 3},
+    {"lr": 1e9},
+    {"flow": "si", "gamma": 0.5, "patience": 1, "ema_decay": 0.5},
+    {"flow": "otcfm", "clip": None, "steps": 7, "weight_decay": 0.1, "schedule": "linear"},
+    {"flow": "target", "sigma": 0.1, "beta2": 0.95},
+]
+REFLOWS = [{"flow": "reflow"}, {"flow": "reflow", "sigma": 0.1, "lr": 3e-3, "patience": 1}]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def specs_of(configs, arch, shape, **more):
+    dim, batch_size, rows = SHAPES[shape]
+    common = {
+        "arch": arch, "scale": "tiny", "epochs": 4, "batch_size": batch_size, "solver_steps": 3,
+        "data": {"source": "gaussians", "dim": dim, "rows": rows}, **more,
+    }  # fmt: skip
+    merged = [{**common, **config} for config in configs]
+    for config in merged:
+        if "steps" in config:
+            config["epochs"] = None
+    # Two runs a seed: neighbours share their draws.
+    return [RunSpec(f"r{i}", i // 2, FlowConfig(**config)) for i, config in enumerate(merged)]
+
+
+def pack_of(specs):
+    return Pack(specs, [load_dataset(spec.config.data) for spec in specs], CPU)
+
+
+def train(pack, epochs=10**6):
+    while pack.active and epochs:
+        pack.train_epoch()
+        epochs -= 1
+    return pack
+
+
+def moved(pack, specs):
+    """The runs of a pack as they are, in another pack, in the order of `specs`."""
+    other = pack_of(specs)
+    by_id = {run.spec.run_id: run for run in pack.runs}
+    for run in other.runs:
+        old = by_id[run.spec.run_id]
+        other.load_run_state(run, copy.deepcopy(pack.run_state(old)))
+        run.curves.points = old.curves.drain()
+        run.final_metrics = old.final_metrics
+    other.settle()
+    return other
+
+
+def assert_equals_solo(pack):
+    for run in pack.runs:
+        alone = train(pack_of([run.spec]))
+        assert_same(pack.run_state(run), alone.run_state(alone.runs[0]), run.spec.run_id)
+        assert repr(run.curves.points) == repr(alone.runs[0].curves.points)
+        assert run.final_metrics == alone.runs[0].final_metrics
+
+
+def assert_same(a, b, path=""):
+    """Equal to the bit, through nested states."""
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), path
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), path
+        for key in a:
+            assert_same(a[key], b[key], f"{path}.{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), path
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same(x, y, f"{path}[{i}]")
+    else:
+        assert a == b, path
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("arch", ["mlp", "dit", "unet"])
+def test_mixed_runs_moved_half_way(arch, shape):
+    """Other flows, rates, augmentations and lengths beside it, one stopping early, one diverging;
+    after two epochs all go on in another pack, in another order."""
+    specs = specs_of(MIXED, arch, shape)
+    first = train(pack_of(specs), 2)
+    pack = train(moved(first, specs[::-1]))
+    statuses = [run.progress.status for run in pack.runs[::-1]]
+    assert statuses == ["ok", "ok", "diverged", "ok", "ok", "ok"]
+    assert pack.runs[1].progress.step == 7
+    assert_equals_solo(pack)
+
+
+@pytest.mark.parametrize("arch", ["mlp", "dit", "unet"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
+def test_other_precisions(arch, dtype):
+    specs = specs_of([MIXED[0], MIXED[3]], arch, "wide", dtype=dtype)
+    pack = train(pack_of(specs))
+    wanted = torch.float64 if dtype == "float64" else torch.float32
+    assert pack.runs[0].model.tensors["out.weight"].dtype == wanted
+    assert_equals_solo(pack)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_reflow_moved_in_every_phase(epochs):
+    specs = specs_of(REFLOWS, "mlp", "wide")
+    pack = train(moved(train(pack_of(specs), epochs), specs[::-1]))
+    assert_equals_solo(pack)
+
+
+def test_a_run_goes_on_alone():
+    specs = specs_of(MIXED, "unet", "wide")
+    first = train(pack_of(specs), 1)
+    alone = train(moved(first, specs[3:4]))
+    assert_equals_solo(alone)
+
+
+def test_sizes_may_differ_where_batch_counts_agree():
+    data = {"source": "gaussians", "dim": 50, "rows": 200}
+    sizes = [{"data": {**data, "size": size}, "batch_size": 32} for size in (90, 100)]
+    pack = train(pack_of(specs_of(sizes, "mlp", "wide")))
+    assert pack.runs[0].spec.config.pack_key() == pack.runs[1].spec.config.pack_key()
+    assert_equals_solo(pack)
+
+
+def test_pairings_are_computed_once_where_draws_are_shared(monkeypatch):
+    calls = []
+    real = draws.ot_pairings
+    monkeypatch.setattr(draws, "ot_pairings", lambda a, b: calls.append(1) or real(a, b))
+    configs = [{"flow": "otcfm"}, {"flow": "otcfm", "sigma": 0.2, "lr": 1e-2}]
+    specs = [
+        RunSpec(f"{seed}{i}", seed, spec.config)
+        for seed in (1, 2)
+        for i, spec in enumerate(specs_of(configs, "mlp", "wide"))
+    ]
+    pack = pack_of(specs)
+    calls.clear()
+    pack.train_epoch()
+    assert len(calls) == 2
+
+
+def test_runs_that_cannot_be_stacked_are_refused():
+    wide, deep = specs_of([{}, {"num_layers": 3}], "mlp", "wide")
+    with pytest.raises(ValueError, match="several shapes cannot share a pack: r0, r1"):
+        pack_of([wide, deep])
+    small, large = specs_of(
+        [{"data": {"source": "moons", "size": s}} for s in (50, 500)], "mlp", "plane"
+    )
+    with pytest.raises(ValueError, match="same number of batches"):
+        pack_of([small, large])
+    keys = {spec.config.pack_key() for spec in (wide, deep, small, large)}
+    assert len(keys) == 4
+    reflow, icfm = specs_of([{"flow": "reflow"}, {}], "mlp", "wide")
+    assert reflow.config.pack_key() != icfm.config.pack_key()

@@ -1,0 +1,54 @@
+"""Augmentation of x_1 before the coupling: mixup, then noise, then dropout, in training only.
+
+Each draws from streams of its own, so that switching one on shifts no other draw of the run.
+"""
+
+import torch
+from torch import Tensor
+
+from trainables.flow.config import FlowConfig
+from trainables.flow.randomness import Streams
+
+
+def augment(config: FlowConfig, x_1: Tensor, streams: Streams) -> Tensor:
+    """Batches of rows as the run's `aug` changes them.
+
+    Args:
+        config: Says which augmentations, and how strong.
+        x_1: Rows in normalised coordinates, (steps, batch, dim).
+        streams: The run's draws of the epoch.
+
+    Returns:
+        (steps, batch, dim).
+    """
+    for name in config.augmentations:
+        x_1 = AUGMENT[name](config, x_1, streams)
+    return x_1
+
+
+def _mixup(config: FlowConfig, x_1: Tensor, streams: Streams) -> Tensor:
+    """Each row mixed with another of its batch; Zhang et al. 2018 (arXiv:1710.09412), eq. 1."""
+    steps, batch, _ = x_1.shape
+    shape, alpha = (steps, batch, 2), config.mixup_alpha
+    # Beta(a, a) as a share of two gammas, in double precision: for small a they come near zero.
+    gammas = torch._standard_gamma(
+        torch.full(shape, alpha, dtype=torch.float64), generator=streams["mixup weight"]
+    )
+    weight = (gammas[..., 0] / gammas.sum(-1).clamp_min(1e-300)).to(x_1.dtype).unsqueeze(-1)
+    keys = torch.rand(steps, batch, generator=streams["mixup partner"])
+    partner = keys.argsort(dim=1, stable=True).unsqueeze(-1).expand_as(x_1)
+    return weight * x_1 + (1 - weight) * x_1.gather(1, partner)
+
+
+def _noise(config: FlowConfig, x_1: Tensor, streams: Streams) -> Tensor:
+    draws = torch.randn(x_1.shape, generator=streams["aug noise"]).to(x_1.dtype)
+    return x_1 + config.noise_std * draws
+
+
+def _dropout(config: FlowConfig, x_1: Tensor, streams: Streams) -> Tensor:
+    """Coordinates set to the mean, zero; the kept ones scaled up so that each keeps its mean."""
+    kept = torch.rand(x_1.shape, generator=streams["aug dropout"]) >= config.dropout_rate
+    return x_1 * kept / (1 - config.dropout_rate)
+
+
+AUGMENT = {"mixup": _mixup, "noise": _noise, "dropout": _dropout}

@@ -1,0 +1,174 @@
+"""Every draw that a run makes from its data: batches, noise, times, held-out pairs."""
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainables.flow.augmentation import augment
+from trainables.flow.config import FlowConfig
+from trainables.flow.couplings import ot_pairings, reordered
+from trainables.flow.data import Dataset, Normalisation
+from trainables.flow.networks import parameter_dtype
+from trainables.flow.paths import path_sample, path_times, uses_eps
+from trainables.flow.progress import RunSpec
+from trainables.flow.randomness import Streams, generator
+from trainables.flow.schedule import steps_per_epoch
+
+CHUNK_NUMBERS = 2**21
+"""Numbers in each tensor of a chunk of steps: 8 MB, so that packs fit into memory."""
+VALIDATION_BATCH = 256
+"""Rows within which held-out pairs are transported, whatever the batch size of training."""
+
+Targets = tuple[Tensor, Tensor, Tensor]
+"""x_t and u_t, (steps, batch, dim), and t, (steps, batch)."""
+
+
+class Pairs(NamedTuple):
+    """Fixed pairs of noise and data, (rows, dim) each."""
+
+    x_0: Tensor
+    x_1: Tensor
+
+
+@dataclass
+class Draw:
+    """Some steps' draws; runs that share seed, data and augmentation share them."""
+
+    x_0: Tensor
+    """(steps, batch, dim)"""
+    x_1: Tensor
+    """(steps, batch, dim)"""
+    t: Tensor
+    """(steps, batch)"""
+    streams: Streams = field(repr=False)
+
+    @cached_property
+    def transported(self) -> Tensor:
+        """The noise paired with the data by optimal transport, batch by batch."""
+        return reordered(self.x_0, ot_pairings(self.x_0, self.x_1))
+
+    @cached_property
+    def eps(self) -> Tensor:
+        """Noise of the path, for those that have some."""
+        eps = torch.randn(self.x_0.shape, generator=self.streams["path"])
+        return eps.to(self.x_0.dtype)
+
+    def targets(self, config: FlowConfig) -> Targets:
+        """What a run with this config learns from."""
+        x_0 = self.transported if config.flow == "otcfm" else self.x_0
+        eps = self.eps if uses_eps(config) else None
+        t = path_times(config, self.t)
+        return *path_sample(config, x_0, self.x_1, t, eps), t
+
+
+class RunData:
+    """A run's rows in normalised coordinates, and every draw it makes from them."""
+
+    def __init__(self, spec: RunSpec, data: Dataset, normalisation: Normalisation) -> None:
+        self.spec = spec
+        self.dim = data.dim
+        self._dtype = parameter_dtype(spec.config)
+        self._source = (data, normalisation)
+        parts = normalised_parts(data, normalisation, self._dtype)
+        self.train, self._validation, self.test, self.reference = parts
+        self.pairs: Pairs | None = None
+        """A reflow student's own rows, instead of those of the data."""
+        self.validation_pairs: Pairs | None = None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps that count as one epoch."""
+        return steps_per_epoch(len(self.train), self.spec.config.batch_size)
+
+    def draw_key(self, epoch: int) -> Hashable:
+        """Equal for runs whose draws of an epoch are the same."""
+        config = self.spec.config
+        own = self.spec.run_id if self.pairs is not None else ""
+        strengths = [(name, getattr(config, name)) for name in _STRENGTHS if config.aug != "none"]
+        return (
+            self.spec.seed, epoch, *self._source, config.batch_size, config.dtype, config.aug,
+            *strengths, own,
+        )  # fmt: skip
+
+    def epoch(self, epoch: int) -> Iterator[Draw]:
+        """The draws of an epoch, chunk by chunk of its steps."""
+        config, streams = self.spec.config, Streams(self.spec.seed, epoch)
+        batches = self._batches(epoch)
+        for rows in batches.split(max(1, CHUNK_NUMBERS // (config.batch_size * self.dim))):
+            t = torch.rand(rows.shape, generator=streams["time"]).to(self._dtype)
+            if self.pairs is not None:
+                yield Draw(self.pairs.x_0[rows], self.pairs.x_1[rows], t, streams)
+                continue
+            x_0 = torch.randn(*rows.shape, self.dim, generator=streams["noise"]).to(self._dtype)
+            yield Draw(x_0, augment(config, self.train[rows], streams), t, streams)
+
+    def validation(self) -> Targets:
+        """The held-out draws (rows, dim), the same in every epoch and for every seed.
+
+        Their times are stratified: one in each of as many equal parts of [0, 1] as there are
+        rows, which takes most of the noise out of the loss.
+        """
+        config, rows = self.spec.config, len(self._validation)
+        streams = Streams(config.data.split_seed, 0)
+        x_0, x_1 = self.validation_pairs or Pairs(self.validation_noise(), self._validation)
+        source = streams["validation times"]
+        strata = torch.randperm(rows, generator=source)
+        t = ((strata + torch.rand(rows, generator=source)) / rows).to(self._dtype)
+        if config.flow == "otcfm":
+            x_0 = torch.cat(
+                [
+                    reordered(noise[None], ot_pairings(noise[None], data[None]))[0]
+                    for noise, data in zip(
+                        x_0.split(VALIDATION_BATCH), x_1.split(VALIDATION_BATCH), strict=True
+                    )
+                ]
+            )
+        eps = torch.randn(x_1.shape, generator=streams["validation path"]).to(self._dtype)
+        t = path_times(config, t)
+        return *path_sample(config, x_0, x_1, t, eps), t
+
+    def validation_noise(self) -> Tensor:
+        """Fixed noise for the validation part, (rows, dim)."""
+        return self._fixed_noise("validation noise", len(self._validation))
+
+    def sampling_noise(self, num: int) -> Tensor:
+        """Fixed start points for samples, (num, dim)."""
+        return self._fixed_noise("sampling", num)
+
+    def _fixed_noise(self, stream: str, rows: int) -> Tensor:
+        source = generator(self.spec.config.data.split_seed, 0, stream)
+        return torch.randn(rows, self.dim, generator=source).to(self._dtype)
+
+    def _batches(self, epoch: int) -> Tensor:
+        """Row numbers (steps, batch): shuffled passes laid end to end, so every batch is full."""
+        rows, count = len(self.train), self.steps_per_epoch * self.spec.config.batch_size
+        first = epoch * count
+        passes = range(first // rows, (first + count - 1) // rows + 1)
+        shuffled = torch.cat(
+            [
+                torch.randperm(rows, generator=generator(self.spec.seed, number, "batch"))
+                for number in passes
+            ]
+        )
+        start = first - passes[0] * rows
+        return shuffled[start : start + count].view(self.steps_per_epoch, -1)
+
+
+@lru_cache(maxsize=4)
+def normalised_parts(
+    data: Dataset, normalisation: Normalisation, dtype: torch.dtype
+) -> tuple[Tensor, ...]:
+    """Training, validation, test and reference rows, kept once for all runs of a process."""
+    train, validation, test, reference = (
+        torch.from_numpy(np.ascontiguousarray(normalisation.apply(part))).to(dtype)
+        for part in (data.train, data.validation, data.test, data.reference)
+    )
+    return train, validation, test, reference
+
+
+_STRENGTHS = ("mixup_alpha", "noise_std", "dropout_rate")

@@ -1,0 +1,118 @@
+"""What is measured of a trained model, from fixed noise against the test part."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from trainables.flow.config import MEASURED, FlowConfig
+from trainables.flow.data import Normalisation
+from trainables.flow.draws import RunData
+from trainables.flow.likelihood import negative_log_likelihood
+from trainables.flow.metrics import energy_distance, mmd, nearest_distance, sliced_w2
+from trainables.flow.networks import State, velocity_of
+from trainables.flow.run import FlowRun
+from trainables.flow.sampling import Velocity, solve
+
+MAX_ROWS = 2_048
+"""Test rows, and as many samples, that the metrics look at."""
+
+
+@dataclass
+class Evaluation:
+    """One set of weights and the data it is held against, in normalised coordinates."""
+
+    config: FlowConfig
+    velocity: Velocity
+    noise: Tensor
+    test: Tensor
+    train: Tensor
+    normalisation: Normalisation
+
+    @cached_property
+    def solved(self) -> tuple[Tensor, Tensor]:
+        """Samples (rows, dim), and how bent their paths are (rows,)."""
+        return solve(self.velocity, self.noise, self.config.solver_steps, self.config.solver)
+
+    @property
+    def samples(self) -> Tensor:
+        """Points at t = 1, (rows, dim)."""
+        return self.solved[0]
+
+
+def measure(
+    config: FlowConfig,
+    data: RunData,
+    normalisation: Normalisation,
+    weights: State,
+    names: Sequence[str],
+    device: torch.device,
+) -> dict[str, float]:
+    """Metrics of one set of weights by name, see `METRICS`."""
+    test = data.test[:MAX_ROWS].to(device)
+    on_device = {name: tensor.to(device) for name, tensor in weights.items()}
+    evaluation = Evaluation(
+        config, velocity_of(config, on_device), data.sampling_noise(len(test)).to(device), test,
+        data.train.to(device), normalisation,
+    )  # fmt: skip
+    return {name: METRICS[name](evaluation) for name in names}
+
+
+def floors(data: RunData, names: Sequence[str], device: torch.device) -> dict[str, float]:
+    """What training rows score where samples would be: a fresh sample of the data can do no better.
+
+    For `train_distance` it is the test rows' distance to the training rows: samples that come
+    nearer have memorised.
+    """
+    num = min(MAX_ROWS, len(data.test), len(data.reference))
+    test, reference = data.test[:num].to(device), data.reference[:num].to(device)
+    train = data.train.to(device)
+    found = {
+        name: distance(reference, test) for name, distance in DISTANCES.items() if name in names
+    }
+    if "train_distance" in names:
+        found["train_distance"] = nearest_distance(test, train)
+    return found
+
+
+def final_metrics(run: FlowRun, device: torch.device) -> dict[str, float]:
+    """A run's metrics at its end: with its best and its final averaged weights, and the floors."""
+    config, data, progress = run.spec.config, run.data, run.progress
+    names = [name for name in MEASURED if name in config.measured()]
+    scale = run.normalisation.current
+    best = measure(config, data, scale, progress.best, names, device)
+    final = best
+    if progress.best_step != progress.step:
+        final = measure(config, data, scale, run.ema.state_dict(), names, device)
+    return columns(best, "best") | columns(final, "final") | columns(
+        floors(data, names, device), "floor"
+    )  # fmt: skip
+
+
+def columns(values: Mapping[str, float], what: str) -> dict[str, float]:
+    """Metrics as columns of the ledger: `<metric>_<what>`."""
+    return {f"{name}_{what}": value for name, value in values.items()}
+
+
+def _nll(evaluation: Evaluation) -> float:
+    """Mean over the test part, in nats a row and in the data's own coordinates."""
+    steps = evaluation.config.solver_steps
+    nll = negative_log_likelihood(evaluation.velocity, evaluation.test, steps).mean().item()
+    return nll + float(torch.from_numpy(evaluation.normalisation.std).double().log().sum())
+
+
+DISTANCES: dict[str, Callable[[Tensor, Tensor], float]] = {
+    "sliced_w2": sliced_w2,
+    "energy_distance": energy_distance,
+    "mmd": mmd,
+}
+METRICS: dict[str, Callable[[Evaluation], float]] = {
+    "sliced_w2": lambda e: sliced_w2(e.samples, e.test),
+    "energy_distance": lambda e: energy_distance(e.samples, e.test),
+    "mmd": lambda e: mmd(e.samples, e.test),
+    "straightness": lambda e: e.solved[1].mean().item(),
+    "train_distance": lambda e: nearest_distance(e.samples, e.train),
+    "nll": _nll,
+}

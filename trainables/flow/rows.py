@@ -1,0 +1,41 @@
+"""What rows are, where their files are found, and what is said where they cannot be used."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pyarrow import fs
+
+Floats = NDArray[np.float32]
+"""(rows, dim)."""
+
+
+class DataError(ValueError):
+    """The data cannot be trained on; the message says where and why."""
+
+
+def file_system(path: str) -> tuple[fs.FileSystem, str]:
+    """The file system of a path or URI (`file://`, `s3://`, ...), and the path on it.
+
+    Raises:
+        DataError: Where there is no such kind of file system here.
+    """
+    try:
+        if "://" in path:
+            return fs.FileSystem.from_uri(path)
+        return fs.LocalFileSystem(), str(Path(path).absolute())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be reached ({error})") from error
+
+
+def found(path: str) -> tuple[fs.FileSystem, fs.FileInfo]:
+    """What is at a path or URI.
+
+    Raises:
+        DataError: Where it cannot be reached.
+    """
+    system, place = file_system(path)
+    try:
+        return system, system.get_file_info(place)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be reached ({error})") from error

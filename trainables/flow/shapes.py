@@ -1,0 +1,105 @@
+"""Names and shapes of each velocity network's parameters: free of torch, so a plan can count them.
+
+A run's weight is (in, out); the networks stack those of K runs as (K, in, out). Data widths are
+padded with zeros to the widths at which kernels treat a run alike alone and in a pack; padding
+learns nothing and counts for nothing.
+"""
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trainables.flow.config import FlowConfig
+
+TIME_DIM = 64
+"""Width of the time embedding."""
+NUM_TOKENS = 16
+"""Tokens into which `dit` cuts a vector; as many as it has numbers where those are fewer."""
+MLP_RATIO = 4
+"""Width of a `dit` block's MLP, in widths of the block."""
+
+Shapes = dict[str, tuple[int, ...]]
+Width = Callable[[int], int]
+
+
+def padded(width: int) -> int:
+    """The next width at which matrix kernels give a run the same bits alone and in a pack."""
+    return -(-width // 64) * 64
+
+
+def num_parameters(config: "FlowConfig", dim: int) -> int:
+    """Trainable parameters of one run on data of width `dim`, padding left out."""
+    return sum(math.prod(shape) for shape in unpadded_shapes(config, dim).values())
+
+
+def parameter_shapes(config: "FlowConfig", dim: int) -> Shapes:
+    """Shapes by name of one run's parameters on data of width `dim`."""
+    return _shapes(config, dim, padded)
+
+
+def unpadded_shapes(config: "FlowConfig", dim: int) -> Shapes:
+    """The same without padding: what data of width `dim` see of the network."""
+    return _shapes(config, dim, lambda width: width)
+
+
+def tokens(dim: int) -> tuple[int, int]:
+    """Number and width of the tokens of a vector; the last one may be part empty."""
+    width = -(-dim // NUM_TOKENS)
+    return -(-dim // width), width
+
+
+def unet_widths(hidden_dim: int, num_layers: int) -> list[int]:
+    """Widths of the levels of a U-Net, from the widest down: each half of the one above."""
+    return [padded(max(1, hidden_dim >> level)) for level in range(num_layers)]
+
+
+def _shapes(config: "FlowConfig", dim: int, data_width: Width) -> Shapes:
+    build = {"mlp": _mlp, "dit": _dit, "unet": _unet}[config.arch]
+    return build(dim, *config.shape, data_width) | _linear("skip", TIME_DIM, data_width(dim))
+
+
+def _linear(name: str, width_in: int, width_out: int) -> Shapes:
+    return {f"{name}.weight": (width_in, width_out), f"{name}.bias": (width_out,)}
+
+
+def _mlp(dim: int, hidden_dim: int, num_layers: int, data_width: Width) -> Shapes:
+    shapes = _linear("in", data_width(dim), hidden_dim) | _linear("time", TIME_DIM, hidden_dim)
+    for layer in range(1, num_layers):
+        shapes |= _linear(str(layer), hidden_dim, hidden_dim)
+    return shapes | _linear("out", hidden_dim, data_width(dim))
+
+
+def _dit(dim: int, hidden_dim: int, num_layers: int, data_width: Width) -> Shapes:
+    num_tokens, token_width = tokens(dim)
+    width = data_width(token_width)
+    shapes = _linear("tokens", width, hidden_dim)
+    shapes["positions"] = (num_tokens, hidden_dim)
+    shapes |= _linear("time.0", TIME_DIM, hidden_dim) | _linear("time.1", hidden_dim, hidden_dim)
+    for block in range(num_layers):
+        name = f"blocks.{block}"
+        shapes |= _linear(f"{name}.modulation", hidden_dim, 6 * hidden_dim)
+        shapes |= _linear(f"{name}.qkv", hidden_dim, 3 * hidden_dim)
+        shapes |= _linear(f"{name}.attention", hidden_dim, hidden_dim)
+        shapes |= _linear(f"{name}.mlp.0", hidden_dim, MLP_RATIO * hidden_dim)
+        shapes |= _linear(f"{name}.mlp.1", MLP_RATIO * hidden_dim, hidden_dim)
+    shapes |= _linear("modulation", hidden_dim, 2 * hidden_dim)
+    return shapes | _linear("out", hidden_dim, width)
+
+
+def _unet(dim: int, hidden_dim: int, num_layers: int, data_width: Width) -> Shapes:
+    widths = unet_widths(hidden_dim, num_layers)
+    shapes = _linear("time", TIME_DIM, TIME_DIM)
+    layers = {
+        f"down.{level}": pair
+        for level, pair in enumerate(itertools.pairwise([data_width(dim), *widths]))
+    }
+    layers["middle"] = (widths[-1], widths[-1])
+    for level in reversed(range(num_layers)):
+        # Each way up takes the level below beside the skip of its own level.
+        layers[f"up.{level}"] = (2 * widths[level], widths[max(level - 1, 0)])
+    for name, (width_in, width_out) in layers.items():
+        shapes |= _linear(name, width_in, width_out)
+        shapes |= _linear(f"{name}.film", TIME_DIM, 2 * width_out)
+    return shapes | _linear("out", widths[0], data_width(dim))

@@ -1,0 +1,122 @@
+"""Rows of each `data.source`: numpy, pyarrow and scikit-learn's digits, no torch."""
+
+import importlib.util
+import io
+from pathlib import Path
+
+import numpy as np
+from pyarrow import fs
+
+from trainables.flow.data_config import DataConfig
+from trainables.flow.parquet import read_parquet
+from trainables.flow.rows import DataError, Floats, found
+
+DEFAULT_ROWS = 5_000
+DEFAULT_DIM = 2
+NUM_GAUSSIANS = 8
+GAUSSIAN_STD = 0.15
+"""Of each Gaussian of the mixture, whose centres are one unit from the origin."""
+MOON_NOISE = 0.05
+BOARD_SQUARES = 4
+"""Squares along a side of the checkerboard, which covers [-2, 2] x [-2, 2]."""
+
+
+def read_rows(config: DataConfig) -> Floats:
+    """All rows of a source, before they are split.
+
+    Raises:
+        DataError: Where a file cannot be used, and why.
+    """
+    match config.source:
+        case "digits":
+            return _digits()
+        case "parquet":
+            return read_parquet(str(config.path), config.column)
+        case "npy":
+            return read_npy(str(config.path))
+        case source:
+            # One fixed draw: `split_seed` decides what is done with the rows, not the rows.
+            rng = np.random.default_rng([ord(letter) for letter in source])
+            rows = config.rows or DEFAULT_ROWS
+            drawn = {"moons": _moons, "checkerboard": _checkerboard, "gaussians": _gaussians}
+            return drawn[source](rng, rows, config.dim or DEFAULT_DIM).astype(np.float32)
+
+
+def stamp(config: DataConfig) -> str:
+    """Another text once the file or folder of a config has been written again.
+
+    Raises:
+        DataError: Where it cannot be reached.
+    """
+    if config.path is None:
+        return ""
+    system, info = found(config.path)
+    files = [info]
+    if info.type == fs.FileType.Directory:
+        files = system.get_file_info(fs.FileSelector(info.path, recursive=True))
+    return " ".join(f"{file.path} {file.mtime_ns} {file.size}" for file in files)
+
+
+def read_npy(path: str) -> Floats:
+    """Rows of a .npy file that holds one (rows, dim) array of floats.
+
+    Raises:
+        DataError: Where the file is missing or holds something else, or rows are not finite.
+    """
+    system, info = found(path)
+    if not info.is_file:
+        raise DataError(f"{path}: no such .npy file")
+    try:
+        with system.open_input_stream(info.path) as file:
+            rows = np.load(io.BytesIO(file.read()), allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path}: not a readable .npy file ({error})") from error
+    if not isinstance(rows, np.ndarray) or rows.ndim != 2 or not rows.size:
+        shape = getattr(rows, "shape", "several arrays")
+        raise DataError(f"{path}: holds {shape}, not a (rows, dim) array")
+    if not np.issubdtype(rows.dtype, np.floating):
+        raise DataError(f"{path}: holds {rows.dtype}, not floats")
+    rows = rows.astype(np.float32)
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if len(bad):
+        named = ", ".join(map(str, bad[:10]))
+        raise DataError(f"{path}: {len(bad)} rows are not finite, the first: {named}")
+    return rows
+
+
+def _digits() -> Floats:
+    # The file in scikit-learn's wheel: importing its package would take a second for one table.
+    spec = importlib.util.find_spec("sklearn")
+    if spec is None or not spec.submodule_search_locations:
+        raise DataError("data.source digits needs scikit-learn: pip install scikit-learn")
+    path = Path(spec.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
+    return np.loadtxt(path, delimiter=",", dtype=np.float32)[:, :-1]
+
+
+def _moons(rng: np.random.Generator, rows: int, dim: int) -> np.ndarray:
+    """Two interleaved half circles, as scikit-learn's `make_moons` places them."""
+    lower = rng.integers(0, 2, rows)
+    angle = rng.uniform(0, np.pi, rows)
+    x = np.where(lower, 1 - np.cos(angle), np.cos(angle))
+    y = np.where(lower, 0.5 - np.sin(angle), np.sin(angle))
+    return np.stack([x, y], axis=1) + MOON_NOISE * rng.normal(size=(rows, 2))
+
+
+def _checkerboard(rng: np.random.Generator, rows: int, dim: int) -> np.ndarray:
+    """Uniform on the dark squares."""
+    column = rng.integers(0, BOARD_SQUARES, rows)
+    row = 2 * rng.integers(0, BOARD_SQUARES // 2, rows) + column % 2
+    corner = np.stack([column, row], axis=1) - BOARD_SQUARES / 2
+    return corner + rng.uniform(size=(rows, 2))
+
+
+def _gaussians(rng: np.random.Generator, rows: int, dim: int) -> np.ndarray:
+    """A mixture of Gaussians: centres on the circle in the plane, on the unit sphere elsewhere."""
+    if dim == 2:
+        angles = 2 * np.pi * np.arange(NUM_GAUSSIANS) / NUM_GAUSSIANS
+        centres = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    else:
+        centres = rng.normal(size=(NUM_GAUSSIANS, dim))
+        centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    chosen = centres[rng.integers(0, NUM_GAUSSIANS, rows)]
+    return chosen + GAUSSIAN_STD * rng.normal(size=(rows, dim)) * np.sqrt(2 / max(2, dim))
