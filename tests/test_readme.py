@@ -1,14 +1,20 @@
 """What the README shows works as it stands."""
 
+import importlib
 import re
+import shlex
 from pathlib import Path
+from typing import get_args
 
 import yaml
 
 from ablate.loading import read_study
 from ablate.plan import plan_study
 from ablate.run import build_parser
+from ablate.validation import keys_of
 from ablate.yaml12 import parse_yaml
+from trainables.flow.config import FlowConfig
+from trainables.flow.data_config import DataConfig
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -26,14 +32,30 @@ def test_the_study_plans_as_shown():
 
 def test_every_command_line_is_understood():
     commands = [
-        line.split("#")[0].split()
+        shlex.split(line, comments=True)
         for block in blocks("sh")
         for line in block.splitlines()
-        if line.startswith("python -m ablate.run")
+        if line.startswith("python -m ablate.")
     ]
-    assert len(commands) == 7
-    for command in commands:
-        build_parser().parse_args(command[3:])
+    assert len(commands) == 11
+    for _, _, module, *arguments in commands:
+        if module == "ablate.run":
+            build_parser().parse_args(arguments)
+        elif module != "ablate.report":
+            importlib.import_module(module).build_parser().parse_args(arguments)
+
+
+def test_every_config_key_and_value_is_told():
+    prose = re.sub(r"```.*?```", "", README.read_text(), flags=re.S)
+    told = set(re.findall(r"`([^`]+)`", prose))
+    assert set(keys_of(FlowConfig)) <= told | {"nll"}
+    for model in (FlowConfig, DataConfig):
+        for name in ("arch", "scale", "flow", "source"):
+            field = model.model_fields.get(name)
+            assert field is None or set(get_args(field.annotation)) <= told
+    assert {path.stem for path in README.parent.glob("search_spaces/*.yaml")} <= told | {
+        "quickstart"
+    }
 
 
 def test_every_key_of_the_study_file_is_shown_or_internal():

@@ -4,7 +4,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-SQUARED_DISTANCE_MAX_DIM = 16
+SQUARED_DISTANCE_MAX_DIM = 8
 """Up to here the assignment is solved faster on squared distances than on inner products."""
 
 

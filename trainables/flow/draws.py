@@ -85,6 +85,11 @@ class RunData:
         """Optimizer steps that count as one epoch."""
         return steps_per_epoch(len(self.train), self.spec.config.batch_size)
 
+    @property
+    def num_validation(self) -> int:
+        """Rows of the validation part."""
+        return len(self._validation)
+
     def draw_key(self, epoch: int) -> Hashable:
         """Equal for runs whose draws of an epoch are the same."""
         config = self.spec.config

@@ -20,7 +20,7 @@ def negative_log_likelihood(
 
     d log p / dt = -div v along the ODE (Chen et al. 2018, arXiv:1806.07366, theorem 1), solved
     backwards from t = 1 by RK4. Above `EXACT_MAX_DIM` the divergence is Hutchinson's estimate with
-    fixed Rademacher probes, as in FFJORD (Grathwohl et al. 2019, arXiv:1810.01367, eq. 7).
+    fixed Rademacher probes, as in FFJORD (Grathwohl et al. 2019, arXiv:1810.01367, section 3.1).
 
     Args:
         velocity: The velocity field v(x, t).

@@ -16,7 +16,7 @@ def sliced_w2(x: Tensor, y: Tensor, num_projections: int = NUM_PROJECTIONS) -> f
     """Sliced 2-Wasserstein distance between two samples of equal size.
 
     Root of the mean squared distance between the sorted projections on fixed random directions,
-    the same ones in every call (Bonneel et al. 2015, J. Math. Imaging Vis. 51, eq. 12).
+    the same ones in every call (Bonneel et al. 2015, J. Math. Imaging Vis. 51).
 
     Args:
         x: (num_points, dim).
@@ -39,7 +39,7 @@ def sliced_w2(x: Tensor, y: Tensor, num_projections: int = NUM_PROJECTIONS) -> f
 def energy_distance(x: Tensor, y: Tensor) -> float:
     """2 E|X - Y| - E|X - X'| - E|Y - Y'|, the V-statistic: never negative, 0 for equal samples.
 
-    Szekely & Rizzo 2013 (J. Stat. Plan. Inference 143), eq. 2.5.
+    Szekely & Rizzo 2013 (J. Stat. Plan. Inference 143), section 2.
 
     Args:
         x: (num_points, dim).

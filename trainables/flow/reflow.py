@@ -43,7 +43,7 @@ def teacher_cost(run: FlowRun) -> dict[str, int]:
     progress, config = run.progress, run.spec.config
     if not progress.teacher:
         return {}
-    rows = len(run.data.train) + len(run.data.validation_noise())
+    rows = len(run.data.train) + run.data.num_validation
     return {
         "teacher_epochs": progress.first_epoch,
         "teacher_steps": progress.first_step,

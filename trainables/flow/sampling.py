@@ -38,7 +38,7 @@ def solve(velocity: Velocity, x_0: Tensor, num_steps: int, solver: str) -> tuple
     Returns:
         Points at t = 1, (rows, dim), and for each path the mean squared distance of its velocity
         from its chord, (rows,): the integral over t of |(x(1) - x(0)) - v(x(t), t)|^2, zero where
-        it is straight and evenly run; Liu et al. 2023 (arXiv:2209.03003), eq. 8.
+        it is straight and evenly run; S(Z) of Liu et al. 2023 (arXiv:2209.03003).
     """
     solved = [
         _solve_batch(velocity, batch, num_steps, solver) for batch in x_0.split(SAMPLING_BATCH)

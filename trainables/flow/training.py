@@ -56,35 +56,14 @@ class Pack:
 
     def train_epoch(self) -> None:
         """One epoch of every run that is still training, then validation and the end of runs."""
-        for x_t, u_t, t in self._chunks():
-            for step in range(len(x_t)):
-                self._train_step(x_t[step], u_t[step], t[step])
+        steps = (step for chunk in self.chunks() for step in zip(*chunk, strict=True))
+        for x_t, u_t, t in steps:
+            self.train_step(x_t, u_t, t)
             if not any(run.training for run in self.active):
                 break
         self._end_epoch()
 
-    def run_state(self, run: FlowRun) -> dict[str, Any]:
-        """A run's whole state, loadable in this pack, another one or alone."""
-        return run_state(run.parts())
-
-    def load_run_state(self, run: FlowRun, state: Mapping[str, dict[str, Any]]) -> None:
-        """Puts a run where a state left it; call `settle` once all runs are loaded."""
-        load_run_state(run.parts(), state)
-        run.load_data()
-        if run.progress.phase:
-            make_pairs(run, self.device)
-
-    def settle(self) -> None:
-        """After loading: runs that had ended leave the stack."""
-        self._drop_ended()
-        self._load_validation()
-
-    def _stack(self, states: Sequence[State], averages: Sequence[State]) -> None:
-        with torch.no_grad():
-            self.model = {k: v.to(self.device).requires_grad_() for k, v in stack(states).items()}
-            self.average = {k: v.to(self.device) for k, v in stack(averages).items()}
-
-    def _chunks(self) -> Iterator[Targets]:
+    def chunks(self) -> Iterator[Targets]:
         """The epoch's steps some at a time: x_t, u_t (steps, K, batch, dim), t (steps, K, batch).
 
         Runs that share seed, data and augmentation share their draws and pairings.
@@ -103,13 +82,14 @@ class Pack:
             ]
             yield self._stacked(targets, dim=1)
 
-    def _stacked(self, targets: Sequence[Targets], dim: int) -> Targets:
-        x_t, u_t, t = (
-            torch.stack(part, dim).to(self.device) for part in zip(*targets, strict=True)
-        )
-        return x_t, u_t, t
+    def train_step(self, x_t: Tensor, u_t: Tensor, t: Tensor) -> None:
+        """One optimizer step of every run that has one left.
 
-    def _train_step(self, x_t: Tensor, u_t: Tensor, t: Tensor) -> None:
+        Args:
+            x_t: Points of the paths, (K, batch, dim).
+            u_t: Their target velocities, (K, batch, dim).
+            t: Their times, (K, batch).
+        """
         losses = self._losses(self.model, x_t, u_t, t)
         gradients = torch.autograd.grad(losses.sum(), list(self.model.values()))
         for k, (run, loss) in enumerate(zip(self.active, losses.tolist(), strict=True)):
@@ -123,6 +103,33 @@ class Pack:
                 self._diverge(run, f"{wrong[0]} at step {run.progress.step + 1}")
             else:
                 self._update(run, loss, own, norm)
+
+    def run_state(self, run: FlowRun) -> dict[str, Any]:
+        """A run's whole state, loadable in this pack, another one or alone."""
+        return run_state(run.parts())
+
+    def load_run_state(self, run: FlowRun, state: Mapping[str, dict[str, Any]]) -> None:
+        """Puts a run where a state left it; call `settle` once all runs are loaded."""
+        load_run_state(run.parts(), state)
+        run.load_data()
+        if run.progress.phase and run.progress.status == "running":
+            make_pairs(run, self.device)
+
+    def settle(self) -> None:
+        """After loading: runs that had ended leave the stack."""
+        self._drop_ended()
+        self._load_validation()
+
+    def _stack(self, states: Sequence[State], averages: Sequence[State]) -> None:
+        with torch.no_grad():
+            self.model = {k: v.to(self.device).requires_grad_() for k, v in stack(states).items()}
+            self.average = {k: v.to(self.device) for k, v in stack(averages).items()}
+
+    def _stacked(self, targets: Sequence[Targets], dim: int) -> Targets:
+        x_t, u_t, t = (
+            torch.stack(part, dim).to(self.device) for part in zip(*targets, strict=True)
+        )
+        return x_t, u_t, t
 
     def _losses(self, weights: State, x_t: Tensor, u_t: Tensor, t: Tensor) -> Tensor:
         error = velocity(self._config, weights, x_t, t) - u_t
