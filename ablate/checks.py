@@ -214,8 +214,9 @@ def _comparability(study: Study, model: type[BaseModel] | None) -> Iterator[Prob
     needed = [dict(flatten(config.comparison(study.metric))) for config in configs]
     broken = [
         key
-        for key in dict.fromkeys(key for need in needed for key in need)
-        if len({canonical_json(need.get(key)) for need in needed}) > 1
+        for key in needed[0]
+        if all(key in need for need in needed)
+        and len({canonical_json(need[key]) for need in needed}) > 1
     ]
     if broken:
         good = tuple(

@@ -53,7 +53,7 @@ def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
     ledger = Ledger(StudyPaths(study.directory))
     plan = plan_study(study, ledger.started_names())
     if metric is not None:
-        _refuse_unmeasured(ledger, metric)
+        _refuse_unmeasured(ledger, tuple(study.factors), metric)
     print_report(study_record(plan, ledger.rows, metric), console)
     return 0
 
@@ -70,11 +70,12 @@ def status(study_dir: Path, console: Console) -> int:
     return 0
 
 
-def _refuse_unmeasured(ledger: Ledger, metric: str) -> None:
-    columns = {name for row in ledger.rows.values() for name in row if name not in COLUMNS}
-    known = sorted({re.sub("_(best|final)$", "", name) for name in columns})
+def _refuse_unmeasured(ledger: Ledger, factors: Sequence[str], metric: str) -> None:
+    columns = {name for row in ledger.rows.values() for name in row}
+    columns -= {*COLUMNS, *factors}
+    known = {re.sub("_(best|final)$", "", name) for name in columns if not name.endswith("_floor")}
     if metric not in known:
-        problem = Problem("--metric", "no run has it", metric, tuple(known))
+        problem = Problem("--metric", "no run has it", metric, tuple(sorted(known)))
         raise InputError("command line", [problem])
 
 

@@ -88,7 +88,7 @@ def load_saved_study(directory: Path, overrides: Sequence[str] = ()) -> Study:
     paths = StudyPaths(root)
     if not paths.study_yaml.is_file():
         problem = Problem(
-            "--resume", "is not a study directory (no study.yaml)", str(directory),
+            "STUDY_DIR", "is not a study directory (no study.yaml)", str(directory),
             fix="name the directory below 'storage' that bears the study's name",
         )  # fmt: skip
         raise InputError("command line", [problem])

@@ -104,6 +104,7 @@ def test_the_plan_names_what_is_trained_twice():
     ("factors", "differ"),
     [
         ({"flow": ["icfm", "otcfm"]}, "flow"),
+        ({"flow": ["icfm", "si", "reflow"]}, "flow"),
         ({"sigma": [0, 0.1]}, "sigma"),
         ({"p": {"a": {"flow": "si", "gamma": 0.1}, "b": {"flow": "si", "gamma": 0.2}}}, "gamma"),
         ({"data.source": ["digits", "moons"]}, "data.source"),
