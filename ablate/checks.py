@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from ablate.comparability import differing_keys, measures, resolved_model
 from ablate.design import Cell, all_cells, baseline_choice, cells_of, resolve_config, text
 from ablate.errors import Problem
 from ablate.identity import canonical_json
 from ablate.ledger import COLUMNS
-from ablate.nested import flatten
 from ablate.registry import find_trainable
 from ablate.study import NAME, Factor, Study
 from ablate.validation import Path, keys_of, problems_of
@@ -208,47 +208,30 @@ def _coinciding_cells(study: Study, model: type[BaseModel] | None) -> Iterator[P
 
 
 def _comparability(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
-    if study.allow_incomparable or not hasattr(model, "comparison"):
+    configs = [resolved_model(study, cell, model) for cell in cells_of(study)]
+    broken = differing_keys(configs, study.metric)
+    if study.allow_incomparable or not broken:
         return
-    configs = [_resolved(study, cell, model) for cell in cells_of(study)]
-    needed = [dict(flatten(config.comparison(study.metric))) for config in configs]
-    broken = [
-        key
-        for key in needed[0]
-        if all(key in need for need in needed)
-        and len({canonical_json(need[key]) for need in needed}) > 1
-    ]
-    if broken:
-        good = tuple(
-            name
-            for name in getattr(model, "metrics", ())
-            if all(not config.comparison(name) and _measures(config, name) for config in configs)
-        )
-        yield Problem(
-            "metric",
-            f"measures another thing in cells that differ in {', '.join(broken)}",
-            study.metric, good,
-            f"write metric: {good[0]}, or allow_incomparable: true to rank by it all the same"
-            if good else "write allow_incomparable: true to rank by it all the same",
-        )  # fmt: skip
+    good = tuple(
+        name
+        for name in getattr(model, "metrics", ())
+        if all(measures(config, name) for config in configs) and not differing_keys(configs, name)
+    )
+    yield Problem(
+        "metric",
+        f"measures another thing in cells that differ in {', '.join(broken)}",
+        study.metric, good,
+        f"write metric: {good[0]}, or allow_incomparable: true to rank by it all the same"
+        if good else "write allow_incomparable: true to rank by it all the same",
+    )  # fmt: skip
 
 
 def _unmeasured(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
     """A metric that the trainable knows, but that a cell's config does not ask for."""
     for cell in cells_of(study):
-        if not _measures(_resolved(study, cell, model), study.metric):
+        if not measures(resolved_model(study, cell, model), study.metric):
             yield Problem(
                 "metric", f"is not measured in cell {cell.name}: its config does not ask for it",
                 study.metric, fix=f"set base.{study.metric}: true",
             )  # fmt: skip
             return
-
-
-def _measures(config: Any, metric: str) -> bool:
-    return not hasattr(config, "measured") or metric in config.measured()
-
-
-def _resolved(study: Study, cell: Cell, model: type[BaseModel] | None) -> Any:
-    """The config model of a cell's runs, or its plain config where there is no model."""
-    config = cell.written_config(study)
-    return model.model_validate(config) if model else config

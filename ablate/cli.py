@@ -71,7 +71,12 @@ def status(study_dir: Path, console: Console) -> int:
 
 
 def _refuse_unmeasured(ledger: Ledger, factors: Sequence[str], metric: str) -> None:
-    columns = {name for row in ledger.rows.values() for name in row}
+    columns = {
+        name
+        for row in ledger.rows.values()
+        for name, value in row.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
     columns -= {*COLUMNS, *factors}
     known = {re.sub("_(best|final)$", "", name) for name in columns if not name.endswith("_floor")}
     if metric not in known:

@@ -2,7 +2,7 @@
 
 import contextlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,7 @@ from ablate.ledger import ENDED, Ledger
 from ablate.loading import save_study
 from ablate.lock import driver_lock
 from ablate.paths import StudyPaths, write_atomically
-from ablate.plan import Plan, Run, plan_study, select_runs
+from ablate.plan import Plan, Run, plan_study, select_runs, twin_notes
 from ablate.progress import Progress
 from ablate.provenance import code_hash, provenance
 from ablate.remaining import Remaining, changed_data, remaining
@@ -85,7 +85,7 @@ def execute(study: Study, options: Options, console: Console) -> Outcome:
         plan, left = examine(study, ledger, options)
         known = check_data(plan, [*left.todo, *left.kept])
         _refuse_changed_data(ledger, left, known, options)
-        for note in (*plan.notes, *left.notes):
+        for note in (*plan_notes(plan, known), *left.notes):
             console.print(f"note: {note}", markup=False)
         save_study(study, paths)
         if not paths.uid.exists():
@@ -127,11 +127,28 @@ def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
         by_cell[id(run.cell)] = {}
         try:
             by_cell[id(run.cell)] = preflight(plan.launch_config(run))
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             problems.setdefault(str(error), Problem(f"data of cell {run.cell.name}", str(error)))
     if problems:
         raise InputError(plan.study.study, problems.values())
     return {run.run_id: by_cell[id(run.cell)] for run in runs}
+
+
+def plan_notes(plan: Plan, known: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What is worth knowing of a plan, once its data have been looked at.
+
+    Args:
+        plan: The plan.
+        known: What `check_data` found, by run id.
+    """
+    found = {
+        id(run.cell): known[run.run_id]["same_training"]
+        for run in plan.runs
+        if "same_training" in known.get(run.run_id, {})
+    }
+    cells = [cell for cell in plan.cells if id(cell) in found]
+    twins = twin_notes(cells, [found[id(cell)] for cell in cells])
+    return list(dict.fromkeys([*plan.notes, *twins]))
 
 
 def _run_left(

@@ -1,7 +1,7 @@
 """study -> plan: cells x seeds as runs, with their ids, names and order. Pure functions."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -123,6 +123,22 @@ def select_runs(plan: Plan, only: str) -> list[Run]:
     return [r for r in plan.runs if seed in (None, r.seed) and r.cell.matches(choice)]
 
 
+def twin_notes(cells: Sequence[Cell], trainings: Sequence[Any]) -> list[str]:
+    """Cells that would train the same thing under two names.
+
+    Args:
+        cells: The cells.
+        trainings: What each of them trains: equal where it is the same thing.
+    """
+    seen: dict[str, Cell] = {}
+    notes: list[str] = []
+    for cell, training in zip(cells, trainings, strict=True):
+        first = seen.setdefault(canonical_json(training), cell)
+        if first is not cell:
+            notes.append(f"{first.name} and {cell.name} train the same thing under two names")
+    return notes
+
+
 def _content(
     model: type[BaseModel] | None, trainable: str, config: dict[str, Any]
 ) -> dict[str, Any]:
@@ -178,25 +194,10 @@ def _named(runs: Sequence[Run], names: Mapping[str, str]) -> list[Run]:
 def _notes(
     model: type[BaseModel] | None, cells: Sequence[Cell], configs: Sequence[dict[str, Any]]
 ) -> list[str]:
-    """Cells that would train the same thing under two names."""
-    return [
-        f"{first.name} and {second.name} train the same thing under two names"
-        for first, second in _same_training(model, cells, configs)
-    ]
-
-
-def _same_training(
-    model: type[BaseModel] | None, cells: Sequence[Cell], configs: Sequence[dict[str, Any]]
-) -> Iterator[tuple[Cell, Cell]]:
     if model is None or not hasattr(model, "same_training"):
-        return
-    seen: dict[str, Cell] = {}
-    for cell, config in zip(cells, configs, strict=True):
-        folded: Any = model.model_validate(config)
-        key = canonical_json(folded.same_training())
-        if key in seen:
-            yield seen[key], cell
-        seen.setdefault(key, cell)
+        return []
+    validated: list[Any] = [model.model_validate(config) for config in configs]
+    return twin_notes(cells, [config.same_training() for config in validated])
 
 
 def _copy(config: Mapping[str, Any]) -> dict[str, Any]:

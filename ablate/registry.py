@@ -19,7 +19,8 @@ class TrainableEntry:
         target: `module:Class` of the `ray.tune.Trainable`.
         config: `module:Class` of a pydantic config model that imports neither torch nor Ray.
         preflight: `module:function` that checks a run's data before anything starts, and returns
-            what the ledger and the plan can know by then: `data_fingerprint`, `num_parameters`.
+            what the ledger and the plan can know by then: `data_fingerprint`, `num_parameters`,
+            `same_training` (equal for configs that are one training under two names).
         sample: `module:function` that draws rows from a run's best weights.
         evaluate: `module:function` that takes a metric of a run's best weights.
         packs: Takes `{runs: [...], study_dir}` and reports by run; see the design of packs.

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ablate.errors import AblateError
-from ablate.job import Options, Outcome, check_data, examine, execute
+from ablate.job import Options, Outcome, check_data, examine, execute, plan_notes
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study, load_study
 from ablate.paths import StudyPaths
@@ -83,6 +83,8 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
     plan, left = examine(study, ledger, options)
     known = check_data(plan, [*left.todo, *left.kept])
     print_plan(plan, left, ledger.rows, known, console)
+    for note in (*plan_notes(plan, known), *left.notes):
+        console.print(Text(f"note: {note}"), soft_wrap=True)
     return 0
 
 

@@ -68,7 +68,10 @@ def sample_command(arguments: argparse.Namespace, console: Console) -> int:
         raise AblateError(f"{arguments.run_name} has no best weights (it is {status}): {best}")
     assert plan.entry.sample is not None
     draw = load_object(plan.entry.sample)
-    rows = draw(best, arguments.n, arguments.seed, arguments.solver, arguments.steps)
+    try:
+        rows = draw(best, arguments.n, arguments.seed, arguments.solver, arguments.steps)
+    except (RuntimeError, ValueError) as error:
+        raise AblateError(f"{arguments.run_name} cannot be sampled: {error}") from error
     _write(rows, target)
     console.print(Text(f"{len(rows)} samples of {rows.shape[1]} numbers: {target}"), soft_wrap=True)
     return 0

@@ -1,5 +1,6 @@
 """Every ready study is planned, and each of its cells trained for a few steps."""
 
+import math
 from collections import defaultdict
 from pathlib import Path
 
@@ -57,7 +58,8 @@ def test_every_cell_trains(name):
     for run in plan.runs[: len(plan.cells)]:
         config = FlowConfig.model_validate(run.config)
         packs[config.pack_key()].append(RunSpec(run.run_id, run.seed, config))
-    assert len(packs) <= len(plan.cells) // 4 or len(plan.cells) < 10
+    if name == "full":
+        assert len(packs) == 9  # 3 architectures x 3 numbers of batches
     for specs in packs.values():
         datasets = [load_dataset(spec.config.data) for spec in specs]
         pack = Pack(specs, datasets, torch.device("cpu"))
@@ -65,7 +67,7 @@ def test_every_cell_trains(name):
             pack.train_epoch()
         for run in pack.runs:
             assert (run.progress.status, run.progress.step) == ("ok", 3)
-            assert all(value == value for value in run.final_metrics.values())
+            assert all(math.isfinite(value) for value in run.final_metrics.values())
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -79,3 +81,7 @@ def test_a_users_parquet_takes_the_place_of_the_built_in_data(name, tmp_path):
     plan = plan_study(load_study(SPACES / f"{name}.yaml", overrides))
     for facts in check_data(plan, plan.runs).values():
         assert facts["data_fingerprint"].startswith("2000x4-")
+    config = FlowConfig.model_validate({**plan.runs[-1].config, "epochs": 2, "steps": None})
+    pack = Pack([RunSpec("x", 1, config)], [load_dataset(config.data)], torch.device("cpu"))
+    pack.train_epoch()
+    assert math.isfinite(pack.runs[0].progress.val_loss)

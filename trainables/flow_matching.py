@@ -130,8 +130,8 @@ class FlowMatchingTrainable(Trainable):
     def _write_best(self, pack: Pack) -> None:
         for run in pack.runs:
             path, progress = self._best_path(run), run.progress
-            if path is None or not progress.best:
-                continue
+            if path is None or not progress.best or progress.phase + 1 < len(run.phases):
+                continue  # a teacher's weights are not the run's
             if self._best_written.get(run.spec.run_id) == progress.best_step:
                 continue
             self._best_written[run.spec.run_id] = progress.best_step

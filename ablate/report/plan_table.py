@@ -58,8 +58,6 @@ def print_plan(
     console.print(Text(f"{total}; {len(left.todo)} to do, {len(left.kept)} done"))
     console.print(Text(f"a trial takes {study.resources.cpu:g} CPU, {study.resources.gpu:g} GPU"))
     console.print(Text(f"study directory: {study.directory}"), soft_wrap=True)
-    for note in (*plan.notes, *left.notes):
-        console.print(Text(f"note: {note}"), soft_wrap=True)
 
 
 def _sizes(plan: Plan, known: Mapping[str, Mapping[str, Any]]) -> dict[int, str]:

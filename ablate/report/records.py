@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ablate.comparability import differing_keys, resolved_model
 from ablate.design import Cell
 from ablate.ledger import Row, metric_value
 from ablate.plan import Plan, Run
@@ -81,8 +82,9 @@ def study_record(plan: Plan, rows: Mapping[str, Row], metric: str | None = None)
         for cell in plan.cells
     ]
     caveat = ""
-    if study.allow_incomparable:
-        caveat = f"{metric} may not measure the same thing in every cell (allow_incomparable)"
+    broken = differing_keys([resolved_model(study, c, plan.model) for c in plan.cells], metric)
+    if broken:
+        caveat = f"{metric} measures another thing in cells that differ in {', '.join(broken)}"
     return StudyRecord(
         study.study, study.question, metric, study.mode, tuple(study.factors), study.seeds,
         cells, _missing(plan, rows, metric), sum(_seconds(rows, run) for run in plan.runs), caveat,
@@ -114,6 +116,8 @@ def _missing(plan: Plan, rows: Mapping[str, Row], metric: str) -> list[MissingRu
         if status == "ok":
             if np.isnan(_value(rows, run, metric)):
                 cause = f"reported no {metric}"
+                if metric in getattr(plan.model, "measurable", ()):
+                    cause += f" (ablate evaluate STUDY_DIR --metric {metric} adds it)"
                 missing.append(MissingRun(run.run_name, status, cause))
             continue
         cause = ": ".join(filter(None, [row.get("error_type"), row.get("error")]))

@@ -1,6 +1,7 @@
 import pytest
 
 from ablate.errors import InputError
+from ablate.job import check_data, plan_notes
 from ablate.loading import read_study
 from ablate.plan import plan_study
 from trainables.flow.config import FlowConfig
@@ -27,6 +28,8 @@ def mistakes(**raw):
         ({"flow": "reflow", "aug": "mixup"}, "flow reflow trains on fixed pairs of noise and what "
          "its teacher makes of it, which mixup would tear apart: set aug: none"),
         ({"flow": "si", "sigma": 0.1}, "flow si takes no sigma: set sigma: 0, its noise is gamma"),
+        ({"flow": "reflow", "epochs": 1}, "flow reflow needs 2 epochs or steps at least"),
+        ({"dtype": "bfloat16", "batch_size": 1}, "dtype bfloat16 needs a batch_size of 2"),
         ({"epochs": 3, "steps": 4}, "give epochs or steps, exactly one of the two"),
         ({"epochs": None}, "give epochs or steps, exactly one of the two"),
         ({"data": {"source": "moons", "dim": 3}}, "data.dim is for source gaussians"),
@@ -65,13 +68,18 @@ def test_sizes_are_numbers_under_short_names():
         ({"flow": "target"}, {"flow": "icfm"}),
         ({"flow": "si", "interpolant": "linear"}, {"flow": "icfm"}),
         ({"flow": "si"}, {"flow": "vp"}),
-        ({"flow": "otcfm", "batch_size": 1}, {"flow": "icfm", "batch_size": 1}),
+        ({"aug": "mixup", "batch_size": 1}, {"aug": "none", "batch_size": 1}),
+        ({"data": {"source": "moons", "rows": 5000}}, {"data": {"source": "moons"}}),
+        ({"data": {"column": "x"}}, {}),
         ({"scale": "base"}, {"hidden_dim": 320, "num_layers": 4}),
         ({"gamma": 0.5}, {"gamma": 0.0}),
         ({"aug": "noise", "noise_std": 0.0}, {"aug": "none"}),
         ({"mixup_alpha": 1.0}, {"mixup_alpha": 0.2}),
         ({"patience": 400}, {"patience": None}),
-        ({"steps": 8990, "ema_decay": 0.9999}, {"steps": 8990, "ema_decay": 0.9995}),
+        (
+            {"epochs": 300, "ema_decay": 0.9999, "data": {"size": 100}},
+            {"epochs": 300, "ema_decay": 0.9995, "data": {"size": 100}},
+        ),
         ({"schedule": "constant", "final_lr": 0.1}, {"schedule": "constant"}),
     ],
 )
@@ -86,12 +94,39 @@ def test_one_training_under_two_names(one, other):
         ({"flow": "si", "gamma": 0.1}, {"flow": "vp"}),
         ({"flow": "otcfm"}, {"flow": "icfm"}),
         ({"aug": "noise"}, {"aug": "none"}),
-        ({"steps": 9100, "ema_decay": 0.9999}, {"steps": 9100, "ema_decay": 0.999}),
+        ({"flow": "otcfm", "batch_size": 1}, {"flow": "icfm", "batch_size": 1}),
         ({"patience": 299}, {"patience": None}),
     ],
 )
 def test_trainings_that_differ(one, other):
     assert FlowConfig(**one).same_training() != FlowConfig(**other).same_training()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"ema_decay": 0.9999}, {"ema_decay": 0.9998}, True),
+        ({"ema_decay": 0.99}, {"ema_decay": 0.9998}, False),
+        ({"epochs": 10}, {"steps": 100}, True),
+        ({"epochs": 10}, {"steps": 101}, False),
+        ({"data": {"size": "all"}}, {"data": {"size": 1280}}, True),
+        ({"warmup": 0.05, "epochs": 10}, {"warmup": 5.0, "epochs": 10}, True),
+        ({"steps": 100, "patience": 10}, {"steps": 100, "patience": None}, True),
+        ({"steps": 100, "patience": 9}, {"steps": 100, "patience": None}, False),
+        ({"flow": "reflow", "ema_decay": 0.9999}, {"flow": "reflow", "ema_decay": 0.9995}, True),
+    ],
+)
+def test_with_the_rows_known_more_is_noticed(one, other, same):
+    """1,280 training rows, batches of 128: 10 steps an epoch."""
+    folded = [FlowConfig(**config).same_training(1280) for config in (one, other)]
+    assert (folded[0] == folded[1]) is same
+
+
+def test_what_the_data_tell_of_twins_is_noted():
+    plan = plan_study(read_study({**RAW, "factors": {"ema_decay": [0.9999, 0.9998]}}, "x"))
+    assert plan.notes == []
+    told = "ema_decay=0.9999 and ema_decay=0.9998 train the same thing under two names"
+    assert plan_notes(plan, check_data(plan, plan.runs)) == [told]
 
 
 def test_the_plan_names_what_is_trained_twice():
@@ -125,6 +160,8 @@ def test_losses_are_ranked_within_one_path():
     assert read_study({**RAW, "metric": "val_loss", "factors": factors}, "x")
     same_path = {"p": {"a": {"flow": "si", "scale": "tiny"}, "b": {"flow": "vp"}}}
     assert read_study({**RAW, "metric": "val_loss", "factors": same_path}, "x")
+    otcfm = {"metric": "train_loss", "base": {"flow": "otcfm"}, "factors": {"batch_size": [8, 9]}}
+    assert "differ in batch_size" in mistakes(**otcfm)
     assert "differ in aug" in mistakes(metric="train_loss", factors={"aug": ["none", "mixup"]})
 
 

@@ -38,6 +38,13 @@ def test_sliced_w2_of_a_shift_is_closed_form():
         sliced_w2(x, x[:50])
 
 
+def test_sliced_w2_of_two_gaussians_is_closed_form():
+    """In 1-d W2 of N(m, s^2) and N(m', s'^2) is sqrt((m - m')^2 + (s - s')^2)."""
+    quantiles = (torch.arange(4000) + 0.5) / 4000
+    x, y = (torch.distributions.Normal(*p).icdf(quantiles)[:, None] for p in ((0, 1), (1.5, 2)))
+    assert sliced_w2(x, y) == pytest.approx(math.sqrt(1.5**2 + 1), rel=0.005)
+
+
 def test_energy_distance_of_two_gaussians_is_closed_form():
     """In 1-d E|N(m, s^2)| = s sqrt(2/pi) exp(-m^2 / 2 s^2) + m erf(m / (s sqrt 2))."""
 

@@ -22,7 +22,7 @@ MIXED = [
     {"flow": "otcfm", "sigma": 0.1, "aug": "mixup+noise", "epochs": 5},
     {"flow": "vp", "lr": 3e-3, "aug": "dropout", "epochs": 3},
     {"lr": 1e9},
-    {"flow": "si", "gamma": 0.5, "patience": 1, "ema_decay": 0.5},
+    {"flow": "si", "gamma": 0.5, "patience": 1, "lr": 1e-12, "schedule": "constant"},
     {"flow": "otcfm", "clip": None, "steps": 7, "weight_decay": 0.1, "schedule": "linear"},
     {"flow": "target", "sigma": 0.1, "beta2": 0.95},
 ]
@@ -109,14 +109,19 @@ def test_mixed_runs_moved_half_way(arch, shape):
     pack = train(moved(first, specs[::-1]))
     statuses = [run.progress.status for run in pack.runs[::-1]]
     assert statuses == ["ok", "ok", "diverged", "ok", "ok", "ok"]
+    reasons = [run.progress.stop_reason for run in pack.runs[::-1]]
+    assert reasons == ["epochs", "epochs", "diverged", "early_stopping", "steps", "epochs"]
+    assert pack.runs[2].progress.epoch < 4
     assert pack.runs[1].progress.step == 7
     assert_equals_solo(pack)
 
 
 @pytest.mark.parametrize("arch", ["mlp", "dit", "unet"])
-@pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
-def test_other_precisions(arch, dtype):
-    specs = specs_of([MIXED[0], MIXED[3]], arch, "wide", dtype=dtype)
+@pytest.mark.parametrize(
+    ("dtype", "shape"), [("bfloat16", "wide"), ("float64", "wide"), ("float64", "plane")]
+)
+def test_other_precisions(arch, dtype, shape):
+    specs = specs_of([MIXED[0], MIXED[3]], arch, shape, dtype=dtype)
     pack = train(pack_of(specs))
     wanted = torch.float64 if dtype == "float64" else torch.float32
     assert pack.runs[0].model.tensors["out.weight"].dtype == wanted
@@ -158,6 +163,11 @@ def test_pairings_are_computed_once_where_draws_are_shared(monkeypatch):
     pack = pack_of(specs)
     calls.clear()
     pack.train_epoch()
+    assert len(calls) == 2
+    again = moved(pack, specs)
+    assert again.runs[0].data.train is again.runs[1].data.train
+    calls.clear()
+    again.train_epoch()
     assert len(calls) == 2
 
 

@@ -125,6 +125,13 @@ class TestTraining:
         assert progress.error == f"training loss is inf at step {progress.step + 1}"
         assert all(t.isfinite().all() for t in pack.runs[0].model.tensors.values())
 
+    def test_samples_that_are_not_finite_are_no_result(self):
+        """The losses may stay finite where the learned flow blows up."""
+        run = train(pack_of({"lr": 3.0, "clip": None, "epochs": 3, "scale": "small"})).runs[0]
+        assert run.progress.status == "diverged"
+        assert "samples of the trained model are not finite" in run.progress.error
+        assert not run.final_metrics
+
     def test_early_stopping(self):
         pack = train(pack_of({"lr": 1e-12, "patience": 2, "epochs": 100}))
         progress = pack.runs[0].progress

@@ -152,6 +152,10 @@ class FlowConfig(BaseModel):
                 "flow reflow trains on fixed pairs of noise and what its teacher makes of it, "
                 f"which {self.aug} would tear apart: set aug: none, or exclude the cell"
             )
+        if self.flow == "reflow" and (self.epochs or self.steps or 2) < 2:
+            wrong.append("flow reflow needs 2 epochs or steps at least: half are its teacher's")
+        if self.dtype == "bfloat16" and self.batch_size == 1:
+            wrong.append("dtype bfloat16 needs a batch_size of 2 at least: set dtype: float32")
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
@@ -171,9 +175,13 @@ class FlowConfig(BaseModel):
         """The metrics that a run of this config ends with."""
         return tuple(name for name in self.metrics if self.nll or name != "nll")
 
-    def same_training(self) -> dict[str, Any]:
-        """The config with other spellings of one training folded together."""
-        return equivalence.same_training(self)
+    def same_training(self, num_rows: int | None = None) -> dict[str, Any]:
+        """The config with other spellings of one training folded together.
+
+        Args:
+            num_rows: Rows of the whole training part, once the data have been looked at.
+        """
+        return equivalence.same_training(self, num_rows)
 
     def comparison(self, metric: str) -> dict[str, Any]:
         """What must be equal between two runs for a metric to measure the same thing in both."""

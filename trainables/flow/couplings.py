@@ -23,7 +23,7 @@ def ot_pairing(x_0: Tensor, x_1: Tensor) -> Tensor:
         (batch,): `x_0[pairing]` goes with `x_1`.
     """
     if x_0.shape[-1] <= SQUARED_DISTANCE_MAX_DIM:
-        cost = torch.cdist(x_1, x_0).square()
+        cost = torch.cdist(x_1, x_0, compute_mode="donot_use_mm_for_euclid_dist").square()
     else:
         cost = -(x_1 @ x_0.T)
     return torch.from_numpy(linear_sum_assignment(cost.cpu().numpy())[1])

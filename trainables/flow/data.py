@@ -18,6 +18,8 @@ VALIDATION_SHARE = 0.10
 TEST_SHARE = 0.20
 ODDLY_COMMON = 0.25
 """A row repeated more often than this share of the validation part is kept for training."""
+CONSTANT = 1e-6
+"""A column whose spread is less than this share of its mean is constant, up to rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +98,8 @@ def preflight(config: dict[str, Any]) -> dict[str, Any]:
         config: A resolved run config.
 
     Returns:
-        `data_fingerprint` of the rows, and `num_parameters` of the network that fits them.
+        `data_fingerprint` of the rows, `num_parameters` of the network that fits them, and
+        `same_training`: equal for configs that are one training under two names.
 
     Raises:
         DataError: As `read_dataset`.
@@ -108,6 +111,7 @@ def preflight(config: dict[str, Any]) -> dict[str, Any]:
     return {
         "data_fingerprint": source.fingerprint,
         "num_parameters": num_parameters(model, dim),
+        "same_training": model.same_training(len(source.parts[0])),
     }
 
 
@@ -136,7 +140,11 @@ def _read(config: DataConfig) -> _Source:
     rows = read_rows(config)
     parts = _split(rows, config.split_seed)
     if min(map(len, parts)) < 2:
-        raise DataError(f"{len(rows)} rows are too few to split into three parts")
+        distinct = len(np.unique(rows, axis=0))
+        raise DataError(
+            f"{len(rows)} rows, {distinct} of them distinct, are too few to split into three parts "
+            "(identical rows go to one part)"
+        )
     return _Source(rows, parts, _statistics(rows[parts[0]]), fingerprint(rows))
 
 
@@ -193,7 +201,6 @@ def _boundary(groups: NDArray[np.intp], at: int) -> int:
 
 def _statistics(rows: Floats) -> Normalisation:
     exact = rows.astype(np.float64)
-    std = exact.std(axis=0)
-    return Normalisation(
-        exact.mean(axis=0).astype(np.float32), np.where(std > 1e-6, std, 1.0).astype(np.float32)
-    )
+    mean, std = exact.mean(axis=0), exact.std(axis=0)
+    varies = std > CONSTANT * np.abs(mean)
+    return Normalisation(mean.astype(np.float32), np.where(varies, std, 1.0).astype(np.float32))

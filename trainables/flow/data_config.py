@@ -7,6 +7,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, mode
 Int = Annotated[int, Strict()]
 
 SIZES = {"1k": 1_000, "5k": 5_000, "10k": 10_000}
+DEFAULT_ROWS = 5_000
+DEFAULT_DIM = 2
 FILES = frozenset({"parquet", "npy"})
 """Sources that are read from `data.path`."""
 SYNTHETIC = frozenset({"moons", "checkerboard", "gaussians"})

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from trainables.flow.schedule import ema_decay, steps_per_epoch
+from trainables.flow.data_config import DEFAULT_DIM, DEFAULT_ROWS, SYNTHETIC
+from trainables.flow.schedule import ema_decay, phases_of, steps_per_epoch, warmup_steps
 
 if TYPE_CHECKING:
     from trainables.flow.config import FlowConfig
@@ -17,12 +18,17 @@ _KNOBS = {
 """Keys that do something only with the flow or the augmentation named."""
 
 
-def same_training(config: "FlowConfig") -> dict[str, Any]:
-    """The config with other spellings of one training folded together."""
+def same_training(config: "FlowConfig", num_rows: int | None = None) -> dict[str, Any]:
+    """The config with other spellings of one training folded together.
+
+    Args:
+        config: A run's config.
+        num_rows: Rows of the whole training part, where the data have been looked at: with them
+            epochs and steps, sizes, warm-ups and averages can be compared.
+    """
     values = config.model_dump(exclude=set(config.unhashed))
     values.update(path_identity(config))
-    active = _active(config)
-    values["aug"] = active
+    values["aug"] = active = _active(config)
     values["scale"], (values["hidden_dim"], values["num_layers"]) = None, config.shape
     for key, owner in _KNOBS.items():
         if owner not in (values["flow"], *active):
@@ -31,23 +37,21 @@ def same_training(config: "FlowConfig") -> dict[str, Any]:
         values["final_lr"] = None
     if config.epochs and config.patience and config.patience >= config.epochs:
         values["patience"] = None
-    steps = known_steps(config)
-    if steps is not None:
-        # The average's decay warms up: a cap that it never reaches caps nothing.
-        values["ema_decay"] = ema_decay(steps - 1, config.ema_decay)
-    return values
+    values["data"] = _data(config, num_rows)
+    rows = num_rows if config.data.size == "all" else int(config.data.size)
+    return values if rows is None else values | _in_steps(config, rows)
 
 
 def path_identity(config: "FlowConfig") -> dict[str, Any]:
     """Path and coupling by what they are rather than by name.
 
     Lipman's path at sigma 0 and the linear interpolant without noise are the I-CFM path, the
-    trigonometric interpolant without noise is the VP path, and one row has one OT partner.
+    trigonometric interpolant without noise is the VP path.
     """
     flow, gamma = config.flow, config.gamma
     if flow == "si" and not gamma:
         flow = "vp" if config.interpolant == "gvp" else "icfm"
-    elif (flow == "target" and not config.sigma) or (flow == "otcfm" and config.batch_size == 1):
+    elif flow == "target" and not config.sigma:
         flow = "icfm"
     values: dict[str, Any] = {"flow": flow, "sigma": config.sigma}
     if flow == "si":
@@ -72,6 +76,8 @@ def comparison(config: "FlowConfig", metric: str) -> dict[str, Any]:
         active = _active(config)
         strengths = {k: getattr(config, k) for k, owner in _KNOBS.items() if owner in active}
         needed |= {"aug": active, **strengths}
+        if config.flow == "otcfm":
+            needed["batch_size"] = config.batch_size
     return needed
 
 
@@ -89,14 +95,29 @@ def pack_key(config: "FlowConfig") -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def known_steps(config: "FlowConfig") -> int | None:
-    """Optimizer steps of the whole schedule, where the config alone tells."""
-    if config.flow == "reflow":
-        return None
-    if config.steps is not None:
-        return config.steps
-    per_epoch = _steps_per_epoch(config)
-    return per_epoch and per_epoch * (config.epochs or 0)
+def _in_steps(config: "FlowConfig", rows: int) -> dict[str, Any]:
+    """What the number of rows makes of the length of training."""
+    per_epoch = steps_per_epoch(rows, config.batch_size)
+    phases = phases_of(config, per_epoch)
+    epochs = sum(-(-steps // per_epoch) for steps in phases)
+    return {
+        "epochs": None,
+        "steps": sum(phases),
+        "warmup": [warmup_steps(config.warmup, steps) for steps in phases],
+        # The average's decay warms up: a cap that it never reaches caps nothing.
+        "ema_decay": ema_decay(max(phases) - 1, config.ema_decay),
+        "patience": config.patience if config.patience and config.patience < epochs else None,
+    }
+
+
+def _data(config: "FlowConfig", num_rows: int | None) -> dict[str, Any]:
+    data = config.data
+    values = data.model_dump()
+    values["column"] = data.column if data.source == "parquet" else None
+    values["rows"] = (data.rows or DEFAULT_ROWS) if data.source in SYNTHETIC else None
+    values["dim"] = (data.dim or DEFAULT_DIM) if data.source == "gaussians" else None
+    values["size"] = "all" if data.size == num_rows else data.size
+    return values
 
 
 def _steps_per_epoch(config: "FlowConfig") -> int | None:
@@ -106,5 +127,9 @@ def _steps_per_epoch(config: "FlowConfig") -> int | None:
 
 def _active(config: "FlowConfig") -> tuple[str, ...]:
     """Augmentations that do something: not those of strength zero."""
-    idle = {"noise": not config.noise_std, "dropout": not config.dropout_rate}
+    idle = {
+        "mixup": config.batch_size == 1,
+        "noise": not config.noise_std,
+        "dropout": not config.dropout_rate,
+    }
     return tuple(name for name in config.augmentations if not idle.get(name))

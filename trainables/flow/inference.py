@@ -70,7 +70,7 @@ def sample(
     """
     model = load_trained(path)
     config = model.config
-    device = choose_device("auto")
+    device = choose_device(config.device)
     weights = {name: tensor.to(device) for name, tensor in model.weights.items()}
     x_0 = torch.randn(num, model.dim, generator=generator(seed, 0, "sample"))
     x_1 = integrate(

@@ -31,9 +31,10 @@ class NormalisationState:
             else float("inf")
             for name in ("mean", "std")
         ]
-        if max(gaps) > 0:
-            self.mismatch = (
-                "normalisation statistics differ from the checkpoint's, which are kept: "
-                f"mean by up to {gaps[0]:.3g}, std by up to {gaps[1]:.3g}"
-            )
+        if max(gaps) == 0:
+            return  # runs of one data set go on sharing it
+        self.mismatch = (
+            "normalisation statistics differ from the checkpoint's, which are kept: "
+            f"mean by up to {gaps[0]:.3g}, std by up to {gaps[1]:.3g}"
+        )
         self.current = saved

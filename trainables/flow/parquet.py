@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import fs
 
-from trainables.flow.rows import DataError, Floats, found
+from trainables.flow.rows import DataError, Floats, found, listed
 
 ROWS_NAMED = 10
 """How many bad rows an error names."""
@@ -45,10 +45,10 @@ def read_parquet(path: str, column: str) -> Floats:
 
 def _files(path: str) -> tuple[fs.FileSystem, list[str]]:
     system, info = found(path)
-    files = [info.path] if info.type == fs.FileType.File else []
+    files = [info.path] if info.is_file else []
     if info.type == fs.FileType.Directory:
-        inside = system.get_file_info(fs.FileSelector(info.path, recursive=True))
-        files = sorted(item.path for item in inside if item.path.endswith(".parquet"))
+        inside = [item.path for item in listed(path)[1] if item.is_file]
+        files = sorted(file for file in inside if file.endswith(".parquet"))
     if not files:
         raise DataError(f"{path}: no such Parquet file or directory")
     return system, files
@@ -66,7 +66,10 @@ def _read_file(system: fs.FileSystem, path: str, column: str) -> Floats:
     is_list = is_list or pa.types.is_fixed_size_list(kind)
     if not is_list or not pa.types.is_floating(kind.value_type):
         raise DataError(f"{path}: column '{column}' is {kind}, not lists of floats")
-    table = pq.read_table(path, columns=[column], filesystem=system)
+    try:
+        table = pq.read_table(path, columns=[column], filesystem=system)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path}: not a readable Parquet file ({error})") from error
     return _matrix(path, column, table.column(column).combine_chunks())
 
 

@@ -39,3 +39,18 @@ def found(path: str) -> tuple[fs.FileSystem, fs.FileInfo]:
         return system, system.get_file_info(place)
     except OSError as error:
         raise DataError(f"{path}: cannot be reached ({error})") from error
+
+
+def listed(path: str) -> tuple[fs.FileSystem, list[fs.FileInfo]]:
+    """The file at a path or URI, or everything below the folder there.
+
+    Raises:
+        DataError: Where it cannot be reached.
+    """
+    system, info = found(path)
+    if info.type != fs.FileType.Directory:
+        return system, [info]
+    try:
+        return system, system.get_file_info(fs.FileSelector(info.path, recursive=True))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be listed ({error})") from error

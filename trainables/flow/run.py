@@ -1,17 +1,17 @@
 """One run inside a pack: its slice of the weights, optimizer, schedule, averages and curves."""
 
+import math
 from typing import Any
 
 import torch
 
 from trainables.flow.checkpoint import Stateful
-from trainables.flow.config import FlowConfig
 from trainables.flow.data import Dataset
 from trainables.flow.draws import RunData
 from trainables.flow.networks import State
 from trainables.flow.normalisation import NormalisationState
 from trainables.flow.progress import Point, Progress, RunSpec
-from trainables.flow.schedule import LearningRate
+from trainables.flow.schedule import LearningRate, phases_of
 from trainables.flow.shapes import num_parameters
 
 POINT_EVERY_STEPS = 10
@@ -87,6 +87,34 @@ class FlowRun:
             "normalisation": self.normalisation,
         }
 
+    def diverge(self, error: str) -> None:
+        """Ends the run as diverged."""
+        self.curves.point(self.progress.step)
+        self.progress.status = self.progress.stop_reason = "diverged"
+        self.progress.error = error
+
+    def end_epoch(self, val_loss: float) -> str | None:
+        """Enters an epoch's losses, keeps the best weights; says why its phase ends, if it does."""
+        progress, config = self.progress, self.spec.config
+        progress.epoch += 1
+        progress.train_loss, progress.val_loss = self.curves.epoch_loss(), val_loss
+        self.curves.point(progress.step)
+        self.curves.record(
+            progress.step, epoch=progress.epoch, epoch_train_loss=progress.train_loss,
+            val_loss=val_loss,
+        )  # fmt: skip
+        if not math.isfinite(val_loss):
+            self.diverge(f"validation loss is {val_loss} after step {progress.step}")
+            return None
+        if val_loss < progress.best_val_loss:
+            progress.best_val_loss, progress.best_train_loss = val_loss, progress.train_loss
+            progress.best_epoch, progress.best_step = progress.epoch, progress.step
+            progress.best = self.ema.state_dict()
+        if not self.training:
+            return "steps" if config.steps else "epochs"
+        stale = progress.epoch - progress.best_epoch
+        return "early_stopping" if config.patience and stale >= config.patience else None
+
     def move(self, model: State, average: State) -> None:
         """Points the run at the new home of its weights, the optimizer's moments with it."""
         state = self.optimizer.state_dict()
@@ -137,15 +165,6 @@ class Curves:
         """Points measured since the last call."""
         points, self.points = self.points, []
         return points
-
-
-def phases_of(config: FlowConfig, steps_per_epoch: int) -> tuple[int, ...]:
-    """Steps of each phase of training: one, or teacher and student where the flow is `reflow`."""
-    total = config.steps or (config.epochs or 0) * steps_per_epoch
-    if config.flow != "reflow":
-        return (total,)
-    teacher = total // 2 if config.steps else max(1, (config.epochs or 0) // 2) * steps_per_epoch
-    return max(1, teacher), max(1, total - teacher)
 
 
 def _mean(values: list[float]) -> float:

@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
+    from trainables.flow.config import FlowConfig
+
 
 def steps_per_epoch(num_rows: int, batch_size: int) -> int:
     """Optimizer steps that count as one epoch: the batches that the rows fill, rounded."""
     return max(1, round(num_rows / batch_size))
+
+
+def phases_of(config: "FlowConfig", steps_per_epoch: int) -> tuple[int, ...]:
+    """Steps of each phase of training: one, or teacher and student where the flow is `reflow`."""
+    total = config.steps or (config.epochs or 0) * steps_per_epoch
+    if config.flow != "reflow":
+        return (total,)
+    teacher = total // 2 if config.steps else max(1, (config.epochs or 0) // 2) * steps_per_epoch
+    return max(1, teacher), max(1, total - teacher)
 
 
 def ema_decay(step: int, cap: float) -> float:

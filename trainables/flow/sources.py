@@ -5,14 +5,11 @@ import io
 from pathlib import Path
 
 import numpy as np
-from pyarrow import fs
 
-from trainables.flow.data_config import DataConfig
+from trainables.flow.data_config import DEFAULT_DIM, DEFAULT_ROWS, DataConfig
 from trainables.flow.parquet import read_parquet
-from trainables.flow.rows import DataError, Floats, found
+from trainables.flow.rows import DataError, Floats, found, listed
 
-DEFAULT_ROWS = 5_000
-DEFAULT_DIM = 2
 NUM_GAUSSIANS = 8
 GAUSSIAN_STD = 0.15
 """Of each Gaussian of the mixture, whose centres are one unit from the origin."""
@@ -50,11 +47,7 @@ def stamp(config: DataConfig) -> str:
     """
     if config.path is None:
         return ""
-    system, info = found(config.path)
-    files = [info]
-    if info.type == fs.FileType.Directory:
-        files = system.get_file_info(fs.FileSelector(info.path, recursive=True))
-    return " ".join(f"{file.path} {file.mtime_ns} {file.size}" for file in files)
+    return " ".join(f"{file.path} {file.mtime_ns} {file.size}" for file in listed(config.path)[1])
 
 
 def read_npy(path: str) -> Floats:
@@ -69,7 +62,7 @@ def read_npy(path: str) -> Floats:
     try:
         with system.open_input_stream(info.path) as file:
             rows = np.load(io.BytesIO(file.read()), allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # what numpy's reader raises on damaged files is not told
         raise DataError(f"{path}: not a readable .npy file ({error})") from error
     if not isinstance(rows, np.ndarray) or rows.ndim != 2 or not rows.size:
         shape = getattr(rows, "shape", "several arrays")
@@ -111,10 +104,12 @@ def _checkerboard(rng: np.random.Generator, rows: int, dim: int) -> np.ndarray:
 
 
 def _gaussians(rng: np.random.Generator, rows: int, dim: int) -> np.ndarray:
-    """A mixture of Gaussians: centres on the circle in the plane, on the unit sphere elsewhere."""
+    """A mixture of Gaussians: centres on a line, a circle or the unit sphere."""
     if dim == 2:
         angles = 2 * np.pi * np.arange(NUM_GAUSSIANS) / NUM_GAUSSIANS
         centres = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    elif dim == 1:
+        centres = np.linspace(-1, 1, NUM_GAUSSIANS)[:, None]
     else:
         centres = rng.normal(size=(NUM_GAUSSIANS, dim))
         centres /= np.linalg.norm(centres, axis=1, keepdims=True)

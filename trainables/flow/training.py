@@ -17,12 +17,16 @@ from trainables.flow.progress import RunSpec
 from trainables.flow.reflow import begin_student, make_pairs
 from trainables.flow.run import POINT_EVERY_STEPS, FlowRun
 
+VALIDATION_BLOCK = 2_048
+"""Held-out rows that go through the networks at once."""
+
 
 class Pack:
     """K runs of one shape, trained together step by step.
 
     Each run keeps its own data, draws, optimizer and schedule, and ends on its own: on the CPU it
-    gives the same bits as if it were alone.
+    gives the same bits as if it were alone, as long as torch has one thread (`device.choose_device`
+    sees to it).
 
     Args:
         specs: The runs; equal in their configs' `pack_key`.
@@ -56,7 +60,11 @@ class Pack:
 
     def train_epoch(self) -> None:
         """One epoch of every run that is still training, then validation and the end of runs."""
-        steps = (step for chunk in self.chunks() for step in zip(*chunk, strict=True))
+        steps = (
+            (x_t[step], u_t[step], t[step])
+            for x_t, u_t, t in self.chunks()
+            for step in range(len(t))
+        )
         for x_t, u_t, t in steps:
             self.train_step(x_t, u_t, t)
             if not any(run.training for run in self.active):
@@ -92,17 +100,23 @@ class Pack:
         """
         losses = self._losses(self.model, x_t, u_t, t)
         gradients = torch.autograd.grad(losses.sum(), list(self.model.values()))
-        for k, (run, loss) in enumerate(zip(self.active, losses.tolist(), strict=True)):
+        slices = [
+            [gradient[k].contiguous() for gradient in gradients] for k in range(len(self.active))
+        ]
+        norms = torch.stack([torch.stack(torch._foreach_norm(own)).norm() for own in slices])
+        # One wait for the device a step, whatever the number of runs.
+        measured = torch.stack([losses.detach(), norms], dim=1).tolist()
+        for k, (loss, norm) in enumerate(measured):
+            run, step = self.active[k], self.active[k].progress.step + 1
             if not run.training:
                 continue
-            own = [gradient[k].contiguous() for gradient in gradients]
-            norm = torch.stack(torch._foreach_norm(own)).norm()
-            measured = {"training loss": loss, "gradient norm": norm.item()}
-            wrong = [f"{what} is {x}" for what, x in measured.items() if not math.isfinite(x)]
-            if wrong:
-                self._diverge(run, f"{wrong[0]} at step {run.progress.step + 1}")
+            if not math.isfinite(loss):
+                run.diverge(f"training loss is {loss} at step {step}")
+            elif not math.isfinite(norm):
+                run.diverge(f"gradient norm is {norm} at step {step}")
             else:
-                self._update(run, loss, own, norm)
+                run.curves.add(loss, norm, run.scheduler.lr)
+                self._update(run, slices[k], norms[k])
 
     def run_state(self, run: FlowRun) -> dict[str, Any]:
         """A run's whole state, loadable in this pack, another one or alone."""
@@ -136,13 +150,12 @@ class Pack:
         # A slice a run: a mean over all at once may sum in another order for another K.
         return torch.stack([part.square().mean() for part in error.unbind(0)])
 
-    def _update(self, run: FlowRun, loss: float, gradients: list[Tensor], norm: Tensor) -> None:
+    def _update(self, run: FlowRun, gradients: list[Tensor], norm: Tensor) -> None:
         config = run.spec.config
         if config.clip is not None:
             torch._foreach_mul_(gradients, (config.clip / (norm + 1e-6)).clamp(max=1.0))
         for parameter, gradient in zip(run.model.tensors.values(), gradients, strict=True):
             parameter.grad = gradient
-        run.curves.add(loss, norm.item(), run.scheduler.lr)
         run.optimizer.step()
         run.scheduler.advance()
         ema_update(
@@ -153,47 +166,38 @@ class Pack:
         if run.progress.step % POINT_EVERY_STEPS == 0:
             run.curves.point(run.progress.step)
 
-    def _diverge(self, run: FlowRun, error: str) -> None:
-        run.progress.status = run.progress.stop_reason = "diverged"
-        run.progress.error = error
-
     @torch.no_grad()
     def _end_epoch(self) -> None:
-        losses = self._losses(self.average, *self._validation).tolist()
         phases = [run.progress.phase for run in self.active]
-        for run, loss in zip(self.active, losses, strict=True):
-            if run.progress.status == "running":
-                self._judge_epoch(run, loss)
-        for run in self.active:
-            if run.progress.status == "ok":
-                run.final_metrics = final_metrics(run, self.device)
-                run.curves.record(run.progress.step, **run.final_metrics)
+        for run, loss in zip(self.active, self._validation_losses(), strict=True):
+            reason = run.end_epoch(loss) if run.progress.status == "running" else None
+            if reason is not None:
+                self._end_phase(run, reason)
         if phases != [run.progress.phase for run in self.active]:
             self._load_validation()
         self._drop_ended()
 
-    def _judge_epoch(self, run: FlowRun, val_loss: float) -> None:
-        progress, config = run.progress, run.spec.config
-        progress.epoch += 1
-        progress.train_loss, progress.val_loss = run.curves.epoch_loss(), val_loss
-        run.curves.point(progress.step)
-        run.curves.record(progress.step, epoch=progress.epoch, val_loss=val_loss)
-        if not math.isfinite(val_loss):
-            self._diverge(run, f"validation loss is {val_loss} after step {progress.step}")
-        elif val_loss < progress.best_val_loss:
-            progress.best_val_loss, progress.best_train_loss = val_loss, progress.train_loss
-            progress.best_epoch, progress.best_step = progress.epoch, progress.step
-            progress.best = run.ema.state_dict()
-        elif config.patience and progress.epoch - progress.best_epoch >= config.patience:
-            self._end_phase(run, "early_stopping")
-        if progress.status == "running" and not run.training:
-            self._end_phase(run, "steps" if config.steps else "epochs")
+    def _validation_losses(self) -> list[float]:
+        """The mean loss of each run over its held-out draws, block by block."""
+        parts = (part.split(VALIDATION_BLOCK, dim=1) for part in self._validation)
+        blocks = zip(*parts, strict=True)
+        errors = [velocity(self._config, self.average, x, t) - u for x, u, t in blocks]
+        sums = [[part.square().sum() for part in error.unbind(0)] for error in errors]
+        totals = torch.stack([torch.stack(block) for block in sums]).sum(dim=0)
+        return (totals / self._validation[0][0].numel()).tolist()
 
     def _end_phase(self, run: FlowRun, reason: str) -> None:
         if run.progress.phase + 1 < len(run.phases):
             begin_student(run, self.device)
-        else:
-            run.progress.status, run.progress.stop_reason = "ok", reason
+            return
+        metrics = final_metrics(run, self.device)
+        wrong = [f"{name} is {x}" for name, x in metrics.items() if not math.isfinite(x)]
+        if wrong:
+            run.diverge(f"{wrong[0]}: samples of the trained model are not finite")
+            return
+        run.final_metrics = metrics
+        run.curves.record(run.progress.step, **metrics)
+        run.progress.status, run.progress.stop_reason = "ok", reason
 
     def _drop_ended(self) -> None:
         """Ended runs leave the stack by selection; the others' slices move, their bits do not."""

@@ -1,0 +1,41 @@
+"""What a metric can be compared across: the config model of a trainable says it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from ablate.design import Cell
+from ablate.identity import canonical_json
+from ablate.nested import flatten
+from ablate.study import Study
+
+
+def differing_keys(configs: Sequence[Any], metric: str) -> list[str]:
+    """Config keys by which a metric measures another thing from config to config.
+
+    Args:
+        configs: Config models with a method `comparison(metric)` that says what must be equal, or
+            plain configs, whose metrics are taken to be comparable.
+        metric: The metric.
+    """
+    if not all(hasattr(config, "comparison") for config in configs):
+        return []
+    needed = [dict(flatten(config.comparison(metric))) for config in configs]
+    return [
+        key
+        for key in (needed[0] if needed else ())
+        if all(key in need for need in needed)
+        and len({canonical_json(need[key]) for need in needed}) > 1
+    ]
+
+
+def measures(config: Any, metric: str) -> bool:
+    """Whether a run of a config ends with a metric, as far as its config model says."""
+    return not hasattr(config, "measured") or metric in config.measured()
+
+
+def resolved_model(study: Study, cell: Cell, model: type[BaseModel] | None) -> Any:
+    """The config model of a cell's runs, or its plain config where there is no model."""
+    config = cell.written_config(study)
+    return model.model_validate(config) if model else config
