@@ -81,7 +81,7 @@ def test_a_users_parquet_takes_the_place_of_the_built_in_data(name, tmp_path):
     plan = plan_study(load_study(SPACES / f"{name}.yaml", overrides))
     for facts in check_data(plan, plan.runs).values():
         assert facts["data_fingerprint"].startswith("2000x4-")
-    config = FlowConfig.model_validate({**plan.runs[-1].config, "epochs": 2, "steps": None})
+    config = FlowConfig.model_validate({**plan.runs[0].config, "epochs": 2, "steps": None})
     pack = Pack([RunSpec("x", 1, config)], [load_dataset(config.data)], torch.device("cpu"))
     pack.train_epoch()
     assert math.isfinite(pack.runs[0].progress.val_loss)
