@@ -14,6 +14,7 @@ from ablate.ledger import COLUMNS, Ledger
 from ablate.loading import load_saved_study
 from ablate.paths import StudyPaths
 from ablate.plan import plan_study
+from ablate.report.files import write_report
 from ablate.report.records import study_record
 from ablate.report.terminal import print_report
 from ablate.run import build_parser, guarded, run_command
@@ -54,7 +55,10 @@ def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
     plan = plan_study(study, ledger.started_names())
     if metric is not None:
         _refuse_unmeasured(ledger, tuple(study.factors), metric)
-    print_report(study_record(plan, ledger.rows, metric), console)
+    record = study_record(plan, ledger.rows, metric)
+    print_report(record, console)
+    if metric is None:
+        write_report(record, StudyPaths(study.directory))
     return 0
 
 

@@ -69,6 +69,11 @@ class StudyPaths:
         """Curves, a file a run."""
         return self.ledger / "history"
 
+    @property
+    def report(self) -> Path:
+        """Tables and figures."""
+        return self.root / "report"
+
     def log(self, run_name: str) -> Path:
         """What a run printed, and its tracebacks."""
         return self.root / "logs" / f"{run_name}.log"

@@ -13,6 +13,7 @@ from ablate.job import Options, Outcome, check_data, examine, execute, plan_note
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study, load_study
 from ablate.paths import StudyPaths
+from ablate.report.files import write_report
 from ablate.report.plan_table import print_plan
 from ablate.report.records import study_record
 from ablate.report.terminal import print_report
@@ -72,7 +73,9 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.plan:
         return show_plan(study, options, console)
     outcome = execute(study, options, console)
-    print_report(study_record(outcome.plan, outcome.ledger.rows), console)
+    record = study_record(outcome.plan, outcome.ledger.rows)
+    print_report(record, console)
+    write_report(record, StudyPaths(study.directory))
     _print_places(outcome, arguments, console)
     return outcome.exit_code
 
@@ -117,6 +120,7 @@ def _print_places(outcome: Outcome, arguments: argparse.Namespace, console: Cons
     console.print()
     places = {
         "ledger": paths.runs_parquet,
+        "table": paths.report / "table.md",
         "best weights": paths.root / "checkpoints",
         "W&B": paths.wandb_runs,
     }

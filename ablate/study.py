@@ -88,6 +88,8 @@ class Study(_Frozen):
     trainable: Text = "flow_matching"
     metric: Text
     mode: Literal["min", "max"] = "min"
+    margin: Annotated[Float, Field(gt=0)] | None = None
+    """Differences of the metric smaller than this do not matter; fixed before the study is run."""
     allow_incomparable: Bool = False
     base: dict[str, Any] = {}
     factors: dict[str, Any] = {}

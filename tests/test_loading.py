@@ -58,8 +58,8 @@ letters, digits, '.', '_' and '-'
   retries = True: should be a valid integer
 
   studdy: unknown key
-      choices: study, question, trainable, metric, mode, allow_incomparable, base, factors, \
-baseline, design, seeds, exclude, resources, retries, checkpoint_every_s, on_code_change, \
+      choices: study, question, trainable, metric, mode, margin, allow_incomparable, base, \
+factors, baseline, design, seeds, exclude, resources, retries, checkpoint_every_s, on_code_change, \
 tracking, storage, folder (nearest: study)
       fix: write study
 

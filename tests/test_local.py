@@ -170,10 +170,10 @@ def test_the_table_says_what_failed_and_why(tmp_path, console):
     print_report(study_record(outcome.plan, outcome.ledger.rows), console)
     text = console.export_text()
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert "gain fail ok/planned mean ± sd difference to baseline, paired by seed" in lines
-    assert "1 none 2/2 16 ± 2.8 baseline" in lines
-    assert "2 none 2/2 26 ± 2.8 +10 ± 0" in lines
-    assert "2 step 0/2 - no pairs" in lines
+    assert "gain fail ok/planned mean ± sd difference [95 %] adj. p verdict" in lines
+    assert "1 none 2/2 16.0 ± 2.8 baseline" in lines
+    assert "2 none 2/2 26.0 ± 2.8 +10 [+10, +10] < 0.001 better" in lines
+    assert "2 step 0/2 - - - failed" in lines
     assert "missing: gain=2-step-s1 failed RuntimeError: the third step is broken" in lines
 
 

@@ -1,8 +1,8 @@
 """What a report says, cell by cell, before anything is rendered."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,7 +10,10 @@ from ablate.comparability import differing_keys, resolved_model
 from ablate.design import Cell
 from ablate.ledger import Row, metric_value
 from ablate.plan import Plan, Run
-from ablate.stats import Spread, paired_difference, spread
+from ablate.stats.spread import Spread, spread
+
+if TYPE_CHECKING:
+    from ablate.stats.verdicts import Comparison, Judgement
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,7 @@ class CellRecord:
     is_baseline: bool
     num_planned: int
     value: Spread
-    difference: Spread | None
-    """None for the baseline itself."""
+    comparison: "Comparison"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,9 @@ class StudyRecord:
     seconds: float
     """Training time of all runs together."""
     caveat: str
+    judgement: "Judgement"
+    resolution: float
+    """The smallest difference that this study can tell from noise: half an interval's width."""
     floor: tuple[float, float] | None
     """Lowest and highest `<metric>_floor` of the runs: what a fresh sample of the data scores."""
 
@@ -66,21 +71,22 @@ def study_record(plan: Plan, rows: Mapping[str, Row], metric: str | None = None)
     runs_of: dict[int, dict[int, Run]] = {}
     for run in plan.runs:
         runs_of.setdefault(id(run.cell), {})[run.seed] = run
-    values = {
-        id(cell): np.array([_value(rows, runs_of[id(cell)][s], metric) for s in study.seeds])
-        for cell in plan.cells
-    }
-    baseline = values[id(plan.baseline)]
+    values = np.array(
+        [[_value(rows, runs_of[id(cell)][s], metric) for s in study.seeds] for cell in plan.cells]
+    )
+    # SciPy takes half a second to import: not where a plan is shown.
+    from ablate.stats.verdicts import judge
+
+    baseline = next(i for i, cell in enumerate(plan.cells) if cell is plan.baseline)
+    margin = study.margin if metric == study.metric else None
+    judgement = judge(values, baseline, study.mode, margin)
     cells = [
         CellRecord(
-            cell,
-            cell is plan.baseline,
-            len(study.seeds),
-            spread(values[id(cell)]),
-            None if cell is plan.baseline else paired_difference(values[id(cell)], baseline),
+            cell, cell is plan.baseline, len(study.seeds), spread(row),
+            _with_cause(comparison, [rows.get(r.run_id, {}) for r in runs_of[id(cell)].values()]),
         )
-        for cell in plan.cells
-    ]
+        for cell, row, comparison in zip(plan.cells, values, judgement.comparisons, strict=True)
+    ]  # fmt: skip
     caveat = ""
     broken = differing_keys([resolved_model(study, c, plan.model) for c in plan.cells], metric)
     if broken:
@@ -88,7 +94,7 @@ def study_record(plan: Plan, rows: Mapping[str, Row], metric: str | None = None)
     return StudyRecord(
         study.study, study.question, metric, study.mode, tuple(study.factors), study.seeds,
         cells, _missing(plan, rows, metric), sum(_seconds(rows, run) for run in plan.runs), caveat,
-        _floor(plan, rows, metric),
+        judgement, _resolution(judgement), _floor(plan, rows, metric),
     )  # fmt: skip
 
 
@@ -100,6 +106,20 @@ def _value(rows: Mapping[str, Row], run: Run, metric: str) -> float:
 
 def _seconds(rows: Mapping[str, Row], run: Run) -> float:
     return rows.get(run.run_id, {}).get("seconds") or 0.0
+
+
+def _with_cause(comparison: "Comparison", rows: Sequence[Mapping[str, Any]]) -> "Comparison":
+    """A cell without any result has failed only where its runs have ended."""
+    waiting = any(row.get("status", "pending") in ("pending", "interrupted") for row in rows)
+    if comparison.verdict == "failed" and waiting:
+        return replace(comparison, verdict="not enough seeds")
+    return comparison
+
+
+def _resolution(judgement: "Judgement") -> float:
+    widths = [(c.high - c.low) / 2 for c in judgement.comparisons if c.pooled]
+    known = [width for width in widths if not np.isnan(width)]
+    return float(np.median(known)) if known else float("nan")
 
 
 def _floor(plan: Plan, rows: Mapping[str, Row], metric: str) -> tuple[float, float] | None:

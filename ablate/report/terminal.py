@@ -4,73 +4,42 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ablate.design import text
 from ablate.progress import clock
-from ablate.report.records import CellRecord, StudyRecord
-from ablate.stats import Spread
+from ablate.report.records import StudyRecord
+from ablate.report.table import NUMBERS, footnotes, headline, table_rows
 
 MISSING_SHOWN = 20
-DIGITS = 4
+WIDE = 100
+"""Characters in which all columns fit."""
+STYLES = {"better": "green", "worse": "red", "failed": "red"}
 
 
 def print_report(record: StudyRecord, console: Console) -> None:
     """Prints the table, then every planned run that is missing from it with its cause."""
     console.print()
     console.print(Text(record.question or record.name, style="bold"), soft_wrap=True)
-    direction = "lower" if record.mode == "min" else "higher"
-    seeds = f"{len(record.seeds)} seed{'s' if len(record.seeds) != 1 else ''}"
-    console.print(Text(f"{record.metric} ({direction} is better), {seeds}", style="dim"))
-    if record.floor is not None:
-        console.print(Text(_floor(*record.floor), style="dim"))
-    console.print(_table(record))
-    if record.caveat:
-        console.print(Text(f"caution: {record.caveat}"))
+    console.print(Text(headline(record), style="dim"))
+    console.print(_table(record, console.width))
+    for note in footnotes(record):
+        style = "yellow" if note.startswith("caution") else "dim"
+        console.print(Text(note, style=style), soft_wrap=True)
     _print_missing(record, console)
     console.print(Text(f"training time, all runs together: {clock(record.seconds)}"))
 
 
-def _floor(lowest: float, highest: float) -> str:
-    shown = f"{lowest:.{DIGITS}g}"
-    if f"{highest:.{DIGITS}g}" != shown:
-        shown += f" to {highest:.{DIGITS}g}"
-    return f"floor, training data against test data: {shown}"
-
-
-def _table(record: StudyRecord) -> Table:
+def _table(record: StudyRecord, width: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for factor in record.factors:
         table.add_column(Text(factor))
-    for title in ("ok/planned", "mean ± sd", "difference to baseline, paired by seed"):
-        table.add_column(title, justify="right")
-    for cell in record.cells:
-        labels = [Text(text(label)) for label in cell.cell.labels.values()]
-        table.add_row(
-            *labels,
-            f"{cell.value.num}/{cell.num_planned}",
-            _spread(cell.value),
-            _difference(cell),
-        )
+    # A narrow terminal shows the verdict rather than the p value that says the same.
+    shown = NUMBERS if width >= WIDE else NUMBERS[:-1]
+    for title in shown:
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for row in table_rows(record):
+        verdict = Text(row.verdict, style=STYLES.get(row.verdict.split(",")[0], ""))
+        table.add_row(*map(Text, row.labels), *row.numbers[: len(shown)], verdict)
     return table
-
-
-def _difference(cell: CellRecord) -> str:
-    if cell.difference is None:
-        return "baseline"
-    paired = cell.difference
-    if not paired.num:
-        return "no pairs"
-    short = (
-        "" if paired.num == cell.num_planned else f" ({paired.num} pair{'s' * (paired.num != 1)})"
-    )
-    return _spread(paired, signed=True) + short
-
-
-def _spread(value: Spread, signed: bool = False) -> str:
-    if not value.num:
-        return "-"
-    sign = "+" if signed else ""
-    mean = f"{value.mean:{sign}.{DIGITS}g}"
-    return mean if value.num < 2 else f"{mean} ± {value.sd:.2g}"
 
 
 def _print_missing(record: StudyRecord, console: Console) -> None:

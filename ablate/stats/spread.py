@@ -30,13 +30,3 @@ def spread(values: Values) -> Spread:
     mean = float(there.mean()) if len(there) else math.nan
     sd = float(there.std(ddof=1)) if len(there) > 1 else math.nan
     return Spread(len(there), mean, sd)
-
-
-def paired_difference(values: Values, baseline: Values) -> Spread:
-    """Differences to the baseline seed by seed: what both share by their seed cancels out.
-
-    Args:
-        values: (num_seeds,), nan where a run is missing.
-        baseline: (num_seeds,), the same seeds.
-    """
-    return spread(values - baseline)

@@ -1,0 +1,1 @@
+"""Statistics of an ablation: pure functions on arrays, missing runs as nan."""

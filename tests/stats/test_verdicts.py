@@ -1,0 +1,169 @@
+"""Statistics by hand, against SciPy and against statsmodels."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from scipy import stats
+
+from ablate.stats.dunnett import Family
+from ablate.stats.layout import contrast_correlation, difference, fit_layout, noisy_cells
+from ablate.stats.verdicts import judge
+
+NAN = math.nan
+BY_HAND = np.array([[1.0, 2.0, 3.0], [2.0, 3.0, 4.3], [1.0, 2.0, 3.3]])
+
+
+def study(num_cells, num_seeds, seed, sd=1.0, missing=()):
+    rng = np.random.default_rng(seed)
+    values = sd * rng.normal(size=(num_cells, num_seeds)) + 5 * rng.normal(size=num_seeds)
+    for place in missing:
+        values[place] = NAN
+    return values
+
+
+class TestLayout:
+    def test_by_hand(self):
+        """Cell means 2, 3.1, 2.1; seed means 4/3, 7/3, 10.6/3; the grand mean 2.4."""
+        layout = fit_layout(BY_HAND)
+        assert layout.cells - layout.cells[0] == pytest.approx([0, 1.1, 0.1])
+        residual = 1 - 2 - 4 / 3 + 2.4
+        assert layout.residuals[0, 0] == pytest.approx(residual)
+        assert layout.df == 4
+        means = BY_HAND.mean(axis=1, keepdims=True) + BY_HAND.mean(axis=0) - BY_HAND.mean()
+        assert layout.variance == pytest.approx(((BY_HAND - means) ** 2).sum() / 4)
+
+    @pytest.mark.parametrize("missing", [(), ((0, 0), (2, 1), (2, 2)), ((4, 0), (4, 1), (1, 3))])
+    def test_equals_statsmodels(self, missing):
+        """Ordinary least squares on dummies, also where runs are missing."""
+        values = study(5, 4, 0, missing=missing)
+        rows = [
+            (c, s, values[c, s]) for c in range(5) for s in range(4) if values[c, s] == values[c, s]
+        ]
+        frame = pd.DataFrame(rows, columns=["cell", "seed", "value"]).astype(
+            {"cell": str, "seed": str}
+        )
+        dummies = pd.get_dummies(frame[["cell", "seed"]], drop_first=True, dtype=float)
+        oracle = sm.OLS(frame["value"], sm.add_constant(dummies)).fit()
+        layout = fit_layout(values)
+        assert layout.df == oracle.df_resid
+        assert layout.variance == pytest.approx(oracle.mse_resid)
+        for cell in range(1, 5):
+            found = difference(layout, cell, 0)
+            assert found.difference == pytest.approx(oracle.params[f"cell_{cell}"])
+            se = math.sqrt(layout.variance) * found.unscaled_se
+            assert se == pytest.approx(oracle.bse[f"cell_{cell}"])
+        names = [f"cell_{cell}" for cell in range(1, 5)]
+        covariance = oracle.cov_params().loc[names, names].to_numpy()
+        scale = np.sqrt(np.diag(covariance))
+        correlation = contrast_correlation(layout, np.arange(1, 5), 0)
+        np.testing.assert_allclose(correlation, covariance / np.outer(scale, scale), atol=1e-9)
+
+    def test_cells_without_a_shared_seed_are_not_compared(self):
+        layout = fit_layout(np.array([[1.0, 2.0, NAN, NAN], [NAN, NAN, 3.0, 4.0]]))
+        assert math.isnan(difference(layout, 1, 0).difference)
+
+    def test_a_noisier_cell_is_seen_with_enough_seeds(self):
+        values = study(6, 10, 1)
+        assert noisy_cells(values) == []
+        values[4] += 8 * np.random.default_rng(2).normal(size=10)
+        assert noisy_cells(values) == [4]
+        assert noisy_cells(values[:, :3]) == []
+
+
+class TestDunnett:
+    @pytest.mark.parametrize(
+        ("num", "df", "table"), [(2, 10, 2.57), (3, 10, 2.76), (2, 5, 3.03), (9, 60, 2.77)]
+    )
+    def test_critical_values_of_the_tables(self, num, df, table):
+        """Dunnett 1964 (Biometrics 20), table II, two-sided 5 %."""
+        assert Family(num, 0.5, df).critical_value() == pytest.approx(table, abs=0.006)
+
+    @pytest.mark.parametrize(("num", "df"), [(1, 7), (2, 1), (5, 4), (11, 22), (4, 5000)])
+    def test_p_and_critical_value_agree(self, num, df):
+        family = Family(num, 0.5, df)
+        assert family.adjusted_p(family.critical_value()) == pytest.approx(0.05, abs=1e-6)
+        assert family.adjusted_p(0) == pytest.approx(1)
+
+    def test_equals_scipy_in_a_one_way_layout(self):
+        rng = np.random.default_rng(0)
+        groups = [rng.normal(0.4 * i, 1, 6) for i in range(4)]
+        pooled = np.mean([group.var(ddof=1) for group in groups])
+        found = [
+            Family(3, 0.5, 20).adjusted_p((g.mean() - groups[0].mean()) / math.sqrt(pooled / 3))
+            for g in groups[1:]
+        ]
+        expected = stats.dunnett(
+            *groups[1:], control=groups[0], rng=np.random.default_rng(1)
+        ).pvalue
+        assert found == pytest.approx(expected, abs=2e-3)
+
+    def test_less_correlation_is_more_cautious(self):
+        values = [Family(5, r, 8).critical_value() for r in (0.0, 0.3, 0.5)]
+        assert values[0] > values[1] > values[2]
+
+
+class TestVerdicts:
+    def test_two_cells_are_a_paired_t_test(self):
+        values = study(2, 6, 3)
+        values[1] += 2
+        found = judge(values, 0, "min").comparisons[1]
+        oracle = stats.ttest_rel(values[1], values[0])
+        assert found.p == pytest.approx(oracle.pvalue, abs=1e-9)
+        interval = oracle.confidence_interval()
+        assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+
+    def test_words(self):
+        values = study(4, 6, 4, sd=0.1)
+        values[1] -= 1
+        values[2] += 1
+        verdicts = [c.verdict for c in judge(values, 0, "min").comparisons]
+        assert verdicts == ["baseline", "better", "worse", "within noise"]
+        verdicts = [c.verdict for c in judge(values, 0, "max").comparisons]
+        assert verdicts == ["baseline", "worse", "better", "within noise"]
+        verdicts = [c.verdict for c in judge(values, 0, "min", margin=0.5).comparisons]
+        assert verdicts == ["baseline", "better", "worse", "equivalent"]
+        verdicts = [c.verdict for c in judge(values, 0, "min", margin=2.0).comparisons]
+        assert verdicts == [
+            "baseline",
+            "better, within margin",
+            "worse, within margin",
+            "equivalent",
+        ]
+
+    def test_missing_runs_are_no_evidence(self):
+        values = study(4, 3, 5)
+        values[1] = NAN
+        values[2, 1:] = NAN
+        judgement = judge(values, 0, "min")
+        verdicts = [c.verdict for c in judgement.comparisons]
+        assert verdicts == ["baseline", "failed", "not enough seeds", "within noise"]
+        assert judgement.df == 2
+        alone = judge(study(3, 1, 6), 0, "min").comparisons
+        assert [c.verdict for c in alone] == ["baseline", "not enough seeds", "not enough seeds"]
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_interval_p_and_verdict_never_contradict_each_other(self, seed):
+        rng = np.random.default_rng(seed)
+        values = study(6, 5, seed, missing=((1, 2), (3, 0)))
+        values += rng.normal(size=(6, 1))
+        values[5] *= rng.choice([1, 6])
+        for found in judge(values, 0, "min").comparisons[1:]:
+            outside = found.low > 0 or found.high < 0
+            assert outside == (found.p < 0.05) == (found.verdict in ("better", "worse"))
+
+    def test_a_noisy_cell_does_not_widen_the_others(self):
+        values = study(6, 10, 7)
+        calm = judge(values, 0, "min").comparisons[1]
+        values[4] += 30 * np.random.default_rng(8).normal(size=10)
+        judgement = judge(values, 0, "min")
+        assert not judgement.comparisons[4].pooled
+        assert judgement.spread_check == "1 cell of larger spread judged by own pairs"
+        found = judgement.comparisons[1]
+        assert found.high - found.low == pytest.approx(calm.high - calm.low, rel=0.2)
+
+    def test_with_few_seeds_the_spread_is_said_to_be_uncheckable(self):
+        told = judge(study(4, 3, 9), 0, "min").spread_check
+        assert told.startswith("whether cells differ in spread cannot be checked with 3 seeds")
