@@ -1,4 +1,4 @@
-"""The `ablate` command: run, plan, report, status, sample, evaluate."""
+"""The `ablate` command: run, plan, report, status, compare, sample, evaluate."""
 
 import argparse
 import re
@@ -8,14 +8,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ablate import evaluate, sample
+from ablate import compare, evaluate, sample
 from ablate.errors import InputError, Problem
 from ablate.ledger import COLUMNS, Ledger
 from ablate.loading import load_saved_study
 from ablate.paths import StudyPaths
-from ablate.plan import plan_study
-from ablate.report.files import write_report
-from ablate.report.records import study_record
+from ablate.replicates import plan_so_far
+from ablate.report.assembly import study_record
+from ablate.report.output import write_report
 from ablate.report.terminal import print_report
 from ablate.run import build_parser, guarded, run_command
 
@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands.choices["report"].add_argument("--metric", help="another metric than the study's")
     sample.build_parser(commands.add_parser("sample", help="draw samples from a run"))
     evaluate.build_parser(commands.add_parser("evaluate", help="a further metric of finished runs"))
+    compare.build_parser(commands.add_parser("compare", help="two studies side by side"))
     arguments = parser.parse_args(argv)
     if arguments.command in ("run", "plan"):
         arguments.plan = arguments.plan or arguments.command == "plan"
@@ -39,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "report": lambda console: report(Path(arguments.study_dir), console, arguments.metric),
         "status": lambda console: status(Path(arguments.study_dir), console),
         "sample": lambda console: sample.sample_command(arguments, console),
+        "compare": lambda console: compare.compare_command(arguments, console),
         "evaluate": lambda console: evaluate.evaluate_command(arguments, console),
     }[arguments.command]
     return guarded(command)
@@ -52,9 +54,9 @@ def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
     """
     study = load_saved_study(study_dir)
     ledger = Ledger(StudyPaths(study.directory))
-    plan = plan_study(study, ledger.started_names())
+    plan = plan_so_far(study, ledger)
     if metric is not None:
-        _refuse_unmeasured(ledger, tuple(study.factors), metric)
+        _refuse_unmeasured(ledger, tuple(plan.factors), metric)
     record = study_record(plan, ledger.rows, metric)
     print_report(record, console)
     if metric is None:
@@ -66,7 +68,7 @@ def status(study_dir: Path, console: Console) -> int:
     """Prints how many runs of a study directory there are of each status."""
     study = load_saved_study(study_dir)
     ledger = Ledger(StudyPaths(study.directory))
-    plan = plan_study(study, ledger.started_names())
+    plan = plan_so_far(study, ledger)
     statuses = [ledger.rows.get(run.run_id, {}).get("status", "pending") for run in plan.runs]
     counts = {name: statuses.count(name) for name in dict.fromkeys(statuses)}
     shown = ", ".join(f"{count} {name}" for name, count in counts.items())

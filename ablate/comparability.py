@@ -8,7 +8,6 @@ from pydantic import BaseModel
 from ablate.design import Cell
 from ablate.identity import canonical_json
 from ablate.nested import flatten
-from ablate.study import Study
 
 
 def differing_keys(configs: Sequence[Any], metric: str) -> list[str]:
@@ -35,7 +34,7 @@ def measures(config: Any, metric: str) -> bool:
     return not hasattr(config, "measured") or metric in config.measured()
 
 
-def resolved_model(study: Study, cell: Cell, model: type[BaseModel] | None) -> Any:
+def resolved_model(cell: Cell, model: type[BaseModel] | None) -> Any:
     """The config model of a cell's runs, or its plain config where there is no model."""
-    config = cell.written_config(study)
+    config = cell.written_config()
     return model.model_validate(config) if model else config

@@ -14,10 +14,11 @@ from ablate.ledger import Ledger
 from ablate.loading import load_saved_study
 from ablate.lock import driver_lock
 from ablate.paths import StudyPaths
-from ablate.plan import Plan, Run, plan_study
+from ablate.plan import Plan, Run
 from ablate.registry import load_object
 from ablate.remaining import changed_data
-from ablate.report.records import study_record
+from ablate.replicates import plan_so_far
+from ablate.report.assembly import study_record
 from ablate.report.terminal import print_report
 from ablate.run import guarded
 
@@ -48,7 +49,7 @@ def evaluate_command(arguments: argparse.Namespace, console: Console) -> int:
     paths, metric = StudyPaths(study.directory), arguments.metric
     with driver_lock(paths.lock):
         ledger = Ledger(paths, study.metric, study.mode)
-        plan = plan_study(study, ledger.started_names())
+        plan = plan_so_far(study, ledger)
         _refuse_unknown(plan, metric)
         done = [r for r in plan.runs if ledger.rows.get(r.run_id, {}).get("status") == "ok"]
         _refuse_changed_data(plan, ledger, done)

@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ablate.events import Point
 from ablate.paths import StudyPaths
+
+Column = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Steps and the values measured at them."""
 
 
 class History:
@@ -67,6 +72,26 @@ class History:
                 points.setdefault(point["step"], point)
         return [points[step] for step in sorted(points)]
 
+    def columns(self, run_id: str, names: Sequence[str]) -> dict[str, Column]:
+        """Steps and values of some metrics of a run, those that it has, as arrays."""
+        if not self._done(run_id).exists():
+            points = self.read(run_id)
+            return {
+                name: _column([(p["step"], p[name]) for p in points if name in p])
+                for name in names
+                if any(name in p for p in points)
+            }
+        known = pq.read_schema(self._done(run_id)).names
+        found = [name for name in names if name in known]
+        table = pq.read_table(self._done(run_id), columns=["step", *found])
+        steps = table["step"].to_numpy()
+        columns: dict[str, Column] = {}
+        for name in found:
+            values = table[name].to_numpy().astype(float)  # nan where a point lacks it
+            there = ~np.isnan(values)
+            columns[name] = (steps[there].astype(float), values[there])
+        return columns
+
     def _last(self, run_id: str) -> int:
         if run_id not in self._last_step:
             points = self.read(run_id)
@@ -78,3 +103,8 @@ class History:
 
     def _done(self, run_id: str) -> Path:
         return self._folder / f"{run_id}.parquet"
+
+
+def _column(points: Sequence[tuple[int, float]]) -> Column:
+    values = np.array(points, dtype=float)
+    return values[:, 0], values[:, 1]

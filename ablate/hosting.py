@@ -61,6 +61,8 @@ class Hosting:
         with self._captured():
             self._start_from_checkpoint()
             result: dict[str, Any] = super().train()  # pyright: ignore
+        if self._iteration >= (self._host.get("max_results") or math.inf):
+            result["done"] = True
         reports = result.get(PRIVATE_KEY)
         if not isinstance(reports, list):
             reports = [self._plain_report(result)]

@@ -19,10 +19,12 @@ from ablate.ledger import ENDED, Ledger
 from ablate.loading import save_study
 from ablate.lock import driver_lock
 from ablate.paths import StudyPaths, write_atomically
-from ablate.plan import Plan, Run, plan_study, select_runs, twin_notes
+from ablate.plan import Plan, Run, twin_notes
 from ablate.progress import Progress
 from ablate.provenance import code_hash, provenance
 from ablate.remaining import Remaining, changed_data, remaining
+from ablate.replicates import plan_so_far
+from ablate.selection import select_runs
 from ablate.study import Study
 
 
@@ -37,6 +39,8 @@ class Options:
     fresh: bool = False
     accept_changed_data: bool = False
     address: str | None = None
+    short: bool = False
+    """End every run after two steps, see `ablate.smoke`."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +89,14 @@ def execute(study: Study, options: Options, console: Console) -> Outcome:
         plan, left = examine(study, ledger, options)
         known = check_data(plan, [*left.todo, *left.kept])
         _refuse_changed_data(ledger, left, known, options)
-        for note in (*plan_notes(plan, known), *left.notes):
+        for note in filter(None, (plan.seeding, *plan_notes(plan, known), *left.notes)):
             console.print(f"note: {note}", markup=False)
         save_study(study, paths)
         if not paths.uid.exists():
             write_atomically(paths.uid, uuid.uuid4().hex)
         ledger.open()
         try:
-            interrupted = _run_left(plan, left, ledger, paths, options, console)
+            plan, interrupted = _run_stages(plan, left, ledger, paths, options, console)
         finally:
             ledger.interrupt()
             ledger.close()
@@ -101,7 +105,7 @@ def execute(study: Study, options: Options, console: Console) -> Outcome:
 
 def examine(study: Study, ledger: Ledger, options: Options) -> tuple[Plan, Remaining]:
     """The plan, with the names that runs already have, and what is left of it to do."""
-    plan = plan_study(study, ledger.started_names())
+    plan = plan_so_far(study, ledger, options.short)
     runs = select_runs(plan, options.only) if options.only else plan.runs
     code = code_hash(plan.entry)
     return plan, remaining(plan, ledger.rows, runs, code, options.retry_failed)
@@ -149,6 +153,28 @@ def plan_notes(plan: Plan, known: Mapping[str, Mapping[str, Any]]) -> list[str]:
     cells = [cell for cell in plan.cells if id(cell) in found]
     twins = twin_notes(cells, [found[id(cell)] for cell in cells])
     return list(dict.fromkeys([*plan.notes, *twins]))
+
+
+def _run_stages(
+    plan: Plan,
+    left: Remaining,
+    ledger: Ledger,
+    paths: StudyPaths,
+    options: Options,
+    console: Console,
+) -> tuple[Plan, bool]:
+    """Does what is left, and what its results ask for then: a rule for seeds may want more.
+
+    Returns:
+        The plan at the end, and whether it was interrupted.
+    """
+    while True:
+        interrupted = _run_left(plan, left, ledger, paths, options, console)
+        later, left = examine(plan.study, ledger, options)
+        if interrupted or later.seeds == plan.seeds:
+            return later, interrupted
+        plan = later
+        console.print(f"note: {plan.seeding}", markup=False)
 
 
 def _run_left(
@@ -231,12 +257,17 @@ def _work_on_ray(
 def _enter_rows(plan: Plan, left: Remaining, ledger: Ledger) -> None:
     """Rows for the planned runs; those to be done say what they are made with."""
     code = provenance(plan.entry)
+    launch = _next_launch(StudyPaths(plan.study.directory))
     todo = {run.run_id for run in left.todo}
     for run_id in left.restart & ledger.rows.keys():
         ledger.reset(run_id)
     for run in plan.runs:
         made_with = code if run.run_id in todo else {}
         columns = dict(run.cell.labels)
+        if run.cell.block:
+            columns["block"] = run.cell.block
+        if run.run_id not in ledger.rows:
+            columns["planned_in"] = launch
         ledger.add(
             run.run_id, run_name=run.run_name, seed=run.seed, **columns,
             config=canonical_json(run.config), **made_with,

@@ -33,6 +33,7 @@ ENDED = frozenset({"ok", "failed", "diverged"})
 COLUMNS: dict[str, pa.DataType] = {
     "run_id": pa.string(),
     "run_name": pa.string(),
+    "block": pa.string(),
     "seed": pa.int64(),
     "status": pa.string(),
     "stop_reason": pa.string(),
@@ -45,6 +46,7 @@ COLUMNS: dict[str, pa.DataType] = {
     "num_parameters": pa.int64(),
     "trial": pa.string(),
     "launch": pa.int64(),
+    "planned_in": pa.int64(),
     "checkpoint": pa.string(),
     "error_type": pa.string(),
     "error": pa.string(),
@@ -262,7 +264,8 @@ def metric_value(row: Mapping[str, Any], metric: str) -> float | None:
 
 def _blank(row: Row) -> Row:
     """The row of the same run before it had any result."""
-    kept = {name: row[name] for name in ("run_id", "run_name", "seed") if name in row}
+    names = ("run_id", "run_name", "seed", "planned_in")
+    kept = {name: row[name] for name in names if name in row}
     return {**kept, "status": "pending"}
 
 

@@ -1,6 +1,7 @@
 """Every file name of a study directory, and writes that a reader never sees half done."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +75,11 @@ class StudyPaths:
         """Tables and figures."""
         return self.root / "report"
 
+    @property
+    def smoke(self) -> Path:
+        """A small study directory of its own, for trying every cell."""
+        return self.root / "smoke"
+
     def log(self, run_name: str) -> Path:
         """What a run printed, and its tracebacks."""
         return self.root / "logs" / f"{run_name}.log"
@@ -97,6 +103,11 @@ class StudyPaths:
     def sink_log(self) -> Path:
         """What the W&B sink had to say."""
         return self.root / "logs" / "wandb-sink.log"
+
+
+def file_name(text: str) -> str:
+    """Text as a part of a file name: what file systems and shells take as it is."""
+    return re.sub(r"[^A-Za-z0-9._=+-]+", "_", text).strip("._") or "_"
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -1,24 +1,25 @@
 """study -> plan: cells x seeds as runs, with their ids, names and order. Pure functions."""
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from ablate.design import Cell, baseline_choice, cells_of, resolve_config, text
+from ablate.design import Cell, DesignBlock, blocks_of, factors_of, resolve_config, text
 from ablate.errors import InputError, Problem
 from ablate.identity import canonical_json, content_id, difference
 from ablate.nested import flatten, set_key
+from ablate.paths import file_name
 from ablate.registry import TrainableEntry, find_trainable
-from ablate.study import Study
-from ablate.yaml12 import parse_yaml
+from ablate.study import Factor, Study
 
 MAX_NAME = 120
 """Longest run name: file systems allow 255 bytes, suffixes need some."""
+AGAIN_SEEDS = 1_000_000
+"""Added to the study's seeds for a second baseline: seeds that nobody else uses."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,20 @@ class Run:
 
 
 @dataclass(frozen=True)
+class PlannedBlock:
+    """Factors that are varied together, and where their cells stand in the plan."""
+
+    name: str
+    design: str
+    factors: tuple[Factor, ...]
+    members: tuple[int, ...]
+    """Positions in the plan's cells."""
+    levels: tuple[Mapping[str, int], ...]
+    """Of each member, the number of each factor's level, where the factor applies."""
+    baseline: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that a study asks for, in the order in which it is run."""
 
@@ -41,19 +56,61 @@ class Plan:
     entry: TrainableEntry
     model: type[BaseModel] | None
     cells: Sequence[Cell]
+    blocks: Sequence[PlannedBlock]
+    seeds: tuple[int, ...]
     runs: Sequence[Run]
+    again: Cell | None = None
+    """The second baseline, where the study asks for one."""
+    short: bool = False
+    """Whether runs end after two steps: to see that they start and end at all."""
+    seeding: str = ""
+    """What a rule for the number of seeds decided, and why."""
     notes: Sequence[str] = field(default=())
 
-    @cached_property
+    @property
     def baseline(self) -> Cell:
-        """The cell that the others are compared with."""
-        choice = baseline_choice(self.study)
-        return next(cell for cell in self.cells if cell.matches(choice))
+        """The cell that the others are compared with; further blocks may have one of their own."""
+        return self.cells[self.blocks[0].baseline]
+
+    @cached_property
+    def factors(self) -> dict[str, Factor]:
+        """The factors of all blocks by name."""
+        return factors_of(self.blocks)
+
+    @cached_property
+    def references(self) -> tuple[int, ...]:
+        """The cell that each cell is compared with: its block's baseline; a baseline with itself.
+
+        A cell of several blocks goes by the first one in which it is not the baseline itself.
+        """
+        found = list(range(len(self.cells)))
+        for block in reversed(self.blocks):
+            for member in block.members:
+                if member != block.baseline:
+                    found[member] = block.baseline
+        return tuple(found)
+
+    @cached_property
+    def compared(self) -> tuple[bool, ...]:
+        """Whether each cell's comparison with its baseline was planned."""
+        choices = self.study.compare
+        return tuple(
+            choices is None or any(cell.matches(choice) for choice in choices)
+            for cell in self.cells
+        )
 
     @cached_property
     def by_id(self) -> dict[str, Run]:
         """Runs by id."""
         return {run.run_id: run for run in self.runs}
+
+    @cached_property
+    def runs_of(self) -> dict[int, dict[int, Run]]:
+        """Runs by the `id()` of their cell and by seed."""
+        found: dict[int, dict[int, Run]] = {}
+        for run in self.runs:
+            found.setdefault(id(run.cell), {})[run.seed] = run
+        return found
 
     def launch_config(self, run: Run) -> dict[str, Any]:
         """A run's config for the worker, which works in another directory: absolute paths."""
@@ -65,12 +122,19 @@ class Plan:
         return config
 
 
-def plan_study(study: Study, names: Mapping[str, str] | None = None) -> Plan:
+def plan_study(
+    study: Study,
+    names: Mapping[str, str] | None = None,
+    seeds: Sequence[int] | None = None,
+    short: bool = False,
+) -> Plan:
     """Plans a study: every cell with every seed, replicate by replicate.
 
     Args:
         study: A checked study.
         names: Names that runs already have in the ledger, by run id.
+        seeds: The seeds, where a rule has decided how many; by default the study's first ones.
+        short: Whether runs are to end after two steps.
 
     Returns:
         The plan; the order is seed by seed, so that a study stopped early is still balanced.
@@ -82,45 +146,21 @@ def plan_study(study: Study, names: Mapping[str, str] | None = None) -> Plan:
     if isinstance(entry, Problem):
         raise InputError(study.study, [entry])
     model = entry.config_model()
-    cells = list(cells_of(study))
-    configs = [resolve_config(model, cell.written_config(study)) for cell in cells]
-    contents = [_content(model, entry.name, config) for config in configs]
-    runs = [
-        Run(content_id({**content, "seed": seed}), _run_name(cell, seed), seed, cell, config)
-        for seed in study.seeds
-        for cell, config, content in zip(cells, configs, contents, strict=True)
-    ]
+    seeds = tuple(study.first_seeds if seeds is None else seeds)
+    over: dict[str, Any] = getattr(model, "smoke", {}) if short else {}
+    trainings, blocks = _trainings(blocks_of(study), model, entry.name, over)
+    cells = [training.cell for training in trainings]
+    again = replace(cells[blocks[0].baseline], again=True) if study.aa else None
+    runs: list[Run] = []
+    for seed in seeds:
+        runs += [training.run(training.cell, seed) for training in trainings]
+        if again is not None:
+            runs.append(trainings[blocks[0].baseline].run(again, seed + AGAIN_SEEDS))
+    notes = _notes(model, cells, [training.config for training in trainings])
     return Plan(
-        study, entry, model, cells, _named(runs, names or {}), _notes(model, cells, configs)
-    )
-
-
-def select_runs(plan: Plan, only: str) -> list[Run]:
-    """The runs that `--only flow=vp,seed=42` names.
-
-    Raises:
-        InputError: Where a key is neither a factor nor `seed`, or a value is none of its levels.
-    """
-    problems: list[Problem] = []
-    choice: dict[str, Any] = {}
-    factors = {factor.name: factor for factor in plan.study.factor_list}
-    for part in only.split(","):
-        name, _, written = part.strip().partition("=")
-        value = parse_yaml(written, f"--only {name}")
-        if name != "seed" and name not in factors:
-            problems.append(Problem("--only", "is not a factor", name, (*factors, "seed")))
-            continue
-        labels = (
-            plan.study.seeds if name == "seed" else [level.label for level in factors[name].levels]
-        )
-        if canonical_json(value) not in map(canonical_json, labels):
-            choices = tuple(text(label) for label in labels)
-            problems.append(Problem(f"--only {name}", "is not in the study", value, choices))
-        choice[name] = value
-    if problems:
-        raise InputError("command line", problems)
-    seed = choice.pop("seed", None)
-    return [r for r in plan.runs if seed in (None, r.seed) and r.cell.matches(choice)]
+        study, entry, model, cells, blocks, seeds, _named(runs, names or {}), again, short,
+        notes=notes,
+    )  # fmt: skip
 
 
 def twin_notes(cells: Sequence[Cell], trainings: Sequence[Any]) -> list[str]:
@@ -139,8 +179,64 @@ def twin_notes(cells: Sequence[Cell], trainings: Sequence[Any]) -> list[str]:
     return notes
 
 
+@dataclass(frozen=True)
+class _Training:
+    """What the runs of a cell train, all but their seeds."""
+
+    cell: Cell
+    config: dict[str, Any]
+    content: dict[str, Any]
+
+    def run(self, cell: Cell, seed: int) -> Run:
+        run_id = content_id({**self.content, "seed": seed})
+        return Run(run_id, _run_name(cell, seed), seed, cell, self.config)
+
+
+def _trainings(
+    blocks: Sequence[DesignBlock],
+    model: type[BaseModel] | None,
+    trainable: str,
+    over: Mapping[str, Any],
+) -> tuple[list[_Training], list[PlannedBlock]]:
+    """The cells of all blocks, those that coincide once, and the blocks."""
+    found: list[_Training] = []
+    position: dict[str, int] = {}
+    planned: list[PlannedBlock] = []
+    defaults = _defaults(model)
+    for block in blocks:
+        members: list[int] = []
+        for cell in block.cells:
+            config = resolve_config(model, {**cell.written_config(), **over})
+            content = _content(model, trainable, config, defaults)
+            at = position.setdefault(canonical_json(content), len(found))
+            if at == len(found):
+                found.append(_Training(cell, config, content))
+            else:  # one cell, with the labels that each block has for it
+                own = found[at].cell.levels
+                levels = {**own, **{n: v for n, v in cell.levels.items() if n not in own}}
+                found[at] = replace(found[at], cell=replace(found[at].cell, levels=levels))
+            members.append(at)
+        planned.append(_planned(block, members))
+    return found, planned
+
+
+def _planned(block: DesignBlock, members: Sequence[int]) -> PlannedBlock:
+    numbers = {f.name: {level.key: n for n, level in enumerate(f.levels)} for f in block.factors}
+    levels = tuple(
+        {name: numbers[name][level.key] for name, level in cell.levels.items()}
+        for cell in block.cells
+    )
+    baseline = members[next(n for n, cell in enumerate(block.cells) if cell is block.baseline)]
+    return PlannedBlock(
+        block.name, block.spec.design, block.factors, tuple(members), levels, baseline
+    )
+
+
 def _content(
-    model: type[BaseModel] | None, trainable: str, config: dict[str, Any]
+    model: type[BaseModel] | None,
+    trainable: str,
+    config: dict[str, Any],
+    defaults: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What a run's identity is made of, all but its seed."""
     unhashed = getattr(model, "unhashed", frozenset())
@@ -148,7 +244,7 @@ def _content(
     return {
         "trainable": trainable,
         "version": getattr(model, "version", 1),
-        "config": difference(hashed, _defaults(model)),
+        "config": difference(hashed, defaults),
     }
 
 
@@ -172,8 +268,9 @@ def _run_name(cell: Cell, seed: int) -> str:
         label if isinstance(label, str) else f"{name.split('.')[-1]}={text(label)}"
         for name, label in cell.labels.items()
     ]
-    slugs = [re.sub(r"[^A-Za-z0-9._=+-]+", "_", part).strip("._") or "_" for part in parts]
-    return "-".join([*slugs, f"s{seed}"])
+    if cell.block:
+        parts.insert(0, cell.block)
+    return "-".join([*map(file_name, parts), f"s{seed}"])
 
 
 def _named(runs: Sequence[Run], names: Mapping[str, str]) -> list[Run]:

@@ -13,11 +13,13 @@ from ablate.job import Options, Outcome, check_data, examine, execute, plan_note
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study, load_study
 from ablate.paths import StudyPaths
-from ablate.report.files import write_report
+from ablate.report.assembly import study_record
+from ablate.report.output import write_report
 from ablate.report.plan_table import print_plan
-from ablate.report.records import study_record
 from ablate.report.terminal import print_report
+from ablate.smoke import try_cells
 from ablate.study import Study
+from ablate.wandb_table import publish_tables
 
 INTERRUPTED = 130
 BAD_INPUT = 2
@@ -40,6 +42,7 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--resume", metavar="DIR", help="go on with a study directory, without its YAML")
     add("--plan", action="store_true", help="show cells, runs and what is done; start nothing")
     add("--local", action="store_true", help="in this process, one run after another, no Ray")
+    add("--smoke", action="store_true", help="first try every cell for two steps")
     add("--only", metavar="KEY=VALUE,...", help="a part of the plan: flow=vp,seed=42")
     add("--pdb", action="store_true", help="with --local: stop in the debugger where a run fails")
     add(
@@ -72,10 +75,17 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
     )
     if arguments.plan:
         return show_plan(study, options, console)
+    if arguments.smoke:
+        tried = try_cells(study, options, console)
+        if tried.exit_code:
+            return tried.exit_code
     outcome = execute(study, options, console)
     record = study_record(outcome.plan, outcome.ledger.rows)
     print_report(record, console)
-    write_report(record, StudyPaths(study.directory))
+    paths = StudyPaths(study.directory)
+    write_report(record, paths)
+    if not outcome.interrupted:
+        publish_tables(record, study, paths, console.print)
     _print_places(outcome, arguments, console)
     return outcome.exit_code
 
@@ -86,7 +96,7 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
     plan, left = examine(study, ledger, options)
     known = check_data(plan, [*left.todo, *left.kept])
     print_plan(plan, left, ledger.rows, known, console)
-    for note in (*plan_notes(plan, known), *left.notes):
+    for note in filter(None, (plan.seeding, *plan_notes(plan, known), *left.notes)):
         console.print(Text(f"note: {note}"), soft_wrap=True)
     return 0
 
@@ -120,7 +130,7 @@ def _print_places(outcome: Outcome, arguments: argparse.Namespace, console: Cons
     console.print()
     places = {
         "ledger": paths.runs_parquet,
-        "table": paths.report / "table.md",
+        "report": paths.report / "index.html",
         "best weights": paths.root / "checkpoints",
         "W&B": paths.wandb_runs,
     }

@@ -5,9 +5,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Strict,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from ablate.identity import canonical_json
 
@@ -47,6 +57,50 @@ class Tracking(_Frozen):
     tags: tuple[Text, ...] = ()
 
 
+class Until(_Frozen):
+    """When a study has enough seeds."""
+
+    half_width: Annotated[Float, Field(gt=0)]
+    """Of the interval of every comparison, in units of the metric."""
+
+
+class SeedRule(_Frozen):
+    """As many seeds as an interval of a given width needs; see `ablate.stats.replication`."""
+
+    min: Annotated[Int, Field(ge=2)] = 3
+    """Seeds of the first stage, which measures how much runs vary."""
+    max: Annotated[Int, Field(ge=2)]
+    until: Until
+
+    @model_validator(mode="after")
+    def _min_is_not_above_max(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}: raise max")
+        return self
+
+
+def _count(seeds: Any) -> Any:
+    """A number of seeds as the seeds 0, 1, 2, ..."""
+    return tuple(range(seeds)) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
+
+
+def _kind(seeds: Any) -> str:
+    return "<rule>" if isinstance(seeds, Mapping | SeedRule) else "<list>"
+
+
+# Tags in angle brackets are no part of a key, see `ablate.validation`.
+Seeds = Annotated[
+    Annotated[
+        tuple[Annotated[Int, Field(ge=0)], ...],
+        Field(min_length=1),
+        BeforeValidator(_count),
+        Tag("<list>"),
+    ]
+    | Annotated[SeedRule, Tag("<rule>")],
+    Discriminator(_kind),
+]
+
+
 @dataclass(frozen=True)
 class Level:
     """One value of a factor: its label, and the config keys (dotted) that it sets."""
@@ -74,29 +128,77 @@ class Factor:
         return next((level for level in self.levels if level.key == key), None)
 
     def where(self, level: Level, key: str) -> str:
-        """The place in the YAML where a level sets a config key."""
+        """The place in the YAML where a level sets a config key, below its block."""
         if self.named:
             return f"factors.{self.name}.{level.label}.{key}"
         return f"factors.{self.name}[{self.levels.index(level)}]"
 
 
-class Study(_Frozen):
-    """One study: a question, a base config, the factors, the seeds."""
+class _Question(_Frozen):
+    """What is asked, and of what."""
 
     study: Text
     question: Text = ""
     trainable: Text = "flow_matching"
     metric: Text
     mode: Literal["min", "max"] = "min"
+    report_metrics: tuple[Text, ...] = ()
+    """Further metrics to report; lower or higher is better as for `metric`, and no verdict on one
+    is adjusted for the others."""
     margin: Annotated[Float, Field(gt=0)] | None = None
     """Differences of the metric smaller than this do not matter; fixed before the study is run."""
+    log_scale: Bool = False
+    """Compare ratios: differences of logarithms, and `margin` a share (0.05: 5 %)."""
     allow_incomparable: Bool = False
+
+    @field_validator("study")
+    @classmethod
+    def _is_a_file_name(cls, name: str) -> str:
+        return _file_name("names the study's directory", name)
+
+
+class Block(_Frozen):
+    """Factors that are varied together, and which of their combinations are cells."""
+
     base: dict[str, Any] = {}
+    """What every run starts from; that of a block lies over that of the study."""
     factors: dict[str, Any] = {}
     baseline: dict[str, Any] = {}
-    design: Literal["grid"] = "grid"
-    seeds: tuple[Annotated[Int, Field(ge=0)], ...] = Field(min_length=1)
+    """The levels of the cell that the others are compared with; the first ones by default."""
+    design: Literal["grid", "one_at_a_time", "cells"] = "grid"
+    cells: tuple[dict[str, Any], ...] = ()
+    """For `design: cells`: the levels of each; what one leaves out is as in the baseline."""
+    when: dict[str, dict[str, Any]] = {}
+    """Factors that apply only where others have certain levels: `gamma: {flow: si}`."""
     exclude: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def factor_list(self) -> tuple[Factor, ...]:
+        """The factors in the order of the YAML; raw shapes are checked by `ablate.checks`."""
+        return tuple(_factor(name, raw) for name, raw in self.factors.items())
+
+
+class NamedBlock(Block):
+    """A further block of a study."""
+
+    name: Text | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_file_name(cls, name: str | None) -> str | None:
+        return None if name is None else _file_name("becomes part of run names", name)
+
+
+class Study(Block, _Question):
+    """One study: a question, a base config, the factors, the seeds."""
+
+    blocks: tuple[NamedBlock, ...] = ()
+    """Further blocks, each with factors of its own; cells that coincide are run once."""
+    compare: tuple[dict[str, Any], ...] | None = None
+    """The cells whose comparison with the baseline was planned, by levels; all by default."""
+    seeds: Seeds
+    aa: Bool = False
+    """Whether the baseline is run again on other seeds."""
     resources: Resources = Resources()
     retries: Annotated[Int, Field(ge=0)] = 2
     checkpoint_every_s: Annotated[Float, Field(ge=0)] = 10
@@ -106,20 +208,15 @@ class Study(_Frozen):
     folder: Text | None = None
     """Relative paths start here; None is the folder that the command is run in."""
 
-    @field_validator("study")
-    @classmethod
-    def _is_a_file_name(cls, name: str) -> str:
-        if not NAME.fullmatch(name):
-            raise ValueError(
-                "names the study's directory, so it starts with a letter or digit and holds only "
-                "letters, digits, '.', '_' and '-'"
-            )
-        return name
+    @property
+    def first_seeds(self) -> tuple[int, ...]:
+        """The seeds that are run in any case."""
+        return tuple(range(self.seeds.min)) if isinstance(self.seeds, SeedRule) else self.seeds
 
     @property
-    def factor_list(self) -> tuple[Factor, ...]:
-        """The factors in the order of the YAML; raw shapes are checked by `ablate.checks`."""
-        return tuple(_factor(name, raw) for name, raw in self.factors.items())
+    def metrics(self) -> tuple[str, ...]:
+        """The metric that the verdicts are about, then the further ones."""
+        return tuple(dict.fromkeys((self.metric, *self.report_metrics)))
 
     def path(self, written: str) -> Path:
         """A path of the YAML as an absolute one."""
@@ -129,6 +226,15 @@ class Study(_Frozen):
     def directory(self) -> Path:
         """The study directory."""
         return self.path(self.storage) / self.study
+
+
+def _file_name(use: str, name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise ValueError(
+            f"{use}, so it starts with a letter or digit and holds only letters, digits, "
+            "'.', '_' and '-'"
+        )
+    return name
 
 
 def _factor(name: str, raw: Any) -> Factor:

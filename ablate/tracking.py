@@ -5,7 +5,6 @@ finished one. This one keeps its interface, groups the runs by study, tags the f
 hands everything to one process that nobody waits for.
 """
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,7 +16,7 @@ from ablate.events import Event, RunEnded, RunReported, RunRetried, RunStarted
 from ablate.identity import content_id
 from ablate.plan import Plan, Run
 from ablate.trial_events import TrialEvents
-from ablate.wandb_port import CLOSE_TIMEOUT_S, INTERRUPT_TIMEOUT_S, SinkPort
+from ablate.wandb_port import CLOSE_TIMEOUT_S, INTERRUPT_TIMEOUT_S, SinkPort, tracked_as
 from ablate.wandb_sink import resolved_mode
 
 MAX_TAG = 64
@@ -54,7 +53,8 @@ class AblateWandbCallback(WandbLoggerCallback):
     def setup(self, *args: Any, **kwargs: Any) -> None:
         """Reads today's settings, and starts the sink unless W&B is disabled."""
         self._context = context_of(self._study_dir)
-        mode = resolved_mode(self._context.plan.study.tracking.mode)
+        plan = self._context.plan
+        mode = "disabled" if plan.short else resolved_mode(plan.study.tracking.mode)
         if mode != "disabled" and self._port is None:
             self._port = SinkPort(self._context.paths, mode, self._context.say)
 
@@ -136,12 +136,9 @@ def wandb_id(context: JobContext, run_id: str) -> str:
 def _beginning(context: JobContext, run_id: str) -> dict[str, Any]:
     plan = context.plan
     run = plan.by_id[run_id]
-    tracking = plan.study.tracking
     return {
+        **tracked_as(plan.study),
         "run_id": run_id,
-        "project": tracking.project or os.environ.get("WANDB_PROJECT") or plan.study.study,
-        "entity": tracking.entity or os.environ.get("WANDB_ENTITY"),
-        "group": plan.study.study,
         "name": run.run_name,
         "config": {**run.config, "seed": run.seed, "study": plan.study.study, "run_id": run_id},
         "tags": _tags(plan, run),

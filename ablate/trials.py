@@ -8,6 +8,9 @@ from ablate.events import PRIVATE_KEY
 from ablate.paths import StudyPaths
 from ablate.plan import Plan, Run
 
+SHORT_RESULTS = 2
+"""After how many results a short run ends where its config model knows no shorter training."""
+
 
 def trial_config(
     plan: Plan, run: Run, paths: StudyPaths, launch: int, start_from: Mapping[str, Path]
@@ -37,5 +40,6 @@ def trial_config(
         "metric": plan.study.metric,
         "checkpoint_every_s": plan.study.checkpoint_every_s,
         "threads": max(1, int(plan.study.resources.cpu)),
+        "max_results": SHORT_RESULTS if plan.short and not hasattr(plan.model, "smoke") else None,
     }
     return config

@@ -66,14 +66,12 @@ def _field_path(model: type[BaseModel], location: Sequence[str | int]) -> Path:
     path: list[str | int] = []
     inner: type[BaseModel] | None = model
     for part in location:
-        if inner is not None:
-            path.append(part)
-            field = inner.model_fields.get(str(part))
-            inner = _model_of(field.annotation) if field else None
-        elif isinstance(part, int):
-            path.append(part)
-        else:
+        if isinstance(part, str) and part.startswith("<"):
+            continue  # the tag of a union's branch
+        if isinstance(part, str) and inner is None:
             break
+        path.append(part)
+        inner = _below(inner, part)
     return tuple(path)
 
 
@@ -81,13 +79,20 @@ def _owner(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
     """The model that holds the last key of a path."""
     inner: type[BaseModel] | None = model
     for part in path[:-1]:
-        field = inner.model_fields.get(str(part)) if inner else None
-        inner = _model_of(field.annotation) if field else None
+        inner = _below(inner, part)
     return inner
 
 
+def _below(model: type[BaseModel] | None, part: str | int) -> type[BaseModel] | None:
+    """The model that a key of a model holds; positions of a list hold what the list does."""
+    if isinstance(part, int) or model is None:
+        return model
+    field = model.model_fields.get(part)
+    return _model_of(field.annotation) if field else None
+
+
 def _model_of(annotation: Any) -> type[BaseModel] | None:
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return None
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_model_of(candidate) for candidate in get_args(annotation))
+    return next((model for model in found if model is not None), None)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ablate.paths import StudyPaths
+from ablate.study import Study
 
 MAX_QUEUED = 20_000
 """Messages that wait for a slow W&B before points are left to the ledger alone."""
@@ -92,3 +94,13 @@ class SinkPort:
         if notice not in self._told:
             self._told.add(notice)
             self._say(notice)
+
+
+def tracked_as(study: Study) -> dict[str, Any]:
+    """Project, entity and group of a study's runs in W&B."""
+    tracking = study.tracking
+    return {
+        "project": tracking.project or os.environ.get("WANDB_PROJECT") or study.study,
+        "entity": tracking.entity or os.environ.get("WANDB_ENTITY"),
+        "group": study.study,
+    }

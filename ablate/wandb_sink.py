@@ -71,6 +71,8 @@ class Sink:
             self._open(wandb_id)
         elif message["kind"] == "points":
             self._log(wandb_id, message["points"])
+        elif message["kind"] == "tables":
+            self._log_tables(wandb_id, message["tables"])
         elif message["kind"] == "end" and wandb_id in self._runs:
             self._end(wandb_id, message)
 
@@ -88,6 +90,7 @@ class Sink:
             project=start["project"],
             entity=start["entity"],
             group=start["group"],
+            job_type=start.get("job_type"),
             name=start["name"],
             config=start["config"],
             tags=start["tags"],
@@ -114,6 +117,16 @@ class Sink:
             if step > self._last_step[wandb_id]:
                 run.log(metrics, step=step, commit=True)
                 self._last_step[wandb_id] = step
+
+    def _log_tables(self, wandb_id: str, tables: dict[str, Any]) -> None:
+        """Tables as of now, in a step of their own."""
+        if wandb_id not in self._runs:
+            return
+        content = {
+            name: self._wandb.Table(columns=table["columns"], data=table["rows"])
+            for name, table in tables.items()
+        }
+        self._log(wandb_id, [(self._last_step[wandb_id] + 1, content)])
 
     def _end(self, wandb_id: str, message: dict[str, Any]) -> None:
         run = self._runs[wandb_id]

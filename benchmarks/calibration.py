@@ -1,17 +1,24 @@
 """How often verdicts are wrong where nothing differs, and what they find where something does.
 
-    OMP_NUM_THREADS=1 python benchmarks/calibration.py     # 2,000 simulated studies a line
+    OMP_NUM_THREADS=1 python benchmarks/calibration.py                 # all, under two minutes
+    OMP_NUM_THREADS=1 python benchmarks/calibration.py cells stages --studies 4000
 
-Studies without any effect: the share with at least one false verdict, and with every interval
-holding the truth. Studies in which one cell is better by 4 residual sd: the share that finds it.
-Beside Ablate's verdicts stands what papers do: a paired t test a cell, and the best mean without
-any test.
+- cells: simulated studies without any effect, the share with at least one false verdict and with
+  every interval holding the truth; and the share that finds a cell that is better by 4 residual
+  sd. Beside Ablate's verdicts stands what papers do: a paired t test a cell, and the best mean
+  without any test.
+- factors: the main effect of a factor that does nothing, where seeds change what it does by half
+  the residual sd. Beside it a test on the residual of the cells.
+- stages: seeds until the intervals are narrow enough, by Stein's two stages; beside it the same
+  seeds with the variance of all of them, and stopping as soon as the intervals are narrow.
+- again: real runs of one config with 60 seeds, dealt into cells that differ in nothing else.
 """
 
 import argparse
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +27,14 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ablate.stats.verdicts import ALPHA, judge
+from ablate.stats.dunnett import Family
+from ablate.stats.effects import factor_effects
+from ablate.stats.replication import needed_replicates
+from ablate.stats.verdicts import Comparison, judge
 
 Values = NDArray[np.float64]
+Row = Sequence[str]
+ALPHA = 0.05
 EFFECT_SD = 4.0
 NOISES: dict[str, Callable[[np.random.Generator, tuple[int, int]], Values]] = {
     "normal": lambda rng, shape: rng.normal(size=shape),
@@ -31,36 +43,104 @@ NOISES: dict[str, Callable[[np.random.Generator, tuple[int, int]], Values]] = {
     "one cell x5": lambda rng, shape: _one_noisy(rng.normal(size=shape), 5),
 }
 FOUND = ("better", "worse", "better, within margin", "worse, within margin")
+OTHER_CELLS = 36
+"""Cells that each level of a factor has."""
+MOST_SEEDS = 400
+POOL = 60
+"""Real runs of one config."""
+PACK = 16
+AGAIN_CONFIG = {
+    "scale": "tiny", "epochs": 10, "batch_size": 128, "lr": 3e-3, "ema_decay": 0.9,
+    "solver_steps": 5, "data": {"source": "moons", "rows": 1500}, "device": "cpu",
+}  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Calibration of Ablate's verdicts.")
-    parser.add_argument("--studies", type=int, default=2_000)
-    parser.add_argument("--cells", type=int, nargs="+", default=(4, 8, 12))
-    parser.add_argument("--seeds", type=int, nargs="+", default=(3, 5, 10))
+    parser.add_argument("sections", nargs="*", help=f"of {', '.join(SECTIONS)}; all where none")
+    parser.add_argument("--studies", type=int, default=500, help="simulated studies a line")
     arguments = parser.parse_args(argv)
+    unknown = set(arguments.sections) - set(SECTIONS)
+    if unknown:
+        parser.error(f"no section {', '.join(sorted(unknown))}: choose from {', '.join(SECTIONS)}")
     error = math.sqrt(ALPHA * (1 - ALPHA) / arguments.studies)
     print(f"{arguments.studies} studies a line; Monte-Carlo error of 5 %: +- {2 * error:.1%}")
-    print(f"{'':28}{'false verdicts in a study':^36}{'an effect of 4 sd is found':^34}")
-    print(f"{'noise':<14}{'cells':>6}{'seeds':>7} {'ablate':>9}{'t tests':>9}{'best mean':>11}"
-          f"{'covered':>10}{'ablate':>9}{'t tests':>9}{'best mean':>11}")  # fmt: skip
+    for name in arguments.sections or SECTIONS:
+        title, columns, rows = SECTIONS[name]
+        print(f"\n{name}: {title}\n\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+        for row in rows(arguments.studies):
+            print(f"| {' | '.join(row)} |", flush=True)
+
+
+def cells(studies: int) -> Iterator[Row]:
+    """Null studies, and a quarter as many with an effect."""
     for noise in NOISES:
-        for num_cells in arguments.cells:
-            for num_seeds in arguments.seeds:
-                _line(noise, num_cells, num_seeds, arguments.studies)
+        for num_cells in (4, 8, 12):
+            for num_seeds in (3, 5, 10):
+                rng = np.random.default_rng([num_cells, num_seeds, sorted(NOISES).index(noise)])
+                null, power, with_effect = np.zeros(4), np.zeros(3), max(1, studies // 4)
+                for number in range(studies):
+                    shape = (num_cells, num_seeds)
+                    values = NOISES[noise](rng, shape) + 3 * rng.normal(size=num_seeds)
+                    null += np.array(_verdicts(values)) / studies
+                    if number < with_effect:
+                        values[1] -= EFFECT_SD
+                        power += np.array(_verdicts(values, cell=1)[:3]) / with_effect
+                yield [noise, str(num_cells), str(num_seeds), *map("{:.1%}".format, null),
+                       *map("{:.0%}".format, power)]  # fmt: skip
 
 
-def _line(noise: str, num_cells: int, num_seeds: int, studies: int) -> None:
-    rng = np.random.default_rng([num_cells, num_seeds, sorted(NOISES).index(noise)])
-    null, power = np.zeros(4), np.zeros(3)
-    for _ in range(studies):
-        values = NOISES[noise](rng, (num_cells, num_seeds)) + 3 * rng.normal(size=num_seeds)
-        null += _verdicts(values)
-        values[1] -= EFFECT_SD
-        power += _verdicts(values, cell=1)[:3]
-    shares = [f"{share / studies:.1%}" for share in (*null, *power)]
-    print(f"{noise:<14}{num_cells:>6}{num_seeds:>7} {shares[0]:>9}{shares[1]:>9}{shares[2]:>11}"
-          f"{shares[3]:>10}{shares[4]:>9}{shares[5]:>9}{shares[6]:>11}")  # fmt: skip
+def factors(studies: int) -> Iterator[Row]:
+    """Null studies of one factor of 2 or 3 levels over `OTHER_CELLS` other cells."""
+    for num_levels in (2, 3):
+        codes = np.repeat(np.arange(num_levels), OTHER_CELLS)[:, None]
+        for num_seeds in (3, 5, 10):
+            rng, found = np.random.default_rng([num_levels, num_seeds]), np.zeros((2, 2))
+            for _ in range(studies):
+                noise = rng.normal(size=(len(codes), num_seeds)) + rng.normal(size=num_seeds)
+                by_seed = rng.normal(size=(num_levels, num_seeds))[codes[:, 0]]
+                for place, spread in enumerate((0.0, 0.5)):
+                    values = noise + spread * by_seed
+                    main = factor_effects(values, codes, [num_levels], [0], "min").mains[0]
+                    found[place] += [_any_found(main.judgement.comparisons),
+                                     _on_residual(values, num_levels)]  # fmt: skip
+            shares = map("{:.1%}".format, found.ravel() / studies)
+            yield [str(num_levels), str(num_seeds), *shares]
+
+
+def stages(studies: int) -> Iterator[Row]:
+    """Null studies that need about three times their first seeds."""
+    for num_cells, first in ((2, 3), (4, 3), (12, 3), (4, 5), (12, 5)):
+        width = _critical(num_cells, first) * math.sqrt(2 / (3 * first))
+        rng, found = np.random.default_rng([num_cells, first]), np.zeros((3, 3))
+        for _ in range(studies):
+            values = rng.normal(size=(num_cells, MOST_SEEDS))
+            num = min(needed_replicates(values[:, :first], 0, width).num, MOST_SEEDS)
+            narrow = first
+            while _half_width(values[:, :narrow]) > width:
+                narrow += 1
+            found += [_outcome(values[:, :num], width, first), _outcome(values[:, :num], width),
+                      _outcome(values[:, :narrow], width)]  # fmt: skip
+        for rule, (held, reached, num) in zip(
+            ("two stages", "two stages, variance of all", "stop when narrow"),
+            found / studies, strict=True,
+        ):  # fmt: skip
+            yield [rule, str(num_cells), str(first), f"{width:.2f} sd", f"{held:.1%}",
+                   f"{reached:.1%}", f"{num:.1f}"]  # fmt: skip
+
+
+def again(studies: int) -> Iterator[Row]:
+    """Real A/A studies: the same runs, dealt anew into cells each time."""
+    pool = _real_runs()
+    for metric, results in pool.items():
+        named = f"{metric} (skewness {stats.skew(results):.2f})"
+        for num_cells, num_seeds in ((4, 3), (12, 3), (4, 5), (12, 5), (4, 10), (6, 10)):
+            rng, found = np.random.default_rng([num_cells, num_seeds]), np.zeros(4)
+            for _ in range(studies):
+                dealt = rng.permutation(results)[: num_cells * num_seeds]
+                found += _verdicts(dealt.reshape(num_cells, num_seeds))
+            shares = map("{:.1%}".format, found / studies)
+            yield [named, str(num_cells), str(num_seeds), *shares]
 
 
 def _verdicts(values: Values, cell: int | None = None) -> list[float]:
@@ -68,22 +148,107 @@ def _verdicts(values: Values, cell: int | None = None) -> list[float]:
 
     Last, whether all intervals hold zero.
     """
-    cells = range(1, len(values)) if cell is None else [cell]
+    named = slice(1, None) if cell is None else slice(cell, cell + 1)
     comparisons = judge(values, 0, "min").comparisons
-    differences = values[1:] - values[0]
-    p = np.asarray(stats.ttest_1samp(differences, 0, axis=1))[1]
-    best = int(values.mean(axis=1).argmin())
-    return [
-        float(any(comparisons[c].verdict in FOUND for c in cells)),
-        float(any(p[c - 1] < ALPHA for c in cells)),
-        float(best in cells),
-        float(all(c.low <= 0 <= c.high for c in comparisons[1:])),
-    ]
+    pairs, num_seeds = values[1:] - values[0], values.shape[1]
+    t = pairs.mean(axis=1) / pairs.std(axis=1, ddof=1) * math.sqrt(num_seeds)
+    by_t_test = np.append(False, np.abs(t) > stats.t.ppf(1 - ALPHA / 2, num_seeds - 1))
+    best = np.arange(len(values)) == values.mean(axis=1).argmin()
+    held = all(c.low <= 0 <= c.high for c in comparisons[1:])
+    return [_any_found(comparisons[named]), float(by_t_test[named].any()),
+            float(best[named].any()), float(held)]  # fmt: skip
+
+
+def _any_found(comparisons: Sequence[Comparison]) -> float:
+    return float(any(comparison.verdict in FOUND for comparison in comparisons))
 
 
 def _one_noisy(values: Values, factor: float) -> Values:
     values[-1] *= factor
     return values
+
+
+def _on_residual(values: Values, num_levels: int) -> float:
+    """Whether a test of level means on the cells' residual says that any differs."""
+    means = values.reshape(num_levels, -1).mean(axis=1)
+    df = (values.shape[0] - 1) * (values.shape[1] - 1)
+    se = math.sqrt(_residual_variance(values) * 2 * num_levels / values.size)
+    critical = Family(num_levels - 1, 0.5, df).critical_value()
+    return float((np.abs(means[1:] - means[0]) > critical * se).any())
+
+
+def _outcome(values: Values, width: float, first: int | None = None) -> list[float]:
+    """Whether all intervals hold zero, whether all are narrow enough, and the seeds it took."""
+    found = judge(values, 0, "min", first_seeds=first).comparisons[1:]
+    held = all(c.low <= 0 <= c.high for c in found)
+    reached = all((c.high - c.low) / 2 <= width * (1 + 1e-9) for c in found)
+    return [float(held), float(reached), float(values.shape[1])]
+
+
+def _half_width(values: Values) -> float:
+    num_cells, num_seeds = values.shape
+    sd = math.sqrt(_residual_variance(values))
+    return _critical(num_cells, num_seeds) * sd * math.sqrt(2 / num_seeds)
+
+
+@cache
+def _critical(num_cells: int, num_seeds: int) -> float:
+    return Family(num_cells - 1, 0.5, (num_cells - 1) * (num_seeds - 1)).critical_value()
+
+
+def _residual_variance(values: Values) -> float:
+    """Of cells and seeds, no run missing."""
+    centred = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean()
+    return float((centred**2).sum() / ((values.shape[0] - 1) * (values.shape[1] - 1)))
+
+
+def _real_runs() -> dict[str, Values]:
+    """Metrics of `POOL` runs that differ in their seed alone; trained in about ten seconds."""
+    import torch
+
+    from trainables.flow.config import FlowConfig
+    from trainables.flow.data import load_dataset
+    from trainables.flow.progress import RunSpec
+    from trainables.flow.training import Pack
+
+    torch.set_num_threads(1)
+    config = FlowConfig.model_validate(AGAIN_CONFIG)
+    specs = [RunSpec(f"again-{seed}", seed, config) for seed in range(POOL)]
+    found: dict[str, list[float]] = {"sliced_w2": [], "val_loss": []}
+    for start in range(0, POOL, PACK):
+        part = specs[start : start + PACK]
+        pack = Pack(part, [load_dataset(config.data)] * len(part), torch.device("cpu"))
+        while pack.active:
+            pack.train_epoch()
+        for run in pack.runs:
+            found["sliced_w2"].append(run.final_metrics["sliced_w2_best"])
+            found["val_loss"].append(run.progress.best_val_loss)
+    return {metric: np.array(values) for metric, values in found.items()}
+
+
+_SIZE = ("cells", "seeds")
+_FALSE = ("ablate: false verdict", "t tests", "best mean", "ablate: all intervals hold")
+SECTIONS: dict[str, tuple[str, Sequence[str], Callable[[int], Iterator[Row]]]] = {
+    "cells": (
+        f"share of studies without any effect, and of those with one of {EFFECT_SD:g} sd",
+        ("noise", *_SIZE, *_FALSE, "ablate: effect found", "t tests", "best mean"), cells,
+    ),
+    "factors": (
+        "share of studies with a false verdict on a factor that does nothing; its spread over "
+        "seeds is 0, or half the residual sd",
+        ("levels", "seeds", "ablate, 0", "on the residual, 0", "ablate, 0.5",
+         "on the residual, 0.5"), factors,
+    ),
+    "stages": (
+        "seeds until intervals are narrow: how often all hold, and whether they are so narrow",
+        ("rule", "cells", "first seeds", "half-width", "all hold", "narrow enough",
+         "seeds in all, mean"), stages,
+    ),
+    "again": (
+        f"share of studies of cells that differ in nothing, from {POOL} real runs",
+        ("metric", *_SIZE, *_FALSE), again,
+    ),
+}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -161,7 +161,7 @@ def test_failures_beside_healthy_runs(tmp_path, console):
 
 
 def test_the_table_says_what_failed_and_why(tmp_path, console):
-    from ablate.report.records import study_record
+    from ablate.report.assembly import study_record
     from ablate.report.terminal import print_report
 
     study = toy_study(tmp_path, factors={"gain": [1, 2], "fail": ["none", "step"]},

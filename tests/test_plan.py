@@ -6,7 +6,8 @@ from pydantic import BaseModel
 from ablate.errors import InputError
 from ablate.identity import canonical_json, content_id
 from ablate.loading import read_study
-from ablate.plan import plan_study, select_runs
+from ablate.plan import plan_study
+from ablate.selection import select_runs
 
 RAW = {
     "study": "s",
@@ -68,7 +69,7 @@ def test_ids_come_from_content():
 
 
 def test_a_new_default_key_orphans_no_run_and_a_new_version_does():
-    from ablate.plan import _content
+    from ablate.plan import _content, _defaults
 
     class Old(BaseModel):
         lr: float = 1.0
@@ -80,9 +81,9 @@ def test_a_new_default_key_orphans_no_run_and_a_new_version_does():
     class Changed(New):
         version: ClassVar[int] = 2
 
-    contents = [_content(m, "t", m(lr=2).model_dump()) for m in (Old, New)]
+    contents = [_content(m, "t", m(lr=2).model_dump(), _defaults(m)) for m in (Old, New)]
     assert contents[0] == contents[1]
-    changed = [_content(m, "t", m(lr=2).model_dump()) for m in (New, Changed)]
+    changed = [_content(m, "t", m(lr=2).model_dump(), _defaults(m)) for m in (New, Changed)]
     assert changed[0] != changed[1]
 
 

@@ -183,6 +183,13 @@ def uninterrupted(tmp_path_factory, ray_cluster):
     return get
 
 
+def runs_of_study(root):
+    """What W&B has of the runs, without the run that holds the ablation table."""
+    tracked = tracked_runs(root)
+    assert tracked.pop("slow-ablation-table").job == "ablation-table"
+    return tracked
+
+
 def assert_equal_to(ledger, expected):
     assert numbers(ledger) == numbers(expected)
     assert histories(ledger) == histories(expected)
@@ -203,7 +210,7 @@ def test_a_killed_driver_is_restored_by_the_same_command(tmp_path, ray_cluster, 
     after = Ledger(StudyPaths(driver.root))
     assert_equal_to(after, uninterrupted(EPOCHS))
     assert {row["launch"] for row in after.rows.values()} == {1}, "Tuner.restore went on"
-    for name, tracked in tracked_runs(driver.root).items():
+    for name, tracked in runs_of_study(driver.root).items():
         steps = [p["step"] for p in histories(after)[name]]
         assert tracked.steps == steps, name
     assert not list(driver.root.glob("launches/*/*/checkpoint_*"))
@@ -265,7 +272,7 @@ def test_a_killed_worker_is_retried_from_its_latest_checkpoint(
     after = Ledger(StudyPaths(driver.root))
     assert_equal_to(after, uninterrupted(EPOCHS))
     assert sum(row.get("retries") or 0 for row in after.rows.values()) >= 1
-    for name, tracked in tracked_runs(driver.root).items():
+    for name, tracked in runs_of_study(driver.root).items():
         assert tracked.steps == [p["step"] for p in histories(after)[name]], name
 
 

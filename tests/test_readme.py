@@ -27,7 +27,7 @@ def test_the_study_plans_as_shown():
     raw = parse_yaml(blocks("yaml")[0], "README.md")
     names = [run.run_name for run in plan_study(read_study(raw, "README.md")).runs]
     assert names[:3] == ["icfm-small-s42", "icfm-large-s42", "vp-large-s42"]
-    assert len(names) == 9
+    assert len(names) == 12
 
 
 def test_every_command_line_is_understood():
@@ -61,5 +61,12 @@ def test_every_config_key_and_value_is_told():
 def test_every_key_of_the_study_file_is_shown_or_internal():
     from ablate.study import Study
 
-    shown = yaml.safe_load(blocks("yaml")[0])
-    assert set(Study.model_fields) - set(shown) == {"design", "allow_incomparable", "folder"}
+    shown = {key for block in blocks("yaml") for key in yaml.safe_load(block)}
+    assert set(Study.model_fields) - shown == {"allow_incomparable", "folder", "cells"}
+
+
+def test_the_designs_plan_as_shown():
+    raw = {**parse_yaml(blocks("yaml")[1], "README.md"), "study": "s", "metric": "sliced_w2"}
+    plan = plan_study(read_study(raw, "README.md"))
+    assert [len(block.members) for block in plan.blocks] == [8, 3]
+    assert sum(plan.compared) == 2

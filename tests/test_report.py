@@ -3,34 +3,27 @@
 import math
 
 import pytest
+from reports import grid, record
 from rich.console import Console
 from studies import toy_study
 
-from ablate.paths import StudyPaths
+from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
 from ablate.plan import plan_study
-from ablate.report.files import latex, markdown, write_report
-from ablate.report.numbers import interval_text, p_text, rounded, spread_text
-from ablate.report.records import study_record
-from ablate.report.table import footnotes, table_rows
+from ablate.report.assembly import study_record
+from ablate.report.files import latex, markdown
+from ablate.report.tables import effects_table, metric_table
 from ablate.report.terminal import print_report
+from ablate.report.words import answers
 
 NAN = math.nan
-RESULTS = {1: [10.0, 12.0, 11.0], 2: [15.0, 17.1, 16.0], 3: [10.1, 11.9, 11.0], 4: [NAN, 9.0, NAN]}
 
 
-def record(tmp_path, results=None, metric=None, **changes):
-    """A study record of made-up results: one factor, three seeds; nan has failed."""
-    results = RESULTS if results is None else results
-    raw = {"factors": {"gain": list(results)}, "seeds": [1, 2, 3], **changes}
-    plan = plan_study(toy_study(tmp_path, **raw))
-    rows = {}
-    for run in plan.runs:
-        value = results[run.cell.labels["gain"]][run.seed - 1]
-        status = {"status": "failed", "error_type": "ValueError", "error": "it | broke\n<b>"}
-        if value == value:
-            status = {"status": "ok", "score_best": value, "score_floor": 8.25, "seconds": 60.0}
-        rows[run.run_id] = {"run_id": run.run_id, "run_name": run.run_name, **status}
-    return study_record(plan, rows, metric)
+def table_rows(record):
+    return metric_table(record, record.metric).rows
+
+
+def footnotes(record):
+    return metric_table(record, record.metric).notes
 
 
 @pytest.mark.parametrize(
@@ -49,6 +42,7 @@ def test_texts_of_spreads_intervals_and_p():
     assert spread_text(0.5, NAN) == "0.5"
     assert interval_text(-0.0312, -0.0442, -0.0182) == "-0.031 [-0.044, -0.018]"
     assert interval_text(0.5, NAN, NAN) == "+0.5"
+    assert share_text(math.log(0.93), math.log(0.9), math.log(0.96)) == "-7.0 % [-10.0 %, -4.0 %]"
     assert [p_text(p) for p in (0.0004, 0.0123, 1.0, NAN)] == ["< 0.001", "0.012", "1.000", "-"]
 
 
@@ -61,7 +55,8 @@ def test_rows_say_how_many_runs_stand_behind_them(tmp_path):
     assert rows[1].numbers[2] == "+5.03 [+4.82, +5.24]"
     notes = footnotes(record(tmp_path))
     assert notes[0] == "floor, training data against test data: 8.25"
-    assert "differences below about 0.21 are noise to this study" in notes
+    [told] = [note for note in notes if note.startswith("differences below")]
+    assert told.startswith("differences below about 0.21 are noise to this study; it finds one of ")
 
 
 def test_a_margin_makes_small_differences_equivalent(tmp_path):
@@ -78,17 +73,18 @@ def test_cells_that_are_still_to_be_run_have_not_failed(tmp_path):
 
 
 def test_markdown(tmp_path):
-    text = markdown(record(tmp_path, question="Does *gain* <script> pay?"))
-    lines = text.splitlines()
+    lines = markdown(record(tmp_path, question="Does *gain* <script> pay?")).splitlines()
     assert lines[0] == "# Does \\*gain\\* &lt;script&gt; pay?"
-    assert lines[2] == "score (higher is better), 3 seeds"
+    assert lines[2] == "- gain=2: better, +5.03 \\[+4.82, +5.24\\], adjusted p &lt; 0.001"
+    assert "## score (higher is better), 3 seeds" in lines
+    at = lines.index("| --- | ---: | ---: | ---: | ---: | --- |")
     assert (
-        lines[4] == "| gain | ok/planned | mean ± sd | difference \\[95 %\\] | adj. p | verdict |"
+        lines[at - 1]
+        == "| gain | ok/planned | mean ± sd | difference \\[95 %\\] | adj. p | verdict |"
     )
-    assert lines[5] == "| --- | ---: | ---: | ---: | ---: | --- |"
-    assert lines[6] == "| 1 | 3/3 | 11.0 ± 1.0 |  |  | baseline |"
+    assert lines[at + 1] == "| 1 | 3/3 | 11.0 ± 1.0 |  |  | baseline |"
     assert "- missing: gain=4-s1, failed: ValueError: it \\| broke" in lines
-    assert {line.count(" | ") for line in lines[4:10]} == {5}
+    assert {line.count(" | ") for line in lines[at - 1 : at + 5]} == {5}
 
 
 def test_latex(tmp_path):
@@ -100,14 +96,51 @@ def test_latex(tmp_path):
     assert all(line.startswith("% ") for line in body.strip().splitlines())
 
 
-def test_files_are_written_beside_the_ledger(tmp_path):
-    paths = StudyPaths(tmp_path)
-    write_report(record(tmp_path), paths)
-    assert (tmp_path / "report" / "table.md").read_text() == markdown(record(tmp_path))
-    assert (tmp_path / "report" / "table.tex").read_text() == latex(record(tmp_path))
+def test_effects_of_factors_over_the_others(tmp_path):
+    found = grid(tmp_path)
+    [block] = found.metric.blocks
+    table = effects_table(block, block.effects, found.metric)
+    assert [(row.labels, row.verdict) for row in table.rows][:3] == [
+        (["a", "1"], "baseline"), (["", "2"], "better"), (["", "3"], "better"),
+    ]  # fmt: skip
+    assert table.rows[1].numbers[1].startswith("+2.996 [+2.977, ")
+    assert table.rows[4].numbers[1].startswith("+0.6")  # (2 + 2 - 2) / 3 for b=y
+    [note] = [note for note in table.notes if note.startswith("caution")]
+    assert note.startswith("caution: a x b interact (adj. p < 0.001)")
+    assert answers(found)[0].startswith("a=2, over all other factors: better than a=1, +2.996")
 
 
-@pytest.mark.parametrize("width", [80, 120])
+def test_ratios_on_request(tmp_path):
+    results = {1: [10.0, 20.0, 40.0], 2: [11.01, 22.0, 44.0], 3: [10.0, 20.02, 40.0]}
+    found = record(tmp_path, results, log_scale=True, margin=0.05)
+    assert metric_table(found, found.metric).columns[3] == "change [95 %]"
+    rows = table_rows(found)
+    assert rows[1].numbers[2].startswith("+10.03 % [+")
+    assert [row.verdict for row in rows] == ["baseline", "better", "equivalent"]
+    negative = record(tmp_path, {1: [1.0, 2.0, 3.0], 2: [-1.0, 2.0, 3.0]}, log_scale=True)
+    assert "caution: score is not always positive: compared as it is, not by ratios" in footnotes(
+        negative
+    )
+
+
+def test_failures_that_differ_between_cells_are_said(tmp_path):
+    fine = [10.0 + n for n in range(6)]
+    results = {1: fine, 2: fine, 3: [NAN] * 6}
+    notes = record(tmp_path, results, seeds=[1, 2, 3, 4, 5, 6]).notes
+    assert notes[0].startswith("failure itself differs between cells (p 0.0")
+    assert notes[0].endswith("gain=3 6 of 6")
+
+
+def test_only_named_comparisons_count(tmp_path):
+    found = record(tmp_path, compare=[{"gain": 3}])
+    assert [row.verdict for row in table_rows(found)] == [
+        "baseline", "not compared", "within noise", "not compared",
+    ]  # fmt: skip
+    everything = table_rows(record(tmp_path))
+    assert len(table_rows(found)[2].numbers[2]) <= len(everything[2].numbers[2])
+
+
+@pytest.mark.parametrize("width", [60, 80])
 def test_the_terminal_shows_every_verdict_whole(tmp_path, width):
     with open("/dev/null", "w") as nowhere:
         console = Console(record=True, width=width, file=nowhere)
@@ -115,4 +148,5 @@ def test_the_terminal_shows_every_verdict_whole(tmp_path, width):
     text = console.export_text()
     for verdict in ("baseline", "better", "within noise", "not enough seeds"):
         assert verdict in text
-    assert ("adj. p" in text) == (width > 100)
+    assert ("adj. p" in text) == (width > 70)
+    assert "difference [95 %]" in text

@@ -1,5 +1,6 @@
 """Weights & Biases, read back from its own files."""
 
+import json
 import os
 import signal
 import subprocess
@@ -16,9 +17,12 @@ from ablate.history import History
 from ablate.hosting import read_manifest, write_manifest
 from ablate.job import Options, execute
 from ablate.paths import StudyPaths
+from ablate.report.assembly import study_record
+from ablate.report.words import answers
 from ablate.wandb_files import last_step, mend, read_records, segments
 from ablate.wandb_port import SinkPort
 from ablate.wandb_sink import resolved_mode
+from ablate.wandb_table import publish_tables
 
 
 @pytest.fixture(autouse=True)
@@ -297,3 +301,22 @@ def test_a_torn_log_is_cut_after_its_last_whole_record(sink):
     assert mend(path)
     assert 0 < len(list(read_records(path))) < records
     assert not mend(path)
+
+
+def test_the_ablation_table_is_a_run_of_its_own_that_later_reports_go_on_in(tmp_path, console):
+    study = flow_study(tmp_path, seeds=[1, 2], tracking={"project": "p"})
+    outcome = run(study, console)
+    paths = StudyPaths(study.directory)
+    record = study_record(outcome.plan, outcome.ledger.rows)
+    for _ in range(2):
+        publish_tables(record, study, paths, console.print)
+    tracked = tracked_runs(study.directory)["flows-ablation-table"]
+    assert (tracked.job, tracked.group) == ("ablation-table", "flows")
+    assert (tracked.segments, tracked.exit_codes, tracked.steps) == (2, [0, 0], [0, 1])
+    assert tracked.points[0]["ablation._type"] == "table-file"
+    [path, *_] = sorted(paths.wandb_runs.glob("*/files/media/table/ablation_*.table.json"))
+    table = json.loads(path.read_text())
+    columns = ["flow", "ok/planned", "mean ± sd", "difference [95 %]", "adj. p", "verdict"]
+    assert table["columns"] == columns
+    assert [row[0] for row in table["data"]] == ["icfm", "vp"]
+    assert tracked.summary["answer"] == "\n".join(answers(record))

@@ -1,6 +1,7 @@
 """Small trainables of one's own, good and bad, as users write them."""
 
 import os
+import random
 import signal
 import time
 from pathlib import Path
@@ -34,6 +35,23 @@ class Counter(Trainable):
 
     def load_checkpoint(self, checkpoint):
         self.total = checkpoint["total"]
+
+
+class Noisy(Trainable):
+    """Scores once, with noise that config and seed decide."""
+
+    def setup(self, config):
+        self.gain = config["gain"]
+        self.rng = random.Random(f"{config['gain']} {config['seed']}")
+
+    def step(self):
+        return {"score": 10 * self.gain + self.rng.gauss(0, 1), "done": True}
+
+    def save_checkpoint(self, checkpoint_dir):
+        return {}
+
+    def load_checkpoint(self, checkpoint):
+        pass
 
 
 class Recorder(Counter):

@@ -34,7 +34,7 @@ def tracked_runs(root):
                     name = record.run.display_name
                     run = runs.setdefault(name, run)
                     run.segments += 1
-                run.group = record.run.run_group
+                run.group, run.job = record.run.run_group, record.run.job_type
                 run.tags = list(record.run.tags)
                 _update(run.config, record.run.config.update)
             elif kind == "config":

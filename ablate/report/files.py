@@ -1,13 +1,15 @@
-"""The ablation table as files for a text: Markdown and LaTeX."""
+"""The tables of a report as files for a text: Markdown and LaTeX."""
 
-from ablate.paths import StudyPaths, write_atomically
+from collections.abc import Sequence
+
 from ablate.report.records import MissingRun, StudyRecord
-from ablate.report.table import NUMBERS, footnotes, headline, table_rows
+from ablate.report.tables import TextTable, tables_of
+from ablate.report.words import answers
 
 LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "±": r"$\pm$",
+    "<": r"\textless{}", ">": r"\textgreater{}", "±": r"$\pm$", "–": "--",
 })  # fmt: skip
 MARKDOWN = str.maketrans({
     "\\": "\\\\", "|": "\\|", "<": "&lt;", ">": "&gt;", "*": "\\*", "_": "\\_", "`": "\\`",
@@ -15,43 +17,24 @@ MARKDOWN = str.maketrans({
 })  # fmt: skip
 
 
-def write_report(record: StudyRecord, paths: StudyPaths) -> None:
-    """Writes `table.md` and `table.tex` into the study's `report` folder."""
-    write_atomically(paths.report / "table.md", markdown(record))
-    write_atomically(paths.report / "table.tex", latex(record))
-
-
 def markdown(record: StudyRecord) -> str:
-    """The table in Markdown; what users wrote is shown as it stands, never as markup."""
-    columns = [*record.factors, *NUMBERS, "verdict"]
-    rules = [*["---"] * len(record.factors), *["---:"] * len(NUMBERS), "---"]
-    lines = [f"# {_md(record.question or record.name)}", "", _md(headline(record)), ""]
-    lines += [_md_row(columns), f"| {' | '.join(rules)} |"]
-    lines += [_md_row([*row.labels, *row.numbers, row.verdict]) for row in table_rows(record)]
-    lines += ["", *(f"- {_md(note)}" for note in footnotes(record))]
+    """The report in Markdown; what users wrote is shown as it stands, never as markup."""
+    lines = [f"# {_md(record.question or record.name)}", ""]
+    lines += [f"- {_md(answer)}" for answer in answers(record)]
+    for table in tables_of(record):
+        lines += ["", f"## {_md(table.title)}", "", *_md_table(table), ""]
+        lines += [f"- {_md(note)}" for note in table.notes]
+    lines += ["", *(f"- {_md(note)}" for note in record.notes)]
     return "\n".join([*lines, *(f"- {_md(_missing(run))}" for run in record.missing), ""])
 
 
 def latex(record: StudyRecord) -> str:
-    """The table as a LaTeX `table` with booktabs."""
-    columns = [*record.factors, *NUMBERS, "verdict"]
-    lines = [
-        "% needs \\usepackage{booktabs}",
-        "\\begin{table}",
-        "  \\centering",
-        f"  \\caption{{{_tex(record.question or record.name)} {_tex(headline(record))}.}}",
-        f"  \\begin{{tabular}}{{{'l' * len(record.factors)}{'r' * len(NUMBERS)}l}}",
-        "    \\toprule",
-        f"    {_tex_row(columns)}",
-        "    \\midrule",
-        *(f"    {_tex_row([*r.labels, *r.numbers, r.verdict])}" for r in table_rows(record)),
-        "    \\bottomrule",
-        "  \\end{tabular}",
-        "\\end{table}",
-    ]
-    notes = [*footnotes(record), *(_missing(run) for run in record.missing)]
-    # A message may have several lines: none of them may leave the comment.
-    return "\n".join([*lines, *(f"% {' '.join(note.split())}" for note in notes), ""])
+    """The tables in LaTeX, a `table` with booktabs each."""
+    lines = ["% needs \\usepackage{booktabs}"]
+    for table in tables_of(record):
+        lines += _tex_table(table, record.question or record.name)
+        lines += _tex_comments(table.notes)
+    return "\n".join([*lines, *_tex_comments([*record.notes, *map(_missing, record.missing)]), ""])
 
 
 def _missing(run: MissingRun) -> str:
@@ -62,13 +45,41 @@ def _md(text: str) -> str:
     return text.translate(MARKDOWN)
 
 
-def _md_row(cells: list[str]) -> str:
+def _md_table(table: TextTable) -> list[str]:
+    rules = [*["---"] * len(table.labels), *["---:"] * len(table.numbers), "---"]
+    rows = [[*row.labels, *row.numbers, row.verdict] for row in table.rows]
+    head, *body = [_md_row(row) for row in (table.columns, *rows)]
+    return [head, f"| {' | '.join(rules)} |", *body]
+
+
+def _md_row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(_md(cell) for cell in cells)} |"
+
+
+def _tex_table(table: TextTable, caption: str) -> list[str]:
+    return [
+        "\\begin{table}",
+        "  \\centering",
+        f"  \\caption{{{_tex(caption)} {_tex(table.title)}.}}",
+        f"  \\begin{{tabular}}{{{'l' * len(table.labels)}{'r' * len(table.numbers)}l}}",
+        "    \\toprule",
+        f"    {_tex_row(table.columns)}",
+        "    \\midrule",
+        *(f"    {_tex_row([*r.labels, *r.numbers, r.verdict])}" for r in table.rows),
+        "    \\bottomrule",
+        "  \\end{tabular}",
+        "\\end{table}",
+    ]
+
+
+def _tex_comments(notes: Sequence[str]) -> list[str]:
+    # A message may have several lines: none of them may leave the comment.
+    return [f"% {' '.join(note.split())}" for note in notes]
 
 
 def _tex(text: str) -> str:
     return text.translate(LATEX)
 
 
-def _tex_row(cells: list[str]) -> str:
+def _tex_row(cells: Sequence[str]) -> str:
     return f"{' & '.join(_tex(cell) for cell in cells)} \\\\"

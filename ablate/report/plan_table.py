@@ -9,11 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from ablate.design import text
+from ablate.forecast import price, visible
 from ablate.ledger import Row
 from ablate.plan import Plan
 from ablate.remaining import Remaining
 
 CELLS_SHOWN = 60
+NOT_APPLICABLE = "–"
 
 
 def print_plan(
@@ -36,7 +38,8 @@ def print_plan(
     console.print(Text(study.question or study.study, style="bold"), soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="bold")
     sizes = _sizes(plan, known)
-    for name in study.factors:
+    has_blocks = any(cell.block for cell in plan.cells)
+    for name in ["block"] * has_blocks + list(plan.factors):
         table.add_column(Text(name))
     if sizes:
         table.add_column("parameters", justify="right")
@@ -44,18 +47,28 @@ def print_plan(
     table.add_column("")
     status = _status_by_cell(plan, rows)
     for cell in plan.cells[:CELLS_SHOWN]:
-        labels = [Text(text(label)) for label in cell.labels.values()]
+        block = [Text(cell.block)] * has_blocks
+        labels = [
+            *block,
+            *(Text(text(cell.labels.get(name, NOT_APPLICABLE))) for name in plan.factors),
+        ]
         mark = "baseline" if cell is plan.baseline else ""
         done = status[id(cell)]
         if sizes:
             labels.append(Text(sizes.get(id(cell), "")))
-        table.add_row(*labels, f"{done['ok']}/{len(study.seeds)}", _others(done) or mark)
+        table.add_row(*labels, f"{done['ok']}/{len(plan.seeds)}", _others(done) or mark)
     console.print(table)
     if len(plan.cells) > CELLS_SHOWN:
         console.print(f"... and {len(plan.cells) - CELLS_SHOWN} more cells")
-    seeds = ", ".join(map(str, study.seeds))
-    total = f"{len(plan.cells)} cells x {len(study.seeds)} seeds ({seeds}) = {len(plan.runs)} runs"
+    seeds = ", ".join(map(str, plan.seeds))
+    again = f" + {len(plan.seeds)} of the baseline again" if plan.again else ""
+    total = (
+        f"{len(plan.cells)} cells x {len(plan.seeds)} seeds ({seeds}){again} = "
+        f"{len(plan.runs)} runs"
+    )
     console.print(Text(f"{total}; {len(left.todo)} to do, {len(left.kept)} done"))
+    for told in filter(None, (price(plan, left.todo, rows), visible(plan, rows))):
+        console.print(Text(told), soft_wrap=True)
     console.print(Text(f"a trial takes {study.resources.cpu:g} CPU, {study.resources.gpu:g} GPU"))
     console.print(Text(f"study directory: {study.directory}"), soft_wrap=True)
 
@@ -67,7 +80,7 @@ def _sizes(plan: Plan, known: Mapping[str, Mapping[str, Any]]) -> dict[int, str]
 
 
 def _status_by_cell(plan: Plan, rows: Mapping[str, Row]) -> dict[int, Counter[str]]:
-    counts: dict[int, Counter[str]] = {id(cell): Counter() for cell in plan.cells}
+    counts: dict[int, Counter[str]] = {key: Counter() for key in plan.runs_of}
     for run in plan.runs:
         counts[id(run.cell)][rows.get(run.run_id, {}).get("status", "pending")] += 1
     return counts

@@ -1,18 +1,16 @@
-"""What a report says, cell by cell, before anything is rendered."""
+"""What a report says, before anything is rendered: plain records, the same for every renderer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ablate.comparability import differing_keys, resolved_model
-from ablate.design import Cell
-from ablate.ledger import Row, metric_value
-from ablate.plan import Plan, Run
-from ablate.stats.spread import Spread, spread
+from ablate.results import Values
+from ablate.stats.spread import Spread
 
 if TYPE_CHECKING:
+    from ablate.stats.again import Again
+    from ablate.stats.effects import Effects
     from ablate.stats.verdicts import Comparison, Judgement
 
 
@@ -26,120 +24,117 @@ class MissingRun:
 
 
 @dataclass(frozen=True)
+class RunRecord:
+    """One planned run."""
+
+    run_id: str
+    run_name: str
+    cell: int
+    """Position of its cell in the table; -1 for the second baseline."""
+    seed: int
+    status: str
+    seconds: float
+    """Training time; nan where it is unknown."""
+
+
+@dataclass(frozen=True)
 class CellRecord:
     """One row of the ablation table."""
 
-    cell: Cell
+    name: str
+    block: str
+    """Where its block has a base of its own, the block's name."""
+    labels: Mapping[str, str]
+    """Of each factor that applies, for people."""
     is_baseline: bool
+    reference: int
+    """Position of the cell that it is compared with; its own for a baseline."""
     num_planned: int
     value: Spread
     comparison: "Comparison"
 
 
 @dataclass(frozen=True)
-class StudyRecord:
-    """The ablation table of a study, as far as its runs are done."""
+class BlockRecord:
+    """What the factors of one block do, each over all the others."""
 
     name: str
-    question: str
-    metric: str
-    mode: str
     factors: Sequence[str]
-    seeds: Sequence[int]
+    levels: Sequence[Sequence[str]]
+    """Labels of each factor's levels."""
+    baseline_levels: Sequence[int]
+    members: Sequence[int]
+    """Positions of the block's cells in the table."""
+    codes: Sequence[Sequence[int]]
+    """Of each member, the number of each factor's level; -1 where the factor does not apply."""
+    effects: "Effects | None"
+    """Of grids of several factors: elsewhere the cells themselves say it."""
+
+
+@dataclass(frozen=True)
+class MetricRecord:
+    """One metric, cell by cell."""
+
+    name: str
+    mode: str
+    log_scale: bool
+    """Whether differences are of logarithms: changes by a share."""
+    values: Values
+    """(num_cells, num_seeds), nan where a run is missing."""
     cells: Sequence[CellRecord]
-    missing: Sequence[MissingRun]
-    seconds: float
-    """Training time of all runs together."""
-    caveat: str
+    blocks: Sequence[BlockRecord]
     judgement: "Judgement"
     resolution: float
     """The smallest difference that this study can tell from noise: half an interval's width."""
+    detectable: float
+    """The difference that such a study finds four times in five; on the scale of comparison."""
     floor: tuple[float, float] | None
     """Lowest and highest `<metric>_floor` of the runs: what a fresh sample of the data scores."""
+    cautions: Sequence[str]
+    margin: float | None
+    """As in the study file; a share on the log scale; None but for the study's own metric."""
+    again: "Again | None" = None
+    """The baseline against itself on other seeds."""
 
 
-def study_record(plan: Plan, rows: Mapping[str, Row], metric: str | None = None) -> StudyRecord:
-    """The table of a plan, from the rows of its ledger.
+@dataclass(frozen=True)
+class Environment:
+    """What the runs were made with; several entries where they differ."""
 
-    Args:
-        plan: The plan.
-        rows: The ledger's rows by run id.
-        metric: What to tabulate; the study's own metric by default.
-    """
-    study = plan.study
-    metric = metric or study.metric
-    runs_of: dict[int, dict[int, Run]] = {}
-    for run in plan.runs:
-        runs_of.setdefault(id(run.cell), {})[run.seed] = run
-    values = np.array(
-        [[_value(rows, runs_of[id(cell)][s], metric) for s in study.seeds] for cell in plan.cells]
-    )
-    # SciPy takes half a second to import: not where a plan is shown.
-    from ablate.stats.verdicts import judge
-
-    baseline = next(i for i, cell in enumerate(plan.cells) if cell is plan.baseline)
-    margin = study.margin if metric == study.metric else None
-    judgement = judge(values, baseline, study.mode, margin)
-    cells = [
-        CellRecord(
-            cell, cell is plan.baseline, len(study.seeds), spread(row),
-            _with_cause(comparison, [rows.get(r.run_id, {}) for r in runs_of[id(cell)].values()]),
-        )
-        for cell, row, comparison in zip(plan.cells, values, judgement.comparisons, strict=True)
-    ]  # fmt: skip
-    caveat = ""
-    broken = differing_keys([resolved_model(study, c, plan.model) for c in plan.cells], metric)
-    if broken:
-        caveat = f"{metric} measures another thing in cells that differ in {', '.join(broken)}"
-    return StudyRecord(
-        study.study, study.question, metric, study.mode, tuple(study.factors), study.seeds,
-        cells, _missing(plan, rows, metric), sum(_seconds(rows, run) for run in plan.runs), caveat,
-        judgement, _resolution(judgement), _floor(plan, rows, metric),
-    )  # fmt: skip
+    versions: Sequence[str]
+    code: Sequence[str]
+    devices: Sequence[str]
+    started: datetime | None
+    ended: datetime | None
 
 
-def _value(rows: Mapping[str, Row], run: Run, metric: str) -> float:
-    row: Mapping[str, Any] = rows.get(run.run_id, {})
-    value = metric_value(row, metric) if row.get("status") == "ok" else None
-    return float("nan") if value is None else value
+@dataclass(frozen=True)
+class StudyRecord:
+    """The results of a study, as far as its runs are done."""
+
+    name: str
+    question: str
+    metric: MetricRecord
+    further: Sequence[MetricRecord]
+    factors: Sequence[str]
+    seeds: Sequence[int]
+    design: str
+    """The design in words: cells, blocks, seeds."""
+    notes: Sequence[str]
+    """What the reader should know of how the study came about."""
+    runs: Sequence[RunRecord]
+    missing: Sequence[MissingRun]
+    seconds: float
+    """Training time of all runs together."""
+    environment: Environment
+    study_yaml: str
+    """The study as last run."""
+
+    @property
+    def metrics(self) -> Sequence[MetricRecord]:
+        """The metric that the verdicts are about, then the further ones."""
+        return (self.metric, *self.further)
 
 
-def _seconds(rows: Mapping[str, Row], run: Run) -> float:
-    return rows.get(run.run_id, {}).get("seconds") or 0.0
-
-
-def _with_cause(comparison: "Comparison", rows: Sequence[Mapping[str, Any]]) -> "Comparison":
-    """A cell without any result has failed only where its runs have ended."""
-    waiting = any(row.get("status", "pending") in ("pending", "interrupted") for row in rows)
-    if comparison.verdict == "failed" and waiting:
-        return replace(comparison, verdict="not enough seeds")
-    return comparison
-
-
-def _resolution(judgement: "Judgement") -> float:
-    widths = [(c.high - c.low) / 2 for c in judgement.comparisons if c.pooled]
-    known = [width for width in widths if not np.isnan(width)]
-    return float(np.median(known)) if known else float("nan")
-
-
-def _floor(plan: Plan, rows: Mapping[str, Row], metric: str) -> tuple[float, float] | None:
-    found = [rows.get(run.run_id, {}).get(f"{metric}_floor") for run in plan.runs]
-    known = [value for value in found if value is not None]
-    return (min(known), max(known)) if known else None
-
-
-def _missing(plan: Plan, rows: Mapping[str, Row], metric: str) -> list[MissingRun]:
-    missing: list[MissingRun] = []
-    for run in plan.runs:
-        row = rows.get(run.run_id, {})
-        status = row.get("status", "pending")
-        if status == "ok":
-            if np.isnan(_value(rows, run, metric)):
-                cause = f"reported no {metric}"
-                if metric in getattr(plan.model, "measurable", ()):
-                    cause += f" (ablate evaluate STUDY_DIR --metric {metric} adds it)"
-                missing.append(MissingRun(run.run_name, status, cause))
-            continue
-        cause = ": ".join(filter(None, [row.get("error_type"), row.get("error")]))
-        missing.append(MissingRun(run.run_name, status, cause.splitlines()[0] if cause else ""))
-    return missing
+Rows = Mapping[str, Mapping[str, Any]]
+"""The ledger's rows by run id."""

@@ -1,4 +1,4 @@
-"""The ablation table in a terminal."""
+"""The tables of a report in a terminal."""
 
 from rich.console import Console
 from rich.table import Table
@@ -6,40 +6,63 @@ from rich.text import Text
 
 from ablate.progress import clock
 from ablate.report.records import StudyRecord
-from ablate.report.table import NUMBERS, footnotes, headline, table_rows
+from ablate.report.tables import TextTable, tables_of
 
 MISSING_SHOWN = 20
-WIDE = 100
-"""Characters in which all columns fit."""
+GAP = 2
+"""Spaces between columns."""
+EXPENDABLE = ("adj. p", "share of variance", "ok/planned", "mean ± sd", "mean")
+"""Columns that a narrow terminal does without, in this order: intervals and verdicts stay."""
 STYLES = {"better": "green", "worse": "red", "failed": "red"}
 
 
 def print_report(record: StudyRecord, console: Console) -> None:
-    """Prints the table, then every planned run that is missing from it with its cause."""
+    """Prints the tables, then every planned run that is missing from them with its cause."""
     console.print()
     console.print(Text(record.question or record.name, style="bold"), soft_wrap=True)
-    console.print(Text(headline(record), style="dim"))
-    console.print(_table(record, console.width))
-    for note in footnotes(record):
-        style = "yellow" if note.startswith("caution") else "dim"
-        console.print(Text(note, style=style), soft_wrap=True)
+    for table in tables_of(record):
+        _print_table(table, console)
+    for note in record.notes:
+        console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
     _print_missing(record, console)
     console.print(Text(f"training time, all runs together: {clock(record.seconds)}"))
 
 
-def _table(record: StudyRecord, width: int) -> Table:
+def _print_table(table: TextTable, console: Console) -> None:
+    console.print(Text(table.title, style="dim"))
+    console.print(_table(table, console.width))
+    for note in table.notes:
+        style = "yellow" if note.startswith("caution") else "dim"
+        console.print(Text(note, style=style), soft_wrap=True)
+    console.print()
+
+
+def _table(content: TextTable, width: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for factor in record.factors:
-        table.add_column(Text(factor))
-    # A narrow terminal shows the verdict rather than the p value that says the same.
-    shown = NUMBERS if width >= WIDE else NUMBERS[:-1]
-    for title in shown:
-        table.add_column(title, justify="right", no_wrap=True)
+    for title in content.labels:
+        table.add_column(Text(title), no_wrap=True)
+    shown = _fitting(content, width)
+    for number in shown:
+        table.add_column(content.numbers[number], justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    for row in table_rows(record):
+    for row in content.rows:
         verdict = Text(row.verdict, style=STYLES.get(row.verdict.split(",")[0], ""))
-        table.add_row(*map(Text, row.labels), *row.numbers[: len(shown)], verdict)
+        table.add_row(*map(Text, row.labels), *(row.numbers[n] for n in shown), verdict)
     return table
+
+
+def _fitting(content: TextTable, width: int) -> list[int]:
+    """The columns of numbers that fit; those that say least go first."""
+    rows = [content.columns, *([*r.labels, *r.numbers, r.verdict] for r in content.rows)]
+    widths = [max(map(len, column)) + GAP for column in zip(*rows, strict=True)]
+    first = len(content.labels)
+    shown = list(range(len(content.numbers)))
+    for title in EXPENDABLE:
+        kept = sum(widths[:first]) + widths[-1] + sum(widths[first + n] for n in shown)
+        if kept - GAP <= width:
+            break
+        shown = [n for n in shown if content.numbers[n] != title]
+    return shown
 
 
 def _print_missing(record: StudyRecord, console: Console) -> None:

@@ -14,7 +14,9 @@ CHECKABLE_SEEDS = 5
 """Below this many seeds a cell with a larger spread cannot be told from chance."""
 SPREAD_ALPHA = 0.01
 ROUNDING = 1e-12
-"""Residuals below this share of the largest value are rounding errors."""
+"""What is below this share of the largest value is a rounding error."""
+RANK_TOLERANCE = 1e-10
+"""Singular values below this share of the largest are zeros of a design."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Layout:
     """Degrees of freedom of the residuals."""
     group: NDArray[np.intp]
     """Cells with equal numbers are linked by seeds that they share: only those can be compared."""
+    rounding: float
+    """Differences up to this are none."""
 
     @property
     def variance(self) -> float:
@@ -58,16 +62,17 @@ def fit_layout(values: Values) -> Layout:
     share = present / np.maximum(per_cell, 1)[:, None]
     # Cells are eliminated first: what is left are equations for a handful of seeds.
     reduced = np.diag(per_seed) - present.T @ share
-    inverse = np.linalg.pinv(reduced, hermitian=True)
+    inverse = np.linalg.pinv(reduced, rcond=RANK_TOLERANCE, hermitian=True)
     seeds = inverse @ (filled.sum(axis=0) - share.T @ filled.sum(axis=1))
     cells = (filled - present * seeds).sum(axis=1) / np.where(per_cell > 0, per_cell, np.nan)
     unscaled = np.diag(1 / np.maximum(per_cell, 1)) + share @ inverse @ share.T
     residuals = np.where(there, values - cells[:, None] - seeds, np.nan)
     # What arithmetic leaves of exact agreement is no spread.
-    residuals[np.abs(residuals) <= ROUNDING * np.abs(filled).max(initial=0.0)] = 0.0
+    rounding = ROUNDING * float(np.abs(filled).max(initial=0.0))
+    residuals[np.abs(residuals) <= rounding] = 0.0
     group = _linked(there)
     rank = int((per_cell > 0).sum() + (per_seed > 0).sum() - len(set(group[per_cell > 0])))
-    return Layout(cells, unscaled, residuals, int(there.sum()) - rank, group)
+    return Layout(cells, unscaled, residuals, int(there.sum()) - rank, group, rounding)
 
 
 def difference(layout: Layout, cell: int, baseline: int) -> Estimate:
@@ -76,15 +81,29 @@ def difference(layout: Layout, cell: int, baseline: int) -> Estimate:
         return Estimate(math.nan, math.nan)
     u = layout.unscaled
     variance = u[cell, cell] + u[baseline, baseline] - 2 * u[cell, baseline]
-    return Estimate(float(layout.cells[cell] - layout.cells[baseline]), math.sqrt(max(variance, 0)))
+    found = float(layout.cells[cell] - layout.cells[baseline])
+    found = 0.0 if abs(found) <= layout.rounding else found
+    return Estimate(found, math.sqrt(max(variance, 0)))
 
 
-def contrast_correlation(layout: Layout, cells: NDArray[np.intp], baseline: int) -> Values:
-    """Correlation of the differences of some cells to the baseline, (len(cells), len(cells))."""
+def contrast_correlation(
+    layout: Layout, cells: NDArray[np.intp], references: NDArray[np.intp] | int
+) -> Values:
+    """Correlation of the differences of some cells to their references.
+
+    Args:
+        layout: The fit.
+        cells: (num_differences,).
+        references: (num_differences,), or one for all.
+
+    Returns:
+        (num_differences, num_differences).
+    """
+    others = np.broadcast_to(references, cells.shape)
     u = layout.unscaled
     covariance = (
-        u[np.ix_(cells, cells)] - u[cells, baseline][:, None] - u[baseline, cells][None]
-        + u[baseline, baseline]
+        u[np.ix_(cells, cells)] - u[np.ix_(cells, others)] - u[np.ix_(others, cells)]
+        + u[np.ix_(others, others)]
     )  # fmt: skip
     scale = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
     return covariance / np.outer(scale, scale)
@@ -103,17 +122,18 @@ def noisy_cells(values: Values) -> list[int]:
     if values.shape[1] < CHECKABLE_SEEDS:
         return []
     named: list[int] = []
-    while len(values) - len(named) > 2:
-        kept = np.array([cell for cell in range(len(values)) if cell not in named])
+    kept = np.flatnonzero((~np.isnan(values)).sum(axis=1) > 1)
+    while len(kept) > 2:
         residuals = fit_layout(values[kept]).residuals
         counts = (~np.isnan(residuals)).sum(axis=1)
-        variances = np.where(counts > 1, np.nansum(residuals**2, axis=1) / (counts - 1), 0.0)
+        variances = np.nansum(residuals**2, axis=1) / (counts - 1)
         if variances.sum() <= 0:
             break
         worst = int(variances.argmax())
         if variances[worst] / variances.sum() <= _cochran(len(kept), int(np.median(counts)) - 1):
             break
         named.append(int(kept[worst]))
+        kept = np.delete(kept, worst)
     return named
 
 
@@ -125,6 +145,8 @@ def _cochran(num_cells: int, df: int) -> float:
 
 def _linked(there: NDArray[np.bool_]) -> NDArray[np.intp]:
     """A number for each cell, equal where a chain of shared seeds leads from one to the other."""
+    if there.all():
+        return np.zeros(len(there), dtype=np.intp)
     group = np.arange(len(there))
     for seed in there.T:
         members = np.unique(group[seed])

@@ -1,4 +1,4 @@
-"""What the runs of a study allow to be said of each cell against the baseline. Pure functions."""
+"""What the runs of a study allow to be said of each cell against its baseline. Pure functions."""
 
 import math
 from collections.abc import Sequence
@@ -9,27 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ablate.stats.dunnett import Family
-from ablate.stats.layout import (
-    CHECKABLE_SEEDS,
-    Layout,
-    contrast_correlation,
-    difference,
-    fit_layout,
-    noisy_cells,
-)
+from ablate.stats.layout import CHECKABLE_SEEDS
+from ablate.stats.pooling import ALPHA, Evidence, Named, Pool, References, pool_cells
 
 Values = NDArray[np.float64]
+Mode = Literal["min", "max"]
 Verdict = Literal[
     "baseline", "better", "worse", "better, within margin", "worse, within margin", "within noise",
-    "equivalent", "failed", "not enough seeds",
+    "equivalent", "failed", "not enough seeds", "not compared",
 ]  # fmt: skip
-ALPHA = 0.05
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A cell against the baseline."""
+    """A cell against its baseline."""
 
     verdict: Verdict
     difference: float = math.nan
@@ -57,109 +50,78 @@ class Judgement:
 
 
 def judge(
-    values: Values, baseline: int, mode: Literal["min", "max"], margin: float | None = None
+    values: Values,
+    references: References,
+    mode: Mode,
+    margin: float | None = None,
+    *,
+    family: Named = None,
+    first_seeds: int | None = None,
 ) -> Judgement:
-    """Compares every cell with the baseline, all at once.
+    """Compares every cell with its baseline, all at once.
 
     The residuals of the cells x seeds layout are pooled; cells that Cochran's test finds noisier
-    than the others are judged by their own paired differences. Intervals are Dunnett's, so a
-    verdict and its interval never contradict each other.
+    than the others, and cells compared with such a one, are judged by their own paired
+    differences. Intervals are Dunnett's, so a verdict and its interval never contradict each
+    other; between baselines they are Sidak's, see `Pool.shared`.
 
     Args:
         values: (num_cells, num_seeds), nan where a run is missing.
-        baseline: The cell to compare with.
+        references: (num_cells,), the cell that each is compared with, itself for a baseline; or
+            one baseline for all.
         mode: Whether lower (`min`) or higher values are better.
         margin: Differences smaller than this do not matter; fixed before the study is run.
+        family: (num_cells,), the cells whose comparison was planned (default: all). Others are
+            not compared: they get their difference alone, and cost the family nothing.
+        first_seeds: Where the number of seeds was decided by the variance of the first ones
+            (Stein 1945): how many these were. The variance comes from them alone, the
+            differences from all seeds. Spreads are compared over all seeds.
     """
-    noisy = noisy_cells(values)
-    apart = set(range(len(values))) if baseline in noisy else set(noisy)
-    pooled_rows = np.array([c for c in range(len(values)) if c not in noisy])
-    layout = fit_layout(values[pooled_rows])
-    position = {int(cell): index for index, cell in enumerate(pooled_rows)}
-    enough = (~np.isnan(values)).sum(axis=1) > 1
-    comparable = enough & enough[baseline]
-    comparable[baseline] = False
-    family = np.flatnonzero(comparable)
-    rows = np.array([position[int(c)] for c in family if c not in apart], dtype=np.intp)
-    bounds = _Pooled(layout, rows, position.get(baseline, -1), len(family))
-    comparisons: list[Comparison] = []
-    for cell in range(len(values)):
-        if cell == baseline:
-            comparisons.append(Comparison("baseline"))
-        elif np.isnan(values[cell]).all():
-            comparisons.append(Comparison("failed"))
-        elif cell not in family:
-            comparisons.append(Comparison("not enough seeds"))
-        elif cell in apart:
-            comparisons.append(_paired(values[cell] - values[baseline], len(family), mode, margin))
-        else:
-            comparisons.append(bounds.compare(position[cell], mode, margin))
-    return Judgement(
-        comparisons, math.sqrt(layout.variance), layout.df, _told(values, noisy)
-    )  # fmt: skip
+    pool = pool_cells(values, references, family, first_seeds)
+    named = np.ones(len(values), dtype=bool) if family is None else np.asarray(family, dtype=bool)
+    comparisons = [
+        _compare(pool, cell, bool(named[cell]), mode, margin) for cell in range(len(values))
+    ]
+    return Judgement(comparisons, pool.sd, pool.residuals.df, _told(values, pool.noisy))
 
 
-class _Pooled:
-    """Pooled comparisons of one family: they share residual variance and critical value."""
-
-    def __init__(self, layout: Layout, rows: NDArray[np.intp], baseline: int, num: int) -> None:
-        self._layout = layout
-        self._baseline = baseline
-        linked = rows[layout.group[rows] == layout.group[baseline]]
-        self.usable = layout.df > 0 and len(linked) > 0
-        if self.usable:
-            correlation = contrast_correlation(layout, linked, baseline)
-            pairs = correlation[~np.eye(len(correlation), dtype=bool)]
-            common = float(np.clip(pairs.min(), 0, 1 - 1e-9)) if len(pairs) else 0.0
-            # Comparisons judged apart still count in the family.
-            self._family = Family(num, common, layout.df)
-            self._critical = self._family.critical_value(1 - ALPHA)
-
-    def compare(self, row: int, mode: str, margin: float | None) -> Comparison:
-        found = difference(self._layout, row, self._baseline)
-        if not self.usable or math.isnan(found.difference):
-            return Comparison("not enough seeds", found.difference)
-        se = math.sqrt(self._layout.variance) * found.unscaled_se
-        p = self._family.adjusted_p(found.difference / se) if se > 0 else _certain(found.difference)
-        narrow = float(stats.t.ppf(1 - ALPHA, self._layout.df)) * se
-        return _comparison(found.difference, self._critical * se, narrow, p, mode, margin, True)
+def _compare(pool: Pool, cell: int, named: bool, mode: Mode, margin: float | None) -> Comparison:
+    apart = bool(pool.apart[cell])
+    if pool.references[cell] == cell:
+        return Comparison("baseline")
+    if np.isnan(pool.values[cell]).all():
+        return Comparison("failed")
+    if not named:
+        found = pool.own_difference(cell) if apart else pool.pooled_difference(cell).difference
+        return Comparison("not compared", found)
+    if not pool.family[cell]:
+        return Comparison("not enough seeds")
+    found = pool.own_evidence(cell) if apart else pool.pooled_evidence(cell)
+    if math.isnan(found.se):
+        return Comparison("not enough seeds", found.difference, pooled=not apart)
+    return _judged(found, mode, margin, not apart)
 
 
-def _paired(pairs: Values, family: int, mode: str, margin: float | None) -> Comparison:
-    """A comparison by its own paired differences, with Bonferroni for the family."""
-    there = pairs[~np.isnan(pairs)]
-    if len(there) < 2:
-        return Comparison("not enough seeds", pooled=False)
-    df, mean = len(there) - 1, float(there.mean())
-    se = float(there.std(ddof=1)) / math.sqrt(len(there))
-    p = float(2 * stats.t.sf(abs(mean) / se, df)) if se > 0 else _certain(mean)
-    half = float(stats.t.ppf(1 - ALPHA / (2 * family), df)) * se
-    narrow = float(stats.t.ppf(1 - ALPHA, df)) * se
-    return _comparison(mean, half, narrow, min(1.0, family * p), mode, margin, False)
-
-
-def _comparison(
-    value: float, half: float, narrow: float, p: float,
-    mode: str, margin: float | None, pooled: bool,
-) -> Comparison:  # fmt: skip
-    """The verdict: of the simultaneous interval, and for equivalence of two one-sided tests.
-
-    Two one-sided tests at 5 % are the 90 % interval inside the margin: Schuirmann 1987
-    (J. Pharmacokinet. Biopharm. 15).
-    """
-    inside = margin is not None and abs(value) + narrow < margin
+def _judged(found: Evidence, mode: Mode, margin: float | None, pooled: bool) -> Comparison:
+    """The verdict: of the simultaneous interval, and of what lies inside the margin."""
+    value, half = found.difference, found.critical * found.se
+    inside = margin is not None and _is_inside(found, margin)
     if abs(value) > half:
         verdict: Verdict = "better" if (value < 0) == (mode == "min") else "worse"
         if inside:
             verdict = "better, within margin" if verdict == "better" else "worse, within margin"
     else:
         verdict = "equivalent" if inside else "within noise"
-    return Comparison(verdict, value, value - half, value + half, p, pooled)
+    return Comparison(verdict, value, value - half, value + half, found.p, pooled)
 
 
-def _certain(value: float) -> float:
-    """The p value where nothing varies."""
-    return 0.0 if value else 1.0
+def _is_inside(found: Evidence, margin: float) -> bool:
+    """Equivalence by two one-sided tests at 5 %: the 90 % interval is inside the margin.
+
+    Schuirmann 1987 (J. Pharmacokinet. Biopharm. 15).
+    """
+    narrow = float(stats.t.ppf(1 - ALPHA, found.df)) * found.se
+    return abs(found.difference) + narrow < margin
 
 
 def _told(values: Values, noisy: Sequence[int]) -> str:

@@ -65,6 +65,26 @@ class TestLayout:
         layout = fit_layout(np.array([[1.0, 2.0, NAN, NAN], [NAN, NAN, 3.0, 4.0]]))
         assert math.isnan(difference(layout, 1, 0).difference)
 
+    def test_differences_do_not_depend_on_how_the_seeds_are_eliminated(self):
+        """Ten seeds have both cells; the normal equations are singular, rounding must not show."""
+        values = study(2, 12, 0, missing=((0, 4), (1, 2)))
+        layout = fit_layout(values)
+        pairs = values[1] - values[0]
+        assert difference(layout, 1, 0) == pytest.approx((np.nanmean(pairs), math.sqrt(2 / 10)))
+        assert np.abs(layout.unscaled).max() < 1
+
+    def test_differences_to_several_baselines_are_correlated_as_their_cells_are(self):
+        layout = fit_layout(study(4, 3, 0))
+        cells, references = np.array([1, 2, 3, 0]), np.array([0, 0, 2, 3])
+        correlation = contrast_correlation(layout, cells, references)
+        assert correlation[0] == pytest.approx([1, 0.5, 0, -0.5])
+        assert correlation[2] == pytest.approx([0, -0.5, 1, -0.5])
+
+    def test_failed_cells_make_no_other_noisy(self):
+        values = study(7, 5, 1)
+        values[3:] = NAN
+        assert noisy_cells(values) == []
+
     def test_a_noisier_cell_is_seen_with_enough_seeds(self):
         values = study(6, 10, 1)
         assert noisy_cells(values) == []
@@ -80,6 +100,20 @@ class TestDunnett:
     def test_critical_values_of_the_tables(self, num, df, table):
         """Dunnett 1964 (Biometrics 20), table II, two-sided 5 %."""
         assert Family(num, 0.5, df).critical_value() == pytest.approx(table, abs=0.006)
+
+    @pytest.mark.parametrize(("num", "df"), [(2, 3), (11, 22), (50, 98)])
+    @pytest.mark.parametrize("correlation", [0.0, 0.5, 0.8])
+    def test_equals_a_fine_integral(self, num, df, correlation):
+        common, step = np.linspace(-7, 7, 101, retstep=True)
+        scales = np.sqrt(stats.chi2.ppf((np.arange(4000) + 0.5) / 4000, df) / df)[:, None]
+        for t in (1.0, 2.5, 4.0):
+            bounds = [
+                (math.sqrt(correlation) * common + sign * t * scales) / math.sqrt(1 - correlation)
+                for sign in (-1, 1)
+            ]
+            inside = (stats.norm.cdf(bounds[1]) - stats.norm.cdf(bounds[0])) ** num
+            fine = (inside * stats.norm.pdf(common)).sum() * step / 4000
+            assert Family(num, correlation, df).adjusted_p(t) == pytest.approx(1 - fine, abs=2e-5)
 
     @pytest.mark.parametrize(("num", "df"), [(1, 7), (2, 1), (5, 4), (11, 22), (4, 5000)])
     def test_p_and_critical_value_agree(self, num, df):
@@ -144,13 +178,26 @@ class TestVerdicts:
         alone = judge(study(3, 1, 6), 0, "min").comparisons
         assert [c.verdict for c in alone] == ["baseline", "not enough seeds", "not enough seeds"]
 
-    @pytest.mark.parametrize("seed", range(20))
-    def test_interval_p_and_verdict_never_contradict_each_other(self, seed):
+    @pytest.mark.parametrize("missing", [(), ((2, 3),)])
+    def test_cells_of_equal_runs_do_not_differ_by_rounding(self, missing):
+        for seed in range(20):
+            values = np.tile(np.random.default_rng(seed).normal(size=5), (4, 1))
+            for place in missing:
+                values[place] = NAN
+            found = judge(values, 0, "min").comparisons[1:]
+            assert {(c.verdict, c.difference, c.p) for c in found} == {("within noise", 0, 1)}
+
+    @pytest.mark.parametrize("options", [
+        {}, {"first_seeds": 5}, {"family": [True, True, False, True, True, True]},
+        {"references": [0, 0, 0, 3, 3, 0]}, {"references": [0, 0, 1, 2, 3, 5]},
+    ])  # fmt: skip
+    @pytest.mark.parametrize("seed", range(12))
+    def test_interval_p_and_verdict_never_contradict_each_other(self, seed, options):
         rng = np.random.default_rng(seed)
-        values = study(6, 5, seed, missing=((1, 2), (3, 0)))
+        values = study(6, 7, seed, missing=((1, 2), (3, 0)))
         values += rng.normal(size=(6, 1))
         values[5] *= rng.choice([1, 6])
-        for found in judge(values, 0, "min").comparisons[1:]:
+        for found in judge(values, **{"references": 0, "mode": "min"} | options).comparisons:
             outside = found.low > 0 or found.high < 0
             assert outside == (found.p < 0.05) == (found.verdict in ("better", "worse"))
 
@@ -167,3 +214,110 @@ class TestVerdicts:
     def test_with_few_seeds_the_spread_is_said_to_be_uncheckable(self):
         told = judge(study(4, 3, 9), 0, "min").spread_check
         assert told.startswith("whether cells differ in spread cannot be checked with 3 seeds")
+
+
+class TestReferences:
+    """Blocks of a study may each have a baseline of their own."""
+
+    def test_each_cell_is_compared_with_its_own(self):
+        values = study(5, 4, 10)
+        judgement = judge(values, np.array([0, 0, 0, 3, 3]), "min")
+        found = judgement.comparisons
+        assert [found[c].verdict for c in (0, 3)] == ["baseline", "baseline"]
+        means = values.mean(axis=1)
+        assert found[2].difference == pytest.approx(means[2] - means[0])
+        assert found[4].difference == pytest.approx(means[4] - means[3])
+        half = Family(3, 0.0, judgement.df).critical_value() * judgement.residual_sd
+        assert found[4].high - found[4].difference == pytest.approx(half * math.sqrt(2 / 4))
+
+    def test_a_baseline_may_itself_be_compared(self):
+        values = study(3, 4, 11)
+        found = judge(values, [0, 0, 1], "min").comparisons
+        assert found[2].difference == pytest.approx(values[2].mean() - values[1].mean())
+        assert [c.verdict for c in found] == ["baseline", "within noise", "within noise"]
+
+    def test_one_for_all_is_one_for_each(self):
+        values = study(4, 3, 12, missing=((1, 1),))
+        assert judge(values, 2, "min") == judge(values, [2, 2, 2, 2], "min")
+
+    def test_cells_without_shared_seeds_are_not_judged(self):
+        values = study(4, 6, 13)
+        values[:2, 3:], values[2:, :3] = NAN, NAN
+        verdicts = [c.verdict for c in judge(values, [0, 0, 0, 2], "min").comparisons]
+        assert verdicts == ["baseline", "within noise", "not enough seeds", "within noise"]
+
+    def test_a_noisy_baseline_is_compared_by_own_pairs(self):
+        values = study(6, 10, 14)
+        values[0] += 30 * np.random.default_rng(8).normal(size=10)
+        for cell, found in enumerate(judge(values, 0, "min").comparisons[1:], start=1):
+            oracle = stats.ttest_rel(values[cell], values[0])
+            assert not found.pooled
+            assert found.p == pytest.approx(min(1, 5 * oracle.pvalue))
+            low, high = oracle.confidence_interval(1 - 0.05 / 5)
+            assert (found.low, found.high) == pytest.approx((low, high))
+
+    @pytest.mark.parametrize("references", [[0, 0, 0, 3, 3, 3], [0, 0, 1, 2, 3, 4]])
+    def test_all_intervals_hold_at_once(self, references):
+        rng = np.random.default_rng(15)
+        held = 0
+        for _ in range(400):
+            found = judge(rng.normal(size=(6, 4)), references, "min").comparisons
+            held += all(c.low <= 0 <= c.high for c in found if c.verdict != "baseline")
+        assert held >= 0.93 * 400
+
+
+class TestFamily:
+    """What a study does not name is not compared, and costs nothing."""
+
+    def test_the_family_is_what_is_named(self):
+        values = study(6, 4, 16)
+        judgement = judge(values, 0, "min", family=[False, True, False, False, True, False])
+        found = judgement.comparisons
+        assert [c.verdict for c in found][2:4] == ["not compared"] * 2
+        assert found[2].difference == pytest.approx(values[2].mean() - values[0].mean())
+        assert math.isnan(found[2].p)
+        assert math.isnan(found[2].high)
+        half = Family(2, 0.5, judgement.df).critical_value() * judgement.residual_sd
+        assert found[1].high - found[1].difference == pytest.approx(half * math.sqrt(2 / 4))
+        assert judgement.df == 15
+
+    def test_a_baseline_needs_no_name_and_failure_is_told(self):
+        values = study(4, 3, 17)
+        values[2] = NAN
+        found = judge(values, 0, "min", family=np.array([False, True, False, False])).comparisons
+        assert [c.verdict for c in found] == ["baseline", "within noise", "failed", "not compared"]
+
+    def test_a_noisy_cell_has_a_difference_too(self):
+        values = study(6, 10, 18)
+        values[4] += 30 * np.random.default_rng(8).normal(size=10)
+        values[4, 0] = NAN
+        found = judge(values, 0, "min", family=[True] * 4 + [False, True]).comparisons[4]
+        assert found.verdict == "not compared"
+        assert found.difference == pytest.approx(np.nanmean(values[4] - values[0]))
+
+
+class TestTwoStages:
+    """Stein 1945: the first seeds give the variance, all seeds the differences."""
+
+    def test_variance_of_the_first_seeds_differences_of_all(self):
+        values = study(4, 9, 19)
+        first, judgement = judge(values[:, :3], 0, "min"), judge(values, 0, "min", first_seeds=3)
+        assert (judgement.residual_sd, judgement.df) == (first.residual_sd, first.df)
+        half = Family(3, 0.5, 6).critical_value() * first.residual_sd * math.sqrt(2 / 9)
+        for cell, found in enumerate(judgement.comparisons[1:], start=1):
+            mean = values[cell].mean() - values[0].mean()
+            assert found.difference == pytest.approx(mean)
+            assert (found.low, found.high) == pytest.approx((mean - half, mean + half))
+
+    def test_own_pairs_too(self):
+        values = study(6, 12, 20)
+        values[4] += 30 * np.random.default_rng(8).normal(size=12)
+        found = judge(values, 0, "min", first_seeds=6).comparisons[4]
+        pairs = values[4] - values[0]
+        half = stats.t.ppf(1 - 0.025 / 5, 5) * pairs[:6].std(ddof=1) / math.sqrt(12)
+        assert not found.pooled
+        assert (found.low, found.high) == pytest.approx((pairs.mean() - half, pairs.mean() + half))
+
+    def test_a_first_stage_without_a_variance_judges_nothing(self):
+        found = judge(study(3, 6, 21), 0, "min", first_seeds=1).comparisons
+        assert [c.verdict for c in found][1:] == ["not enough seeds"] * 2

@@ -68,6 +68,9 @@ class FlowConfig(BaseModel):
     measurable: ClassVar[tuple[str, ...]] = MEASURED
     """What can be measured of finished runs, from their best weights."""
 
+    smoke: ClassVar[Mapping[str, Any]] = {"epochs": None, "steps": 2}
+    """What makes a run as short as it can be, its final metrics included."""
+
     arch: Literal["mlp", "dit", "unet"] = "mlp"
     """Velocity network; `mlp` has about 1M parameters at 1024-d, `dit` 9M, `unet` 7M."""
     scale: Literal["tiny", "small", "base"] = "base"

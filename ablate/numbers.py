@@ -51,3 +51,14 @@ def p_text(p: float) -> str:
     if math.isnan(p):
         return "-"
     return f"< {MIN_P}" if p < MIN_P else f"{p:.3f}"
+
+
+def share_text(log_ratio: float, low: float = math.nan, high: float = math.nan) -> str:
+    """A difference of logarithms as a change: `-7.1 % [-9.9 %, -4.2 %]`."""
+    if math.isnan(log_ratio):
+        return "-"
+    shares = [100 * math.expm1(bound) for bound in (log_ratio, low, high)]
+    half = (shares[2] - shares[1]) / 2
+    uncertainty = abs(shares[0]) if math.isnan(half) else half
+    texts = [f"{rounded(share, uncertainty, signed=True)} %" for share in shares]
+    return texts[0] if math.isnan(half) else f"{texts[0]} [{texts[1]}, {texts[2]}]"

@@ -1,0 +1,238 @@
+"""Mistakes in the design of a study: factors, levels, and the cells that come of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from ablate.design import (
+    Cell,
+    DesignBlock,
+    as_labels,
+    blocks_of,
+    factors_of,
+    resolve_config,
+    text,
+)
+from ablate.errors import Problem
+from ablate.identity import canonical_json
+from ablate.ledger import COLUMNS
+from ablate.nested import flatten
+from ablate.study import NAME, Block, Factor, Study
+from ablate.validation import Path, keys_of, problems_of
+
+RESERVED = frozenset(COLUMNS)
+"""Columns of the ledger that a factor cannot be called."""
+
+
+def well_formed(study: Study) -> tuple[Study, list[Problem]]:
+    """The study without the factors whose very shape is wrong, so that the rest is checked."""
+    kept, problems = _well_formed(study, "")
+    blocks: list[Any] = []
+    for index, block in enumerate(study.blocks):
+        fields, wrong = _well_formed(block, f"blocks[{index}].")
+        blocks.append(block.model_copy(update=fields))
+        problems += wrong
+    return study.model_copy(update={**kept, "blocks": tuple(blocks)}), problems
+
+
+def design_problems(study: Study, model: type[BaseModel] | None) -> list[Problem]:
+    """Every mistake of a study's factors, cells and configs, once their shapes are right."""
+    blocks = blocks_of(study)
+    problems: list[Problem] = []
+    for block in blocks:
+        problems += _factor_problems(block, model)
+        choices = list(_choices(block))
+        problems += choices or _cell_problems(block)
+    problems += _compare_problems(study, blocks)
+    return [*problems, *_config_problems(blocks, model)]
+
+
+def coinciding_cells(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
+    """Cells of one block that are the same; those of several blocks are run once."""
+    unhashed = getattr(model, "unhashed", frozenset())
+    for block in blocks_of(study):
+        seen: dict[str, Cell] = {}
+        for cell in block.cells:
+            config = resolve_config(model, cell.written_config())
+            key = canonical_json({k: v for k, v in config.items() if k not in unhashed})
+            if key in seen:
+                yield Problem(
+                    f"{block.place}factors",
+                    f"two cells are the same: {seen[key].name} and {cell.name}",
+                    fix="drop one of the levels, or exclude one of the cells",
+                )
+            seen.setdefault(key, cell)
+
+
+def _well_formed(block: Block, place: str) -> tuple[dict[str, Any], list[Problem]]:
+    problems: list[Problem] = []
+    factors: dict[str, Any] = {}
+    for name, raw in block.factors.items():
+        wrong = list(_shape_problems(f"{place}factors.{name}", name, raw))
+        problems += wrong
+        if not wrong:
+            factors[name] = raw
+    dropped = block.factors.keys() - factors.keys()
+    kept = {
+        "factors": factors,
+        "baseline": {k: v for k, v in block.baseline.items() if k not in dropped},
+        "exclude": tuple(choice for choice in block.exclude if not dropped & choice.keys()),
+        "cells": tuple(choice for choice in block.cells if not dropped & choice.keys()),
+        "when": {k: v for k, v in block.when.items() if not dropped & {k, *v}},
+    }
+    return kept, problems
+
+
+def _shape_problems(key: str, name: str, raw: Any) -> Iterator[Problem]:
+    if name in RESERVED:
+        yield Problem(key, "is a column of the ledger: a factor cannot be called so",
+                      fix="seeds go under 'seeds:'; else use another name")  # fmt: skip
+    if not isinstance(raw, list | Mapping):
+        yield Problem(key, "is neither a list of levels nor a mapping of named levels", raw,
+                      fix=f"write {name}: [{raw}, ...]")  # fmt: skip
+    elif not raw:
+        yield Problem(key, "has no levels", fix="add levels, or drop the factor")
+    elif isinstance(raw, Mapping):
+        yield from _named_level_problems(key, raw)
+
+
+def _named_level_problems(key: str, levels: Mapping[Any, Any]) -> Iterator[Problem]:
+    for label, sets in levels.items():
+        if not isinstance(label, str) or not NAME.fullmatch(label):
+            yield Problem(f"{key}.{label}", "a level's name becomes part of file names", label,
+                          fix="use letters, digits, '.', '_' and '-' only")  # fmt: skip
+        if not isinstance(sets, Mapping) or not sets:
+            yield Problem(f"{key}.{label}", "does not say which config keys it sets", sets,
+                          fix=f"write {label}: {{key: value, ...}}")  # fmt: skip
+
+
+def _factor_problems(block: DesignBlock, model: type[BaseModel] | None) -> Iterator[Problem]:
+    keys = tuple(keys_of(model)) if model else ()
+    owners: dict[str, str] = {}
+    for factor in block.factors:
+        place = f"{block.place}factors.{factor.name}"
+        seen: set[str] = set()
+        for index, level in enumerate(factor.levels):
+            if level.key in seen:
+                yield Problem(f"{place}[{index}]", "the level stands twice", level.label,
+                              fix="drop one")  # fmt: skip
+            seen.add(level.key)
+        for key in dict.fromkeys(key for level in factor.levels for key in level.sets):
+            if keys and not any(known == key or known.startswith(f"{key}.") for known in keys):
+                yield Problem(place, "names no config key", key, keys)
+            if key in owners:
+                yield Problem(place, f"sets a key that {owners[key]} sets too", key,
+                              fix="let one factor set it")  # fmt: skip
+            owners[key] = place
+
+
+def _choices(block: DesignBlock) -> Iterator[Problem]:
+    """Levels that baseline, cells, exclude and when name, but that do not exist."""
+    spec, place, factors = block.spec, block.place, block.factors
+    yield from _choice_problems(f"{place}baseline", spec.baseline, factors)
+    for key, choices in (("cells", spec.cells), ("exclude", spec.exclude)):
+        for index, choice in enumerate(choices):
+            yield from _choice_problems(f"{place}{key}[{index}]", choice, factors)
+    names = tuple(factor.name for factor in factors)
+    for name, condition in spec.when.items():
+        if name not in names:
+            yield Problem(f"{place}when.{name}", "is not a factor", name, names)
+        for other, written in condition.items():
+            for label in as_labels(written):
+                where = f"{place}when.{name}"
+                yield from _choice_problems(where, {other: label}, factors)
+
+
+def _choice_problems(
+    place: str, choice: Mapping[str, Any], factors: Sequence[Factor]
+) -> Iterator[Problem]:
+    by_name = {factor.name: factor for factor in factors}
+    for name, label in choice.items():
+        if name not in by_name:
+            yield Problem(f"{place}.{name}", "is not a factor", name, tuple(by_name))
+        elif by_name[name].level(label) is None:
+            labels = tuple(text(level.label) for level in by_name[name].levels)
+            yield Problem(f"{place}.{name}", "is not a level of the factor", label, labels)
+
+
+def _cell_problems(block: DesignBlock) -> Iterator[Problem]:
+    spec, place = block.spec, block.place
+    if (spec.design == "cells") != bool(spec.cells):
+        key, fix = ("cells", "design: cells") if spec.cells else ("design", "cells: [...]")
+        yield Problem(f"{place}{key}", "go together: design: cells, and the list cells",
+                      getattr(spec, key), fix=f"add {fix}")  # fmt: skip
+        return
+    for index, choice in enumerate(spec.exclude):
+        if not choice or not any(cell.matches(choice) for cell in block.candidates):
+            yield Problem(f"{place}exclude[{index}]", "matches no cell", choice, fix="drop it")
+    if not block.cells:
+        yield Problem(f"{place}exclude", "leaves no cell", fix="exclude less")
+    elif block.baseline is None:
+        yield Problem(f"{place}baseline", "matches no cell: it is excluded", block.baseline_labels,
+                      fix="name another baseline, or do not exclude it")  # fmt: skip
+    elif spec.design == "one_at_a_time":
+        yield from _unvaried(block, [block.baseline], "does not hold at the baseline, from which "
+                             "one factor at a time is changed")  # fmt: skip
+    else:
+        yield from _unvaried(block, block.cells, "holds in no cell of the design")
+
+
+def _unvaried(block: DesignBlock, cells: Sequence[Cell], message: str) -> Iterator[Problem]:
+    """Factors that apply in none of some cells."""
+    for factor in block.factors:
+        if not any(factor.name in cell.levels for cell in cells):
+            yield Problem(f"{block.place}when.{factor.name}", message,
+                          block.spec.when[factor.name],
+                          fix="drop the factor, or let the cells have that level")  # fmt: skip
+
+
+def _compare_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
+    factors = tuple(factors_of(blocks).values())
+    for index, choice in enumerate(study.compare or ()):
+        wrong = list(_choice_problems(f"compare[{index}]", choice, factors))
+        yield from wrong
+        cells = [cell for block in blocks for cell in block.cells]
+        if not wrong and not any(cell.matches(choice) for cell in cells):
+            yield Problem(f"compare[{index}]", "matches no cell", choice, fix="drop it")
+
+
+def _config_problems(blocks: Sequence[DesignBlock], model: type[BaseModel] | None) -> list[Problem]:
+    """What the config model refuses, each mistake once, at the place in the YAML that sets it."""
+    if model is None:
+        return []
+    found: dict[str, Problem] = {}
+    for block in blocks:
+        for cell in block.cells:
+            for problem in _refused(block, cell, model):
+                found.setdefault(problem.key, problem)
+    # A factor's name that is no config key is told by itself.
+    unknown = {f"{block.place}factors.{f.name}" for block in blocks for f in block.factors}
+    return [p for p in found.values() if p.message != "unknown key" or not _inside(p.key, unknown)]
+
+
+def _inside(key: str, places: set[str]) -> bool:
+    return any(key.startswith((f"{place}.", f"{place}[")) for place in places)
+
+
+def _refused(block: DesignBlock, cell: Cell, model: type[BaseModel]) -> list[Problem]:
+    try:
+        resolve_config(model, cell.written_config())
+    except ValidationError as error:
+        return problems_of(error, model, lambda path: _place(block, cell, path))
+    return []
+
+
+def _place(block: DesignBlock, cell: Cell, path: Path) -> str:
+    dotted = ".".join(map(str, path))
+    for factor in block.factors:
+        level = cell.levels.get(factor.name)
+        for key in level.sets if level else ():
+            if dotted == key or dotted.startswith(f"{key}."):
+                assert level is not None
+                return block.place + factor.where(level, dotted)
+    if not dotted:
+        return f"cell {cell.name}"
+    written = [key for key, _ in flatten(block.spec.base)]
+    own = any(dotted == key or dotted.startswith(f"{key}.") for key in written)
+    return f"{block.place if own else ''}base.{dotted}"

@@ -1,0 +1,77 @@
+"""What a design can see and what it costs, from the runs that have ended so far."""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ablate.ledger import Row
+from ablate.numbers import rounded, share_text
+from ablate.plan import Plan, Run
+from ablate.progress import clock
+from ablate.results import can_be_logged, on_scale, values_of
+
+
+def price(plan: Plan, todo: Sequence[Run], rows: Mapping[str, Row]) -> str:
+    """The training time that runs will take, in words; empty where there is nothing to do."""
+    if not todo:
+        return ""
+    seconds = expected_seconds(plan, todo, rows)
+    if math.isnan(seconds):
+        return "time: unknown until the first run has ended (--smoke tries every cell)"
+    told = f"time: about {clock(seconds)} of training"
+    at_once = _at_once(plan)
+    if at_once > 1:
+        told += f", {clock(seconds / at_once)} with {at_once} trials at a time on this machine"
+    return told
+
+
+def expected_seconds(plan: Plan, todo: Sequence[Run], rows: Mapping[str, Row]) -> float:
+    """Training time of runs: that of their cell's ended runs, else of all; nan without any."""
+    by_cell: dict[int, list[float]] = {}
+    for run in plan.runs:
+        row = rows.get(run.run_id, {})
+        if row.get("status") == "ok" and row.get("seconds"):
+            by_cell.setdefault(id(run.cell), []).append(row["seconds"])
+    if not by_cell:
+        return math.nan
+    means = {cell: float(np.mean(seconds)) for cell, seconds in by_cell.items()}
+    overall = float(np.mean(list(means.values())))
+    return sum(means.get(id(run.cell), overall) for run in todo)
+
+
+def visible(plan: Plan, rows: Mapping[str, Row]) -> str:
+    """The smallest difference that the design finds four times in five, in words."""
+    num_cells, num_seeds = len(plan.cells), len(plan.seeds)
+    num_compared = sum(plan.compared) - len({block.baseline for block in plan.blocks})
+    df = (num_cells - 1) * (num_seeds - 1)
+    if df < 1 or num_compared < 1:
+        return ""
+    # SciPy takes half a second to import: not where there is nothing to tell.
+    from ablate.stats.layout import fit_layout
+    from ablate.stats.replication import detectable_difference
+
+    study = plan.study
+    values = values_of(plan, rows, study.metric)
+    log_scale = study.log_scale and can_be_logged(values)
+    sd = math.sqrt(fit_layout(on_scale(values, log_scale)).variance)
+    found = detectable_difference(1.0, df, num_compared, num_seeds)
+    if not sd > 0:
+        return (
+            f"resolution: finds differences of {found:.2g} residual sd four times in five; once "
+            f"runs have ended: how much of {study.metric} that is"
+        )
+    shown = share_text(found * sd).lstrip("+") if log_scale else rounded(found * sd, found * sd)
+    return (
+        f"resolution: finds differences of {shown} in {study.metric} four times in five "
+        f"(residual sd so far {share_text(sd).lstrip('+') if log_scale else rounded(sd, sd)})"
+    )
+
+
+def _at_once(plan: Plan) -> int:
+    """Trials that this machine's CPUs hold at a time; 1 where they take GPUs, which are unknown."""
+    resources = plan.study.resources
+    if resources.gpu or not resources.cpu:
+        return 1
+    return max(1, int((os.cpu_count() or 1) / resources.cpu))

@@ -1,0 +1,78 @@
+"""Which runs share a trial: runs of one shape can be trained as one."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from ablate.ledger import Row
+from ablate.plan import Plan, Run
+
+Pack = tuple[Run, ...]
+
+MOST_ON_GPU = 32
+"""Small networks saturate a GPU at 16 to 32 runs."""
+MOST_ON_CPU = 16
+SMALL_STEP = 10_000_000
+"""Parameters x batch above which a CPU core is busy with one run's arithmetic: packs gain nothing."""
+BYTES_A_PARAMETER = 48
+"""Weights, gradient, average, two moments, and activations beside them."""
+GPU_BYTES = 16 * 1024**3
+"""Memory that every GPU in use has; nobody asks the workers' GPUs before they start."""
+
+
+def packs_of(plan: Plan, runs: Sequence[Run], rows: Mapping[str, Row], at_once: int) -> list[Pack]:
+    """Runs as packs, in the order of the plan: each pack where its first run would be.
+
+    Args:
+        plan: The plan; its study says how many runs a pack may hold, or `auto`.
+        runs: The runs to do.
+        rows: The ledger's rows by run id: `num_parameters`, where it is known.
+        at_once: Trials that run at a time.
+    """
+    by_key: dict[object, list[Run]] = {}
+    for index, run in enumerate(runs):
+        by_key.setdefault(_key(plan, run, index), []).append(run)
+    packs: list[Pack] = []
+    for alike in by_key.values():
+        size = _size(plan, alike, rows, at_once)
+        packs += [tuple(alike[start : start + size]) for start in range(0, len(alike), size)]
+    position = {run.run_id: index for index, run in enumerate(runs)}
+    return sorted(packs, key=lambda pack: position[pack[0].run_id])
+
+
+def auto_size(num_runs: int, at_once: int, num_parameters: int, batch_size: int, gpu: float) -> int:
+    """Runs of one shape that a trial should carry.
+
+    As many as leave a trial for every free place, up to what the hardware gains from: on a GPU
+    up to what saturates it and fits its memory, on a CPU only where steps are so small that calls
+    cost more than arithmetic.
+
+    Args:
+        num_runs: Runs of the shape.
+        at_once: Trials that run at a time.
+        num_parameters: Of the network; 0 where nobody knows.
+        batch_size: Rows a step.
+        gpu: GPUs that a trial takes.
+    """
+    share = math.ceil(num_runs / max(1, at_once))
+    if gpu:
+        fit = int(GPU_BYTES * min(1.0, gpu) / max(1, BYTES_A_PARAMETER * num_parameters))
+        return max(1, min(share, MOST_ON_GPU, fit))
+    if not num_parameters or num_parameters * batch_size > SMALL_STEP:
+        return 1
+    return min(share, MOST_ON_CPU)
+
+
+def _key(plan: Plan, run: Run, index: int) -> object:
+    """Equal for runs that may share a pack; a number of its own where none may."""
+    if not plan.entry.packs or plan.study.pack == 1 or plan.model is None:
+        return index
+    config = plan.model.model_validate(run.config)
+    return config.pack_key() if hasattr(config, "pack_key") else index  # pyright: ignore
+
+
+def _size(plan: Plan, alike: Sequence[Run], rows: Mapping[str, Row], at_once: int) -> int:
+    if plan.study.pack != "auto":
+        return plan.study.pack
+    known = [rows.get(run.run_id, {}).get("num_parameters") or 0 for run in alike]
+    batch_size = alike[0].config.get("batch_size", 1)
+    return auto_size(len(alike), at_once, max(known), batch_size, plan.study.resources.gpu)

@@ -1,0 +1,172 @@
+"""Plan and ledger -> the records of a report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ablate.comparability import differing_keys, resolved_model
+from ablate.design import text
+from ablate.ledger import Row
+from ablate.plan import Plan, PlannedBlock
+from ablate.report.background import environment, how_it_came, missing_runs, run_records
+from ablate.report.records import (
+    BlockRecord,
+    CellRecord,
+    MetricRecord,
+    StudyRecord,
+)
+from ablate.results import Values, can_be_logged, on_scale, values_again, values_of
+from ablate.stats.spread import spread
+from ablate.study import SeedRule
+
+if TYPE_CHECKING:
+    from ablate.stats.verdicts import Comparison, Judgement, Mode
+
+WAITING = ("pending", "interrupted")
+
+
+def study_record(
+    plan: Plan, rows: Mapping[str, Row], metric: str | None = None, study_yaml: str = ""
+) -> StudyRecord:
+    """The results of a plan, from the rows of its ledger.
+
+    Args:
+        plan: The plan.
+        rows: The ledger's rows by run id.
+        metric: What to report in the place of the study's own metrics.
+        study_yaml: The study as last run.
+    """
+    study = plan.study
+    names = study.metrics if metric is None else (metric,)
+    first, *further = [metric_record(plan, rows, name) for name in names]
+    runs = run_records(plan, rows)
+    known = [run.seconds for run in runs if not np.isnan(run.seconds)]
+    return StudyRecord(
+        study.study, study.question, first, further, tuple(plan.factors), plan.seeds,
+        _design(plan), how_it_came(plan, rows), runs, missing_runs(plan, rows, first.name),
+        sum(known), environment(plan, rows), study_yaml,
+    )  # fmt: skip
+
+
+def metric_record(plan: Plan, rows: Mapping[str, Row], metric: str) -> MetricRecord:
+    """One metric, cell by cell: means, comparisons, effects of the factors."""
+    # SciPy takes half a second to import: not where a plan is shown.
+    from ablate.stats.again import compare_again
+    from ablate.stats.replication import detectable_difference
+    from ablate.stats.verdicts import judge
+
+    study = plan.study
+    values = values_of(plan, rows, metric)
+    log_scale = study.log_scale and can_be_logged(values)
+    compared = on_scale(values, log_scale)
+    margin, first_seeds = _margin(plan, metric, log_scale), _first_seeds(plan)
+    judgement = judge(
+        compared, np.array(plan.references), study.mode, margin,
+        family=np.array(plan.compared), first_seeds=first_seeds,
+    )  # fmt: skip
+    again = None
+    if plan.again is not None:
+        reference = compared[plan.blocks[0].baseline]
+        again = compare_again(reference, on_scale(values_again(plan, rows, metric), log_scale))
+    num_compared = sum(c.pooled and not np.isnan(c.p) for c in judgement.comparisons)
+    return MetricRecord(
+        metric, study.mode, log_scale, values, _cells(plan, rows, values, judgement),
+        [_block(block, compared, study.mode, margin, first_seeds) for block in plan.blocks],
+        judgement, _resolution(judgement),
+        detectable_difference(judgement.residual_sd, judgement.df, num_compared, len(plan.seeds)),
+        _floor(plan, rows, metric), _cautions(plan, metric, log_scale),
+        study.margin if metric == study.metric else None, again,
+    )  # fmt: skip
+
+
+def _margin(plan: Plan, metric: str, log_scale: bool) -> float | None:
+    """The margin on the scale of comparison; it was fixed for the study's own metric alone."""
+    if metric != plan.study.metric or plan.study.margin is None:
+        return None
+    return float(np.log1p(plan.study.margin)) if log_scale else plan.study.margin
+
+
+def _first_seeds(plan: Plan) -> int | None:
+    rule = plan.study.seeds
+    return rule.min if isinstance(rule, SeedRule) and len(plan.seeds) > rule.min else None
+
+
+def _cells(
+    plan: Plan, rows: Mapping[str, Row], values: Values, judgement: "Judgement"
+) -> list[CellRecord]:
+    cells: list[CellRecord] = []
+    for index, (cell, comparison) in enumerate(zip(plan.cells, judgement.comparisons, strict=True)):
+        own = [rows.get(run.run_id, {}) for run in plan.runs_of[id(cell)].values()]
+        labels = {name: text(label) for name, label in cell.labels.items()}
+        reference = plan.references[index]
+        cells.append(CellRecord(
+            cell.name, cell.block, labels, reference == index, reference, len(plan.seeds),
+            spread(values[index]), _with_cause(comparison, own),
+        ))  # fmt: skip
+    return cells
+
+
+def _with_cause(comparison: "Comparison", rows: Sequence[Mapping[str, Any]]) -> "Comparison":
+    """A cell without any result has failed only where its runs have ended."""
+    waiting = any(row.get("status", "pending") in WAITING for row in rows)
+    if comparison.verdict == "failed" and waiting:
+        return replace(comparison, verdict="not enough seeds")
+    return comparison
+
+
+def _block(
+    block: PlannedBlock, values: Values, mode: "Mode", margin: float | None, first_seeds: int | None
+) -> BlockRecord:
+    from ablate.stats.effects import factor_effects
+
+    names = [factor.name for factor in block.factors]
+    codes = [[levels.get(name, -1) for name in names] for levels in block.levels]
+    baseline = block.levels[block.members.index(block.baseline)]
+    baseline_levels = [baseline.get(name, 0) for name in names]
+    labels = [[text(level.label) for level in factor.levels] for factor in block.factors]
+    effects = None
+    if block.design == "grid" and len(names) > 1:
+        effects = factor_effects(
+            values[list(block.members)], np.array(codes),
+            [len(factor.levels) for factor in block.factors], baseline_levels, mode, margin,
+            first_seeds=first_seeds,
+        )  # fmt: skip
+    return BlockRecord(block.name, names, labels, baseline_levels, block.members, codes, effects)
+
+
+def _resolution(judgement: "Judgement") -> float:
+    widths = [(c.high - c.low) / 2 for c in judgement.comparisons if c.pooled]
+    known = [width for width in widths if not np.isnan(width)]
+    return float(np.median(known)) if known else float("nan")
+
+
+def _floor(plan: Plan, rows: Mapping[str, Row], metric: str) -> tuple[float, float] | None:
+    found = [rows.get(run.run_id, {}).get(f"{metric}_floor") for run in plan.runs]
+    known = [value for value in found if value is not None]
+    return (min(known), max(known)) if known else None
+
+
+def _cautions(plan: Plan, metric: str, log_scale: bool) -> list[str]:
+    cautions: list[str] = []
+    broken = differing_keys([resolved_model(c, plan.model) for c in plan.cells], metric)
+    if broken:
+        keys = ", ".join(broken)
+        cautions.append(f"{metric} measures another thing in cells that differ in {keys}")
+    if plan.study.log_scale and not log_scale:
+        cautions.append(f"{metric} is not always positive: compared as it is, not by ratios")
+    return cautions
+
+
+_KINDS = {"grid": "grid of", "one_at_a_time": "one at a time:", "cells": "chosen cells of"}
+
+
+def _design(plan: Plan) -> str:
+    """`grid of flow (3) x arch (2)`, for each block."""
+    parts: list[str] = []
+    for block in plan.blocks:
+        factors = " x ".join(f"{f.name} ({len(f.levels)})" for f in block.factors) or "one config"
+        name = f"{block.name}: " if block.name else ""
+        parts.append(f"{name}{_KINDS[block.design]} {factors}, {len(block.members)} cells")
+    return "; ".join(parts)

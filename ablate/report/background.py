@@ -1,0 +1,138 @@
+"""How the results of a study came about: its runs, what is missing and why, who made them."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ablate.forecast import price
+from ablate.ledger import ENDED, Row
+from ablate.plan import Plan
+from ablate.report.records import Environment, MissingRun, RunRecord
+from ablate.results import run_value
+from ablate.study import SeedRule
+
+FAILURES_ALPHA = 0.05
+
+
+def run_records(plan: Plan, rows: Mapping[str, Row]) -> list[RunRecord]:
+    """Every planned run."""
+    position = {id(cell): index for index, cell in enumerate(plan.cells)}
+    return [
+        RunRecord(
+            run.run_id, run.run_name, position.get(id(run.cell), -1), run.seed,
+            _status(rows, run.run_id), rows.get(run.run_id, {}).get("seconds") or math.nan,
+        )
+        for run in plan.runs
+    ]  # fmt: skip
+
+
+def missing_runs(plan: Plan, rows: Mapping[str, Row], metric: str) -> list[MissingRun]:
+    """Planned runs without a value of a metric, each with its cause."""
+    missing: list[MissingRun] = []
+    for run in plan.runs:
+        row: Mapping[str, Any] = rows.get(run.run_id, {})
+        status = _status(rows, run.run_id)
+        if status == "ok":
+            if math.isnan(run_value(row, metric)):
+                cause = f"reported no {metric}"
+                if metric in getattr(plan.model, "measurable", ()):
+                    cause += f" (ablate evaluate STUDY_DIR --metric {metric} adds it)"
+                missing.append(MissingRun(run.run_name, status, cause))
+            continue
+        cause = ": ".join(filter(None, [row.get("error_type"), row.get("error")]))
+        missing.append(MissingRun(run.run_name, status, cause.splitlines()[0] if cause else ""))
+    return missing
+
+
+def how_it_came(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
+    """What the reader should know: seeds by rule or added later, failures that differ."""
+    notes = [f"seeds: {plan.seeding}"] if plan.seeding else _added_seeds(plan, rows)
+    waiting = [run for run in plan.runs if _status(rows, run.run_id) not in ENDED]
+    left = price(plan, waiting, rows)
+    if left:
+        notes.append(f"{len(waiting)} runs are still to be done; {left}")
+    return [*notes, *_failures(plan, rows), *_other_code(plan, rows)]
+
+
+def environment(plan: Plan, rows: Mapping[str, Row]) -> Environment:
+    """What the runs of a plan were made with."""
+    known = [rows[run.run_id] for run in plan.runs if run.run_id in rows]
+    code = [_code(row) for row in known]
+    started = [row["started_at"] for row in known if row.get("started_at")]
+    ended = [row["ended_at"] for row in known if row.get("ended_at")]
+    return Environment(
+        _distinct(row.get("versions") for row in known), _distinct(code),
+        _distinct(row.get("device") for row in known),
+        min(started, default=None), max(ended, default=None),
+    )  # fmt: skip
+
+
+def _status(rows: Mapping[str, Row], run_id: str) -> str:
+    return rows.get(run_id, {}).get("status", "pending")
+
+
+def _added_seeds(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
+    """Seeds that were planned only after others had been run: looking and adding."""
+    if isinstance(plan.study.seeds, SeedRule):
+        return []
+    planned: dict[int, set[int]] = {}
+    for run in plan.runs:
+        launch = rows.get(run.run_id, {}).get("planned_in")
+        if launch is not None and run.seed in plan.seeds:
+            planned.setdefault(run.seed, set()).add(launch)
+    by_launch: dict[int, list[int]] = {}
+    for seed, launches in planned.items():
+        by_launch.setdefault(min(launches), []).append(seed)
+    if len(by_launch) < 2:
+        return []
+    told = "; ".join(
+        f"launch {launch}: {', '.join(map(str, seeds))}"
+        for launch, seeds in sorted(by_launch.items())
+    )
+    return [
+        f"seeds were added later ({told}). Looking at results and adding seeds is optional "
+        "stopping: intervals hold less often than they say. A rule (seeds: {min, max, until}) "
+        "decides beforehand"
+    ]
+
+
+def _failures(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
+    from ablate.stats.failures import failures_differ
+
+    counts = [
+        Counter(_status(rows, run.run_id) for run in plan.runs_of[id(cell)].values())
+        for cell in plan.cells
+    ]
+    ended = np.array([sum(count[name] for name in ENDED) for count in counts])
+    failed = ended - np.array([count["ok"] for count in counts])
+    if not failed.any():
+        return []
+    p = failures_differ(ended, failed)
+    if not p < FAILURES_ALPHA:
+        return []
+    cells = map(int, np.flatnonzero(failed))
+    worst = sorted(cells, key=lambda cell: -failed[cell] / ended[cell])[:3]
+    told = ", ".join(f"{plan.cells[i].name} {failed[i]} of {ended[i]}" for i in worst)
+    return [f"failure itself differs between cells (p {p:.3f}): {told}"]
+
+
+def _other_code(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
+    hashes = {rows[r.run_id].get("code_hash") for r in plan.runs if r.run_id in rows} - {None}
+    if len(hashes) < 2:
+        return []
+    return [f"the runs were made by {len(hashes)} states of the training code"]
+
+
+def _code(row: Mapping[str, Any]) -> str | None:
+    if not row.get("code_hash"):
+        return None
+    commit = row.get("git_commit")
+    dirty = ", with uncommitted changes" if row.get("git_dirty") else ""
+    return f"commit {commit[:12]}{dirty}" if commit else f"source {row['code_hash']}"
+
+
+def _distinct(values: Any) -> Sequence[str]:
+    return tuple(dict.fromkeys(value for value in values if value))

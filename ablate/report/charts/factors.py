@@ -1,0 +1,115 @@
+"""What each factor does, and what two do together."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from ablate.report.charts.encoding import Rows, Spec, data, name, number, spec_of, tips
+from ablate.report.charts.theme import STEPS, colour
+from ablate.report.records import BlockRecord, MetricRecord
+
+LEVELS_UPRIGHT = 7
+"""Levels from which on their labels are slanted."""
+
+
+def factor_panels(metric: MetricRecord, block: BlockRecord, seeds: Sequence[int]) -> Spec | None:
+    """A panel a factor: every seed's run, and the mean of each level; None without results."""
+    points = _points(metric, block, seeds)
+    if not points:
+        return None
+    panels: list[Any] = []
+    for number_of, factor in enumerate(block.factors):
+        panels.append(_panel(number_of, factor, block.levels[number_of], metric.name))
+    told = "A dot is a run, a bar the mean of its level."
+    title = alt.Title(f"{metric.name} by factor", subtitle=told)
+    chart = alt.concat(*panels, columns=3, spacing=28, title=title)
+    rows = {
+        _rows_name(n): [point for point in points if point["factor"] == factor]
+        for n, factor in enumerate(block.factors)
+    }
+    return spec_of(chart.resolve_scale(y="shared"), **rows)
+
+
+def interaction(metric: MetricRecord, block: BlockRecord, number_of_pair: int) -> Spec | None:
+    """What two factors do together beyond what each does alone, as a heat map."""
+    assert block.effects is not None
+    pair = block.effects.interactions[number_of_pair]
+    one, other = pair.factors
+    rows: Rows = [
+        {"one": a, "other": b, "effect": float(pair.residuals[i, j]),
+         "mean": float(pair.means[i, j]), "words": f"{pair.residuals[i, j]:+.2g}"}
+        for i, a in enumerate(block.levels[one])
+        for j, b in enumerate(block.levels[other])
+        if math.isfinite(pair.residuals[i, j])
+    ]  # fmt: skip
+    if not rows:
+        return None
+    names = (block.factors[one], block.factors[other])
+    x = name("other", names[1], scale=alt.Scale(domain=list(block.levels[other])))
+    y = name("one", names[0], scale=alt.Scale(domain=list(block.levels[one])))
+    base = data("rows").encode(
+        x=alt.X(**x, axis=alt.Axis(labelAngle=0, orient="top")), y=alt.Y(**y),
+        tooltip=tips(one=names[0], other=names[1], effect="beyond both#", mean="mean#"),
+    )  # fmt: skip
+    tiles = base.mark_rect(cornerRadius=3).encode(color=_by_effect("tile", rows))
+    words = base.mark_text(fontSize=13).encode(
+        text=alt.Text(field="words", type="nominal"), color=_by_effect("text", rows)
+    )
+    better = "blue" if metric.mode == "min" else "orange"
+    told = f"{'log ' * metric.log_scale}{metric.name} beyond the sum of both; {better}: better"
+    title = alt.Title(f"{names[0]} with {names[1]}", subtitle=told)
+    chart = (tiles + words).resolve_scale(color="independent")
+    chart = chart.properties(width=alt.Step(84), height=alt.Step(44), title=title)
+    return spec_of(chart, rows=rows)
+
+
+def _points(metric: MetricRecord, block: BlockRecord, seeds: Sequence[int]) -> Rows:
+    points: Rows = []
+    for cell, codes in zip(block.members, block.codes, strict=True):
+        for column, seed in enumerate(seeds):
+            value = float(metric.values[cell, column])
+            if not math.isfinite(value):
+                continue
+            jitter = (column / max(1, len(seeds) - 1) - 0.5) * 1.1
+            own = {"cell": metric.cells[cell].name, "seed": seed, "value": value, "jitter": jitter}
+            points += [
+                {"factor": block.factors[n], "level": block.levels[n][code], **own}
+                for n, code in enumerate(codes)
+                if code >= 0
+            ]
+    return points
+
+
+def _rows_name(factor: int) -> str:
+    return f"factor{factor}"
+
+
+def _panel(number_of: int, factor: str, levels: Sequence[str], metric: str) -> Any:
+    y = number("value", None if number_of else metric, scale=alt.Scale(zero=False))
+    angle = 0 if len(levels) < LEVELS_UPRIGHT else -40
+    x = alt.X(
+        **name("level", scale=alt.Scale(domain=list(levels))),
+        axis=alt.Axis(labelAngle=angle, title=None),
+    )
+    base = data(_rows_name(number_of)).encode(x=x)
+    dots = base.mark_circle(size=36, opacity=0.6, color=colour("blue")).encode(
+        y=alt.Y(**y), xOffset=alt.XOffset(**number("jitter", scale=alt.Scale(domain=[-1, 1]))),
+        tooltip=tips(level=factor, cell="cell", seed="seed", value=f"{metric}#"),
+    )  # fmt: skip
+    mean = alt.Tooltip(
+        field="value", aggregate="mean", type="quantitative", title="mean", format=".4~g"
+    )
+    bars = base.mark_tick(thickness=3, width=36, color=colour("ink")).encode(
+        y=alt.Y(**y, aggregate="mean"), tooltip=[*tips(level=factor), mean]
+    )
+    title = alt.Title(factor, fontSize=12, color=colour("muted"))
+    return (dots + bars).properties(width=alt.Step(64), height=200, title=title)
+
+
+def _by_effect(of: str, rows: Rows) -> Any:
+    most = max(abs(row["effect"]) for row in rows) or 1.0
+    tones = [colour(f"{of}{step}") for step in range(STEPS)]
+    scale = alt.Scale(type="quantize", domain=[-most, most], nice=False, range=tones)
+    return alt.Color(**number("effect", scale=scale), legend=None)

@@ -1,0 +1,99 @@
+"""Differences to the baseline with their intervals, a row a cell."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from ablate.numbers import p_text
+from ablate.report.charts.encoding import (
+    Rows,
+    Spec,
+    data,
+    name,
+    number,
+    rows_of_cells,
+    spec_of,
+    tips,
+)
+from ablate.report.charts.theme import VERDICTS, colour
+from ablate.report.records import MetricRecord
+from ablate.report.tables import difference_text
+
+
+def forest(metric: MetricRecord) -> Spec | None:
+    """The forest plot of a metric; None where no cell has an interval."""
+    rows = _rows(metric)
+    if not rows:
+        return None
+    what = f"change of {metric.name}, %" if metric.log_scale else f"{metric.name}: cell − baseline"
+    towards = "← better" if metric.mode == "min" else "better →"
+    axis = number("difference", f"{what} ({towards})", axis=alt.Axis(format="~g"))
+    y, height = rows_of_cells([row["cell"] for row in rows])
+    tip = tips(cell="cell", verdict="verdict", shown="difference [95 %]", p="p, adjusted")
+    base = data("rows").encode(y=y, tooltip=tip)
+    zero = data("zero").mark_rule(color=colour("muted"), strokeWidth=1.5)
+    layers = [
+        zero.encode(x=alt.X(**axis)),
+        *_interval_layers(base, axis, [row["verdict"] for row in rows]),
+    ]
+    if metric.margin is not None:
+        grey_band = data("margin").mark_rect(color=colour("grid"), opacity=0.6)
+        layers.insert(0, grey_band.encode(x=alt.X(**axis), x2="to"))
+    told = "Simultaneous 95 % intervals: a cell differs where its line leaves zero."
+    grey = " Grey: the margin." if metric.margin is not None else ""
+    title = alt.Title(f"{metric.name} against the baseline", subtitle=told + grey)
+    chart = alt.layer(*layers).properties(width=520, height=height, title=title)
+    return spec_of(chart, rows=rows, zero=[{"difference": 0}], margin=_margin_rows(metric))
+
+
+def _rows(metric: MetricRecord) -> Rows:
+    """The best first."""
+    rows: Rows = []
+    for cell in metric.cells:
+        found = cell.comparison
+        if not math.isfinite(found.low):
+            continue
+        bounds = (found.difference, found.low, found.high)
+        if metric.log_scale:
+            bounds = tuple(100 * math.expm1(bound) for bound in bounds)
+        rows.append({
+            "cell": cell.name, "verdict": found.verdict, "difference": bounds[0],
+            "low": bounds[1], "high": bounds[2], "p": p_text(found.p),
+            "shown": difference_text(found, metric.log_scale),
+        })  # fmt: skip
+    return sorted(rows, key=lambda row: row["difference"], reverse=metric.mode == "max")
+
+
+def _margin_rows(metric: MetricRecord) -> Rows:
+    if metric.margin is None:
+        return []
+    low, high = -metric.margin, metric.margin
+    if metric.log_scale:  # in per cent: a ratio is as far from one as its inverse
+        low, high = 100 * math.expm1(-math.log1p(high)), 100 * high
+    return [{"difference": low, "to": high}]
+
+
+def _interval_layers(base: Any, axis: dict[str, Any], verdicts: Sequence[str]) -> list[Any]:
+    present = [verdict for verdict in VERDICTS if verdict in verdicts]
+    hues = [colour(VERDICTS[verdict][0]) for verdict in present]
+    shapes = [VERDICTS[verdict][1] for verdict in present]
+    fills = [
+        colour("paper") if "within" in verdict else hue
+        for verdict, hue in zip(present, hues, strict=True)
+    ]
+
+    def by_verdict(values: Sequence[str]) -> dict[str, Any]:
+        return name("verdict", "verdict", scale=alt.Scale(domain=present, range=list(values)))
+
+    ends: dict[str, Any] = {**axis, "field": "low"}
+    return [
+        base.mark_rule(strokeWidth=2.5).encode(
+            x=alt.X(**ends), x2="high", stroke=alt.Stroke(**by_verdict(hues))
+        ),
+        base.mark_point(size=100, opacity=1, strokeWidth=2).encode(
+            x=alt.X(**axis), stroke=alt.Stroke(**by_verdict(hues)),
+            shape=alt.Shape(**by_verdict(shapes)), fill=alt.Fill(**by_verdict(fills)),
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,23 @@
+"""The files of a report, in the study's `report` folder."""
+
+from ablate.history import History
+from ablate.paths import StudyPaths, write_atomically
+from ablate.report.files import latex, markdown
+from ablate.report.records import StudyRecord
+
+
+def write_report(record: StudyRecord, paths: StudyPaths) -> None:
+    """Writes `index.html`, `table.md`, `table.tex` and `figures/`."""
+    # Altair takes a second to import: not where nothing is drawn.
+    from ablate.report.figures import pdf, svg
+    from ablate.report.page import page
+    from ablate.report.sections import sections_of
+
+    write_atomically(paths.report / "table.md", markdown(record))
+    write_atomically(paths.report / "table.tex", latex(record))
+    sections = sections_of(record, History(paths))
+    write_atomically(paths.report / "index.html", page(record, sections))
+    for section in sections:
+        for name, spec in section.charts:
+            write_atomically(paths.report / "figures" / f"{name}.svg", svg(spec))
+            write_atomically(paths.report / "figures" / f"{name}.pdf", pdf(spec))

@@ -1,0 +1,29 @@
+// Draws every figure of the page; `window.charts` is done when all are.
+const read = element => JSON.parse(element.textContent);
+const config = read(document.getElementById("config"));
+const draw = (figure, log) => vegaEmbed(figure.querySelector(".chart"),
+  read(figure.querySelector("script")), {
+    mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false, config,
+    tooltip: {disableDefaultStyle: true},
+    patch: vega => {
+      const y = vega.scales.find(scale => scale.name === "y");
+      if (log) Object.assign(y, {type: "log", nice: false});
+      return vega;
+    },
+  }).then(result => { figure.vega = result; return result; });
+const figures = [...document.querySelectorAll("figure")];
+for (const figure of figures) {
+  figure.querySelector(".log")?.addEventListener("change", async event => {
+    const old = figure.vega;
+    const kept = old.view.getState({
+      signals: name => /^pick/.test(name), data: name => /_store$/.test(name),
+    });
+    old.finalize();
+    window.charts = draw(figure, event.target.checked)
+      .then(now => now.view.setState(kept).runAsync());
+  });
+}
+document.getElementById("scheme").addEventListener("change", event => {
+  document.documentElement.style.colorScheme = event.target.value;
+});
+window.charts = Promise.all(figures.map(figure => draw(figure, false)));

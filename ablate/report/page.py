@@ -1,0 +1,98 @@
+"""The report as one page of HTML that needs no network: text, tables, interactive charts."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import vl_convert
+from jinja2 import Environment as Templates
+from markupsafe import Markup
+
+from ablate.progress import clock
+from ablate.report.charts.encoding import Spec
+from ablate.report.charts.theme import COLOURS, CONFIG
+from ablate.report.records import StudyRecord
+from ablate.report.tables import TextTable, metric_table, tables_of
+from ablate.report.words import answers
+
+VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+"""The version that Altair writes, as vl_convert calls it."""
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: charts by name, and perhaps a table."""
+
+    title: str
+    charts: Sequence[tuple[str, Spec]]
+    table: TextTable | None = None
+    text: str = ""
+
+
+def page(record: StudyRecord, sections: Sequence[Section]) -> str:
+    """The page.
+
+    What users wrote is text wherever it stands: the template escapes it, and in scripts it is
+    JSON that cannot end them.
+    """
+    bundle = vl_convert.javascript_bundle((HERE / "page.js").read_text(), vl_version=VEGA_LITE)
+    template = Templates(autoescape=True).from_string((HERE / "page.html").read_text("utf-8"))
+    used = [section.table for section in sections if section.table]
+    tables = tables_of(record)
+    further = [metric_table(record, metric) for metric in record.further]
+    return template.render(
+        record=record,
+        answers=answers(record),
+        tables=tables,
+        sections=[_rendered(section) for section in sections],
+        further=[*further, *(t for t in tables[1 + len(further) :] if t not in used)],
+        done=sum(run.status == "ok" for run in record.runs),
+        planned=len(record.runs),
+        training_time=clock(record.seconds),
+        made=_made(record),
+        colours=Markup(_colours()),
+        policy=_policy(bundle),
+        config=_json(CONFIG),
+        scripts=Markup(bundle),
+    )
+
+
+def _rendered(section: Section) -> dict[str, Any]:
+    charts = [(name, _json(spec)) for name, spec in section.charts]
+    return {"title": section.title, "charts": charts, "table": section.table, "text": section.text}
+
+
+def _made(record: StudyRecord) -> list[tuple[str, Sequence[str]]]:
+    made = record.environment
+    span = [f"{moment:%Y-%m-%d %H:%M} UTC" for moment in (made.started, made.ended) if moment]
+    named = [
+        ("code", made.code), ("versions", made.versions), ("devices", made.devices),
+        ("made", [" to ".join(span)] if span else []),
+    ]  # fmt: skip
+    return [(name, values) for name, values in named if values]
+
+
+def _colours() -> str:
+    return " ".join(
+        f"--{name}: light-dark({light}, {dark});" for name, (light, dark) in COLOURS.items()
+    )
+
+
+def _policy(bundle: str) -> str:
+    """What a browser lets the page do: run its own script, and reach nothing."""
+    digest = base64.b64encode(hashlib.sha256(bundle.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _json(value: object) -> Markup:
+    """JSON that may stand inside a script element: no tag or comment can come out of it."""
+    return Markup(json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"))

@@ -1,0 +1,66 @@
+"""Which charts a report has, and in which order."""
+
+from collections.abc import Iterator
+
+from ablate.history import History
+from ablate.paths import file_name
+from ablate.report.charts.encoding import Spec
+from ablate.report.charts.factors import factor_panels, interaction
+from ablate.report.charts.forest import forest
+from ablate.report.charts.training import learning_curves, run_times
+from ablate.report.curves import curves_of
+from ablate.report.page import Section
+from ablate.report.records import BlockRecord, StudyRecord
+from ablate.report.tables import effects_table
+
+MAPS_SHOWN = 6
+"""Heat maps of pairs of factors, those with the smallest p first."""
+
+
+def sections_of(record: StudyRecord, history: History) -> list[Section]:
+    """The sections of the page that have something to show.
+
+    Args:
+        record: What the report says.
+        history: The study's curves.
+    """
+    metric = record.metric
+    sections = [_section("Differences", [("forest", forest(metric))])]
+    for block in metric.blocks:
+        of = f" of {block.name}" if block.name else ""
+        key = f"-{file_name(block.name)}" if block.name else ""
+        panels = factor_panels(metric, block, record.seeds)
+        maps = list(_maps(record, block, key))
+        table = effects_table(block, block.effects, metric) if block.effects else None
+        sections.append(Section(f"Factors{of}", _drawn([(f"factors{key}", panels)]), table))
+        sections.append(_section(f"Pairs of factors{of}", maps, _PAIRS))
+    what, curves = curves_of(record, history)
+    sections.append(_section("Training", [
+        ("curves", learning_curves(what, metric, curves)),
+        ("run-times", run_times(metric, record.runs)),
+    ]))  # fmt: skip
+    return [section for section in sections if section.charts or section.table]
+
+
+_PAIRS = (
+    "Where two factors do more, or less, together than the sum of what each does alone: a pair "
+    "that interacts has no effect of one factor without naming the other."
+)
+
+
+def _section(title: str, charts: list[tuple[str, Spec | None]], text: str = "") -> Section:
+    return Section(title, _drawn(charts), text=text)
+
+
+def _drawn(charts: list[tuple[str, Spec | None]]) -> list[tuple[str, Spec]]:
+    return [(name, spec) for name, spec in charts if spec is not None]
+
+
+def _maps(record: StudyRecord, block: BlockRecord, key: str) -> Iterator[tuple[str, Spec | None]]:
+    if block.effects is None:
+        return
+    pairs = block.effects.interactions
+    order = sorted(range(len(pairs)), key=lambda n: pairs[n].p if pairs[n].p == pairs[n].p else 2.0)
+    for number in order[:MAPS_SHOWN]:
+        names = "-".join(file_name(block.factors[n]) for n in pairs[number].factors)
+        yield f"pair{key}-{names}", interaction(record.metric, block, number)

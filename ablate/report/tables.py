@@ -1,0 +1,203 @@
+"""The tables of a report as text, row by row: what every renderer shows."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
+from ablate.report.records import BlockRecord, CellRecord, MetricRecord, StudyRecord
+
+if TYPE_CHECKING:
+    from ablate.stats.effects import Effects, MainEffect
+    from ablate.stats.verdicts import Comparison
+
+NOT_APPLICABLE = "–"
+
+
+class TableRow(NamedTuple):
+    """One row: labels to the left, numbers to the right, and what may be said of it."""
+
+    labels: Sequence[str]
+    numbers: Sequence[str]
+    verdict: str
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table whose last column is a verdict."""
+
+    title: str
+    labels: Sequence[str]
+    """Titles of the columns with labels."""
+    numbers: Sequence[str]
+    """Titles of the columns with numbers."""
+    rows: Sequence[TableRow]
+    notes: Sequence[str]
+
+    @property
+    def columns(self) -> list[str]:
+        """All titles."""
+        return [*self.labels, *self.numbers, "verdict"]
+
+
+def tables_of(record: StudyRecord) -> list[TextTable]:
+    """The ablation table of each metric, then what each factor does over the others."""
+    tables = [metric_table(record, metric) for metric in record.metrics]
+    for block in record.metric.blocks:
+        if block.effects is not None:
+            tables.append(effects_table(block, block.effects, record.metric))
+    return tables
+
+
+def metric_table(record: StudyRecord, metric: MetricRecord) -> TextTable:
+    """The ablation table: a row a cell."""
+    rows = [_cell_row(record, metric, cell) for cell in metric.cells]
+    numbers = ("ok/planned", "mean ± sd", *_comparison_titles(metric))
+    labels = ["block"] * _has_blocks(metric) + list(record.factors)
+    return TextTable(headline(record, metric), labels, numbers, rows, _notes(metric))
+
+
+def effects_table(block: BlockRecord, effects: "Effects", metric: MetricRecord) -> TextTable:
+    """Main effects: each level of each factor against the baseline's, over all other factors."""
+    rows: list[TableRow] = []
+    for effect in effects.mains:
+        rows += _effect_rows(block, metric, effect)
+    of = f" of {block.name}" if block.name else ""
+    title = f"{metric.name}: each factor{of}, over all the others"
+    numbers = ("mean", *_comparison_titles(metric), "share of variance")
+    return TextTable(title, ("factor", "level"), numbers, rows, _effect_notes(block, effects))
+
+
+def headline(record: StudyRecord, metric: MetricRecord) -> str:
+    """`sliced_w2 (lower is better), 3 seeds`."""
+    direction = "lower" if metric.mode == "min" else "higher"
+    seeds = f"{len(record.seeds)} seed{'s' if len(record.seeds) != 1 else ''}"
+    return f"{metric.name} ({direction} is better), {seeds}"
+
+
+def difference_text(comparison: "Comparison", log_scale: bool) -> str:
+    """A difference with its interval; on the log scale a change by a share."""
+    show = share_text if log_scale else interval_text
+    return show(comparison.difference, comparison.low, comparison.high)
+
+
+def _comparison_titles(metric: MetricRecord) -> tuple[str, str]:
+    return ("change [95 %]" if metric.log_scale else "difference [95 %]", "adj. p")
+
+
+def _has_blocks(metric: MetricRecord) -> bool:
+    return any(cell.block for cell in metric.cells)
+
+
+def _cell_row(record: StudyRecord, metric: MetricRecord, cell: CellRecord) -> TableRow:
+    found, value = cell.comparison, cell.value
+    apart = "" if found.pooled else " (own spread)"
+    block = [cell.block] * _has_blocks(metric)
+    return TableRow(
+        [*block, *(cell.labels.get(factor, NOT_APPLICABLE) for factor in record.factors)],
+        [
+            f"{value.num}/{cell.num_planned}",
+            spread_text(value.mean, value.sd),
+            "" if cell.is_baseline else difference_text(found, metric.log_scale),
+            "" if cell.is_baseline else p_text(found.p),
+        ],
+        found.verdict + apart,
+    )
+
+
+def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: "MainEffect") -> list[TableRow]:
+    rows: list[TableRow] = []
+    for number, comparison in enumerate(effect.judgement.comparisons):
+        is_first = number == 0
+        is_baseline = comparison.verdict == "baseline"
+        rows.append(TableRow(
+            [block.factors[effect.factor] if is_first else "", block.levels[effect.factor][number]],
+            [
+                _level_mean(effect, number, metric.log_scale),
+                "" if is_baseline else difference_text(comparison, metric.log_scale),
+                "" if is_baseline else p_text(comparison.p),
+                f"{effect.omega2:.0%}" if is_first and effect.omega2 == effect.omega2 else "",
+            ],
+            comparison.verdict,
+        ))  # fmt: skip
+    return rows
+
+
+def _level_mean(effect: "MainEffect", number: int, log_scale: bool) -> str:
+    mean, half = float(effect.level_means[number]), _half_width(effect)
+    if log_scale:  # back to the metric's own units: a geometric mean
+        mean = math.exp(mean)
+        half *= mean
+    return rounded(mean, half)
+
+
+def _half_width(effect: "MainEffect") -> float:
+    widths = [(c.high - c.low) / 2 for c in effect.judgement.comparisons if c.high == c.high]
+    return max(widths, default=float("nan"))
+
+
+def _effect_notes(block: BlockRecord, effects: "Effects") -> list[str]:
+    notes = [
+        "each factor is tested against its own scatter over seeds (factor x seed); share of "
+        "variance: omega squared"
+    ]
+    for pair in effects.interactions:
+        one, other = (block.factors[number] for number in pair.factors)
+        if not pair.estimable:
+            notes.append(f"{one} x {other}: not estimable, combinations are left out")
+        elif pair.p < 0.05:
+            notes.append(
+                f"caution: {one} x {other} interact (adj. p {p_text(pair.p)}): what {one} does "
+                f"depends on {other}"
+            )
+    return notes
+
+
+def _notes(metric: MetricRecord) -> list[str]:
+    """How the table is to be read, and what this study cannot see."""
+    notes: list[str] = []
+    if metric.floor is not None:
+        low, high = (rounded(bound) for bound in metric.floor)
+        shown = low if low == high else f"{low} to {high}"
+        notes.append(f"floor, training data against test data: {shown}")
+    judgement = metric.judgement
+    if metric.resolution == metric.resolution:
+        sd = share_text(judgement.residual_sd) if metric.log_scale else rounded(
+            judgement.residual_sd, judgement.residual_sd
+        )  # fmt: skip
+        notes.append(
+            "differences to the baseline paired by seed; intervals hold all at once (Dunnett, "
+            f"residual sd {sd.lstrip('+')}, df {judgement.df})"
+        )
+        notes.append(_resolution_note(metric))
+        if judgement.spread_check:
+            notes.append(judgement.spread_check)
+    if metric.again is not None:
+        notes.append(_again_note(metric))
+    return [*notes, *(f"caution: {caution}" for caution in metric.cautions)]
+
+
+def _resolution_note(metric: MetricRecord) -> str:
+    show = (
+        (lambda value: share_text(value).lstrip("+"))
+        if metric.log_scale
+        else (lambda value: rounded(value, value))
+    )
+    return (
+        f"differences below about {show(metric.resolution)} are noise to this study; it finds "
+        f"one of {show(metric.detectable)} four times in five"
+    )
+
+
+def _again_note(metric: MetricRecord) -> str:
+    again = metric.again
+    assert again is not None
+    show = share_text if metric.log_scale else interval_text
+    shown = show(again.difference, again.low, again.high)
+    if again.verdict == "differs":
+        return (
+            f"caution: A/A: the baseline differs from itself on other seeds by {shown}: something "
+            "but chance differs, or this is the one time in twenty"
+        )
+    return f"A/A: the baseline on other seeds differs from itself by {shown}: {again.verdict}"

@@ -1,0 +1,101 @@
+"""The answer of a study in words, before any table."""
+
+from collections.abc import Sequence
+
+from ablate.numbers import p_text
+from ablate.report.records import BlockRecord, CellRecord, MetricRecord, StudyRecord
+from ablate.report.tables import difference_text
+
+ALPHA = 0.05
+NAMED = 6
+"""Cells that are named one by one."""
+
+
+def answers(record: StudyRecord) -> list[str]:
+    """What the study found about its metric: what differs, what does not, what cannot be said."""
+    metric = record.metric
+    compared = [cell for cell in metric.cells if not cell.is_baseline]
+    told = [
+        *_effect_answers(record, metric),
+        *_differing(metric, compared),
+        *_alike(metric, compared),
+        *_open(metric, compared),
+    ]
+    return told or ["There is nothing to compare: the study has one cell."]
+
+
+def _effect_answers(record: StudyRecord, metric: MetricRecord) -> list[str]:
+    """Factors over all the others, where a study has several."""
+    told: list[str] = []
+    for block in metric.blocks:
+        for effect in block.effects.mains if block.effects else ():
+            for number, found in enumerate(effect.judgement.comparisons):
+                if found.verdict.startswith(("better", "worse")):
+                    name = f"{block.factors[effect.factor]}={block.levels[effect.factor][number]}"
+                    shown = difference_text(found, metric.log_scale)
+                    told.append(
+                        f"{name}, over all other factors: {found.verdict} than "
+                        f"{_baseline_level(block, effect.factor)}, {shown}, "
+                        f"adjusted p {p_text(found.p)}"
+                    )
+        told += _interacting(block)
+    return told
+
+
+def _interacting(block: BlockRecord) -> list[str]:
+    told: list[str] = []
+    for pair in block.effects.interactions if block.effects else ():
+        if pair.p < ALPHA:
+            one, other = (block.factors[number] for number in pair.factors)
+            told.append(
+                f"{one} and {other} interact (adjusted p {p_text(pair.p)}): what {one} does "
+                f"depends on {other}"
+            )
+    return told
+
+
+def _baseline_level(block: BlockRecord, factor: int) -> str:
+    return f"{block.factors[factor]}={block.levels[factor][block.baseline_levels[factor]]}"
+
+
+def _differing(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
+    """The cells that are better or worse, the best first."""
+    found = [c for c in cells if c.comparison.verdict.startswith(("better", "worse"))]
+    sign = 1 if metric.mode == "min" else -1
+    found.sort(key=lambda cell: sign * cell.comparison.difference)
+    told = [
+        f"{cell.name}: {cell.comparison.verdict}, "
+        f"{difference_text(cell.comparison, metric.log_scale)}, "
+        f"adjusted p {p_text(cell.comparison.p)}"
+        for cell in found[:NAMED]
+    ]
+    if len(found) > NAMED:
+        told.append(f"and {len(found) - NAMED} more cells differ from the baseline: see the table")
+    return told
+
+
+def _alike(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
+    told: list[str] = []
+    for verdict, words in (
+        ("equivalent", "equivalent to the baseline, within the margin"),
+        ("within noise", "within noise of the baseline: this study cannot tell it apart"),
+    ):
+        found = [cell.name for cell in cells if cell.comparison.verdict == verdict]
+        if found:
+            told.append(f"{_names(found)}: {words}")
+    return told
+
+
+def _open(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
+    """What cannot be said, and why."""
+    told: list[str] = []
+    for verdict in ("not enough seeds", "failed"):
+        found = [cell.name for cell in cells if cell.comparison.verdict == verdict]
+        if found:
+            told.append(f"{_names(found)}: {verdict}")
+    return told
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = "; ".join(names[:NAMED])
+    return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"

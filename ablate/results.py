@@ -1,0 +1,55 @@
+"""The results of a plan as arrays: a row a cell, a column a seed, nan where there is none."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablate.design import Cell
+from ablate.ledger import Row, metric_value
+from ablate.plan import AGAIN_SEEDS, Plan
+
+Values = NDArray[np.float64]
+
+
+def values_of(plan: Plan, rows: Mapping[str, Row], metric: str) -> Values:
+    """A metric of every cell and seed, (num_cells, num_seeds); nan where no run ended well."""
+    return np.array([_row(plan, rows, cell, plan.seeds, metric) for cell in plan.cells])
+
+
+def values_again(plan: Plan, rows: Mapping[str, Row], metric: str) -> Values:
+    """A metric of the second baseline, (num_seeds,)."""
+    assert plan.again is not None
+    seeds = [seed + AGAIN_SEEDS for seed in plan.seeds]
+    return np.array(_row(plan, rows, plan.again, seeds, metric))
+
+
+def run_value(row: Mapping[str, Any], metric: str) -> float:
+    """A run's value of a metric; nan where it did not end well."""
+    value = metric_value(row, metric) if row.get("status") == "ok" else None
+    return float("nan") if value is None else value
+
+
+def on_scale(values: Values, log_scale: bool) -> Values:
+    """Values as they are compared: as they are, or their logarithms.
+
+    Where a value is not positive its logarithm is nan: `can_be_logged` says whether that is so.
+    """
+    if not log_scale:
+        return values
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logged = np.log(values)
+    return np.where(np.isfinite(logged), logged, np.nan)
+
+
+def can_be_logged(values: Values) -> bool:
+    """Whether all values that are there are positive."""
+    return bool((values[~np.isnan(values)] > 0).all())
+
+
+def _row(
+    plan: Plan, rows: Mapping[str, Row], cell: Cell, seeds: Sequence[int], metric: str
+) -> list[float]:
+    runs = plan.runs_of[id(cell)]
+    return [run_value(rows.get(runs[seed].run_id, {}), metric) for seed in seeds]

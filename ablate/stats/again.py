@@ -1,0 +1,48 @@
+"""A/A: a second baseline on other seeds, which should differ from the first by noise alone."""
+
+import math
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from ablate.stats.pooling import ALPHA, certain_p
+
+Values = NDArray[np.float64]
+
+
+class Again(NamedTuple):
+    """The second baseline against the first."""
+
+    verdict: Literal["within noise", "differs", "not enough seeds"]
+    difference: float = math.nan
+    """Second minus first."""
+    low: float = math.nan
+    high: float = math.nan
+    """95 % interval."""
+    p: float = math.nan
+
+
+def compare_again(baseline: Values, again: Values) -> Again:
+    """Welch's t test, unpaired since the seeds are others: Welch 1947 (Biometrika 34, 28-35).
+
+    Args:
+        baseline: (num_seeds,), nan where a run is missing.
+        again: (num_other_seeds,), nan where a run is missing.
+    """
+    first, second = (values[~np.isnan(values)] for values in (baseline, again))
+    difference = float(second.mean() - first.mean()) if len(first) and len(second) else math.nan
+    if min(len(first), len(second)) < 2:
+        return Again("not enough seeds", difference)
+    parts = [float(values.var(ddof=1)) / len(values) for values in (first, second)]
+    variance = sum(parts)
+    if variance == 0:
+        p, half = certain_p(difference), 0.0
+    else:
+        of_parts = zip(parts, (first, second), strict=True)
+        df = variance**2 / sum(part**2 / (len(values) - 1) for part, values in of_parts)
+        p = float(2 * stats.t.sf(abs(difference) / math.sqrt(variance), df))
+        half = float(stats.t.ppf(1 - ALPHA / 2, df)) * math.sqrt(variance)
+    verdict = "differs" if abs(difference) > half else "within noise"
+    return Again(verdict, difference, difference - half, difference + half, p)

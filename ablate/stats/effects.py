@@ -1,0 +1,195 @@
+"""What each factor of a grid does over all the others, and where factors interact. Pure functions.
+
+Effects are fixed and seeds random, so each effect is tested on its own scatter over seeds, never on
+the residual of the cells: an effect that differs from seed to seed is not yet an effect.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablate.stats.components import Components, variance_components
+from ablate.stats.layout import fit_layout
+from ablate.stats.margins import Codes, adjusted_means, shared_effect, without
+from ablate.stats.verdicts import Judgement, Mode, judge
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MainEffect:
+    """A factor over all the others."""
+
+    factor: int
+    level_means: Values
+    """(num_levels,), adjusted for the other factors, over an average seed."""
+    level_table: Values
+    """(num_levels, num_seeds), the same seed by seed; nan where not estimable."""
+    judgement: Judgement
+    """Each level against the baseline's: a family of its own; its residual is factor x seed."""
+    f: float
+    """Whether the levels differ at all: MS(factor) / MS(factor x seed)."""
+    df: int
+    error_df: int
+    p: float
+    """Of this one F test, adjusted for nothing."""
+    omega2: float
+    """Share of variance, see `Shares`."""
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """Whether what one factor does depends on another."""
+
+    factors: tuple[int, int]
+    means: Values
+    """(num_levels, num_levels), adjusted for the other factors, over an average seed."""
+    residuals: Values
+    """What the two factors' sum leaves of the means; nan for combinations left out."""
+    f: float
+    """MS(pair) / MS(pair x seed), of the combinations that are there."""
+    df: int
+    error_df: int
+    p: float
+    """Adjusted for the number of pairs (Holm 1979, Scand. J. Stat. 6)."""
+    omega2: float
+    """Share of variance, see `Shares`."""
+    estimable: bool
+    """False where so many combinations are left out that nothing tells of the interaction."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shares of the variance of a run: of any cell, with a new seed. nan without a residual.
+
+    Omega squared, which takes from every sum of squares what its error term puts there, and not
+    eta squared, which does not: Vaughan & Corballis 1969 (Psychol. Bull. 72, 204-213); Olejnik &
+    Algina 2003 (Psychol. Methods 8, 434-447). Estimates below 0 are 0. Of a factor that applies to
+    a part of the cells only, the share is by this part.
+    """
+
+    factors: Sequence[float]
+    pairs: Sequence[float]
+    """In the order of the interactions."""
+    seeds: float
+    left: float
+    """The residual, interactions of more than two factors, and what seeds change of effects."""
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What the factors of a block do."""
+
+    mains: Sequence[MainEffect]
+    """One a factor, in their order."""
+    interactions: Sequence[Interaction]
+    """One a pair of factors: (0, 1), (0, 2), ..., (1, 2), ..."""
+    shares: Shares
+
+
+def factor_effects(
+    values: Values,
+    codes: Codes,
+    num_levels: Sequence[int],
+    baseline_levels: Sequence[int],
+    mode: Mode,
+    margin: float | None = None,
+    *,
+    first_seeds: int | None = None,
+) -> Effects:
+    """Main effects, two-factor interactions and shares of variance.
+
+    Args:
+        values: (num_cells, num_seeds), nan where a run is missing.
+        codes: (num_cells, num_factors), the level of each factor; -1 where it does not apply: such
+            cells are left out of what concerns the factor. Cells of the grid may be left out.
+        num_levels: (num_factors,).
+        baseline_levels: (num_factors,), the level that the others are compared with.
+        mode: Whether lower (`min`) or higher values are better.
+        margin: Differences of level means smaller than this do not matter.
+        first_seeds: As for `judge`: all error terms come from so many seeds, the first ones.
+    """
+    block = _Block(values, codes, num_levels, first_seeds)
+    mains = [
+        block.main_effect(factor, level, mode, margin)
+        for factor, level in enumerate(baseline_levels)
+    ]
+    pairs = [block.interaction(*pair) for pair in itertools.combinations(range(len(num_levels)), 2)]
+    adjusted = _holm([pair.p for pair in pairs])
+    pairs = [replace(pair, p=p) for pair, p in zip(pairs, adjusted, strict=True)]
+    return Effects(mains, pairs, block.shares(mains, pairs))
+
+
+@dataclass(frozen=True)
+class _Block:
+    """The runs of a grid and the levels of its cells."""
+
+    values: Values
+    codes: Codes
+    num_levels: Sequence[int]
+    first_seeds: int | None
+
+    def main_effect(
+        self, factor: int, baseline: int, mode: Mode, margin: float | None
+    ) -> MainEffect:
+        levels, num_levels = self.codes[:, factor], self.num_levels[factor]
+        others = np.delete(self.codes, factor, axis=1)
+        table = adjusted_means(self.values, levels, num_levels, others)
+        judgement = judge(table, baseline, mode, margin, first_seeds=self.first_seeds)
+        found = shared_effect(table, np.ones((num_levels, 1)), self.first_seeds)
+        return MainEffect(
+            factor, fit_layout(table).cells, table, judgement, found.f, found.df, found.error_df,
+            found.p, self._share(found.variance, levels >= 0),
+        )  # fmt: skip
+
+    def interaction(self, one: int, other: int) -> Interaction:
+        """The interaction of two factors, its p value not adjusted yet."""
+        a, b, shape = self.codes[:, one], self.codes[:, other], self._shape(one, other)
+        levels = np.where((a >= 0) & (b >= 0), a * shape[1] + b, -1)
+        others = np.delete(self.codes, (one, other), axis=1)
+        table = adjusted_means(self.values, levels, shape[0] * shape[1], others)
+        row, column = np.divmod(np.arange(len(table)), shape[1])
+        both = np.hstack([np.eye(shape[0])[row], np.eye(shape[1])[column]])
+        found = shared_effect(table, both, self.first_seeds)
+        means = fit_layout(table).cells
+        return Interaction(
+            (one, other), means.reshape(shape), without(both, means).reshape(shape), found.f,
+            found.df, found.error_df, found.p, self._share(found.variance, levels >= 0),
+            found.df > 0,
+        )  # fmt: skip
+
+    def shares(self, mains: Sequence[MainEffect], pairs: Sequence[Interaction]) -> Shares:
+        factors, both = [main.omega2 for main in mains], [pair.omega2 for pair in pairs]
+        total = self._components
+        seeds = total.seeds / total.sum if total.sum > 0 else math.nan
+        left = max(0.0, 1 - seeds - float(np.nansum([*factors, *both])))
+        return Shares(factors, both, seeds, left if seeds == seeds else math.nan)
+
+    def _shape(self, one: int, other: int) -> tuple[int, int]:
+        return self.num_levels[one], self.num_levels[other]
+
+    def _share(self, variance: float, applies: NDArray[np.bool_]) -> float:
+        """The share of an effect that some cells have."""
+        there = ~np.isnan(self.values).all(axis=1)
+        total = self._components.sum
+        if not there.any() or not total > 0 or math.isnan(variance):
+            return math.nan
+        return max(0.0, variance) * float(applies[there].mean()) / total
+
+    @cached_property
+    def _components(self) -> Components:
+        return variance_components(self.values)
+
+
+def _holm(p: Sequence[float]) -> list[float]:
+    """Adjusted for their number, nan left out: Holm 1979 (Scand. J. Stat. 6, 65-70)."""
+    adjusted, known, least = list(p), [i for i, value in enumerate(p) if value == value], 0.0
+    for rank, index in enumerate(sorted(known, key=lambda i: p[i])):
+        least = max(least, min(1.0, (len(known) - rank) * p[index]))
+        adjusted[index] = least
+    return adjusted

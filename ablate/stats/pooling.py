@@ -1,0 +1,178 @@
+"""What the comparisons of a study share: residual variance, family and critical value.
+
+Pure functions on arrays, missing runs as nan.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from ablate.stats.dunnett import Family
+from ablate.stats.layout import (
+    Estimate,
+    Layout,
+    contrast_correlation,
+    difference,
+    fit_layout,
+    noisy_cells,
+)
+
+Values = NDArray[np.float64]
+References = Sequence[int] | NDArray[np.integer[Any]] | int
+Named = Sequence[bool] | NDArray[np.bool_] | None
+ALPHA = 0.05
+SHARED_MOST = 0.9
+"""Differences count as correlated no more than this: less is cautious, and integrates well."""
+
+
+class Evidence(NamedTuple):
+    """What the runs say of one difference."""
+
+    difference: float
+    se: float
+    df: float
+    critical: float
+    """Half-width of its interval in standard errors, priced for all that is compared."""
+    p: float
+    """Adjusted: below `ALPHA` just where the interval excludes 0."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The comparisons of a study: those that share a residual variance, and those apart."""
+
+    values: Values
+    """(num_cells, num_seeds)."""
+    references: NDArray[np.intp]
+    """(num_cells,), the cell that each is compared with."""
+    family: NDArray[np.bool_]
+    """(num_cells,), comparisons that are to hold all at once: named, and with enough runs."""
+    noisy: Sequence[int]
+    """Cells of larger spread than the others'."""
+    apart: NDArray[np.bool_]
+    """(num_cells,), whether the cell or its reference is noisy: judged by own pairs."""
+    first_seeds: int | None
+    """Variances come from so many seeds, the first ones; from all where None."""
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The fit of all seeds, without the noisy cells."""
+        return fit_layout(self.values[self._kept])
+
+    @cached_property
+    def residuals(self) -> Layout:
+        """The fit that the residual variance comes from."""
+        if self.first_seeds is None:
+            return self.layout
+        return fit_layout(self.values[self._kept, : self.first_seeds])
+
+    @cached_property
+    def sd(self) -> float:
+        """Residual sd, pooled; nan where none can be estimated."""
+        return math.sqrt(self.residuals.variance)
+
+    @cached_property
+    def shared(self) -> Family | None:
+        """The family of the pooled comparisons; None where there is none."""
+        pooled = np.flatnonzero(self.family & ~self.apart)
+        rows, others = self._rows[pooled], self._rows[self.references[pooled]]
+        linked = self.layout.group[rows] == self.layout.group[others]
+        if self.residuals.df < 1 or not linked.any():
+            return None
+        correlation = contrast_correlation(self.layout, rows[linked], others[linked])
+        pairs = correlation[~np.eye(len(correlation), dtype=bool)]
+        # The smallest one; at 0 intervals hold whatever the correlations are (Sidak 1967).
+        common = float(np.clip(pairs.min(initial=1), 0, SHARED_MOST))
+        return Family(len(pooled), common, self.residuals.df)
+
+    @cached_property
+    def price(self) -> float:
+        """The share of `ALPHA` that the pooled comparisons take; the rest is for those apart."""
+        return float((self.family & ~self.apart).sum() / max(self.family.sum(), 1))
+
+    @cached_property
+    def critical(self) -> float:
+        """Half-width of the pooled intervals in standard errors; nan where there is none."""
+        return self.shared.critical_value(1 - ALPHA * self.price) if self.shared else math.nan
+
+    def pooled_difference(self, cell: int) -> Estimate:
+        """A cell minus its reference by least squares; nan where no seeds link them."""
+        row, other = (int(self._rows[c]) for c in (cell, int(self.references[cell])))
+        return difference(self.layout, row, other)
+
+    def pooled_evidence(self, cell: int) -> Evidence:
+        """A difference on the residual variance of all cells; nan where there is none."""
+        found = self.pooled_difference(cell)
+        se, df = self.sd * found.unscaled_se, self.residuals.df
+        if self.shared is None or math.isnan(se):
+            return Evidence(found.difference, math.nan, df, math.nan, math.nan)
+        p = self.shared.adjusted_p(found.difference / se) if se else certain_p(found.difference)
+        return Evidence(found.difference, se, df, self.critical, min(1.0, p / self.price))
+
+    def own_difference(self, cell: int) -> float:
+        """The mean of a cell's own pairs; nan without any."""
+        pairs = self._pairs(cell)
+        return float(np.nanmean(pairs)) if not np.isnan(pairs).all() else math.nan
+
+    def own_evidence(self, cell: int) -> Evidence:
+        """A difference on its own pairs, Bonferroni for the family; nan with fewer than two."""
+        mean, pairs = self.own_difference(cell), self._pairs(cell)
+        first = pairs[: self.first_seeds]
+        first, num_pairs = first[~np.isnan(first)], int((~np.isnan(pairs)).sum())
+        num, df = int(self.family.sum()), len(first) - 1
+        if df < 1:
+            return Evidence(mean, math.nan, df, math.nan, math.nan)
+        se = float(first.std(ddof=1)) / math.sqrt(num_pairs)
+        p = float(2 * stats.t.sf(abs(mean) / se, df)) if se else certain_p(mean)
+        critical = float(stats.t.ppf(1 - ALPHA / (2 * num), df))
+        return Evidence(mean, se, df, critical, min(1.0, num * p))
+
+    def _pairs(self, cell: int) -> Values:
+        """A cell minus its reference seed by seed, (num_seeds,)."""
+        return self.values[cell] - self.values[self.references[cell]]
+
+    @cached_property
+    def _kept(self) -> NDArray[np.intp]:
+        return np.setdiff1d(np.arange(len(self.values)), self.noisy)
+
+    @cached_property
+    def _rows(self) -> NDArray[np.intp]:
+        """Of each cell its row in the layout; -1 for noisy ones."""
+        rows = np.full(len(self.values), -1)
+        rows[self._kept] = np.arange(len(self._kept))
+        return rows
+
+
+def pool_cells(
+    values: Values, references: References, named: Named = None, first_seeds: int | None = None
+) -> Pool:
+    """Sorts out what is compared, and on which variance.
+
+    Args:
+        values: (num_cells, num_seeds), nan where a run is missing.
+        references: (num_cells,), the cell that each is compared with, itself for a baseline; or
+            one baseline for all.
+        named: (num_cells,), the cells whose comparisons were planned; all where None.
+        first_seeds: Variances come from so many seeds, the first ones.
+    """
+    cells = np.arange(len(values))
+    others = np.broadcast_to(np.asarray(references, dtype=np.intp), cells.shape)
+    enough = (~np.isnan(values)).sum(axis=1) > 1
+    planned = np.ones(len(values), dtype=bool) if named is None else np.asarray(named, dtype=bool)
+    noisy = noisy_cells(values)
+    is_noisy = np.isin(cells, noisy)
+    return Pool(
+        values, others, planned & enough & enough[others] & (others != cells), noisy,
+        is_noisy | is_noisy[others], first_seeds,
+    )  # fmt: skip
+
+
+def certain_p(value: float) -> float:
+    """The p value where nothing varies."""
+    return 0.0 if value else 1.0

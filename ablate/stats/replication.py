@@ -1,0 +1,107 @@
+"""How many seeds a study needs, and what a number of seeds can see. Pure functions."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, special
+
+from ablate.stats.dunnett import Family, residual_scales
+from ablate.stats.pooling import ALPHA, Named, Pool, References, pool_cells
+
+Values = NDArray[np.float64]
+
+
+class Replication(NamedTuple):
+    """What the first seeds of a study say of the number it needs."""
+
+    num: int
+    """Seeds in all, the first ones among them."""
+    sd: float
+    """Residual sd of the first seeds; nan where they gave too few results for one."""
+    df: int
+    critical: float
+    """Half-width of the intervals in standard errors."""
+    half_width_now: float
+    """With the first seeds alone."""
+
+
+def needed_replicates(
+    first: Values, references: References, half_width: float, family: Named = None
+) -> Replication:
+    """Stein's two-stage rule: the seeds that intervals of a given half-width need.
+
+    Stein 1945 (Ann. Math. Stat. 16, 243-258): where the first stage alone gives variance, degrees
+    of freedom and critical value, and decides only how many further seeds follow, the interval of
+    all seeds' difference is exact (`judge(..., first_seeds=...)`). With n seeds its half-width is
+    critical * sd * sqrt(2 / n). Runs that are missing widen their own cell's interval beyond that.
+
+    Where every comparison is judged by own pairs, since the baseline is noisy, sd and df are those
+    of the most variable pairs, the sd per run. Where no variance can be estimated, or no runs are
+    compared, the rule asks for no more than the first seeds, and sd is nan.
+
+    Args:
+        first: (num_cells, num_first_seeds), nan where a run is missing.
+        references: (num_cells,), the cell that each is compared with; or one for all.
+        half_width: What the simultaneous intervals are to have.
+        family: (num_cells,), the cells whose comparison is planned; all where None.
+
+    Raises:
+        ValueError: Where the half-width is not positive.
+    """
+    if not half_width > 0:
+        raise ValueError(f"a half-width is positive, not {half_width:g}")
+    num_first = first.shape[1]
+    sd, df, critical = _residual(pool_cells(first, references, family))
+    if math.isnan(critical):
+        return Replication(num_first, math.nan, df, math.nan, math.nan)
+    # Rounding must not cost a seed where the half-width is just reached.
+    needed = math.ceil(2 * (critical * sd / half_width) ** 2 * (1 - 1e-12))
+    now = critical * sd * math.sqrt(2 / num_first)
+    return Replication(max(num_first, needed), sd, df, critical, now)
+
+
+def detectable_difference(
+    sd: float, df: float, num_comparisons: int, num_seeds: int, power: float = 0.8
+) -> float:
+    """The difference to the baseline that a design finds with a given power.
+
+    That of one comparison among `num_comparisons`, by the noncentral t distribution of its t
+    statistic, integrated over the residual's scale.
+
+    Args:
+        sd: Residual sd; 1 gives the difference in residual sd.
+        df: Its degrees of freedom.
+        num_comparisons: With the baseline, all of them to hold at once.
+        num_seeds: Of each cell.
+        power: The chance to find it.
+
+    Returns:
+        nan where nothing can be compared.
+    """
+    if not (sd >= 0 and df >= 1 and num_comparisons >= 1 and num_seeds >= 1):
+        return math.nan
+    critical = Family(num_comparisons, 0.5, df).critical_value(1 - ALPHA)
+    scales, weights = residual_scales(df)
+
+    def lacking(shift: float) -> float:
+        found = special.ndtr(shift - critical * scales) + special.ndtr(-shift - critical * scales)
+        return float(weights @ found) - power
+
+    highest = critical * float(scales.max()) + 10
+    shift = optimize.brentq(lacking, 0.0, highest, xtol=1e-9)
+    return float(shift) * sd * math.sqrt(2 / num_seeds)  # pyright: ignore[reportArgumentType]
+
+
+def _residual(pool: Pool) -> tuple[float, int, float]:
+    """Residual sd, df and critical value of the pooled comparisons, else of the widest apart."""
+    if pool.shared is not None:
+        return pool.sd, pool.residuals.df, pool.critical
+    own = [pool.own_evidence(int(cell)) for cell in np.flatnonzero(pool.family & pool.apart)]
+    known = [found for found in own if not math.isnan(found.se)]
+    if not known:
+        return math.nan, pool.residuals.df, math.nan
+    widest = max(known, key=lambda found: found.critical * found.se)
+    num_pairs = widest.df + 1
+    return widest.se * math.sqrt(num_pairs / 2), int(widest.df), widest.critical

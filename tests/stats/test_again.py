@@ -1,0 +1,44 @@
+"""A/A: a second baseline, against SciPy's Welch test."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ablate.stats.again import compare_again
+
+NAN = math.nan
+
+
+def test_equals_scipy():
+    rng = np.random.default_rng(0)
+    baseline, again = rng.normal(size=5), 3 * rng.normal(size=4)
+    found = compare_again(baseline, np.append(again, NAN))
+    oracle = stats.ttest_ind(again, baseline, equal_var=False)
+    assert found.verdict == "within noise"
+    assert found.difference == pytest.approx(again.mean() - baseline.mean())
+    assert found.p == pytest.approx(oracle.pvalue)
+    interval = oracle.confidence_interval()
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+
+
+def test_differs():
+    found = compare_again(np.array([1.0, 1.1, 1.2]), np.array([2.0, 2.1, 2.2]))
+    assert found.verdict == "differs"
+    assert found.p < 0.05
+    assert found.low > 0
+
+
+def test_nothing_to_compare():
+    found = compare_again(np.array([1.0, NAN]), np.array([2.0, 2.5]))
+    assert found.verdict == "not enough seeds"
+    assert found.difference == pytest.approx(1.25)
+    assert math.isnan(compare_again(np.array([NAN]), np.array([])).difference)
+
+
+def test_nothing_varies():
+    same = compare_again(np.ones(3), np.ones(3))
+    assert (same.verdict, same.p) == ("within noise", 1)
+    other = compare_again(np.ones(3), np.full(3, 2.0))
+    assert (other.verdict, other.p, other.low) == ("differs", 0, 1)

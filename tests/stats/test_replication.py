@@ -1,0 +1,111 @@
+"""Stein's rule and what a design can see: against `judge`, and by simulation."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ablate.stats.dunnett import Family
+from ablate.stats.replication import detectable_difference, needed_replicates
+from ablate.stats.verdicts import judge
+
+NAN = math.nan
+
+
+def study(num_cells, num_seeds, seed):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(num_cells, num_seeds)) + 5 * rng.normal(size=num_seeds)
+
+
+def half_width(comparison):
+    return (comparison.high - comparison.low) / 2
+
+
+class TestNeededReplicates:
+    def test_is_the_least_number_that_reaches_the_half_width(self):
+        values = study(4, 40, 0)
+        found = needed_replicates(values[:, :3], 0, 0.9)
+        assert found.df == 6
+        assert found.critical == pytest.approx(Family(3, 0.5, 6).critical_value())
+        assert 3 < found.num < 40
+        for num, reached in ((found.num, True), (found.num - 1, False)):
+            judged = judge(values[:, :num], 0, "min", first_seeds=3).comparisons
+            assert all((half_width(c) <= 0.9) == reached for c in judged[1:])
+
+    def test_what_the_first_seeds_have(self):
+        values = study(4, 3, 1)
+        found = needed_replicates(values, [0, 0, 0, 0], 1e9)
+        assert found.num == 3
+        assert found.half_width_now == pytest.approx(
+            half_width(judge(values, 0, "min").comparisons[1])
+        )
+        again = needed_replicates(values, 0, found.half_width_now)
+        assert again.num == 3
+
+    def test_the_family_is_what_is_named(self):
+        values = study(6, 3, 2)
+        named = (False, True, False, False, False, False)
+        found = needed_replicates(values, 0, 0.5, named)
+        assert found.critical == pytest.approx(stats.t.ppf(0.975, 10))
+        assert found.num < needed_replicates(values, 0, 0.5).num
+
+    def test_a_noisy_baseline_asks_by_the_widest_pairs(self):
+        values = study(5, 6, 3)
+        values[0] += 30 * np.random.default_rng(8).normal(size=6)
+        found = needed_replicates(values, 0, 5.0)
+        widest = max(half_width(c) for c in judge(values, 0, "min").comparisons[1:])
+        assert found.half_width_now == pytest.approx(widest)
+        assert found.df == 5
+        assert found.num == math.ceil(6 * (widest / 5) ** 2)
+
+    def test_nothing_to_estimate(self):
+        for values in (study(3, 1, 4), study(1, 3, 4), np.full((3, 3), NAN)):
+            found = needed_replicates(values, 0, 0.1)
+            assert found.num == values.shape[1]
+            assert math.isnan(found.sd)
+            assert math.isnan(found.half_width_now)
+        found = needed_replicates(np.ones((3, 3)), 0, 0.1)
+        assert (found.num, found.sd, found.half_width_now) == (3, 0, 0)
+        with pytest.raises(ValueError, match="positive"):
+            needed_replicates(np.ones((3, 3)), 0, 0.0)
+
+    def test_intervals_of_both_stages_hold(self):
+        rng, held, numbers = np.random.default_rng(5), 0, []
+        for _ in range(400):
+            values = rng.normal(size=(3, 400))
+            found = needed_replicates(values[:, :3], 0, 1.2)
+            judged = judge(values[:, : found.num], 0, "min", first_seeds=3).comparisons[1:]
+            held += all(c.low <= 0 <= c.high for c in judged)
+            numbers.append(found.num)
+        assert held >= 0.93 * 400
+        assert min(numbers) == 3
+        assert max(numbers) > 20
+
+
+class TestDetectableDifference:
+    @pytest.mark.parametrize("power", [0.5, 0.8, 0.95])
+    @pytest.mark.parametrize(("num", "df", "num_seeds"), [(1, 2, 3), (3, 6, 3), (11, 99, 10)])
+    def test_equals_the_noncentral_t(self, num, df, num_seeds, power):
+        found = detectable_difference(1.0, df, num, num_seeds, power)
+        critical, shift = Family(num, 0.5, df).critical_value(), found * math.sqrt(num_seeds / 2)
+        chance = stats.nct.sf(critical, df, shift) + stats.nct.cdf(-critical, df, shift)
+        assert chance == pytest.approx(power, abs=1e-6)
+
+    def test_is_found_so_often(self):
+        rng, found, effect = np.random.default_rng(6), 0, detectable_difference(2.0, 6, 3, 3)
+        for _ in range(500):
+            values = 2 * rng.normal(size=(4, 3)) + 5 * rng.normal(size=3)
+            values[2] += effect
+            found += judge(values, 0, "min").comparisons[2].verdict == "worse"
+        assert found / 500 == pytest.approx(0.8, abs=0.05)
+
+    def test_is_in_the_units_of_the_sd(self):
+        assert detectable_difference(3.0, 6, 3, 3) == pytest.approx(
+            3 * detectable_difference(1.0, 6, 3, 3)
+        )
+        assert detectable_difference(0.0, 6, 3, 3) == 0
+
+    @pytest.mark.parametrize("design", [(NAN, 6, 3, 3), (1.0, 0, 3, 3), (1.0, 6, 0, 3)])
+    def test_nothing_to_compare(self, design):
+        assert math.isnan(detectable_difference(*design))

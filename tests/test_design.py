@@ -1,0 +1,147 @@
+"""Designs: which cells a study has, and what each is compared with."""
+
+import pytest
+
+from ablate.errors import InputError
+from ablate.loading import read_study
+from ablate.plan import AGAIN_SEEDS, plan_study
+
+TOY = {"study": "t", "metric": "score", "trainable": "toy:Counter", "seeds": [1, 2]}
+FLOW = {"study": "f", "metric": "sliced_w2", "base": {"epochs": 2}, "seeds": [1]}
+
+
+def plan(raw=TOY, **changes):
+    return plan_study(read_study({**raw, **changes}, "grid.yaml"))
+
+
+def names(planned):
+    return [cell.name for cell in planned.cells]
+
+
+def mistakes(raw=TOY, **changes):
+    with pytest.raises(InputError) as error:
+        read_study({**raw, **changes}, "grid.yaml")
+    return str(error.value)
+
+
+AB = {"a": [1, 2, 3], "b": ["x", "y"]}
+
+
+def test_one_at_a_time_changes_each_level_alone():
+    planned = plan(factors=AB, baseline={"a": 2, "b": "y"}, design="one_at_a_time")
+    assert names(planned) == ["a=2, b=y", "a=1, b=y", "a=3, b=y", "a=2, b=x"]
+    assert planned.baseline.labels == {"a": 2, "b": "y"}
+    assert planned.references == (0, 0, 0, 0)
+    left_out = plan(factors=AB, design="one_at_a_time", exclude=[{"a": 3}])
+    assert names(left_out) == ["a=1, b=x", "a=2, b=x", "a=1, b=y"]
+
+
+def test_chosen_cells_are_filled_up_from_the_baseline():
+    cells = [{"a": 3, "b": "y"}, {"a": 1}, {"b": "y"}]
+    planned = plan(factors=AB, design="cells", cells=cells)
+    assert names(planned) == ["a=3, b=y", "a=1, b=y"]  # the third says what the first says
+    named = plan(factors=AB, design="cells", cells=cells[1:], baseline={"a": 1, "b": "x"})
+    assert names(named) == ["a=1, b=x", "a=1, b=y"]
+
+
+def test_factors_apply_only_under_their_conditions():
+    factors = {"flow": ["icfm", "si", "vp"], "gamma": [0.0, 0.1], "interpolant": ["gvp", "linear"]}
+    when = {"gamma": {"flow": ["si"]}, "interpolant": {"flow": "si", "gamma": 0.1}}
+    planned = plan(FLOW, factors=factors, when=when)
+    assert names(planned) == [
+        "flow=icfm", "flow=si, gamma=0",
+        "flow=si, gamma=0.1, interpolant=gvp", "flow=si, gamma=0.1, interpolant=linear",
+        "flow=vp",
+    ]  # fmt: skip
+    assert [run.run_name for run in planned.runs][:2] == ["icfm-s1", "si-gamma=0-s1"]
+    assert planned.blocks[0].levels[0] == {"flow": 0}
+
+
+def test_blocks_share_cells_that_coincide_and_have_baselines_of_their_own():
+    planned = plan(
+        FLOW,
+        factors={"flow": ["icfm", "vp"]},
+        blocks=[
+            {"name": "rate", "factors": {"lr": [0.001, 0.01]}},
+            {"base": {"arch": "dit", "scale": "tiny"}, "factors": {"flow": ["icfm", "vp"]}},
+        ],
+    )
+    assert names(planned) == [
+        "flow=icfm, lr=0.001", "flow=vp", "lr=0.01", "2: flow=icfm", "2: flow=vp",
+    ]  # fmt: skip
+    assert [block.name for block in planned.blocks] == ["", "rate", "2"]
+    assert [block.members for block in planned.blocks] == [(0, 1), (0, 2), (3, 4)]
+    assert planned.references == (0, 0, 0, 3, 3)
+    archs = [run.config["arch"] for run in planned.runs]
+    assert archs == ["mlp"] * 3 + ["dit"] * 2
+    assert [run.run_name for run in planned.runs] == [
+        "icfm-lr=0.001-s1", "vp-s1", "lr=0.01-s1", "2-icfm-s1", "2-vp-s1",
+    ]  # fmt: skip
+    alone = plan(FLOW, blocks=[{"factors": {"lr": [0.01, 0.1]}}])
+    assert names(alone) == ["lr=0.01", "lr=0.1"]
+
+
+def test_a_comparison_may_be_named_beforehand():
+    planned = plan(factors=AB, compare=[{"a": 2}, {"a": 3, "b": "y"}])
+    assert [c.name for c, named in zip(planned.cells, planned.compared, strict=True) if named] == [
+        "a=2, b=x", "a=2, b=y", "a=3, b=y",
+    ]  # fmt: skip
+
+
+def test_seeds_may_be_a_count():
+    assert plan(seeds=3).seeds == (0, 1, 2)
+    rule = {"min": 2, "max": 9, "until": {"half_width": 0.1}}
+    assert plan(seeds=rule).seeds == (0, 1)
+
+
+def test_a_second_baseline_runs_on_other_seeds():
+    planned = plan(factors={"a": [1, 2]}, aa=True)
+    again = [run for run in planned.runs if run.cell is planned.again]
+    assert [run.seed for run in again] == [AGAIN_SEEDS + 1, AGAIN_SEEDS + 2]
+    assert [run.run_name for run in planned.runs][:3] == ["a=1-s1", "a=2-s1", "a=1-s1000001"]
+    assert {run.run_id for run in planned.runs} > {run.run_id for run in again}
+    assert len(planned.cells) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"design": "cells"}, "design = 'cells': go together: design: cells, and the list cells\n"
+         "      fix: add cells: [...]"),
+        ({"cells": [{"a": 1}]}, "fix: add design: cells"),
+        ({"design": "cells", "cells": [{"a": 1}, {"a": 4}]}, "cells[1].a = 4: is not a level"),
+        ({"when": {"c": {"a": 1}}}, "when.c: is not a factor\n      choices: a, b"),
+        ({"when": {"b": {"a": 7}}}, "when.b.a = 7: is not a level of the factor"),
+        ({"when": {"b": {"a": 3}}, "design": "one_at_a_time"},
+         "when.b = {'a': 3}: does not hold at the baseline"),
+        ({"when": {"b": {"a": 3}}, "exclude": [{"a": 3}]},
+         "when.b = {'a': 3}: holds in no cell of the design"),
+        ({"compare": [{"a": 9}]}, "compare[0].a = 9: is not a level of the factor"),
+        ({"compare": [{"a": 2, "b": "y"}], "design": "one_at_a_time"},
+         "compare[0] = {'a': 2, 'b': 'y'}: matches no cell"),
+        ({"blocks": [{"factors": {"a": 1}}]}, "blocks[0].factors.a = 1: is neither a list"),
+        ({"blocks": [{"factors": {"d": [1]}, "baseline": {"d": 2}}]},
+         "blocks[0].baseline.d = 2: is not a level of the factor"),
+        ({"blocks": [{"factor": {}}]}, "blocks[0].factor: unknown key\n      choices: base"),
+        ({"seeds": {"min": 5, "max": 3, "until": {"half_width": 1}}},
+         "seeds: min 5 is above max 3: raise max"),
+        ({"seeds": {"max": 3, "until": {"half_with": 1}}}, "seeds.until.half_width: missing"),
+        ({"seeds": {"max": 3}}, "seeds.until: missing"),
+        ({"report_metrics": 3}, "report_metrics = 3: should be a valid tuple"),
+    ],
+)  # fmt: skip
+def test_mistakes_of_designs(changes, told):
+    assert told in mistakes(factors=AB, **changes)
+
+
+def test_mistakes_in_configs_are_told_at_the_block_that_makes_them():
+    text = mistakes(
+        FLOW,
+        report_metrics=["slcd_w2"],
+        factors={"flow": ["icfm"]},
+        blocks=[{"base": {"lr": "x"}, "factors": {"flow": ["vpp"]}}],
+    )
+    assert text.startswith("grid.yaml: 3 mistakes")
+    assert "blocks[0].base.lr = 'x': should be a valid number" in text
+    assert "blocks[0].factors.flow[0] = 'vpp': not a valid choice" in text
+    assert "report_metrics[0] = 'slcd_w2': the trainable reports no such metric" in text

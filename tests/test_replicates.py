@@ -1,0 +1,106 @@
+"""Seeds by rule, a second baseline, trying every cell first: whole studies in this process."""
+
+import numpy as np
+import pytest
+from studies import by_name, flow_study, toy_study
+
+from ablate.job import Options, execute
+from ablate.ledger import Ledger
+from ablate.paths import StudyPaths
+from ablate.replicates import plan_so_far
+from ablate.report.assembly import study_record
+from ablate.smoke import try_cells
+
+LOCAL = Options(local=True)
+
+
+def noisy(tmp_path, half_width, most=9, **changes):
+    """Two cells of unit noise."""
+    seeds = {"min": 3, "max": most, "until": {"half_width": half_width}}
+    return toy_study(tmp_path, trainable="toy:Noisy", seeds=seeds, **changes)
+
+
+@pytest.fixture
+def first_stage(tmp_path, console):
+    """Residual sd and critical value after the first three seeds."""
+    study = noisy(tmp_path / "first", 1e9)
+    outcome = execute(study, LOCAL, console)
+    judgement = study_record(outcome.plan, outcome.ledger.rows).metric.judgement
+    assert len(outcome.plan.seeds) == 3
+    found = judgement.comparisons[1]
+    critical = (found.high - found.low) / 2 / (judgement.residual_sd * np.sqrt(2 / 3))
+    return judgement.residual_sd, critical
+
+
+def test_a_rule_adds_the_seeds_that_its_half_width_needs(tmp_path, console, first_stage):
+    sd, critical = first_stage
+    width = critical * sd * np.sqrt(2 / 5.5)  # between what 5 and 6 seeds give
+    study = noisy(tmp_path, float(width))
+    outcome = execute(study, LOCAL, console)
+    assert outcome.plan.seeds == tuple(range(6))
+    assert {row["status"] for row in outcome.ledger.rows.values()} == {"ok"}
+    assert len(outcome.ledger.rows) == 12
+    record = study_record(outcome.plan, outcome.ledger.rows)
+    found = record.metric.judgement.comparisons[1]
+    assert (found.high - found.low) / 2 == pytest.approx(critical * sd * np.sqrt(2 / 6))
+    assert (found.high - found.low) / 2 <= width
+    [note] = record.notes
+    assert note.startswith("seeds: the first 3 seeds have a residual sd of ")
+    assert note.endswith("needs 6 seeds: 3 added")
+    again = plan_so_far(study, Ledger(StudyPaths(study.directory)))
+    assert again.seeds == outcome.plan.seeds
+
+
+def test_a_rule_stops_at_its_maximum_and_says_so(tmp_path, console):
+    outcome = execute(noisy(tmp_path, 1e-6, most=4), LOCAL, console)
+    assert outcome.plan.seeds == (0, 1, 2, 3)
+    assert "more than max: stopped at 4" in outcome.plan.seeding
+
+
+def test_a_rule_waits_for_its_first_stage(tmp_path, console):
+    outcome = execute(noisy(tmp_path, 1e-6), Options(local=True, only="gain=1"), console)
+    assert outcome.plan.seeds == (0, 1, 2)
+    assert outcome.plan.seeding.startswith("first 3 seeds, whose variance says how many")
+
+
+def test_the_baseline_runs_again_on_other_seeds(tmp_path, console):
+    study = flow_study(tmp_path, aa=True, seeds=[1, 2, 3])
+    outcome = execute(study, LOCAL, console)
+    assert len(outcome.ledger.rows) == 9
+    record = study_record(outcome.plan, outcome.ledger.rows)
+    assert record.metric.values.shape == (2, 3)
+    assert record.metric.again is not None
+    assert record.metric.again.verdict == "within noise"
+    rows = by_name(outcome.ledger)
+    mean = np.mean([rows[f"icfm-s{1_000_000 + s}"]["sliced_w2_best"] for s in (1, 2, 3)])
+    base = np.mean([rows[f"icfm-s{s}"]["sliced_w2_best"] for s in (1, 2, 3)])
+    assert record.metric.again.difference == pytest.approx(mean - base)
+
+
+def test_seeds_added_by_hand_are_listed_by_launch(tmp_path, console):
+    execute(toy_study(tmp_path, seeds=[1, 2]), LOCAL, console)
+    outcome = execute(toy_study(tmp_path, seeds=[1, 2, 5]), LOCAL, console)
+    [note] = study_record(outcome.plan, outcome.ledger.rows).notes
+    assert note.startswith("seeds were added later (launch 1: 1, 2; launch 2: 5)")
+
+
+def test_every_cell_is_tried_before_the_study(tmp_path, console):
+    study = flow_study(tmp_path, factors={"flow": ["icfm", "reflow"]})
+    outcome = try_cells(study, LOCAL, console)
+    assert outcome.exit_code == 0
+    assert {row["step"] for row in outcome.ledger.rows.values()} == {2}
+    assert all(row["sliced_w2_best"] > 0 for row in outcome.ledger.rows.values())
+    assert "smoke: 2 cells start, end and are measured" in console.export_text()
+    assert list(study.directory.iterdir()) == []
+
+
+def test_a_cell_that_fails_is_known_before_the_study(tmp_path, console):
+    study = toy_study(tmp_path, factors={"fail": ["none", "setup"]}, base={"length": 99})
+    outcome = try_cells(study, LOCAL, console)
+    assert outcome.exit_code == 1
+    rows = by_name(outcome.ledger)
+    assert (rows["none-s1"]["status"], rows["none-s1"]["step"]) == ("ok", 2)
+    text = console.export_text()
+    assert "smoke: setup-s1 failed: ValueError: no such thing as a good setup" in text
+    assert "smoke: the study is not started" in text
+    assert not StudyPaths(study.directory).runs_parquet.exists()
