@@ -16,7 +16,8 @@ def newest_checkpoints(paths: StudyPaths) -> dict[str, Path]:
             continue
         manifest = read_manifest(folder)
         for run_id in manifest["runs"]:
-            progress = (manifest["iteration"], manifest["time_total_s"])
+            # Iterations of different packs are of different lengths: steps are not.
+            progress = (manifest["steps"].get(run_id, 0), manifest["seconds"].get(run_id, 0.0))
             if run_id not in found or progress > found[run_id][0]:
                 found[run_id] = (progress, folder)
     return {run_id: folder for run_id, (_, folder) in found.items()}

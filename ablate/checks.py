@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from ablate.comparability import differing_keys, measures, resolved_model
+from ablate.comparability import differing_keys, measures, ranks, resolved_model
 from ablate.design import Cell, blocks_of
 from ablate.design_checks import coinciding_cells, design_problems, well_formed
 from ablate.errors import Problem
@@ -69,7 +69,9 @@ def _comparability(study: Study, model: type[BaseModel] | None) -> Iterator[Prob
     good = tuple(
         name
         for name in getattr(model, "metrics", ())
-        if all(measures(config, name) for config in configs) and not differing_keys(configs, name)
+        if ranks(model, name)
+        and all(measures(config, name) for config in configs)
+        and not differing_keys(configs, name)
     )
     yield Problem(
         "metric",

@@ -34,6 +34,11 @@ def measures(config: Any, metric: str) -> bool:
     return not hasattr(config, "measured") or metric in config.measured()
 
 
+def ranks(model: type[BaseModel] | None, metric: str) -> bool:
+    """Whether lower or higher values of a metric are better at all, as its config model says."""
+    return metric not in getattr(model, "unranked", ())
+
+
 def resolved_model(cell: Cell, model: type[BaseModel] | None) -> Any:
     """The config model of a cell's runs, or its plain config where there is no model."""
     config = cell.written_config()

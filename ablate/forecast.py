@@ -21,9 +21,9 @@ def price(plan: Plan, todo: Sequence[Run], rows: Mapping[str, Row]) -> str:
     if math.isnan(seconds):
         return "time: unknown until the first run has ended (--smoke tries every cell)"
     told = f"time: about {clock(seconds)} of training"
-    at_once = _at_once(plan)
-    if at_once > 1:
-        told += f", {clock(seconds / at_once)} with {at_once} trials at a time on this machine"
+    slots = at_once(plan)
+    if slots > 1:
+        told += f", {clock(seconds / slots)} with {slots} trials at a time on this machine"
     return told
 
 
@@ -69,7 +69,7 @@ def visible(plan: Plan, rows: Mapping[str, Row]) -> str:
     )
 
 
-def _at_once(plan: Plan) -> int:
+def at_once(plan: Plan) -> int:
     """Trials that this machine's CPUs hold at a time; 1 where they take GPUs, which are unknown."""
     resources = plan.study.resources
     if resources.gpu or not resources.cpu:

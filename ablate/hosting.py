@@ -66,9 +66,8 @@ class Hosting:
         reports = result.get(PRIVATE_KEY)
         if not isinstance(reports, list):
             reports = [self._plain_report(result)]
-        seconds = result.get("time_total_s", 0.0)
+        self._share_time(reports, result.get("time_this_iter_s") or 0.0)
         for report in reports:
-            report.setdefault("facts", {})["seconds"] = seconds
             report["warnings"] = [*self._warnings, *report.get("warnings", [])]
         self._warnings = []
         result[PRIVATE_KEY] = reports
@@ -88,6 +87,8 @@ class Hosting:
             "runs": [run["run_id"] for run in self._host["runs"]],
             "iteration": self._iteration,
             "time_total_s": self._time_total,
+            "seconds": self._seconds,
+            "steps": self._steps,
         })  # fmt: skip
 
     def load_checkpoint(self, checkpoint: str) -> None:
@@ -115,12 +116,14 @@ class Hosting:
             super().restore(str(folder))  # pyright: ignore
         self._iteration = manifest["iteration"]
         self._time_total = manifest["time_total_s"]
+        self._seconds, self._steps = manifest["seconds"], manifest["steps"]
 
     def _take_host(self, config: dict[str, Any] | None) -> None:
         self._host: dict[str, Any] = (config or {}).pop(PRIVATE_KEY)
         self._warnings: list[str] = []
         self._since_checkpoint_s = 0.0
-        self._restored = False
+        self._seconds: dict[str, float] = {}
+        self._steps: dict[str, int] = {}
         torch = sys.modules.get("torch")
         if torch is not None:
             # Sums over more threads have other bits; Ray does the same with OMP_NUM_THREADS.
@@ -135,14 +138,36 @@ class Hosting:
         Path(self._logdir).mkdir(parents=True, exist_ok=True)
 
     def _start_from_checkpoint(self) -> None:
-        """A new launch goes on where an earlier one left the run."""
-        start = self._host["runs"][0].get("start_from")
-        if start is None or self._restored or self._iteration:
+        """A new launch goes on where earlier ones left the runs, in packs of any kind."""
+        runs = self._host["runs"]
+        starts = {run["run_id"]: run["start_from"] for run in runs if run.get("start_from")}
+        if not starts or self._iteration:
             return
-        if is_whole(Path(start)):
-            self._restore_folder(Path(start))
-        else:
-            self._warn(f"{start}: not a whole checkpoint; the run starts from the beginning")
+        for run_id, start in list(starts.items()):
+            if not is_whole(Path(start)):
+                self._warn(f"{start}: not a whole checkpoint; the run starts from the beginning")
+                del starts[run_id]
+        if len(runs) == 1 and starts:
+            self._restore_folder(Path(starts[runs[0]["run_id"]]))
+        elif starts:
+            self._load_runs(starts)
+
+    def _load_runs(self, starts: Mapping[str, str]) -> None:
+        """Runs of a pack from the checkpoints of other packs."""
+        with self._captured():
+            self.load_runs(starts)  # pyright: ignore
+        for run_id, start in starts.items():
+            manifest = read_manifest(Path(start))
+            self._seconds[run_id] = manifest["seconds"].get(run_id, 0.0)
+            self._steps[run_id] = manifest["steps"].get(run_id, 0)
+
+    def _share_time(self, reports: list[RunReport], seconds: float) -> None:
+        """The runs of a pack share its time: together they cost what it costs."""
+        for report in reports:
+            run_id, facts = report["run_id"], report.setdefault("facts", {})
+            self._seconds[run_id] = self._seconds.get(run_id, 0.0) + seconds / len(reports)
+            self._steps[run_id] = facts.get("step", 0)
+            facts["seconds"] = self._seconds[run_id]
 
     def _ask_for_checkpoint(self, result: dict[str, Any]) -> None:
         self._since_checkpoint_s += result.get("time_this_iter_s") or 0.0

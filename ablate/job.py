@@ -18,6 +18,7 @@ from ablate.interrupts import Interrupts
 from ablate.ledger import ENDED, Ledger
 from ablate.loading import save_study
 from ablate.lock import driver_lock
+from ablate.packs import packs_of
 from ablate.paths import StudyPaths, write_atomically
 from ablate.plan import Plan, Run, twin_notes
 from ablate.progress import Progress
@@ -96,7 +97,7 @@ def execute(study: Study, options: Options, console: Console) -> Outcome:
             write_atomically(paths.uid, uuid.uuid4().hex)
         ledger.open()
         try:
-            plan, interrupted = _run_stages(plan, left, ledger, paths, options, console)
+            plan, interrupted = _run_stages(plan, left, known, ledger, options, console)
         finally:
             ledger.interrupt()
             ledger.close()
@@ -158,8 +159,8 @@ def plan_notes(plan: Plan, known: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def _run_stages(
     plan: Plan,
     left: Remaining,
+    known: Mapping[str, Mapping[str, Any]],
     ledger: Ledger,
-    paths: StudyPaths,
     options: Options,
     console: Console,
 ) -> tuple[Plan, bool]:
@@ -169,28 +170,22 @@ def _run_stages(
         The plan at the end, and whether it was interrupted.
     """
     while True:
-        interrupted = _run_left(plan, left, ledger, paths, options, console)
+        _enter_rows(plan, left, known, ledger)
+        interrupted = bool(left.todo) and _run_left(plan, left, ledger, options, console)
         later, left = examine(plan.study, ledger, options)
         if interrupted or later.seeds == plan.seeds:
             return later, interrupted
-        plan = later
+        plan, known = later, check_data(later, left.todo)
         console.print(f"note: {plan.seeding}", markup=False)
 
 
 def _run_left(
-    plan: Plan,
-    left: Remaining,
-    ledger: Ledger,
-    paths: StudyPaths,
-    options: Options,
-    console: Console,
+    plan: Plan, left: Remaining, ledger: Ledger, options: Options, console: Console
 ) -> bool:
     """Does what is left; returns whether it was interrupted."""
-    before = frozenset(ledger.started_names())
-    _enter_rows(plan, left, ledger)
-    if not left.todo:
-        return False
+    paths = StudyPaths(plan.study.directory)
     drop_checkpoints(paths, ledger.resumable() - left.restart)
+    before = frozenset(ledger.started_names())
     names = {run.run_id: run.run_name for run in left.todo}
     interrupts = Interrupts()
     with (
@@ -217,9 +212,9 @@ def _work_locally(
     tracking.setup()
     try:
         run_local(
-            context.plan, left.todo, context.paths, _next_launch(context.paths),
-            newest_checkpoints(context.paths), Broadcast([tracking, context.broadcast]),
-            options.debug,
+            context.plan, packs_of(context.plan, left.todo, ledger.rows, at_once=1), context.paths,
+            _next_launch(context.paths), newest_checkpoints(context.paths),
+            Broadcast([tracking, context.broadcast]), options.debug,
         )  # fmt: skip
     finally:
         tracking.close()
@@ -236,7 +231,7 @@ def _work_on_ray(
 
     plan, paths = context.plan, context.paths
     todo = list(left.todo)
-    with cluster(plan.study, options.address, interrupts):
+    with cluster(plan.study, options.address, interrupts) as at_once:
         while todo and not interrupts.seen:
             number, why_not = restorable_launch(paths, plan.study, todo, ledger.rows)
             if why_not:
@@ -246,7 +241,8 @@ def _work_on_ray(
                 Launch(plan, paths, number, trackers, interrupts).restore()
             else:
                 launch = Launch(plan, paths, _next_launch(paths), trackers, interrupts)
-                launch.start(todo, newest_checkpoints(paths))
+                packs = packs_of(plan, todo, ledger.rows, at_once)
+                launch.start(packs, newest_checkpoints(paths))
             undone = [run for run in todo if ledger.rows[run.run_id]["status"] not in ENDED]
             if len(undone) == len(todo) and not interrupts.seen:
                 logs = paths.root / "logs"
@@ -254,7 +250,9 @@ def _work_on_ray(
             todo = undone
 
 
-def _enter_rows(plan: Plan, left: Remaining, ledger: Ledger) -> None:
+def _enter_rows(
+    plan: Plan, left: Remaining, known: Mapping[str, Mapping[str, Any]], ledger: Ledger
+) -> None:
     """Rows for the planned runs; those to be done say what they are made with."""
     code = provenance(plan.entry)
     launch = _next_launch(StudyPaths(plan.study.directory))
@@ -264,6 +262,8 @@ def _enter_rows(plan: Plan, left: Remaining, ledger: Ledger) -> None:
     for run in plan.runs:
         made_with = code if run.run_id in todo else {}
         columns = dict(run.cell.labels)
+        if known.get(run.run_id, {}).get("num_parameters"):
+            columns["num_parameters"] = known[run.run_id]["num_parameters"]
         if run.cell.block:
             columns["block"] = run.cell.block
         if run.run_id not in ledger.rows:

@@ -4,39 +4,43 @@ import copy
 import pdb
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ablate.events import (
-    PRIVATE_KEY,
-    Broadcast,
-    Failure,
-    RunEnded,
-    RunRetried,
-    RunStarted,
-    events_of_report,
-)
+from ablate.events import Broadcast, Event, Failure
 from ablate.hosting import hosted, newest_whole
+from ablate.packs import Pack
 from ablate.paths import StudyPaths
-from ablate.plan import Plan, Run
-from ablate.trials import trial_config
+from ablate.plan import Plan
+from ablate.trial_events import TrialEvents
+from ablate.trials import trial_config, trial_name
+
+
+@dataclass(frozen=True)
+class LocalTrial:
+    """What `TrialEvents` reads of a trial."""
+
+    trial_id: str
+    config: dict[str, Any]
+    error_file: None = None
 
 
 def run_local(
     plan: Plan,
-    runs: Sequence[Run],
+    packs: Sequence[Pack],
     paths: StudyPaths,
     launch: int,
     start_from: Mapping[str, Path],
     broadcast: Broadcast,
     debug: bool = False,
 ) -> None:
-    """Trains runs one after the other with the same classes and configs as under Tune.
+    """Trains packs of runs one after the other, with the same classes and configs as under Tune.
 
     Args:
         plan: The plan.
-        runs: The runs to train.
+        packs: The runs to train, by trial.
         paths: The study directory.
         launch: The launch's number.
         start_from: Checkpoint directories of earlier launches, by run id.
@@ -44,42 +48,54 @@ def run_local(
         debug: Stop in the debugger where a run fails, instead of retrying it.
     """
     trainable = hosted(plan.entry.load_class())
-    for run in runs:
-        config = trial_config(plan, run, paths, launch, start_from)
-        folder = paths.launch(launch) / run.run_name
-        broadcast.on_event(RunStarted(run.run_id, run.run_name, launch))
-        _run_with_retries(trainable, config, run, folder, broadcast, plan.study.retries, debug)
+    for pack in packs:
+        config = trial_config(plan, pack, paths, launch, start_from)
+        trial = LocalTrial(trial_name(pack), config)
+        folder = paths.launch(launch) / trial.trial_id
+        _run_with_retries(trainable, trial, folder, broadcast, plan.study.retries, debug)
 
 
 def _run_with_retries(
     trainable: type[Any],
-    config: dict[str, Any],
-    run: Run,
+    trial: LocalTrial,
     folder: Path,
     broadcast: Broadcast,
     retries: int,
     debug: bool,
 ) -> None:
+    events = TrialEvents()
+    _tell(broadcast, events.started(trial))
     for attempt in range(retries + 1):
         try:
-            _train(trainable, config, folder, broadcast, restore=attempt > 0)
+            _train(trainable, trial.config, folder, events, broadcast, restore=attempt > 0)
         except Exception as error:  # noqa: BLE001 - the run's boundary
             failure = Failure.of(error)
             if debug:
                 print(failure.trace, file=sys.stderr)
                 pdb.post_mortem(error.__traceback__)
             if debug or attempt == retries:
-                broadcast.on_event(RunEnded(run.run_id, "failed", "crashed", failure=failure))
+                _tell(broadcast, events.ended(trial, True, failure))
                 return
-            broadcast.on_event(RunRetried(run.run_id, failure))
+            _tell(broadcast, events.retried(trial, failure))
         else:
+            _tell(broadcast, events.ended(trial, False))
             return
 
 
+def _tell(broadcast: Broadcast, events: Iterable[Event]) -> None:
+    for event in events:
+        broadcast.on_event(event)
+
+
 def _train(
-    trainable: type[Any], config: dict[str, Any], folder: Path, broadcast: Broadcast, restore: bool
+    trainable: type[Any],
+    config: dict[str, Any],
+    folder: Path,
+    events: TrialEvents,
+    broadcast: Broadcast,
+    restore: bool,
 ) -> None:
-    """One attempt at a run, from its newest checkpoint where there is one."""
+    """One attempt at a trial, from its newest checkpoint where there is one."""
     trial = trainable(copy.deepcopy(config))
     latest = newest_whole(folder / "checkpoint_none") if restore else None
     try:
@@ -88,9 +104,7 @@ def _train(
         done = False
         while not done:
             result = trial.train()
-            for report in result[PRIVATE_KEY]:
-                for event in events_of_report(report):
-                    broadcast.on_event(event)
+            _tell(broadcast, events.reported(result))
             broadcast.tick()
             done = result["done"]
             if result.get("should_checkpoint"):

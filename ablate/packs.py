@@ -2,24 +2,25 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from ablate.ledger import Row
 from ablate.plan import Plan, Run
 
 Pack = tuple[Run, ...]
+Rows = Mapping[str, Mapping[str, Any]]
 
 MOST_ON_GPU = 32
 """Small networks saturate a GPU at 16 to 32 runs."""
 MOST_ON_CPU = 16
 SMALL_STEP = 10_000_000
-"""Parameters x batch above which a CPU core is busy with one run's arithmetic: packs gain nothing."""
+"""Parameters x batch above which one run's arithmetic keeps a CPU core busy: no gain."""
 BYTES_A_PARAMETER = 48
 """Weights, gradient, average, two moments, and activations beside them."""
 GPU_BYTES = 16 * 1024**3
 """Memory that every GPU in use has; nobody asks the workers' GPUs before they start."""
 
 
-def packs_of(plan: Plan, runs: Sequence[Run], rows: Mapping[str, Row], at_once: int) -> list[Pack]:
+def packs_of(plan: Plan, runs: Sequence[Run], rows: Rows, at_once: int) -> list[Pack]:
     """Runs as packs, in the order of the plan: each pack where its first run would be.
 
     Args:
@@ -70,7 +71,7 @@ def _key(plan: Plan, run: Run, index: int) -> object:
     return config.pack_key() if hasattr(config, "pack_key") else index  # pyright: ignore
 
 
-def _size(plan: Plan, alike: Sequence[Run], rows: Mapping[str, Row], at_once: int) -> int:
+def _size(plan: Plan, alike: Sequence[Run], rows: Rows, at_once: int) -> int:
     if plan.study.pack != "auto":
         return plan.study.pack
     known = [rows.get(run.run_id, {}).get("num_parameters") or 0 for run in alike]

@@ -52,6 +52,7 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--retry-failed", action="store_true", help="run failed and diverged runs again")
     add("--fresh", action="store_true", help="start over; the old directory is kept, renamed")
     add("--accept-changed-data", action="store_true", help="keep runs made with other data")
+    add("--pack", metavar="N|auto", help="runs of one shape that share a trial (default 1)")
     add("--address", metavar="ADDR", help="of a running Ray cluster")
     add("--wandb-project", metavar="NAME", help="the W&B project")
     return parser
@@ -118,6 +119,8 @@ def _load(arguments: argparse.Namespace) -> Study:
     overrides = list(arguments.set)
     if arguments.wandb_project:
         overrides.append(f"tracking.project={arguments.wandb_project}")
+    if arguments.pack:
+        overrides.append(f"pack={arguments.pack}")
     if arguments.resume is not None:
         return load_saved_study(Path(arguments.resume), overrides)
     if arguments.storage:

@@ -200,6 +200,8 @@ class Study(Block, _Question):
     aa: Bool = False
     """Whether the baseline is run again on other seeds."""
     resources: Resources = Resources()
+    pack: Annotated[Int, Field(ge=1)] | Literal["auto"] = 1
+    """Runs of one shape that a trial carries at most, where the trainable can train them as one."""
     retries: Annotated[Int, Field(ge=0)] = 2
     checkpoint_every_s: Annotated[Float, Field(ge=0)] = 10
     on_code_change: Literal["keep", "rerun"] = "keep"

@@ -18,9 +18,15 @@ from ablate.events import (
 class TrialLike(Protocol):
     """What is read of a `ray.tune.experiment.Trial`."""
 
-    trial_id: str
-    config: dict[str, Any]
-    status: str
+    @property
+    def trial_id(self) -> str:
+        """Tune's own name of it."""
+        ...
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What it was started with; says which runs it carries."""
+        ...
 
     @property
     def error_file(self) -> str | None:
@@ -54,18 +60,20 @@ class TrialEvents:
                 if isinstance(event, RunEnded):
                     self._ended.add(event.run_id)
 
-    def retried(self, trial: TrialLike) -> Iterator[Event]:
+    def retried(self, trial: TrialLike, failure: Failure | None = None) -> Iterator[Event]:
         """The trial crashed and goes on."""
-        failure = _failure(trial)
+        failure = failure or _failure(trial)
         for run_id in self._open(trial):
             yield RunRetried(run_id, failure)
 
-    def ended(self, trial: TrialLike, failed: bool) -> Iterator[Event]:
+    def ended(
+        self, trial: TrialLike, failed: bool, failure: Failure | None = None
+    ) -> Iterator[Event]:
         """The trial is over: so are its runs."""
         for run_id in list(self._open(trial)):
             self._ended.add(run_id)
             if failed:
-                yield RunEnded(run_id, "failed", "crashed", failure=_failure(trial))
+                yield RunEnded(run_id, "failed", "crashed", failure=failure or _failure(trial))
             else:
                 yield RunEnded(run_id, "ok", "done")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.events import PRIVATE_KEY
+from ablate.packs import Pack
 from ablate.paths import StudyPaths
 from ablate.plan import Plan, Run
 
@@ -12,30 +13,38 @@ SHORT_RESULTS = 2
 """After how many results a short run ends where its config model knows no shorter training."""
 
 
+def trial_name(pack: Pack) -> str:
+    """A trial is called after its run; with several of them `icfm-s42+3`."""
+    first, *others = pack
+    return first.run_name + (f"+{len(others)}" if others else "")
+
+
 def trial_config(
-    plan: Plan, run: Run, paths: StudyPaths, launch: int, start_from: Mapping[str, Path]
+    plan: Plan, pack: Pack, paths: StudyPaths, launch: int, start_from: Mapping[str, Path]
 ) -> dict[str, Any]:
-    """The config of the trial that carries a run.
+    """The config of the trial that carries a pack of runs.
 
     A trainable that packs gets `{runs: [...], study_dir}`, every other one its plain config with
     `seed`; what hosting needs travels under the private key.
     """
-    config: dict[str, Any] = plan.launch_config(run)
     if plan.entry.packs:
-        item = {"run_id": run.run_id, "run_name": run.run_name, "seed": run.seed, "config": config}
-        config = {"runs": [item], "study_dir": str(paths.root)}
+        config: dict[str, Any] = {
+            "runs": [{**_named(run), "seed": run.seed, "config": plan.launch_config(run)}
+                     for run in pack],
+            "study_dir": str(paths.root),
+        }  # fmt: skip
     else:
-        config = {**config, "seed": run.seed}
-    start = start_from.get(run.run_id)
-    carried = {
-        "run_id": run.run_id,
-        "run_name": run.run_name,
-        "start_from": str(start) if start else None,
-    }
+        [run] = pack
+        config = {**plan.launch_config(run), "seed": run.seed}
+    starts = {run.run_id: start_from.get(run.run_id) for run in pack}
     config[PRIVATE_KEY] = {
-        "runs": [carried],
+        "runs": [
+            {**_named(run), "start_from": str(starts[run.run_id]) if starts[run.run_id] else None}
+            for run in pack
+        ],
+        "name": trial_name(pack),
         "study_dir": str(paths.root),
-        "logdir": str(paths.launch(launch) / run.run_name),
+        "logdir": str(paths.launch(launch) / trial_name(pack)),
         "launch": launch,
         "metric": plan.study.metric,
         "checkpoint_every_s": plan.study.checkpoint_every_s,
@@ -43,3 +52,7 @@ def trial_config(
         "max_results": SHORT_RESULTS if plan.short and not hasattr(plan.model, "smoke") else None,
     }
     return config
+
+
+def _named(run: Run) -> dict[str, Any]:
+    return {"run_id": run.run_id, "run_name": run.run_name}

@@ -60,7 +60,7 @@ letters, digits, '.', '_' and '-'
   studdy: unknown key
       choices: study, question, trainable, metric, mode, report_metrics, margin, log_scale, \
 allow_incomparable, base, factors, baseline, design, cells, when, exclude, blocks, compare, seeds, \
-aa, resources, retries, checkpoint_every_s, on_code_change, tracking, storage, folder \
+aa, resources, pack, retries, checkpoint_every_s, on_code_change, tracking, storage, folder \
 (nearest: study)
       fix: write study
 
@@ -136,8 +136,8 @@ aa, resources, retries, checkpoint_every_s, on_code_change, tracking, storage, f
         ({"base": {"data": {"source": "parquet"}}}, "base.data: source parquet needs a path"),
         ({"design": "random"}, "design = 'random'"),
         ({"metric": "val_loss"}, "metric = 'val_loss': measures another thing in cells that differ "
-         "in flow\n      choices: sliced_w2, energy_distance, mmd, straightness, "
-         "train_distance\n      fix: write metric: sliced_w2, or "
+         "in flow\n      choices: sliced_w2, energy_distance, mmd, straightness\n"
+         "      fix: write metric: sliced_w2, or "
          "allow_incomparable: true"),
     ],
 )  # fmt: skip

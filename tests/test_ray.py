@@ -255,10 +255,11 @@ def test_a_torn_tune_state_is_noticed_and_the_runs_checkpoints_are_used(
     assert 2 in {row["launch"] for row in after.rows.values()}
 
 
+@pytest.mark.parametrize("pack", ["1", "2"])
 def test_a_killed_worker_is_retried_from_its_latest_checkpoint(
-    tmp_path, ray_cluster, uninterrupted
+    tmp_path, ray_cluster, uninterrupted, pack
 ):
-    driver = Driver(tmp_path, ray_cluster, EPOCHS)
+    driver = Driver(tmp_path, ray_cluster, EPOCHS, "--pack", pack)
     driver.wait_for_checkpoints_and_state()
     workers = [
         p for p in psutil.process_iter(["cmdline"])
@@ -271,7 +272,8 @@ def test_a_killed_worker_is_retried_from_its_latest_checkpoint(
     assert "crashed (" in out
     after = Ledger(StudyPaths(driver.root))
     assert_equal_to(after, uninterrupted(EPOCHS))
-    assert sum(row.get("retries") or 0 for row in after.rows.values()) >= 1
+    assert sum(row.get("retries") or 0 for row in after.rows.values()) >= int(pack)
+    assert len({row["trial"] for row in after.rows.values()}) == 4 / int(pack)
     for name, tracked in runs_of_study(driver.root).items():
         assert tracked.steps == [p["step"] for p in histories(after)[name]], name
 

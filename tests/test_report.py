@@ -5,7 +5,7 @@ import math
 import pytest
 from reports import grid, record
 from rich.console import Console
-from studies import toy_study
+from studies import flow_study, toy_study
 
 from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
 from ablate.plan import plan_study
@@ -150,3 +150,18 @@ def test_the_terminal_shows_every_verdict_whole(tmp_path, width):
         assert verdict in text
     assert ("adj. p" in text) == (width > 70)
     assert "difference [95 %]" in text
+
+
+def test_a_metric_without_a_better_side_differs_or_does_not(tmp_path):
+    plan = plan_study(flow_study(tmp_path, seeds=[1, 2, 3]))
+    rows = {
+        run.run_id: {
+            "status": "ok",
+            "train_distance_best": 3.0 + (run.cell.labels["flow"] == "vp") + 0.01 * n,
+        }
+        for n, run in enumerate(plan.runs)
+    }
+    found = study_record(plan, rows, "train_distance")
+    table = metric_table(found, found.metric)
+    assert table.title == "train_distance (neither lower nor higher is better), 3 seeds"
+    assert [row.verdict for row in table.rows] == ["baseline", "differs"]

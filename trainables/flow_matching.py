@@ -1,6 +1,7 @@
 """The Ray Tune face of flow-matching training; all training itself is in `trainables.flow`."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,20 @@ class FlowMatchingTrainable(Trainable):
         Raises:
             CheckpointError: Where a run's file is missing or torn.
         """
+        self.load_runs({run.spec.run_id: checkpoint for run in self._pack().runs})
+
+    def load_runs(self, folders: Mapping[str, str]) -> None:
+        """Loads runs from checkpoints of several packs; the others of this pack start anew.
+
+        Args:
+            folders: A checkpoint directory for each run id.
+
+        Raises:
+            CheckpointError: Where a run's file is missing or torn.
+        """
         pack = self._pack()
-        for run in pack.runs:
-            path = Path(checkpoint, f"{run.spec.run_id}.pt")
+        for run in (run for run in pack.runs if run.spec.run_id in folders):
+            path = Path(folders[run.spec.run_id], f"{run.spec.run_id}.pt")
             try:
                 pack.load_run_state(run, read_checkpoint(path))
             except CheckpointError as error:

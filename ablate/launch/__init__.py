@@ -14,8 +14,9 @@ from ablate.interrupts import Interrupts
 from ablate.launch.callback import RunEventsCallback
 from ablate.launch.searcher import PlanSearcher
 from ablate.launch.state import LaunchRecord
+from ablate.packs import Pack
 from ablate.paths import StudyPaths
-from ablate.plan import Plan, Run
+from ablate.plan import Plan
 from ablate.trials import trial_config
 
 __all__ = ["Launch"]
@@ -39,11 +40,12 @@ class Launch:
     trackers: Sequence[tune.Callback]
     interrupts: Interrupts
 
-    def start(self, runs: Sequence[Run], start_from: Mapping[str, Path]) -> None:
-        """Trains runs in a new experiment, each from its checkpoint where it has one."""
+    def start(self, packs: Sequence[Pack], start_from: Mapping[str, Path]) -> None:
+        """Trains packs of runs in a new experiment, each run from its checkpoint if it has one."""
         configs = [
-            trial_config(self.plan, run, self.paths, self.number, start_from) for run in runs
+            trial_config(self.plan, pack, self.paths, self.number, start_from) for pack in packs
         ]
+        runs = [run for pack in packs for run in pack]
         LaunchRecord.of(self.plan.study, runs).write(self.paths.launch_record(self.number))
         study = self.plan.study
         trainable = self._trainable()
@@ -99,4 +101,4 @@ def _reusable(trainable: type[Any]) -> bool:
 
 
 def _trial_name(trial: Any) -> str:
-    return trial.config[PRIVATE_KEY]["runs"][0]["run_name"]
+    return trial.config[PRIVATE_KEY]["name"]

@@ -29,6 +29,7 @@ class LaunchRecord:
         settings = {
             "resources": study.resources.model_dump(),
             "retries": study.retries,
+            "pack": study.pack,
             "trainable": study.trainable,
             "checkpoint_every_s": study.checkpoint_every_s,
             "metric": study.metric,

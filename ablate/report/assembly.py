@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ablate.comparability import differing_keys, resolved_model
+from ablate.comparability import differing_keys, ranks, resolved_model
 from ablate.design import text
 from ablate.ledger import Row
 from ablate.plan import Plan, PlannedBlock
@@ -66,19 +66,28 @@ def metric_record(plan: Plan, rows: Mapping[str, Row], metric: str) -> MetricRec
         compared, np.array(plan.references), study.mode, margin,
         family=np.array(plan.compared), first_seeds=first_seeds,
     )  # fmt: skip
+    ranked = ranks(plan.model, metric)
+    if not ranked:
+        judgement = replace(judgement, comparisons=[_unranked(c) for c in judgement.comparisons])
     again = None
     if plan.again is not None:
         reference = compared[plan.blocks[0].baseline]
         again = compare_again(reference, on_scale(values_again(plan, rows, metric), log_scale))
     num_compared = sum(c.pooled and not np.isnan(c.p) for c in judgement.comparisons)
     return MetricRecord(
-        metric, study.mode, log_scale, values, _cells(plan, rows, values, judgement),
+        metric, study.mode, ranked, log_scale, values, _cells(plan, rows, values, judgement),
         [_block(block, compared, study.mode, margin, first_seeds) for block in plan.blocks],
         judgement, _resolution(judgement),
         detectable_difference(judgement.residual_sd, judgement.df, num_compared, len(plan.seeds)),
         _floor(plan, rows, metric), _cautions(plan, metric, log_scale),
         study.margin if metric == study.metric else None, again,
     )  # fmt: skip
+
+
+def _unranked(comparison: "Comparison") -> "Comparison":
+    """Of a metric that says nothing of better or worse."""
+    ranking = comparison.verdict.startswith(("better", "worse"))
+    return replace(comparison, verdict="differs") if ranking else comparison
 
 
 def _margin(plan: Plan, metric: str, log_scale: bool) -> float | None:

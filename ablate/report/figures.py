@@ -19,9 +19,9 @@ def svg(spec: Spec) -> str:
     return vl_convert.vegalite_to_svg(_on_paper(spec), **_options())
 
 
-def pdf(spec: Spec) -> bytes:
-    """A chart as PDF, on white."""
-    return vl_convert.vegalite_to_pdf(_on_paper(spec), **_options())
+def pdf(drawn: str) -> bytes:
+    """A drawn chart as PDF: from its SVG, so that it is laid out once."""
+    return vl_convert.svg_to_pdf(drawn)
 
 
 def _on_paper(spec: Spec) -> Spec:

@@ -19,5 +19,6 @@ def write_report(record: StudyRecord, paths: StudyPaths) -> None:
     write_atomically(paths.report / "index.html", page(record, sections))
     for section in sections:
         for name, spec in section.charts:
-            write_atomically(paths.report / "figures" / f"{name}.svg", svg(spec))
-            write_atomically(paths.report / "figures" / f"{name}.pdf", pdf(spec))
+            drawn = svg(spec)
+            write_atomically(paths.report / "figures" / f"{name}.svg", drawn)
+            write_atomically(paths.report / "figures" / f"{name}.pdf", pdf(drawn))

@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ablate.design import text
-from ablate.forecast import price, visible
+from ablate.forecast import at_once, price, visible
 from ablate.ledger import Row
+from ablate.packs import packs_of
 from ablate.plan import Plan
 from ablate.remaining import Remaining
 
@@ -69,8 +70,18 @@ def print_plan(
     console.print(Text(f"{total}; {len(left.todo)} to do, {len(left.kept)} done"))
     for told in filter(None, (price(plan, left.todo, rows), visible(plan, rows))):
         console.print(Text(told), soft_wrap=True)
+    if study.pack != 1:
+        console.print(Text(_packs(plan, left, known)))
     console.print(Text(f"a trial takes {study.resources.cpu:g} CPU, {study.resources.gpu:g} GPU"))
     console.print(Text(f"study directory: {study.directory}"), soft_wrap=True)
+
+
+def _packs(plan: Plan, left: Remaining, known: Mapping[str, Mapping[str, Any]]) -> str:
+    """`pack: auto: 12 runs in 3 trials of 4`."""
+    packs = packs_of(plan, left.todo, known, at_once(plan))
+    sizes = Counter(len(pack) for pack in packs)
+    told = ", ".join(f"{count} of {size}" for size, count in sorted(sizes.items(), reverse=True))
+    return f"pack: {plan.study.pack}: {len(left.todo)} runs in {len(packs)} trials ({told})"
 
 
 def _sizes(plan: Plan, known: Mapping[str, Mapping[str, Any]]) -> dict[int, str]:

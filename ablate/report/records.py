@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ablate.results import Values
 from ablate.stats.spread import Spread
@@ -76,7 +76,9 @@ class MetricRecord:
     """One metric, cell by cell."""
 
     name: str
-    mode: str
+    mode: Literal["min", "max"]
+    ranked: bool
+    """Whether lower or higher is better at all."""
     log_scale: bool
     """Whether differences are of logarithms: changes by a share."""
     values: Values

@@ -71,9 +71,11 @@ def effects_table(block: BlockRecord, effects: "Effects", metric: MetricRecord) 
 
 def headline(record: StudyRecord, metric: MetricRecord) -> str:
     """`sliced_w2 (lower is better), 3 seeds`."""
-    direction = "lower" if metric.mode == "min" else "higher"
+    direction = f"{'lower' if metric.mode == 'min' else 'higher'} is better"
+    if not metric.ranked:
+        direction = "neither lower nor higher is better"
     seeds = f"{len(record.seeds)} seed{'s' if len(record.seeds) != 1 else ''}"
-    return f"{metric.name} ({direction} is better), {seeds}"
+    return f"{metric.name} ({direction}), {seeds}"
 
 
 def difference_text(comparison: "Comparison", log_scale: bool) -> str:
@@ -139,8 +141,8 @@ def _half_width(effect: "MainEffect") -> float:
 
 def _effect_notes(block: BlockRecord, effects: "Effects") -> list[str]:
     notes = [
-        "each factor is tested against its own scatter over seeds (factor x seed); share of "
-        "variance: omega squared"
+        "each factor is tested by itself, against its own scatter over seeds (factor x seed); "
+        "share of variance: omega squared"
     ]
     for pair in effects.interactions:
         one, other = (block.factors[number] for number in pair.factors)

@@ -60,7 +60,7 @@ def _baseline_level(block: BlockRecord, factor: int) -> str:
 
 def _differing(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
     """The cells that are better or worse, the best first."""
-    found = [c for c in cells if c.comparison.verdict.startswith(("better", "worse"))]
+    found = [c for c in cells if c.comparison.verdict.startswith(("better", "worse", "differs"))]
     sign = 1 if metric.mode == "min" else -1
     found.sort(key=lambda cell: sign * cell.comparison.difference)
     told = [

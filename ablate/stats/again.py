@@ -5,8 +5,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
+from ablate.stats.distributions import t_quantile, t_tail
 from ablate.stats.pooling import ALPHA, certain_p
 
 Values = NDArray[np.float64]
@@ -42,7 +42,7 @@ def compare_again(baseline: Values, again: Values) -> Again:
     else:
         of_parts = zip(parts, (first, second), strict=True)
         df = variance**2 / sum(part**2 / (len(values) - 1) for part, values in of_parts)
-        p = float(2 * stats.t.sf(abs(difference) / math.sqrt(variance), df))
-        half = float(stats.t.ppf(1 - ALPHA / 2, df)) * math.sqrt(variance)
+        p = 2 * t_tail(abs(difference) / math.sqrt(variance), df)
+        half = t_quantile(1 - ALPHA / 2, df) * math.sqrt(variance)
     verdict = "differs" if abs(difference) > half else "within noise"
     return Again(verdict, difference, difference - half, difference + half, p)

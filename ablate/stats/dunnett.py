@@ -11,7 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
+from scipy import optimize, special
+
+from ablate.stats.distributions import chi2_quantile, t_quantile, t_tail
 
 Values = NDArray[np.float64]
 NODES, FARTHEST = 32, 6.5
@@ -43,10 +45,10 @@ class Family:
     @lru_cache(maxsize=256)  # noqa: B019 - a family is three numbers, and studies repeat them
     def critical_value(self, confidence: float = 0.95) -> float:
         """The half-width, in standard errors, of intervals that hold all at once."""
-        alone = float(stats.t.ppf((1 + confidence) / 2, self.df))
+        alone = t_quantile((1 + confidence) / 2, self.df)
         if self.num == 1:
             return alone
-        bonferroni = float(stats.t.ppf(1 - (1 - confidence) / (2 * self.num), self.df))
+        bonferroni = t_quantile(1 - (1 - confidence) / (2 * self.num), self.df)
         found = optimize.brentq(
             lambda t: self._coverage(t) - confidence, 0.9 * alone, 1.1 * bonferroni, xtol=1e-10
         )
@@ -55,7 +57,7 @@ class Family:
     def _coverage(self, t: float) -> float:
         """P(all |T_i| <= t)."""
         if self.num == 1:
-            return float(1 - 2 * stats.t.sf(t, self.df))
+            return 1 - 2 * t_tail(t, self.df)
         scales, scale_weights = residual_scales(self.df)
         shared, weights = _shared()
         spread = math.sqrt(1 - self.correlation)
@@ -72,7 +74,7 @@ def residual_scales(df: float) -> tuple[Values, Values]:
     # Squeezed towards both ends, where a chi-square's quantiles run away.
     at = (u + 1) / 2
     quantile, slope = at**2 * (3 - 2 * at), 6 * at * (1 - at)
-    return np.sqrt(stats.chi2.ppf(quantile, df) / df), weights / 2 * slope
+    return np.sqrt(chi2_quantile(quantile, df) / df), weights / 2 * slope
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+
+from ablate.stats.distributions import f_quantile
 
 Values = NDArray[np.float64]
 
@@ -139,7 +140,7 @@ def noisy_cells(values: Values) -> list[int]:
 
 def _cochran(num_cells: int, df: int) -> float:
     """The largest share of the summed variances that chance explains."""
-    f = float(stats.f.ppf(1 - SPREAD_ALPHA / num_cells, df, (num_cells - 1) * df))
+    f = f_quantile(1 - SPREAD_ALPHA / num_cells, df, (num_cells - 1) * df)
     return 1 / (1 + (num_cells - 1) / f)
 
 

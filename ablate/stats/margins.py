@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
+from ablate.stats.distributions import f_tail
 from ablate.stats.layout import RANK_TOLERANCE, ROUNDING
 from ablate.stats.pooling import certain_p
 
@@ -87,7 +87,7 @@ def shared_effect(table: Values, nuisance: Values, first_seeds: int | None = Non
         f = math.inf if effect.any() else math.nan
         return Stratum(f, df, error_df, certain_p(f == math.inf), variance)
     f = squares / df / mean_error
-    return Stratum(f, df, error_df, float(stats.f.sf(f, df, error_df)), variance)
+    return Stratum(f, df, error_df, f_tail(f, df, error_df), variance)
 
 
 def without(nuisance: Values, entries: Values) -> Values:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
+from ablate.stats.distributions import t_quantile, t_tail
 from ablate.stats.dunnett import Family
 from ablate.stats.layout import (
     Estimate,
@@ -129,8 +129,8 @@ class Pool:
         if df < 1:
             return Evidence(mean, math.nan, df, math.nan, math.nan)
         se = float(first.std(ddof=1)) / math.sqrt(num_pairs)
-        p = float(2 * stats.t.sf(abs(mean) / se, df)) if se else certain_p(mean)
-        critical = float(stats.t.ppf(1 - ALPHA / (2 * num), df))
+        p = 2 * t_tail(abs(mean) / se, df) if se else certain_p(mean)
+        critical = t_quantile(1 - ALPHA / (2 * num), df)
         return Evidence(mean, se, df, critical, min(1.0, num * p))
 
     def _pairs(self, cell: int) -> Values:

@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
+from ablate.stats.distributions import t_quantile
 from ablate.stats.layout import CHECKABLE_SEEDS
 from ablate.stats.pooling import ALPHA, Evidence, Named, Pool, References, pool_cells
 
@@ -16,7 +16,7 @@ Values = NDArray[np.float64]
 Mode = Literal["min", "max"]
 Verdict = Literal[
     "baseline", "better", "worse", "better, within margin", "worse, within margin", "within noise",
-    "equivalent", "failed", "not enough seeds", "not compared",
+    "equivalent", "failed", "not enough seeds", "not compared", "differs",
 ]  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def _is_inside(found: Evidence, margin: float) -> bool:
 
     Schuirmann 1987 (J. Pharmacokinet. Biopharm. 15).
     """
-    narrow = float(stats.t.ppf(1 - ALPHA, found.df)) * found.se
+    narrow = t_quantile(1 - ALPHA, found.df) * found.se
     return abs(found.difference) + narrow < margin
 
 

@@ -68,6 +68,9 @@ class FlowConfig(BaseModel):
     measurable: ClassVar[tuple[str, ...]] = MEASURED
     """What can be measured of finished runs, from their best weights."""
 
+    unranked: ClassVar[frozenset[str]] = frozenset({"train_distance"})
+    """Metrics of which neither lower nor higher is better: samples near the training rows may be
+    good, or training rows learned by heart."""
     smoke: ClassVar[Mapping[str, Any]] = {"epochs": None, "steps": 2}
     """What makes a run as short as it can be, its final metrics included."""
 

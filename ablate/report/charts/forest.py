@@ -28,8 +28,8 @@ def forest(metric: MetricRecord) -> Spec | None:
     if not rows:
         return None
     what = f"change of {metric.name}, %" if metric.log_scale else f"{metric.name}: cell − baseline"
-    towards = "← better" if metric.mode == "min" else "better →"
-    axis = number("difference", f"{what} ({towards})", axis=alt.Axis(format="~g"))
+    towards = " (← better)" if metric.mode == "min" else " (better →)"
+    axis = number("difference", what + towards * metric.ranked, axis=alt.Axis(format="~g"))
     y, height = rows_of_cells([row["cell"] for row in rows])
     tip = tips(cell="cell", verdict="verdict", shown="difference [95 %]", p="p, adjusted")
     base = data("rows").encode(y=y, tooltip=tip)

@@ -26,6 +26,7 @@ VERDICTS: dict[str, tuple[str, str]] = {
     "within noise": ("muted", "circle"),
     "worse, within margin": ("orange", "triangle-down"),
     "worse": ("vermillion", "triangle-down"),
+    "differs": ("purple", "diamond"),
 }
 """Colour and shape of each verdict that has an interval."""
 
