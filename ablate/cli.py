@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from ablate import compare, evaluate, sample
 from ablate.errors import InputError, Problem
@@ -57,10 +58,12 @@ def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
     plan = plan_so_far(study, ledger)
     if metric is not None:
         _refuse_unmeasured(ledger, tuple(plan.factors), metric)
-    record = study_record(plan, ledger.rows, metric)
+    paths = StudyPaths(study.directory)
+    record = study_record(plan, ledger.rows, metric, paths.study_yaml.read_text())
     print_report(record, console)
     if metric is None:
-        write_report(record, StudyPaths(study.directory))
+        write_report(record, paths)
+        console.print(Text(f"report: {paths.report / 'index.html'}"), soft_wrap=True)
     return 0
 
 

@@ -1,6 +1,7 @@
 """`python -m ablate.run grid.yaml`: the main job, argument parsing and wiring only."""
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from ablate.report.plan_table import print_plan
 from ablate.report.terminal import print_report
 from ablate.smoke import try_cells
 from ablate.study import Study
-from ablate.wandb_table import publish_tables
+from ablate.wandb_table import publishing_tables
 
 INTERRUPTED = 130
 BAD_INPUT = 2
@@ -81,12 +82,14 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         if tried.exit_code:
             return tried.exit_code
     outcome = execute(study, options, console)
-    record = study_record(outcome.plan, outcome.ledger.rows)
-    print_report(record, console)
     paths = StudyPaths(study.directory)
-    write_report(record, paths)
-    if not outcome.interrupted:
-        publish_tables(record, study, paths, console.print)
+    study_yaml = paths.study_yaml.read_text()
+    record = study_record(outcome.plan, outcome.ledger.rows, study_yaml=study_yaml)
+    print_report(record, console)
+    with contextlib.ExitStack() as stack:
+        if not outcome.interrupted:
+            stack.enter_context(publishing_tables(record, study, paths, console.print))
+        write_report(record, paths)
     _print_places(outcome, arguments, console)
     return outcome.exit_code
 

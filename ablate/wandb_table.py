@@ -1,6 +1,7 @@
 """The ablation table in W&B: one run of `job_type: ablation-table` beside the study's runs."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Generator
 from typing import Any
 
 from ablate.identity import content_id
@@ -15,10 +16,13 @@ from ablate.wandb_sink import resolved_mode
 JOB_TYPE = "ablation-table"
 
 
-def publish_tables(
+@contextlib.contextmanager
+def publishing_tables(
     record: StudyRecord, study: Study, paths: StudyPaths, say: Callable[[str], None]
-) -> None:
-    """Logs a report's tables; a study that goes on logs them again in the same run.
+) -> Generator[None]:
+    """Logs a report's tables while other work is done, and waits for the end of it.
+
+    A study that goes on logs them again in the same run.
 
     Args:
         record: The report.
@@ -28,6 +32,7 @@ def publish_tables(
     """
     mode = resolved_mode(study.tracking.mode)
     if mode == "disabled":
+        yield
         return
     port = SinkPort(paths, mode, say)
     wandb_id = content_id([paths.uid.read_text(), JOB_TYPE])
@@ -36,6 +41,7 @@ def publish_tables(
     port.put({"kind": "tables", "id": wandb_id, "tables": tables})
     summary = {"answer": "\n".join(answers(record)), "missing runs": len(record.missing)}
     port.put({"kind": "end", "id": wandb_id, "summary": summary, "exit_code": 0})
+    yield
     port.close()
 
 

@@ -40,17 +40,22 @@ def study_record(
     """
     study = plan.study
     names = study.metrics if metric is None else (metric,)
-    first, *further = [metric_record(plan, rows, name) for name in names]
+    incomparable = _incomparable(plan)
+    first, *further = [
+        _metric_record(plan, rows, name, incomparable.get(name, ())) for name in names
+    ]
     runs = run_records(plan, rows)
     known = [run.seconds for run in runs if not np.isnan(run.seconds)]
     return StudyRecord(
         study.study, study.question, first, further, tuple(plan.factors), plan.seeds,
         _design(plan), how_it_came(plan, rows), runs, missing_runs(plan, rows, first.name),
-        sum(known), environment(plan, rows), study_yaml,
+        sum(known), environment(plan, rows), study_yaml, incomparable,
     )  # fmt: skip
 
 
-def metric_record(plan: Plan, rows: Mapping[str, Row], metric: str) -> MetricRecord:
+def _metric_record(
+    plan: Plan, rows: Mapping[str, Row], metric: str, incomparable: Sequence[str]
+) -> MetricRecord:
     """One metric, cell by cell: means, comparisons, effects of the factors."""
     # SciPy takes half a second to import: not where a plan is shown.
     from ablate.stats.again import compare_again
@@ -79,7 +84,7 @@ def metric_record(plan: Plan, rows: Mapping[str, Row], metric: str) -> MetricRec
         [_block(block, compared, study.mode, margin, first_seeds) for block in plan.blocks],
         judgement, _resolution(judgement),
         detectable_difference(judgement.residual_sd, judgement.df, num_compared, len(plan.seeds)),
-        _floor(plan, rows, metric), _cautions(plan, metric, log_scale),
+        _floor(plan, rows, metric), _cautions(plan, metric, log_scale, incomparable),
         study.margin if metric == study.metric else None, again,
     )  # fmt: skip
 
@@ -157,11 +162,10 @@ def _floor(plan: Plan, rows: Mapping[str, Row], metric: str) -> tuple[float, flo
     return (min(known), max(known)) if known else None
 
 
-def _cautions(plan: Plan, metric: str, log_scale: bool) -> list[str]:
+def _cautions(plan: Plan, metric: str, log_scale: bool, incomparable: Sequence[str]) -> list[str]:
     cautions: list[str] = []
-    broken = differing_keys([resolved_model(c, plan.model) for c in plan.cells], metric)
-    if broken:
-        keys = ", ".join(broken)
+    if incomparable:
+        keys = ", ".join(incomparable)
         cautions.append(f"{metric} measures another thing in cells that differ in {keys}")
     if plan.study.log_scale and not log_scale:
         cautions.append(f"{metric} is not always positive: compared as it is, not by ratios")
@@ -169,6 +173,13 @@ def _cautions(plan: Plan, metric: str, log_scale: bool) -> list[str]:
 
 
 _KINDS = {"grid": "grid of", "one_at_a_time": "one at a time:", "cells": "chosen cells of"}
+
+
+def _incomparable(plan: Plan) -> dict[str, list[str]]:
+    configs = [resolved_model(cell, plan.model) for cell in plan.cells]
+    metrics = dict.fromkeys([*getattr(plan.model, "metrics", ()), *plan.study.metrics])
+    found = {metric: differing_keys(configs, metric) for metric in metrics}
+    return {metric: keys for metric, keys in found.items() if keys}
 
 
 def _design(plan: Plan) -> str:

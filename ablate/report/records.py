@@ -131,6 +131,8 @@ class StudyRecord:
     environment: Environment
     study_yaml: str
     """The study as last run."""
+    incomparable: Mapping[str, Sequence[str]]
+    """Of metrics that measure another thing from cell to cell: the config keys that make it so."""
 
     @property
     def metrics(self) -> Sequence[MetricRecord]:

@@ -38,7 +38,7 @@ def sections_of(record: StudyRecord, history: History) -> list[Section]:
     sections.append(_section("Training", [
         ("curves", learning_curves(what, metric, curves)),
         ("run-times", run_times(metric, record.runs)),
-    ]))  # fmt: skip
+    ], _unlike(record, what)))  # fmt: skip
     return [section for section in sections if section.charts or section.table]
 
 
@@ -46,6 +46,16 @@ _PAIRS = (
     "Where two factors do more, or less, together than the sum of what each does alone: a pair "
     "that interacts has no effect of one factor without naming the other."
 )
+
+
+def _unlike(record: StudyRecord, metric: str) -> str:
+    keys = ", ".join(record.incomparable.get(metric, ()))
+    return (
+        f"{metric} measures another thing in cells that differ in {keys}: see the shape of a "
+        "curve, not its height."
+        if keys
+        else ""
+    )
 
 
 def _section(title: str, charts: list[tuple[str, Spec | None]], text: str = "") -> Section:

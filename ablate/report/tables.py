@@ -55,7 +55,8 @@ def metric_table(record: StudyRecord, metric: MetricRecord) -> TextTable:
     rows = [_cell_row(record, metric, cell) for cell in metric.cells]
     numbers = ("ok/planned", "mean ± sd", *_comparison_titles(metric))
     labels = ["block"] * _has_blocks(metric) + list(record.factors)
-    return TextTable(headline(record, metric), labels, numbers, rows, _notes(metric))
+    notes = _notes(metric, whole=metric is record.metric)
+    return TextTable(headline(record, metric), labels, numbers, rows, notes)
 
 
 def effects_table(block: BlockRecord, effects: "Effects", metric: MetricRecord) -> TextTable:
@@ -156,28 +157,30 @@ def _effect_notes(block: BlockRecord, effects: "Effects") -> list[str]:
     return notes
 
 
-def _notes(metric: MetricRecord) -> list[str]:
-    """How the table is to be read, and what this study cannot see."""
+def _notes(metric: MetricRecord, whole: bool) -> list[str]:
+    """How the table is to be read, and what this study cannot see; of further metrics in brief."""
     notes: list[str] = []
     if metric.floor is not None:
         low, high = (rounded(bound) for bound in metric.floor)
         shown = low if low == high else f"{low} to {high}"
         notes.append(f"floor, training data against test data: {shown}")
-    judgement = metric.judgement
     if metric.resolution == metric.resolution:
-        sd = share_text(judgement.residual_sd) if metric.log_scale else rounded(
-            judgement.residual_sd, judgement.residual_sd
-        )  # fmt: skip
-        notes.append(
-            "differences to the baseline paired by seed; intervals hold all at once (Dunnett, "
-            f"residual sd {sd.lstrip('+')}, df {judgement.df})"
-        )
+        notes += [_interval_note(metric)] if whole else []
         notes.append(_resolution_note(metric))
-        if judgement.spread_check:
-            notes.append(judgement.spread_check)
+    if whole and metric.judgement.spread_check:
+        notes.append(metric.judgement.spread_check)
     if metric.again is not None:
         notes.append(_again_note(metric))
     return [*notes, *(f"caution: {caution}" for caution in metric.cautions)]
+
+
+def _interval_note(metric: MetricRecord) -> str:
+    sd = metric.judgement.residual_sd
+    shown = share_text(sd).lstrip("+") if metric.log_scale else rounded(sd, sd)
+    return (
+        "differences to the baseline paired by seed; intervals hold all at once (Dunnett, "
+        f"residual sd {shown}, df {metric.judgement.df})"
+    )
 
 
 def _resolution_note(metric: MetricRecord) -> str:
