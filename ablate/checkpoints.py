@@ -8,14 +8,26 @@ from ablate.hosting import is_whole, read_manifest
 from ablate.paths import StudyPaths
 
 
-def newest_checkpoints(paths: StudyPaths) -> dict[str, Path]:
-    """For each run that has one, the whole checkpoint directory that is furthest in training."""
+def newest_checkpoints(
+    paths: StudyPaths, restarted: Container[str] = (), since: int = 0
+) -> dict[str, Path]:
+    """For each run that has one, the whole checkpoint directory that is furthest in training.
+
+    Args:
+        paths: The study directory.
+        restarted: Runs that began anew: what they saved before no longer counts, though runs that
+            shared a pack with them may still need it.
+        since: The launch from which on their checkpoints count again.
+    """
     found: dict[str, tuple[tuple[int, float], Path]] = {}
     for folder in _checkpoint_folders(paths):
         if not is_whole(folder):
             continue
         manifest = read_manifest(folder)
+        launch = int(folder.relative_to(paths.launches).parts[0])
         for run_id in manifest["runs"]:
+            if run_id in restarted and launch < since:
+                continue
             # Iterations of different packs are of different lengths: steps are not.
             progress = (manifest["steps"].get(run_id, 0), manifest["seconds"].get(run_id, 0.0))
             if run_id not in found or progress > found[run_id][0]:

@@ -7,8 +7,16 @@ from pydantic import BaseModel
 
 from ablate.comparability import differing_keys, measures, ranks, resolved_model
 from ablate.design import Cell, blocks_of
-from ablate.design_checks import coinciding_cells, design_problems, well_formed
+from ablate.design_checks import (
+    block_problems,
+    coinciding_cells,
+    design_problems,
+    name_problems,
+    torn_cells,
+    well_formed,
+)
 from ablate.errors import Problem
+from ablate.plan import AGAIN_SEEDS
 from ablate.registry import find_trainable
 from ablate.study import Study
 
@@ -22,9 +30,11 @@ def study_problems(study: Study) -> list[Problem]:
     model = entry.config_model()
     problems += _metric_problems(study, model)
     study, shapes = well_formed(study)
-    problems += [*shapes, *design_problems(study, model)]
+    problems += [*shapes, *name_problems(study, model), *block_problems(study)]
+    problems += design_problems(study, model)
     return problems or [
         *coinciding_cells(study, model),
+        *torn_cells(study, model),
         *_unmeasured(study, model),
         *_comparability(study, model),
     ]
@@ -52,6 +62,9 @@ def _seed_problems(study: Study) -> Iterator[Problem]:
     for index, seed in enumerate(seeds):
         if seed in seeds[:index]:
             yield Problem(f"seeds[{index}]", "the seed stands twice", seed, fix="drop one")
+        if study.aa and seed + AGAIN_SEEDS in seeds:
+            yield Problem("aa", f"the second baseline of seed {seed} would have seed",
+                          seed + AGAIN_SEEDS, fix="use other seeds")  # fmt: skip
 
 
 def _metric_problems(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:

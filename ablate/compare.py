@@ -86,9 +86,8 @@ def compare_command(arguments: argparse.Namespace, console: Console) -> int:
     for what in ("versions", "code", "devices"):
         _print_unlike(what, one.environment, other.environment, console)
     console.print(_table(metric, pairs))
-    shared = sum(pair.one.num for pair in pairs)
-    for letter, side in (("A", one), ("B", other)):
-        console.print(f"{_num_ok(side) - shared} finished runs are in {letter} alone")
+    a, b = _ok(one), _ok(other)
+    console.print(f"{len(a - b)} finished runs are in A alone, {len(b - a)} in B alone")
     return 0
 
 
@@ -116,9 +115,10 @@ def _side(path: Path) -> _Side:
     return _Side(path, plan, ledger, environment(plan, ledger.rows))
 
 
-def _num_ok(side: _Side) -> int:
+def _ok(side: _Side) -> set[str]:
+    """Ids of the runs of the plan that ended well."""
     rows = side.ledger.rows
-    return sum(rows.get(run.run_id, {}).get("status") == "ok" for run in side.plan.runs)
+    return {i for i in side.plan.by_id if rows.get(i, {}).get("status") == "ok"}
 
 
 def _print_unlike(what: str, one: Environment, other: Environment, console: Console) -> None:

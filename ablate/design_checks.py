@@ -48,6 +48,67 @@ def design_problems(study: Study, model: type[BaseModel] | None) -> list[Problem
     return [*problems, *_config_problems(blocks, model)]
 
 
+def name_problems(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
+    """Factors whose column in the ledger would be that of a metric."""
+    metrics = dict.fromkeys([*study.metrics, *getattr(model, "metrics", ())])
+    columns = {f"{name}{end}" for name in metrics for end in ("", "_best", "_final", "_floor")}
+    places = [("", study), *((f"blocks[{n}].", block) for n, block in enumerate(study.blocks))]
+    for place, block in places:
+        for name in block.factors:
+            if name in columns:
+                yield Problem(f"{place}factors.{name}", "is called as a metric's column is",
+                              fix="use named levels under another name")  # fmt: skip
+
+
+def block_problems(study: Study) -> Iterator[Problem]:
+    """Blocks that hide something of each other, or of the study."""
+    if study.blocks and not study.factors:
+        for key in ("baseline", "cells", "when", "exclude"):
+            if getattr(study, key):
+                yield Problem(key, "goes with the study's own factors, and there are none",
+                              getattr(study, key), fix="move it into the block")  # fmt: skip
+        if study.design != "grid":
+            yield Problem("design", "goes with the study's own factors, and there are none",
+                          study.design, fix="move it into the block")  # fmt: skip
+    names: list[str] = []
+    levels: dict[tuple[str, str], tuple[str, Any]] = {}
+    for block in blocks_of(study):
+        if block.name in names:
+            yield Problem(f"{block.place}name", "another block is called so", block.name,
+                          fix="name each block")  # fmt: skip
+        names.append(block.name)
+        for factor in block.factors:
+            for level in factor.levels:
+                place = f"{block.place}factors.{factor.name}"
+                first, sets = levels.setdefault((factor.name, level.key), (place, level.sets))
+                if canonical_json(sets) != canonical_json(level.sets):
+                    yield Problem(place, f"a level sets other keys than in {first}", level.label,
+                                  fix="give one of the two another name")  # fmt: skip
+
+
+def torn_cells(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
+    """Cells that two blocks share, and that each would compare with a baseline of its own."""
+    seen: dict[str, tuple[str, str]] = {}
+    unhashed = getattr(model, "unhashed", frozenset())
+
+    def key_of(cell: Cell) -> str:
+        config = resolve_config(model, cell.written_config())
+        return canonical_json({k: v for k, v in config.items() if k not in unhashed})
+
+    for block in blocks_of(study):
+        assert block.baseline is not None
+        baseline = key_of(block.baseline)
+        for cell in block.cells:
+            key = key_of(cell)
+            other, where = seen.setdefault(key, (baseline, block.place or "the first block"))
+            if baseline not in (other, key) and other != key:
+                yield Problem(
+                    f"{block.place}baseline",
+                    f"cell {cell.name} also stands in {where.rstrip('.')}, against another cell",
+                    block.baseline_labels, fix="give both blocks one baseline, or exclude the cell",
+                )  # fmt: skip
+
+
 def coinciding_cells(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
     """Cells of one block that are the same; those of several blocks are run once."""
     unhashed = getattr(model, "unhashed", frozenset())
@@ -113,11 +174,13 @@ def _factor_problems(block: DesignBlock, model: type[BaseModel] | None) -> Itera
     for factor in block.factors:
         place = f"{block.place}factors.{factor.name}"
         seen: set[str] = set()
+        labels: list[Any] = []
         for index, level in enumerate(factor.levels):
-            if level.key in seen:
+            if level.key in seen or text(level.label) in map(text, labels):
                 yield Problem(f"{place}[{index}]", "the level stands twice", level.label,
                               fix="drop one")  # fmt: skip
             seen.add(level.key)
+            labels.append(level.label)
         for key in dict.fromkeys(key for level in factor.levels for key in level.sets):
             if keys and not any(known == key or known.startswith(f"{key}.") for known in keys):
                 yield Problem(place, "names no config key", key, keys)
@@ -138,6 +201,8 @@ def _choices(block: DesignBlock) -> Iterator[Problem]:
     for name, condition in spec.when.items():
         if name not in names:
             yield Problem(f"{place}when.{name}", "is not a factor", name, names)
+        if name in condition:
+            yield Problem(f"{place}when.{name}", "depends on itself", name, fix="drop it")
         for other, written in condition.items():
             for label in as_labels(written):
                 where = f"{place}when.{name}"

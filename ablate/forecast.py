@@ -10,7 +10,7 @@ from ablate.ledger import Row
 from ablate.numbers import rounded, share_text
 from ablate.plan import Plan, Run
 from ablate.progress import clock
-from ablate.results import can_be_logged, on_scale, values_of
+from ablate.results import on_scale, uses_log, values_of
 
 
 def price(plan: Plan, todo: Sequence[Run], rows: Mapping[str, Row]) -> str:
@@ -44,7 +44,10 @@ def expected_seconds(plan: Plan, todo: Sequence[Run], rows: Mapping[str, Row]) -
 def visible(plan: Plan, rows: Mapping[str, Row]) -> str:
     """The smallest difference that the design finds four times in five, in words."""
     num_cells, num_seeds = len(plan.cells), len(plan.seeds)
-    num_compared = sum(plan.compared) - len({block.baseline for block in plan.blocks})
+    num_compared = sum(
+        named and reference != cell
+        for cell, (named, reference) in enumerate(zip(plan.compared, plan.references, strict=True))
+    )
     df = (num_cells - 1) * (num_seeds - 1)
     if df < 1 or num_compared < 1:
         return ""
@@ -54,7 +57,7 @@ def visible(plan: Plan, rows: Mapping[str, Row]) -> str:
 
     study = plan.study
     values = values_of(plan, rows, study.metric)
-    log_scale = study.log_scale and can_be_logged(values)
+    log_scale = uses_log(plan, rows, study.metric)
     sd = math.sqrt(fit_layout(on_scale(values, log_scale)).variance)
     found = detectable_difference(1.0, df, num_compared, num_seeds)
     if not sd > 0:

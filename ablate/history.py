@@ -76,11 +76,11 @@ class History:
         """Steps and values of some metrics of a run, those that it has, as arrays."""
         if not self._done(run_id).exists():
             points = self.read(run_id)
-            return {
+            return _finite({
                 name: _column([(p["step"], p[name]) for p in points if name in p])
                 for name in names
                 if any(name in p for p in points)
-            }
+            })  # fmt: skip
         known = pq.read_schema(self._done(run_id)).names
         found = [name for name in names if name in known]
         table = pq.read_table(self._done(run_id), columns=["step", *found])
@@ -88,9 +88,8 @@ class History:
         columns: dict[str, Column] = {}
         for name in found:
             values = table[name].to_numpy().astype(float)  # nan where a point lacks it
-            there = ~np.isnan(values)
-            columns[name] = (steps[there].astype(float), values[there])
-        return columns
+            columns[name] = (steps.astype(float), values)
+        return _finite(columns)
 
     def _last(self, run_id: str) -> int:
         if run_id not in self._last_step:
@@ -108,3 +107,10 @@ class History:
 def _column(points: Sequence[tuple[int, float]]) -> Column:
     values = np.array(points, dtype=float)
     return values[:, 0], values[:, 1]
+
+
+def _finite(columns: dict[str, Column]) -> dict[str, Column]:
+    """Without points that are nan or infinite, and without columns that have no others."""
+    kept = {n: (steps[there], v[there]) for n, (steps, v) in columns.items()
+            for there in [np.isfinite(v)]}  # fmt: skip
+    return {name: column for name, column in kept.items() if len(column[0])}

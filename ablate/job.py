@@ -24,7 +24,7 @@ from ablate.plan import Plan, Run, twin_notes
 from ablate.progress import Progress
 from ablate.provenance import code_hash, provenance
 from ablate.remaining import Remaining, changed_data, remaining
-from ablate.replicates import plan_so_far
+from ablate.replicates import keep_decision, plan_so_far
 from ablate.selection import select_runs
 from ablate.study import Study
 
@@ -170,6 +170,7 @@ def _run_stages(
         The plan at the end, and whether it was interrupted.
     """
     while True:
+        keep_decision(plan)
         _enter_rows(plan, left, known, ledger)
         interrupted = bool(left.todo) and _run_left(plan, left, ledger, options, console)
         later, left = examine(plan.study, ledger, options)
@@ -210,10 +211,11 @@ def _work_locally(
 
     tracking = AblateWandbCallback(str(context.paths.root))
     tracking.setup()
+    number = _next_launch(context.paths)
     try:
         run_local(
             context.plan, packs_of(context.plan, left.todo, ledger.rows, at_once=1), context.paths,
-            _next_launch(context.paths), newest_checkpoints(context.paths),
+            number, newest_checkpoints(context.paths, left.restart, number),
             Broadcast([tracking, context.broadcast]), options.debug,
         )  # fmt: skip
     finally:
@@ -230,7 +232,7 @@ def _work_on_ray(
     from ablate.tracking import AblateWandbCallback
 
     plan, paths = context.plan, context.paths
-    todo = list(left.todo)
+    todo, first = list(left.todo), _next_launch(paths)
     with cluster(plan.study, options.address, interrupts) as at_once:
         while todo and not interrupts.seen:
             number, why_not = restorable_launch(paths, plan.study, todo, ledger.rows)
@@ -242,7 +244,7 @@ def _work_on_ray(
             else:
                 launch = Launch(plan, paths, _next_launch(paths), trackers, interrupts)
                 packs = packs_of(plan, todo, ledger.rows, at_once)
-                launch.start(packs, newest_checkpoints(paths))
+                launch.start(packs, newest_checkpoints(paths, left.restart, first))
             undone = [run for run in todo if ledger.rows[run.run_id]["status"] not in ENDED]
             if len(undone) == len(todo) and not interrupts.seen:
                 logs = paths.root / "logs"
@@ -256,6 +258,7 @@ def _enter_rows(
     """Rows for the planned runs; those to be done say what they are made with."""
     code = provenance(plan.entry)
     launch = _next_launch(StudyPaths(plan.study.directory))
+    ledger.protect(plan.factors)
     todo = {run.run_id for run in left.todo}
     for run_id in left.restart & ledger.rows.keys():
         ledger.reset(run_id)

@@ -81,6 +81,7 @@ class Ledger:
         self._metric = metric
         self._mode = mode
         self._history = History(paths)
+        self._factors: frozenset[str] = frozenset()
         self._journal: TextIO | None = None
         self._dirty = False
         self._compacted_at = 0.0
@@ -93,6 +94,10 @@ class Ledger:
         self.compact()
         # The table holds it all now; a torn last line must not meet the next one.
         self._journal = self._paths.journal.open("w", buffering=1)
+
+    def protect(self, factors: Iterable[str]) -> None:
+        """Columns of factors: a metric of that name stays in the history alone."""
+        self._factors = frozenset(factors)
 
     def add(self, run_id: str, **columns: Any) -> None:
         """A planned run: `pending` where it is new, else only what the plan says of it."""
@@ -177,7 +182,7 @@ class Ledger:
         self._history.finish(event.run_id)
         self._patch_whole(
             event.run_id,
-            **metrics,
+            **{name: value for name, value in metrics.items() if name not in self._factors},
             **_error_columns(event.failure),
             status=event.status,
             stop_reason=event.stop_reason,

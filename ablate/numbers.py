@@ -6,6 +6,8 @@ PLAIN_DIGITS = 4
 UNCERTAIN_DIGITS = 2
 """Significant digits of an uncertainty, and so the last place of the number beside it."""
 MIN_P = 0.001
+MOST_LOG = 300.0
+"""Logarithms above are no results, and no floats either."""
 
 
 def decimals(uncertainty: float) -> int | None:
@@ -57,7 +59,7 @@ def share_text(log_ratio: float, low: float = math.nan, high: float = math.nan) 
     """A difference of logarithms as a change: `-7.1 % [-9.9 %, -4.2 %]`."""
     if math.isnan(log_ratio):
         return "-"
-    shares = [100 * math.expm1(bound) for bound in (log_ratio, low, high)]
+    shares = [100 * math.expm1(min(bound, MOST_LOG)) for bound in (log_ratio, low, high)]
     half = (shares[2] - shares[1]) / 2
     uncertainty = abs(shares[0]) if math.isnan(half) else half
     texts = [f"{rounded(share, uncertainty, signed=True)} %" for share in shares]

@@ -1,5 +1,6 @@
 """Every file name of a study directory, and writes that a reader never sees half done."""
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -26,6 +27,11 @@ class StudyPaths:
     def lock(self) -> Path:
         """Held by the driver while it works here."""
         return self.root / ".lock"
+
+    @property
+    def seed_decisions(self) -> Path:
+        """What rules for seeds decided, in order."""
+        return self.root / "seeds.json"
 
     @property
     def launches(self) -> Path:
@@ -105,9 +111,16 @@ class StudyPaths:
         return self.root / "logs" / "wandb-sink.log"
 
 
+MAX_PART = 80
+"""Characters of a part of a file name, several of which make one."""
+
+
 def file_name(text: str) -> str:
     """Text as a part of a file name: what file systems and shells take as it is."""
-    return re.sub(r"[^A-Za-z0-9._=+-]+", "_", text).strip("._") or "_"
+    name = re.sub(r"[^A-Za-z0-9._=+-]+", "_", text).strip("._") or "_"
+    if len(name) <= MAX_PART:
+        return name
+    return f"{name[: MAX_PART - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

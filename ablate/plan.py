@@ -46,6 +46,8 @@ class PlannedBlock:
     levels: tuple[Mapping[str, int], ...]
     """Of each member, the number of each factor's level, where the factor applies."""
     baseline: int
+    conditions: frozenset[str]
+    """Factors on whose levels it depends whether others apply."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class Plan:
     """Whether runs end after two steps: to see that they start and end at all."""
     seeding: str = ""
     """What a rule for the number of seeds decided, and why."""
+    seeds_decided: bool = False
+    """Whether such a rule has had the results that it needs."""
     notes: Sequence[str] = field(default=())
 
     @property
@@ -227,8 +231,9 @@ def _planned(block: DesignBlock, members: Sequence[int]) -> PlannedBlock:
         for cell in block.cells
     )
     baseline = members[next(n for n, cell in enumerate(block.cells) if cell is block.baseline)]
+    conditions = frozenset(name for when in block.spec.when.values() for name in when)
     return PlannedBlock(
-        block.name, block.spec.design, block.factors, tuple(members), levels, baseline
+        block.name, block.spec.design, block.factors, tuple(members), levels, baseline, conditions
     )
 
 

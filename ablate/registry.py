@@ -87,12 +87,15 @@ def find_trainable(name: str) -> TrainableEntry | Problem:
         )
     entry = TrainableEntry(name=name, target=name)
     try:
-        entry.load_class()
+        found: Any = entry.load_class()
     except (ImportError, AttributeError) as error:
         return Problem(
             "trainable", f"cannot be imported: {error}", name,
             fix="start from the folder that holds the module, or install it",
         )  # fmt: skip
+    if not isinstance(found, type) or not hasattr(found, "save_checkpoint"):
+        return Problem("trainable", "is no class of ray.tune.Trainable", name,
+                       fix="derive it from ray.tune.Trainable")  # fmt: skip
     return entry
 
 

@@ -1,13 +1,16 @@
 """How many seeds a study has: those it lists, or those that its rule asks for so far."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from ablate.ledger import ENDED, Ledger, Row
 from ablate.numbers import rounded
+from ablate.paths import StudyPaths, write_atomically
 from ablate.plan import Plan, plan_study
-from ablate.results import on_scale, values_of
+from ablate.results import on_scale, uses_log, values_of
 from ablate.study import SeedRule, Study
 
 
@@ -26,10 +29,43 @@ def plan_so_far(study: Study, ledger: Ledger, short: bool = False) -> Plan:
     plan = plan_study(study, names, short=short)
     if not isinstance(study.seeds, SeedRule):
         return plan
-    if not all(ledger.rows.get(r.run_id, {}).get("status") in ENDED for r in plan.runs):
+    made = _decisions(study)
+    if made and made[-1]["rule"] == _asked(study):
+        num, why = made[-1]["num"], made[-1]["why"]
+    elif all(ledger.rows.get(r.run_id, {}).get("status") in ENDED for r in plan.runs):
+        num, why = _decide(plan, study.seeds, ledger.rows)
+    else:
         return replace(plan, seeding=_first_stage(study.seeds))
-    num, why = _decide(plan, study.seeds, ledger.rows)
-    return replace(plan_study(study, names, range(num), short=short), seeding=why)
+    if any(decision["rule"] != _asked(study) for decision in made):
+        why += (
+            ". The rule was changed once results were there: that is optional stopping, and "
+            "intervals hold less often than they say"
+        )
+    decided = plan_study(study, names, range(num), short=short)
+    return replace(decided, seeding=why, seeds_decided=True)
+
+
+def keep_decision(plan: Plan) -> None:
+    """Keeps what a rule for seeds decided, when it first does.
+
+    Retried runs change the variance, but must not change the number of seeds: by then all results
+    have been seen.
+    """
+    made = _decisions(plan.study)
+    if plan.seeds_decided and (not made or made[-1]["rule"] != _asked(plan.study)):
+        decision = {"rule": _asked(plan.study), "num": len(plan.seeds), "why": plan.seeding}
+        paths = StudyPaths(plan.study.directory)
+        write_atomically(paths.seed_decisions, json.dumps([*made, decision], indent=1))
+
+
+def _decisions(study: Study) -> list[dict[str, Any]]:
+    path = StudyPaths(study.directory).seed_decisions
+    return json.loads(path.read_text()) if path.exists() else []
+
+
+def _asked(study: Study) -> dict[str, Any]:
+    assert isinstance(study.seeds, SeedRule)
+    return {**study.seeds.model_dump(mode="json"), "metric": study.metric}
 
 
 def _first_stage(rule: SeedRule) -> str:
@@ -45,6 +81,8 @@ def _decide(plan: Plan, rule: SeedRule, rows: Mapping[str, Row]) -> tuple[int, s
     from ablate.stats.replication import needed_replicates
 
     study, width = plan.study, rule.until.half_width
+    if study.log_scale and not uses_log(plan, rows, study.metric):
+        return rule.min, f"{study.metric} is not always positive: no ratios, so no seeds added"
     values = on_scale(values_of(plan, rows, study.metric), study.log_scale)
     wanted = math.log1p(width) if study.log_scale else width
     needed = needed_replicates(values, plan.references, wanted, plan.compared)

@@ -1,5 +1,6 @@
 """The results of a plan as arrays: a row a cell, a column a seed, nan where there is none."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,15 +27,17 @@ def values_again(plan: Plan, rows: Mapping[str, Row], metric: str) -> Values:
 
 
 def run_value(row: Mapping[str, Any], metric: str) -> float:
-    """A run's value of a metric; nan where it did not end well."""
+    """A run's value of a metric; nan where it did not end well, or measured no finite number."""
     value = metric_value(row, metric) if row.get("status") == "ok" else None
-    return float("nan") if value is None else value
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return math.nan
+    return float(value)
 
 
 def on_scale(values: Values, log_scale: bool) -> Values:
     """Values as they are compared: as they are, or their logarithms.
 
-    Where a value is not positive its logarithm is nan: `can_be_logged` says whether that is so.
+    Where a value is not positive its logarithm is nan: `uses_log` says whether that is so.
     """
     if not log_scale:
         return values
@@ -43,9 +46,14 @@ def on_scale(values: Values, log_scale: bool) -> Values:
     return np.where(np.isfinite(logged), logged, np.nan)
 
 
-def can_be_logged(values: Values) -> bool:
-    """Whether all values that are there are positive."""
-    return bool((values[~np.isnan(values)] > 0).all())
+def uses_log(plan: Plan, rows: Mapping[str, Row], metric: str) -> bool:
+    """Whether a metric is compared by ratios: where the study asks for it and all are positive."""
+    if not plan.study.log_scale:
+        return False
+    cells = [*plan.cells, *([plan.again] if plan.again else [])]
+    runs = [run for cell in cells for run in plan.runs_of[id(cell)].values()]
+    values = [run_value(rows.get(run.run_id, {}), metric) for run in runs]
+    return all(value > 0 for value in values if not math.isnan(value))
 
 
 def _row(

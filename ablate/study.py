@@ -79,9 +79,16 @@ class SeedRule(_Frozen):
         return self
 
 
+MOST_SEEDS = 10_000
+
+
 def _count(seeds: Any) -> Any:
     """A number of seeds as the seeds 0, 1, 2, ..."""
-    return tuple(range(seeds)) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
+    if not isinstance(seeds, int) or isinstance(seeds, bool):
+        return seeds
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise ValueError(f"as a number of seeds, write 1 to {MOST_SEEDS}")
+    return tuple(range(seeds))
 
 
 def _kind(seeds: Any) -> str:
@@ -91,7 +98,7 @@ def _kind(seeds: Any) -> str:
 # Tags in angle brackets are no part of a key, see `ablate.validation`.
 Seeds = Annotated[
     Annotated[
-        tuple[Annotated[Int, Field(ge=0)], ...],
+        tuple[Annotated[Int, Field(ge=0, lt=2**32)], ...],
         Field(min_length=1),
         BeforeValidator(_count),
         Tag("<list>"),

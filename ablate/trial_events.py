@@ -72,10 +72,9 @@ class TrialEvents:
         """The trial is over: so are its runs."""
         for run_id in list(self._open(trial)):
             self._ended.add(run_id)
-            if failed:
-                yield RunEnded(run_id, "failed", "crashed", failure=failure or _failure(trial))
-            else:
-                yield RunEnded(run_id, "ok", "done")
+            silent = Failure("NoReport", "the trial ended without a report of the run's end")
+            cause = (failure or _failure(trial)) if failed else silent
+            yield RunEnded(run_id, "failed", "crashed", failure=cause)
 
     def _open(self, trial: TrialLike) -> Iterator[str]:
         for run in trial.config[PRIVATE_KEY]["runs"]:

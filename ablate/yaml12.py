@@ -68,7 +68,10 @@ def parse_yaml(text: str, source: str) -> Any:
     Raises:
         InputError: Where the text is not YAML, or a mapping has a key twice.
     """
-    loader = _Loader(text)
+    try:
+        loader = _Loader(text)
+    except yaml.YAMLError as error:  # characters that no YAML file may hold
+        raise InputError(source, [Problem("the document", f"not YAML: {error}")]) from error
     try:
         value = loader.get_single_data()
     except yaml.MarkedYAMLError as error:

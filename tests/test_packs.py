@@ -115,6 +115,21 @@ def test_a_pack_interrupted_goes_on_in_packs_of_another_size(
     assert not list(StudyPaths(study.directory).launches.glob("*/*/checkpoint_*"))
 
 
+def test_a_restarted_run_forgets_a_checkpoint_that_others_of_its_pack_still_need(
+    tmp_path, console, monkeypatch, alone
+):
+    monkeypatch.setattr("trainables.flow_matching.STEP_S", 0.0)
+    study = flow_study(tmp_path, pack=4, checkpoint_every_s=0, **MIXED)
+    with monkeypatch.context() as patch:
+        stop_at_result(patch, 4)
+        stopped = execute(study, LOCAL, console)
+    assert by_name(stopped.ledger)["wild-s1"]["status"] == "diverged"
+    outcome = execute(study, Options(local=True, retry_failed=True), console)
+    rows = by_name(outcome.ledger)
+    assert (rows["wild-s1"]["launch"], rows["wild-s1"]["status"]) == (2, "diverged")
+    assert_equal_to(study, outcome.ledger, *alone)
+
+
 def test_a_failed_run_of_a_pack_is_retried_alone(tmp_path, console, alone):
     study = flow_study(tmp_path, pack=4, **MIXED)
     execute(study, LOCAL, console)

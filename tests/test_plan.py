@@ -31,12 +31,12 @@ def test_exact_plan():
     """These ids are a promise: they must be the same on every machine and every day."""
     planned = plan()
     assert [(r.run_id, r.run_name, r.seed) for r in planned.runs] == [
-        ("d44bf60deb0f", "icfm-small-s42", 42),
-        ("9534c45aab85", "icfm-large-s42", 42),
-        ("895567dda595", "vp-large-s42", 42),
-        ("1163f5ffa486", "icfm-small-s7", 7),
-        ("0ad126b3f9ed", "icfm-large-s7", 7),
-        ("157b1942eef9", "vp-large-s7", 7),
+        ("39c2b73ce3ee", "icfm-small-s42", 42),
+        ("2387296922f5", "icfm-large-s42", 42),
+        ("79905eec475b", "vp-large-s42", 42),
+        ("2b883dba9b68", "icfm-small-s7", 7),
+        ("b0044616c595", "icfm-large-s7", 7),
+        ("c8dd279e3bdb", "vp-large-s7", 7),
     ]
     assert planned.baseline.labels == {"flow": "icfm", "net": "large"}
     config = planned.runs[2].config

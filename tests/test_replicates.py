@@ -10,6 +10,7 @@ from ablate.paths import StudyPaths
 from ablate.replicates import plan_so_far
 from ablate.report.assembly import study_record
 from ablate.smoke import try_cells
+from ablate.study import SeedRule
 
 LOCAL = Options(local=True)
 
@@ -49,6 +50,21 @@ def test_a_rule_adds_the_seeds_that_its_half_width_needs(tmp_path, console, firs
     assert note.endswith("needs 6 seeds: 3 added")
     again = plan_so_far(study, Ledger(StudyPaths(study.directory)))
     assert again.seeds == outcome.plan.seeds
+
+
+def test_a_retried_run_changes_no_number_of_seeds(tmp_path, console):
+    """By then all results have been seen; a changed rule is said to be one."""
+    seeds = {"min": 3, "max": 9, "until": {"half_width": 1.6}}
+    base = {"fails_once": str(tmp_path / "marker"), "at": "2-1"}
+    study = toy_study(tmp_path, trainable="toy:Noisy", base=base, retries=0, seeds=seeds)
+    first = execute(study, LOCAL, console)
+    assert "failed" in {row["status"] for row in first.ledger.rows.values()}
+    again = execute(study, Options(local=True, retry_failed=True), console)
+    assert again.exit_code == 0
+    assert again.plan.seeds == first.plan.seeds
+    wider = {"min": 3, "max": 9, "until": {"half_width": 99}}
+    changed = execute(study.model_copy(update={"seeds": SeedRule(**wider)}), LOCAL, console)
+    assert "The rule was changed once results were there" in changed.plan.seeding
 
 
 def test_a_rule_stops_at_its_maximum_and_says_so(tmp_path, console):

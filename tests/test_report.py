@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from reports import grid, record
+from reports import grid, record, rows_of
 from rich.console import Console
 from studies import flow_study, toy_study
 
@@ -118,9 +118,14 @@ def test_ratios_on_request(tmp_path):
     assert rows[1].numbers[2].startswith("+10.03 % [+")
     assert [row.verdict for row in rows] == ["baseline", "better", "equivalent"]
     negative = record(tmp_path, {1: [1.0, 2.0, 3.0], 2: [-1.0, 2.0, 3.0]}, log_scale=True)
-    assert "caution: score is not always positive: compared as it is, not by ratios" in footnotes(
-        negative
+    caution = (
+        "caution: score is not always positive: compared as it is, not by ratios, without margin"
     )
+    assert caution in footnotes(negative)
+    zero = record(
+        tmp_path, {1: [1e-3, 0.0, 1e-3], 2: [1e-3, 0.0, 2e-3]}, log_scale=True, margin=0.05
+    )
+    assert table_rows(zero)[1].verdict == "within noise"  # 5 % is not 0.05
 
 
 def test_failures_that_differ_between_cells_are_said(tmp_path):
@@ -129,6 +134,35 @@ def test_failures_that_differ_between_cells_are_said(tmp_path):
     notes = record(tmp_path, results, seeds=[1, 2, 3, 4, 5, 6]).notes
     assert notes[0].startswith("failure itself differs between cells (p 0.0")
     assert notes[0].endswith("gain=3 6 of 6")
+
+
+def test_what_is_no_finite_number_is_no_result(tmp_path):
+    results = {1: [1.0, 2.0, math.inf], 2: [1.0, 2.1, 3.0], 3: [2.0, 3.1, 4.0]}
+    found = record(tmp_path, results)
+    assert [row.numbers[0] for row in table_rows(found)] == ["2/3", "3/3", "3/3"]
+    assert [(run.run_name, run.cause) for run in found.missing] == [("gain=1-s3", "score is inf")]
+
+
+def test_several_baselines_are_named(tmp_path):
+    factors = {"gain": [1, 2]}
+    block = {"name": "long", "base": {"length": 9}, "factors": factors}
+    plan = plan_study(toy_study(tmp_path, factors=factors, blocks=[block], seeds=[1, 2, 3]))
+    noise = iter(0.1 * (n * 5 % 7) for n in range(12))
+    found = study_record(plan, rows_of(plan, lambda c, seed: 5.0 * c["gain"] + next(noise)))
+    table = metric_table(found, found.metric)
+    assert table.labels == ["block", "gain", "compared with"]
+    assert [row.labels for row in table.rows] == [
+        ["", "1", ""], ["", "2", "gain=1"], ["long", "1", ""], ["long", "2", "long: gain=1"],
+    ]  # fmt: skip
+    assert answers(found)[0].startswith("gain=2: better against gain=1, +")
+
+
+def test_runs_to_come_have_not_failed_in_any_table(tmp_path):
+    plan = plan_study(toy_study(tmp_path, factors={"a": [1, 2], "b": ["x", "y"]}))
+    found = study_record(plan, {})
+    [block] = found.metric.blocks
+    for row in effects_table(block, block.effects, found.metric).rows:
+        assert row.verdict in ("baseline", "not enough seeds")
 
 
 def test_only_named_comparisons_count(tmp_path):

@@ -45,6 +45,9 @@ class Noisy(Trainable):
         self.rng = random.Random(f"{config['gain']} {config['seed']}")
 
     def step(self):
+        marker, at = self.config.get("fails_once"), f"{self.gain}-{self.config['seed']}"
+        if marker and at == self.config["at"] and _first_time(marker):
+            raise RuntimeError("once")
         return {"score": 10 * self.gain + self.rng.gauss(0, 1), "done": True}
 
     def save_checkpoint(self, checkpoint_dir):

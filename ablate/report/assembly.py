@@ -1,13 +1,13 @@
 """Plan and ledger -> the records of a report."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ablate.comparability import differing_keys, ranks, resolved_model
-from ablate.design import text
+from ablate.design import Cell, text
 from ablate.ledger import Row
 from ablate.plan import Plan, PlannedBlock
 from ablate.report.background import environment, how_it_came, missing_runs, run_records
@@ -17,11 +17,14 @@ from ablate.report.records import (
     MetricRecord,
     StudyRecord,
 )
-from ablate.results import Values, can_be_logged, on_scale, values_again, values_of
+from ablate.results import Values, on_scale, uses_log, values_again, values_of
 from ablate.stats.spread import spread
 from ablate.study import SeedRule
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ablate.stats.effects import Effects, MainEffect
     from ablate.stats.verdicts import Comparison, Judgement, Mode
 
 WAITING = ("pending", "interrupted")
@@ -64,7 +67,7 @@ def _metric_record(
 
     study = plan.study
     values = values_of(plan, rows, metric)
-    log_scale = study.log_scale and can_be_logged(values)
+    log_scale = uses_log(plan, rows, metric)
     compared = on_scale(values, log_scale)
     margin, first_seeds = _margin(plan, metric, log_scale), _first_seeds(plan)
     judgement = judge(
@@ -72,34 +75,61 @@ def _metric_record(
         family=np.array(plan.compared), first_seeds=first_seeds,
     )  # fmt: skip
     ranked = ranks(plan.model, metric)
-    if not ranked:
-        judgement = replace(judgement, comparisons=[_unranked(c) for c in judgement.comparisons])
+    judgement = judgement if ranked else _unranked(judgement)
+    waiting = [_waits(plan, rows, cell) for cell in plan.cells]
+    measured = _Measured(compared, waiting, ranked, study.mode, margin, first_seeds)
     again = None
     if plan.again is not None:
         reference = compared[plan.blocks[0].baseline]
         again = compare_again(reference, on_scale(values_again(plan, rows, metric), log_scale))
     num_compared = sum(c.pooled and not np.isnan(c.p) for c in judgement.comparisons)
     return MetricRecord(
-        metric, study.mode, ranked, log_scale, values, _cells(plan, rows, values, judgement),
-        [_block(block, compared, study.mode, margin, first_seeds) for block in plan.blocks],
+        metric, study.mode, ranked, log_scale, values,
+        _cells(plan, rows, values, judgement, waiting),
+        [_block(block, measured, plan) for block in plan.blocks],
         judgement, _resolution(judgement),
         detectable_difference(judgement.residual_sd, judgement.df, num_compared, len(plan.seeds)),
         _floor(plan, rows, metric), _cautions(plan, metric, log_scale, incomparable),
-        study.margin if metric == study.metric else None, again,
+        None if margin is None else study.margin, again,
     )  # fmt: skip
 
 
-def _unranked(comparison: "Comparison") -> "Comparison":
+@dataclass(frozen=True)
+class _Measured:
+    """A metric on the scale on which it is compared, and how it is."""
+
+    values: Values
+    waiting: Sequence[bool]
+    """Of each cell, whether runs of it are still to come."""
+    ranked: bool
+    mode: "Mode"
+    margin: float | None
+    first_seeds: int | None
+
+
+def _unranked(judgement: "Judgement") -> "Judgement":
     """Of a metric that says nothing of better or worse."""
-    ranking = comparison.verdict.startswith(("better", "worse"))
-    return replace(comparison, verdict="differs") if ranking else comparison
+    comparisons = [
+        replace(found, verdict="differs")
+        if found.verdict.startswith(("better", "worse"))
+        else found
+        for found in judgement.comparisons
+    ]
+    return replace(judgement, comparisons=comparisons)
+
+
+def _waits(plan: Plan, rows: Mapping[str, Row], cell: Cell) -> bool:
+    """Whether runs of a cell are still to come: then it has not failed yet."""
+    runs = plan.runs_of[id(cell)].values()
+    return any(rows.get(run.run_id, {}).get("status", "pending") in WAITING for run in runs)
 
 
 def _margin(plan: Plan, metric: str, log_scale: bool) -> float | None:
     """The margin on the scale of comparison; it was fixed for the study's own metric alone."""
-    if metric != plan.study.metric or plan.study.margin is None:
+    study = plan.study
+    if metric != study.metric or study.margin is None or study.log_scale != log_scale:
         return None
-    return float(np.log1p(plan.study.margin)) if log_scale else plan.study.margin
+    return float(np.log1p(study.margin)) if log_scale else study.margin
 
 
 def _first_seeds(plan: Plan) -> int | None:
@@ -108,33 +138,34 @@ def _first_seeds(plan: Plan) -> int | None:
 
 
 def _cells(
-    plan: Plan, rows: Mapping[str, Row], values: Values, judgement: "Judgement"
+    plan: Plan,
+    rows: Mapping[str, Row],
+    values: Values,
+    judgement: "Judgement",
+    waiting: Sequence[bool],
 ) -> list[CellRecord]:
     cells: list[CellRecord] = []
-    for index, (cell, comparison) in enumerate(zip(plan.cells, judgement.comparisons, strict=True)):
-        own = [rows.get(run.run_id, {}) for run in plan.runs_of[id(cell)].values()]
+    for index, cell in enumerate(plan.cells):
+        runs = plan.runs_of[id(cell)].values()
+        some_ok = any(rows.get(run.run_id, {}).get("status") == "ok" for run in runs)
         labels = {name: text(label) for name, label in cell.labels.items()}
         reference = plan.references[index]
+        comparison = _with_cause(judgement.comparisons[index], waiting[index], some_ok)
         cells.append(CellRecord(
             cell.name, cell.block, labels, reference == index, reference, len(plan.seeds),
-            spread(values[index]), _with_cause(comparison, own),
+            spread(values[index]), comparison,
         ))  # fmt: skip
     return cells
 
 
-def _with_cause(comparison: "Comparison", rows: Sequence[Mapping[str, Any]]) -> "Comparison":
-    """A cell without any result has failed only where its runs have ended."""
-    waiting = any(row.get("status", "pending") in WAITING for row in rows)
-    if comparison.verdict == "failed" and waiting:
-        return replace(comparison, verdict="not enough seeds")
-    return comparison
+def _with_cause(comparison: "Comparison", waiting: bool, some_ok: bool = False) -> "Comparison":
+    """Without any value a cell has failed only where its runs have, and have ended."""
+    if comparison.verdict != "failed" or not (waiting or some_ok):
+        return comparison
+    return replace(comparison, verdict="not measured" if some_ok else "not enough seeds")
 
 
-def _block(
-    block: PlannedBlock, values: Values, mode: "Mode", margin: float | None, first_seeds: int | None
-) -> BlockRecord:
-    from ablate.stats.effects import factor_effects
-
+def _block(block: PlannedBlock, measured: _Measured, plan: Plan) -> BlockRecord:
     names = [factor.name for factor in block.factors]
     codes = [[levels.get(name, -1) for name in names] for levels in block.levels]
     baseline = block.levels[block.members.index(block.baseline)]
@@ -142,12 +173,36 @@ def _block(
     labels = [[text(level.label) for level in factor.levels] for factor in block.factors]
     effects = None
     if block.design == "grid" and len(names) > 1:
-        effects = factor_effects(
-            values[list(block.members)], np.array(codes),
-            [len(factor.levels) for factor in block.factors], baseline_levels, mode, margin,
-            first_seeds=first_seeds,
-        )  # fmt: skip
-    return BlockRecord(block.name, names, labels, baseline_levels, block.members, codes, effects)
+        effects = _effects(block, measured, np.array(codes), baseline_levels)
+    return BlockRecord(
+        block.name, names, labels, baseline_levels, block.members, codes, block.conditions, effects
+    )
+
+
+def _effects(
+    block: PlannedBlock, measured: _Measured, codes: "NDArray[np.intp]", baseline: Sequence[int]
+) -> "Effects":
+    from ablate.stats.effects import factor_effects
+
+    found = factor_effects(
+        measured.values[list(block.members)], codes, [len(f.levels) for f in block.factors],
+        baseline, measured.mode, measured.margin, first_seeds=measured.first_seeds,
+    )  # fmt: skip
+    waiting = np.array([measured.waiting[member] for member in block.members])
+    mains = [_told_effect(effect, codes[:, effect.factor], waiting, measured.ranked)
+             for effect in found.mains]  # fmt: skip
+    return replace(found, mains=mains)
+
+
+def _told_effect(
+    effect: "MainEffect", codes: "NDArray[np.intp]", waiting: "NDArray[np.bool_]", ranked: bool
+) -> "MainEffect":
+    comparisons = [
+        _with_cause(comparison, bool(waiting[codes == level].any()))
+        for level, comparison in enumerate(effect.judgement.comparisons)
+    ]
+    judgement = replace(effect.judgement, comparisons=comparisons)
+    return replace(effect, judgement=judgement if ranked else _unranked(judgement))
 
 
 def _resolution(judgement: "Judgement") -> float:
@@ -168,7 +223,9 @@ def _cautions(plan: Plan, metric: str, log_scale: bool, incomparable: Sequence[s
         keys = ", ".join(incomparable)
         cautions.append(f"{metric} measures another thing in cells that differ in {keys}")
     if plan.study.log_scale and not log_scale:
-        cautions.append(f"{metric} is not always positive: compared as it is, not by ratios")
+        cautions.append(
+            f"{metric} is not always positive: compared as it is, not by ratios, without margin"
+        )
     return cautions
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ablate.forecast import price
-from ablate.ledger import ENDED, Row
+from ablate.ledger import ENDED, Row, metric_value
 from ablate.plan import Plan
 from ablate.report.records import Environment, MissingRun, RunRecord
 from ablate.results import run_value
@@ -37,8 +37,9 @@ def missing_runs(plan: Plan, rows: Mapping[str, Row], metric: str) -> list[Missi
         status = _status(rows, run.run_id)
         if status == "ok":
             if math.isnan(run_value(row, metric)):
-                cause = f"reported no {metric}"
-                if metric in getattr(plan.model, "measurable", ()):
+                value = metric_value(row, metric)
+                cause = f"reported no {metric}" if value is None else f"{metric} is {value}"
+                if value is None and metric in getattr(plan.model, "measurable", ()):
                     cause += f" (ablate evaluate STUDY_DIR --metric {metric} adds it)"
                 missing.append(MissingRun(run.run_name, status, cause))
             continue
@@ -49,7 +50,8 @@ def missing_runs(plan: Plan, rows: Mapping[str, Row], metric: str) -> list[Missi
 
 def how_it_came(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
     """What the reader should know: seeds by rule or added later, failures that differ."""
-    notes = [f"seeds: {plan.seeding}"] if plan.seeding else _added_seeds(plan, rows)
+    notes = [f"seeds: {plan.seeding}"] if plan.seeding else []
+    notes += _added_seeds(plan, rows)
     waiting = [run for run in plan.runs if _status(rows, run.run_id) not in ENDED]
     left = price(plan, waiting, rows)
     if left:
@@ -76,12 +78,12 @@ def _status(rows: Mapping[str, Row], run_id: str) -> str:
 
 def _added_seeds(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
     """Seeds that were planned only after others had been run: looking and adding."""
-    if isinstance(plan.study.seeds, SeedRule):
-        return []
+    by_rule = isinstance(plan.study.seeds, SeedRule)
+    looked_at = plan.study.first_seeds if by_rule else plan.seeds
     planned: dict[int, set[int]] = {}
     for run in plan.runs:
         launch = rows.get(run.run_id, {}).get("planned_in")
-        if launch is not None and run.seed in plan.seeds:
+        if launch is not None and run.seed in looked_at:
             planned.setdefault(run.seed, set()).add(launch)
     by_launch: dict[int, list[int]] = {}
     for seed, launches in planned.items():

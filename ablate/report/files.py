@@ -60,7 +60,7 @@ def _tex_table(table: TextTable, caption: str) -> list[str]:
     return [
         "\\begin{table}",
         "  \\centering",
-        f"  \\caption{{{_tex(caption)} {_tex(table.title)}.}}",
+        f"  \\caption{{{_tex(' '.join(caption.split()))} {_tex(table.title)}.}}",
         f"  \\begin{{tabular}}{{{'l' * len(table.labels)}{'r' * len(table.numbers)}l}}",
         "    \\toprule",
         f"    {_tex_row(table.columns)}",
@@ -82,4 +82,6 @@ def _tex(text: str) -> str:
 
 
 def _tex_row(cells: Sequence[str]) -> str:
-    return f"{' & '.join(_tex(cell) for cell in cells)} \\\\"
+    # At the start of a row these would be read as an argument of the last row's end.
+    guard = "{}" if cells[0][:1] in ("[", "*") else ""
+    return f"{guard}{' & '.join(_tex(cell) for cell in cells)} \\\\"

@@ -1,5 +1,7 @@
 """The files of a report, in the study's `report` folder."""
 
+import shutil
+
 from ablate.history import History
 from ablate.paths import StudyPaths, write_atomically
 from ablate.report.files import latex, markdown
@@ -17,6 +19,7 @@ def write_report(record: StudyRecord, paths: StudyPaths) -> None:
     write_atomically(paths.report / "table.tex", latex(record))
     sections = sections_of(record, History(paths))
     write_atomically(paths.report / "index.html", page(record, sections))
+    shutil.rmtree(paths.report / "figures", ignore_errors=True)  # an older plan's, perhaps
     for section in sections:
         for name, spec in section.charts:
             drawn = svg(spec)

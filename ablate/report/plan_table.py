@@ -14,9 +14,9 @@ from ablate.ledger import Row
 from ablate.packs import packs_of
 from ablate.plan import Plan
 from ablate.remaining import Remaining
+from ablate.report.tables import NOT_APPLICABLE
 
 CELLS_SHOWN = 60
-NOT_APPLICABLE = "–"
 
 
 def print_plan(
@@ -37,28 +37,7 @@ def print_plan(
     """
     study = plan.study
     console.print(Text(study.question or study.study, style="bold"), soft_wrap=True)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    sizes = _sizes(plan, known)
-    has_blocks = any(cell.block for cell in plan.cells)
-    for name in ["block"] * has_blocks + list(plan.factors):
-        table.add_column(Text(name))
-    if sizes:
-        table.add_column("parameters", justify="right")
-    table.add_column("done")
-    table.add_column("")
-    status = _status_by_cell(plan, rows)
-    for cell in plan.cells[:CELLS_SHOWN]:
-        block = [Text(cell.block)] * has_blocks
-        labels = [
-            *block,
-            *(Text(text(cell.labels.get(name, NOT_APPLICABLE))) for name in plan.factors),
-        ]
-        mark = "baseline" if cell is plan.baseline else ""
-        done = status[id(cell)]
-        if sizes:
-            labels.append(Text(sizes.get(id(cell), "")))
-        table.add_row(*labels, f"{done['ok']}/{len(plan.seeds)}", _others(done) or mark)
-    console.print(table)
+    console.print(_table(plan, rows, known))
     if len(plan.cells) > CELLS_SHOWN:
         console.print(f"... and {len(plan.cells) - CELLS_SHOWN} more cells")
     seeds = ", ".join(map(str, plan.seeds))
@@ -74,6 +53,26 @@ def print_plan(
         console.print(Text(_packs(plan, left, known)))
     console.print(Text(f"a trial takes {study.resources.cpu:g} CPU, {study.resources.gpu:g} GPU"))
     console.print(Text(f"study directory: {study.directory}"), soft_wrap=True)
+
+
+def _table(plan: Plan, rows: Mapping[str, Row], known: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    sizes = _sizes(plan, known)
+    has_blocks = any(cell.block for cell in plan.cells)
+    for name in ["block"] * has_blocks + list(plan.factors):
+        table.add_column(Text(name))
+    if sizes:
+        table.add_column("parameters", justify="right")
+    table.add_column("done")
+    table.add_column("")
+    status = _status_by_cell(plan, rows)
+    for cell in plan.cells[:CELLS_SHOWN]:
+        labels = [text(cell.labels.get(name, NOT_APPLICABLE)) for name in plan.factors]
+        labels = [cell.block] * has_blocks + labels + [sizes.get(id(cell), "")] * bool(sizes)
+        mark = "baseline" if cell is plan.baseline else ""
+        done = status[id(cell)]
+        table.add_row(*map(Text, labels), f"{done['ok']}/{len(plan.seeds)}", _others(done) or mark)
+    return table
 
 
 def _packs(plan: Plan, left: Remaining, known: Mapping[str, Mapping[str, Any]]) -> str:

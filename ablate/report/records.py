@@ -67,6 +67,8 @@ class BlockRecord:
     """Positions of the block's cells in the table."""
     codes: Sequence[Sequence[int]]
     """Of each member, the number of each factor's level; -1 where the factor does not apply."""
+    conditions: frozenset[str]
+    """Factors on whose levels it depends whether others apply: their effects hold those."""
     effects: "Effects | None"
     """Of grids of several factors: elsewhere the cells themselves say it."""
 

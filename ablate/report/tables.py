@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ablate.stats.verdicts import Comparison
 
 NOT_APPLICABLE = "–"
+ALPHA = 0.05
+"""Of what is said of pairs of factors."""
 
 
 class TableRow(NamedTuple):
@@ -55,6 +57,7 @@ def metric_table(record: StudyRecord, metric: MetricRecord) -> TextTable:
     rows = [_cell_row(record, metric, cell) for cell in metric.cells]
     numbers = ("ok/planned", "mean ± sd", *_comparison_titles(metric))
     labels = ["block"] * _has_blocks(metric) + list(record.factors)
+    labels += ["compared with"] * _has_baselines(metric)
     notes = _notes(metric, whole=metric is record.metric)
     return TextTable(headline(record, metric), labels, numbers, rows, notes)
 
@@ -89,6 +92,10 @@ def _comparison_titles(metric: MetricRecord) -> tuple[str, str]:
     return ("change [95 %]" if metric.log_scale else "difference [95 %]", "adj. p")
 
 
+def _has_baselines(metric: MetricRecord) -> bool:
+    return len({cell.reference for cell in metric.cells}) > 1
+
+
 def _has_blocks(metric: MetricRecord) -> bool:
     return any(cell.block for cell in metric.cells)
 
@@ -97,8 +104,10 @@ def _cell_row(record: StudyRecord, metric: MetricRecord, cell: CellRecord) -> Ta
     found, value = cell.comparison, cell.value
     apart = "" if found.pooled else " (own spread)"
     block = [cell.block] * _has_blocks(metric)
+    baseline = "" if cell.is_baseline else metric.cells[cell.reference].name
+    labels = [cell.labels.get(factor, NOT_APPLICABLE) for factor in record.factors]
     return TableRow(
-        [*block, *(cell.labels.get(factor, NOT_APPLICABLE) for factor in record.factors)],
+        [*block, *labels, *[baseline] * _has_baselines(metric)],
         [
             f"{value.num}/{cell.num_planned}",
             spread_text(value.mean, value.sd),
@@ -148,11 +157,17 @@ def _effect_notes(block: BlockRecord, effects: "Effects") -> list[str]:
     for pair in effects.interactions:
         one, other = (block.factors[number] for number in pair.factors)
         if not pair.estimable:
-            notes.append(f"{one} x {other}: not estimable, combinations are left out")
-        elif pair.p < 0.05:
+            notes.append(f"{one} x {other}: not estimable from the runs that there are")
+        elif pair.p < ALPHA:
             notes.append(
                 f"caution: {one} x {other} interact (adj. p {p_text(pair.p)}): what {one} does "
                 f"depends on {other}"
+            )
+    for name in block.factors:
+        if name in block.conditions:
+            notes.append(
+                f"caution: other factors apply only at some levels of {name}: its effect holds "
+                "theirs, averaged"
             )
     return notes
 
@@ -164,10 +179,13 @@ def _notes(metric: MetricRecord, whole: bool) -> list[str]:
         low, high = (rounded(bound) for bound in metric.floor)
         shown = low if low == high else f"{low} to {high}"
         notes.append(f"floor, training data against test data: {shown}")
-    if metric.resolution == metric.resolution:
+    unmeasured = sum(cell.comparison.verdict == "not measured" for cell in metric.cells)
+    if unmeasured:
+        notes.append(f"caution: {unmeasured} cells have finished runs, none of which measured it")
+    if metric.resolution > 0:
         notes += [_interval_note(metric)] if whole else []
         notes.append(_resolution_note(metric))
-    if whole and metric.judgement.spread_check:
+    if whole and metric.resolution > 0 and metric.judgement.spread_check:
         notes.append(metric.judgement.spread_check)
     if metric.again is not None:
         notes.append(_again_note(metric))

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from ablate.numbers import p_text
 from ablate.report.records import BlockRecord, CellRecord, MetricRecord, StudyRecord
-from ablate.report.tables import difference_text
+from ablate.report.tables import ALPHA, difference_text
 
-ALPHA = 0.05
+DIFFERENT = ("better", "worse", "differs")
 NAMED = 6
 """Cells that are named one by one."""
 
@@ -21,6 +21,8 @@ def answers(record: StudyRecord) -> list[str]:
         *_alike(metric, compared),
         *_open(metric, compared),
     ]
+    if not told and compared:
+        return ["No comparison was planned (compare:): the table has the means."]
     return told or ["There is nothing to compare: the study has one cell."]
 
 
@@ -29,12 +31,14 @@ def _effect_answers(record: StudyRecord, metric: MetricRecord) -> list[str]:
     told: list[str] = []
     for block in metric.blocks:
         for effect in block.effects.mains if block.effects else ():
+            if block.factors[effect.factor] in block.conditions:
+                continue  # its effect holds those of the factors that depend on it
             for number, found in enumerate(effect.judgement.comparisons):
-                if found.verdict.startswith(("better", "worse")):
+                if found.verdict.startswith(DIFFERENT):
                     name = f"{block.factors[effect.factor]}={block.levels[effect.factor][number]}"
                     shown = difference_text(found, metric.log_scale)
                     told.append(
-                        f"{name}, over all other factors: {found.verdict} than "
+                        f"{name}, over all other factors: {_than(found.verdict)} "
                         f"{_baseline_level(block, effect.factor)}, {shown}, "
                         f"adjusted p {p_text(found.p)}"
                     )
@@ -60,11 +64,11 @@ def _baseline_level(block: BlockRecord, factor: int) -> str:
 
 def _differing(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
     """The cells that are better or worse, the best first."""
-    found = [c for c in cells if c.comparison.verdict.startswith(("better", "worse", "differs"))]
+    found = [c for c in cells if c.comparison.verdict.startswith(DIFFERENT)]
     sign = 1 if metric.mode == "min" else -1
     found.sort(key=lambda cell: sign * cell.comparison.difference)
     told = [
-        f"{cell.name}: {cell.comparison.verdict}, "
+        f"{cell.name}: {cell.comparison.verdict}{_reference(metric, cell)}, "
         f"{difference_text(cell.comparison, metric.log_scale)}, "
         f"adjusted p {p_text(cell.comparison.p)}"
         for cell in found[:NAMED]
@@ -72,6 +76,17 @@ def _differing(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
     if len(found) > NAMED:
         told.append(f"and {len(found) - NAMED} more cells differ from the baseline: see the table")
     return told
+
+
+def _than(verdict: str) -> str:
+    return f"{verdict} from" if verdict == "differs" else f"{verdict} than"
+
+
+def _reference(metric: MetricRecord, cell: CellRecord) -> str:
+    """What a cell is compared with, where there are several baselines."""
+    if len({other.reference for other in metric.cells}) == 1:
+        return ""
+    return f" against {metric.cells[cell.reference].name}"
 
 
 def _alike(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
@@ -89,7 +104,7 @@ def _alike(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
 def _open(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
     """What cannot be said, and why."""
     told: list[str] = []
-    for verdict in ("not enough seeds", "failed"):
+    for verdict in ("not enough seeds", "not measured", "failed"):
         found = [cell.name for cell in cells if cell.comparison.verdict == verdict]
         if found:
             told.append(f"{_names(found)}: {verdict}")

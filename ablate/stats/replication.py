@@ -13,6 +13,10 @@ from ablate.stats.pooling import ALPHA, Named, Pool, References, pool_cells
 Values = NDArray[np.float64]
 
 
+MOST = 1e6
+"""Standard errors that nobody resolves."""
+
+
 class Replication(NamedTuple):
     """What the first seeds of a study say of the number it needs."""
 
@@ -57,7 +61,8 @@ def needed_replicates(
     if math.isnan(critical):
         return Replication(num_first, math.nan, df, math.nan, math.nan)
     # Rounding must not cost a seed where the half-width is just reached.
-    needed = math.ceil(2 * (critical * sd / half_width) ** 2 * (1 - 1e-12))
+    ratio = min(critical * sd / half_width, MOST)
+    needed = math.ceil(2 * ratio**2 * (1 - 1e-12))
     now = critical * sd * math.sqrt(2 / num_first)
     return Replication(max(num_first, needed), sd, df, critical, now)
 

@@ -17,6 +17,7 @@ Mode = Literal["min", "max"]
 Verdict = Literal[
     "baseline", "better", "worse", "better, within margin", "worse, within margin", "within noise",
     "equivalent", "failed", "not enough seeds", "not compared", "differs",
+    "not measured",
 ]  # fmt: skip
 
 

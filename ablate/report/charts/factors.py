@@ -57,8 +57,8 @@ def interaction(metric: MetricRecord, block: BlockRecord, number_of_pair: int) -
     words = base.mark_text(fontSize=13).encode(
         text=alt.Text(field="words", type="nominal"), color=_by_effect("text", rows)
     )
-    better = "blue" if metric.mode == "min" else "orange"
-    told = f"{'log ' * metric.log_scale}{metric.name} beyond the sum of both; {better}: better"
+    better = f"; {'blue' if metric.mode == 'min' else 'orange'}: better" * metric.ranked
+    told = f"{'log ' * metric.log_scale}{metric.name} beyond the sum of both{better}"
     title = alt.Title(f"{names[0]} with {names[1]}", subtitle=told)
     chart = (tiles + words).resolve_scale(color="independent")
     chart = chart.properties(width=alt.Step(84), height=alt.Step(44), title=title)

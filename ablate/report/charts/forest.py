@@ -6,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from ablate.numbers import p_text
+from ablate.numbers import MOST_LOG, p_text
 from ablate.report.charts.encoding import (
     Rows,
     Spec,
@@ -57,7 +57,7 @@ def _rows(metric: MetricRecord) -> Rows:
             continue
         bounds = (found.difference, found.low, found.high)
         if metric.log_scale:
-            bounds = tuple(100 * math.expm1(bound) for bound in bounds)
+            bounds = tuple(100 * math.expm1(min(bound, MOST_LOG)) for bound in bounds)
         rows.append({
             "cell": cell.name, "verdict": found.verdict, "difference": bounds[0],
             "low": bounds[1], "high": bounds[2], "p": p_text(found.p),
