@@ -33,9 +33,7 @@ class FlowMatchingTrainable(Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Takes the config; nothing is built yet."""
         self._config = config
-        self._built: Pack | None = None
-        self._best_written: dict[str, int] = {}
-        self._warned: set[str] = set()
+        self._forget()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """A reused actor forgets the runs it had."""
@@ -43,18 +41,21 @@ class FlowMatchingTrainable(Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """About a second of epochs; returns the first run's metrics, and a report for each run."""
+        """About a second of epochs; returns the first run's metrics, and reports.
+
+        One for each run whose end has not been reported yet: also for a run that had ended when it
+        was loaded, since what heard of its end may be gone.
+        """
         pack = self._pack()
-        started = {run.spec.run_id: run.progress.status for run in pack.runs}
         deadline = time.monotonic() + STEP_S
         while pack.active:
             pack.train_epoch()
             if time.monotonic() >= deadline:
                 break
         self._write_best(pack)
-        reports = [
-            self._report(pack, run) for run in pack.runs if started[run.spec.run_id] == "running"
-        ]
+        told = [run for run in pack.runs if run.spec.run_id not in self._ended]
+        reports = [self._report(pack, run) for run in told]
+        self._ended |= {run.spec.run_id for run in told if run.progress.status != "running"}
         progress = pack.runs[0].progress
         return {
             "epoch": progress.epoch,
@@ -71,34 +72,60 @@ class FlowMatchingTrainable(Trainable):
             write_checkpoint(Path(checkpoint_dir, f"{run.spec.run_id}.pt"), pack.run_state(run))
 
     def load_checkpoint(self, checkpoint: str) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Loads each run from its file.
+        """Loads each run from its file in one directory.
 
         Raises:
             CheckpointError: Where a run's file is missing or torn.
         """
-        self.load_runs({run.spec.run_id: checkpoint for run in self._pack().runs})
+        run_ids = [run["run_id"] for run in self._config["runs"]]
+        for run_id in run_ids:
+            if not _state_file(checkpoint, run_id).exists():
+                raise CheckpointError(f"{run_id}: no such checkpoint in {checkpoint}")
+        self.load_runs(dict.fromkeys(run_ids, checkpoint))
 
     def load_runs(self, folders: Mapping[str, str]) -> None:
-        """Loads runs from checkpoints of several packs; the others of this pack start anew.
+        """Loads some runs, each from a checkpoint directory of whatever pack it was in.
+
+        The others are at their start, and so is, with a warning, a run whose directory lacks it.
 
         Args:
-            folders: A checkpoint directory for each run id.
+            folders: Checkpoint directories by run id.
 
         Raises:
-            CheckpointError: Where a run's file is missing or torn.
+            CheckpointError: Where a run's file is torn, or a run is not of this pack.
         """
+        self._forget()
         pack = self._pack()
-        for run in (run for run in pack.runs if run.spec.run_id in folders):
-            path = Path(folders[run.spec.run_id], f"{run.spec.run_id}.pt")
-            try:
-                pack.load_run_state(run, read_checkpoint(path))
-            except CheckpointError as error:
-                raise CheckpointError(f"{run.spec.run_id}: {error}") from error
+        foreign = folders.keys() - {run.spec.run_id for run in pack.runs}
+        if foreign:
+            raise CheckpointError(f"{', '.join(sorted(foreign))}: not among the runs of this pack")
+        for run in pack.runs:
+            if run.spec.run_id in folders:
+                self._load(pack, run, folders[run.spec.run_id])
         pack.settle()
 
     def cleanup(self) -> None:
         """Frees the runs."""
         self._built = None
+
+    def _forget(self) -> None:
+        """Puts all runs to their start, and with them what has been written and said of them."""
+        self._built: Pack | None = None
+        self._best_written: dict[str, int] = {}
+        self._ended: set[str] = set()
+        self._absent: dict[str, str] = {}
+        self._said: set[tuple[str, str]] = set()
+
+    def _load(self, pack: Pack, run: FlowRun, folder: str) -> None:
+        run_id = run.spec.run_id
+        path = _state_file(folder, run_id)
+        if not path.exists():
+            self._absent[run_id] = f"{path}: no such checkpoint; the run starts from the beginning"
+            return
+        try:
+            pack.load_run_state(run, read_checkpoint(path))
+        except CheckpointError as error:
+            raise CheckpointError(f"{run_id}: {error}") from error
 
     def _pack(self) -> Pack:
         if self._built is None:
@@ -126,18 +153,30 @@ class FlowMatchingTrainable(Trainable):
                 "num_parameters": run.num_parameters,
                 "data_fingerprint": run.dataset.fingerprint,
                 "stats_mismatch": run.normalisation.mismatch,
-                "checkpoint": str(self._best_path(run) or ""),
+                **self._checkpoint(run),
                 **teacher_cost(run),
             },
+            warnings=self._to_tell(run),
         )
-        if run.normalisation.mismatch and run.spec.run_id not in self._warned:
-            self._warned.add(run.spec.run_id)
-            report["warnings"] = [run.normalisation.mismatch]
         if progress.status != "running":
             report["stop_reason"], report["error"] = progress.stop_reason, progress.error
         if progress.status == "ok":
             report["metrics"] = {**_losses(progress), **run.final_metrics}
         return report
+
+    def _to_tell(self, run: FlowRun) -> list[str]:
+        """What is to be told of a run and has not been yet."""
+        run_id = run.spec.run_id
+        texts = [self._absent.get(run_id, ""), run.normalisation.mismatch, *run.progress.warnings]
+        new = [text for text in texts if text and (run_id, text) not in self._said]
+        self._said |= {(run_id, text) for text in new}
+        return new
+
+    def _checkpoint(self, run: FlowRun) -> dict[str, str]:
+        """Where the run's best weights are, once there are any."""
+        if run.spec.run_id not in self._best_written:
+            return {}
+        return {"checkpoint": str(self._best_path(run))}
 
     def _write_best(self, pack: Pack) -> None:
         for run in pack.runs:
@@ -155,6 +194,10 @@ class FlowMatchingTrainable(Trainable):
             return None
         names = {item["run_id"]: item["run_name"] for item in self._config["runs"]}
         return StudyPaths(Path(root)).best(names[run.spec.run_id])
+
+
+def _state_file(folder: str, run_id: str) -> Path:
+    return Path(folder, f"{run_id}.pt")
 
 
 def best_state(run: FlowRun) -> dict[str, Any]:

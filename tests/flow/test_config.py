@@ -33,13 +33,32 @@ def mistakes(**raw):
         ({"epochs": 3, "steps": 4}, "give epochs or steps, exactly one of the two"),
         ({"epochs": None}, "give epochs or steps, exactly one of the two"),
         ({"data": {"source": "moons", "dim": 3}}, "data.dim is for source gaussians"),
-        ({"data": {"rows": 100}}, "data.rows is for drawn sources (checkerboard, gaussians"),
+        ({"data": {"rows": 100}}, "data.rows is for sources that are drawn (moons, checkerboard, "
+         "gaussians): of others data.size says how many training rows to take; for source digits "
+         "drop rows, set to null (--set base.data.rows=null), or replace the whole mapping "
+         "(--set 'base.data={source: digits}')"),
+        ({"data": {"source": "moons", "path": "x"}}, "data.path is for sources that are read"),
         ({"data": {"source": "npy"}}, "source npy needs a path: set data.path"),
         ({"data": {"size": "2k"}}, "base.data.size = '2k': "),
     ],
 )  # fmt: skip
 def test_what_means_nothing_is_refused(base, told):
     assert told in mistakes(base=base)
+
+
+def test_what_another_source_left_behind_is_told_at_once():
+    """As by `--set base.data.source=parquet` on a study of drawn rows."""
+    text = mistakes(base={"data": {"source": "parquet", "rows": 1000, "dim": 8}})
+    for told in (
+        "source parquet needs a path: set data.path", "data.rows is for sources that are drawn",
+        "data.dim is for source gaussians",
+        "for source parquet drop rows and dim, set to null (--set base.data.rows=null "
+        "--set base.data.dim=null), or replace the whole mapping "
+        "(--set 'base.data={source: parquet, path: ...}')",
+    ):  # fmt: skip
+        assert told in text
+    nulls = {"source": "parquet", "path": "x", "rows": None, "dim": None}
+    assert DataConfig(**nulls) == DataConfig(source="parquet", path="x")
 
 
 def test_a_refusal_names_the_cell_that_it_is_about():
@@ -76,6 +95,8 @@ def test_sizes_are_numbers_under_short_names():
         ({"aug": "noise", "noise_std": 0.0}, {"aug": "none"}),
         ({"mixup_alpha": 1.0}, {"mixup_alpha": 0.2}),
         ({"patience": 400}, {"patience": None}),
+        ({"flow": "reflow", "patience": 150}, {"flow": "reflow", "patience": None}),
+        ({"flow": "reflow", "epochs": 5, "patience": 3}, {"flow": "reflow", "epochs": 5}),
         (
             {"epochs": 300, "ema_decay": 0.9999, "data": {"size": 100}},
             {"epochs": 300, "ema_decay": 0.9995, "data": {"size": 100}},
@@ -96,6 +117,7 @@ def test_one_training_under_two_names(one, other):
         ({"aug": "noise"}, {"aug": "none"}),
         ({"flow": "otcfm", "batch_size": 1}, {"flow": "icfm", "batch_size": 1}),
         ({"patience": 299}, {"patience": None}),
+        ({"flow": "reflow", "patience": 149}, {"flow": "reflow", "patience": None}),
     ],
 )
 def test_trainings_that_differ(one, other):
@@ -113,6 +135,16 @@ def test_trainings_that_differ(one, other):
         ({"warmup": 0.05, "epochs": 10}, {"warmup": 5.0, "epochs": 10}, True),
         ({"steps": 100, "patience": 10}, {"steps": 100, "patience": None}, True),
         ({"steps": 100, "patience": 9}, {"steps": 100, "patience": None}, False),
+        (
+            {"flow": "reflow", "epochs": 11, "patience": 6},
+            {"flow": "reflow", "epochs": 11, "patience": None},
+            True,
+        ),
+        (
+            {"flow": "reflow", "epochs": 11, "patience": 5},
+            {"flow": "reflow", "epochs": 11, "patience": None},
+            False,
+        ),
         ({"flow": "reflow", "ema_decay": 0.9999}, {"flow": "reflow", "ema_decay": 0.9995}, True),
     ],
 )
@@ -149,7 +181,7 @@ def test_the_plan_names_what_is_trained_twice():
 def test_losses_are_not_ranked_across_paths(factors, differ):
     text = mistakes(metric="val_loss", factors=factors)
     assert f"measures another thing in cells that differ in {differ}\n" in text
-    assert "choices: sliced_w2, energy_distance, mmd, straightness, train_distance" in text
+    assert "choices: sliced_w2, energy_distance, mmd, straightness\n" in text
     raw = {**RAW, "metric": "val_loss", "factors": factors}
     assert read_study({**raw, "allow_incomparable": True}, "x")
     assert read_study({**raw, "metric": "mmd"}, "x")
@@ -172,6 +204,10 @@ def test_nll_is_a_metric_where_it_is_asked_for():
     assert "fix: set base.nll: true" in text
     assert read_study({**RAW, "metric": "nll", "base": {"nll": True}, "factors": factors}, "x")
     assert "two cells are the same" in mistakes(factors={"nll": [True, False]})
+
+
+def test_what_ranks_nothing_is_said():
+    assert {"train_distance"} == FlowConfig.unranked < set(FlowConfig.metrics)
 
 
 @pytest.mark.parametrize(

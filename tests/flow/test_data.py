@@ -152,6 +152,39 @@ def test_identical_rows_go_to_one_part(tmp_path):
     assert (0.0, 0.0) in parts[0]  # what is oddly common is kept for training
 
 
+def split_of(tmp_path, *copies):
+    """Parts of a file in which each of several rows is there as often as told, and rows at random.
+
+    Returns:
+        For each part its size, and how many of the commonest row are in it.
+    """
+    rng = np.random.default_rng(0)
+    repeated = np.repeat(np.arange(1, 1 + len(copies), dtype=np.float32), copies)
+    rows = np.stack([repeated, repeated], axis=1)
+    rows = np.concatenate([rows, rng.normal(size=(200 - len(rows), 2)).astype(np.float32)])
+    np.save(tmp_path / "x.npy", rng.permutation(rows))
+    data = load_dataset(DataConfig(source="npy", path=str(tmp_path / "x.npy")))
+    commonest = 1.0 + np.argmax(copies)
+    parts = (data.train, data.validation, data.test)
+    return [(len(part), int((part[:, 0] == commonest).sum())) for part in parts]
+
+
+def test_the_commonest_row_stays_in_training_however_common(tmp_path):
+    assert split_of(tmp_path, 130) == [(140, 130), (20, 0), (40, 0)]
+    for copies in ((80, 60, 30), (30, 60, 80), (60, 80, 30)):
+        assert split_of(tmp_path, *copies) == [(140, 80), (20, 0), (40, 0)]
+
+
+def test_too_many_identical_rows_leave_nothing_to_learn_from(tmp_path):
+    told = "200 rows, 51 of them distinct, the commonest 150 times, are too few to split"
+    with pytest.raises(DataError, match=told):
+        split_of(tmp_path, 150)
+    with pytest.raises(DataError, match="2 of them distinct, the commonest 120 times"):
+        split_of(tmp_path, 120, 80)
+    with pytest.raises(DataError, match="200 rows, 1 of them distinct"):
+        split_of(tmp_path, 200)
+
+
 def test_preflight_counts_rows_and_parameters():
     known = preflight({"hidden_dim": 64, "num_layers": 1, "data": {"source": "moons"}})
     assert known["data_fingerprint"].startswith("5000x2-")

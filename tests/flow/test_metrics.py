@@ -3,8 +3,10 @@ import math
 import pytest
 import torch
 
-from trainables.flow.config import MEASURED
-from trainables.flow.evaluation import METRICS
+from trainables.flow.config import MEASURED, FlowConfig
+from trainables.flow.data import load_dataset
+from trainables.flow.draws import RunData
+from trainables.flow.evaluation import METRICS, floors
 from trainables.flow.metrics import (
     BANDWIDTHS,
     distances,
@@ -13,6 +15,7 @@ from trainables.flow.metrics import (
     nearest_distance,
     sliced_w2,
 )
+from trainables.flow.progress import RunSpec
 
 
 def normal(num, dim, seed, mean=0.0, std=1.0):
@@ -80,3 +83,18 @@ def test_nearest_distance_by_hand():
     x = torch.tensor([[3.0, 4.0], [10.0, 1.0]])
     assert nearest_distance(x, rows) == pytest.approx((5 + 1) / 2)
     assert nearest_distance(rows, rows) == 0
+
+
+@pytest.mark.parametrize(("rows", "num_blocks", "size"), [(900, 3, 180), (12_000, 2, 2048)])
+def test_floors_are_means_over_disjoint_blocks_of_training_rows(rows, num_blocks, size):
+    """One block alone is noisy; more than two of the largest size would be dear."""
+    config = FlowConfig(data={"source": "gaussians", "dim": 5, "rows": rows})
+    dataset = load_dataset(config.data)
+    data = RunData(RunSpec("", 0, config), dataset, dataset.normalisation)
+    found = floors(data, ["sliced_w2", "energy_distance", "train_distance"], torch.device("cpu"))
+    test, blocks = data.test[:size], [data.train[k * size : (k + 1) * size] for k in range(10)]
+    for name, metric in (("sliced_w2", sliced_w2), ("energy_distance", energy_distance)):
+        scores = [metric(block, test) for block in blocks[:num_blocks]]
+        assert found[name] == pytest.approx(sum(scores) / num_blocks)
+        assert max(scores) > min(scores)
+    assert found["train_distance"] == nearest_distance(test, data.train)

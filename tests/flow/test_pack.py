@@ -18,6 +18,7 @@ SHAPES = {
     "plane": (2, 1, 20),
     "digits-like": (64, 128, 600),
 }
+EMBEDDINGS = (384, 256, 400)
 MIXED = [
     {"flow": "otcfm", "sigma": 0.1, "aug": "mixup+noise", "epochs": 5},
     {"flow": "vp", "lr": 3e-3, "aug": "dropout", "epochs": 3},
@@ -35,7 +36,7 @@ def _one_thread():
 
 
 def specs_of(configs, arch, shape, **more):
-    dim, batch_size, rows = SHAPES[shape]
+    dim, batch_size, rows = SHAPES[shape] if isinstance(shape, str) else shape
     common = {
         "arch": arch, "scale": "tiny", "epochs": 4, "batch_size": batch_size, "solver_steps": 3,
         "data": {"source": "gaussians", "dim": dim, "rows": rows}, **more,
@@ -70,7 +71,6 @@ def moved(pack, specs):
         file.seek(0)
         other.load_run_state(run, torch.load(file, weights_only=True))
         run.curves.points = old.curves.drain()
-        run.final_metrics = old.final_metrics
     other.settle()
     return other
 
@@ -128,9 +128,27 @@ def test_other_precisions(arch, dtype, shape):
     assert_equals_solo(pack)
 
 
-@pytest.mark.parametrize("epochs", [1, 2, 3])
-def test_reflow_moved_in_every_phase(epochs):
-    specs = specs_of(REFLOWS, "mlp", "wide")
+def test_the_size_that_studies_of_embeddings_train():
+    specs = specs_of([MIXED[0], MIXED[1]], "mlp", EMBEDDINGS, scale="base")
+    assert_equals_solo(train(moved(train(pack_of(specs), 1), specs[::-1])))
+
+
+def test_early_stopping_counts_on_after_a_restore():
+    """Moved while epochs without a better loss are being counted."""
+    idle = {"patience": 3, "lr": 1e-12, "schedule": "constant", "epochs": 50}
+    specs = specs_of([idle, {"epochs": 6}], "mlp", "wide")
+    first = train(pack_of(specs), 3)
+    assert first.runs[0].progress.epoch > first.runs[0].progress.best_epoch
+    pack = train(moved(first, specs[::-1]))
+    progress = pack.runs[1].progress
+    assert progress.stop_reason == "early_stopping"
+    assert progress.epoch == progress.best_epoch + 3
+    assert_equals_solo(pack)
+
+
+@pytest.mark.parametrize(("arch", "epochs"), [("mlp", 1), ("mlp", 2), ("mlp", 3), ("unet", 3)])
+def test_reflow_moved_in_every_phase(arch, epochs):
+    specs = specs_of(REFLOWS, arch, "wide")
     pack = train(moved(train(pack_of(specs), epochs), specs[::-1]))
     assert_equals_solo(pack)
 

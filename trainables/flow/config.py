@@ -57,7 +57,7 @@ class FlowConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     """Raised when a default or a meaning changes: then finished runs no longer count as done."""
     unhashed: ClassVar[frozenset[str]] = frozenset({"device", "nll"})
     """Keys that change no other result."""

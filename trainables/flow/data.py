@@ -18,6 +18,9 @@ VALIDATION_SHARE = 0.10
 TEST_SHARE = 0.20
 ODDLY_COMMON = 0.25
 """A row repeated more often than this share of the validation part is kept for training."""
+REFERENCE_ROWS = 4_096
+"""Training rows that stand for samples in the floors of the metrics: two blocks of the largest size
+that metrics look at, three of the test part's size below it, so that floors cost no more."""
 CONSTANT = 1e-6
 """A column whose spread is less than this share of its mean is constant, up to rounding."""
 
@@ -51,8 +54,8 @@ class Dataset:
     normalisation: Normalisation
     fingerprint: str
     reference: Floats
-    """Training rows of the full part, as many as `test` has where there are so many: a fresh
-    sample of the data, for the floors of the metrics."""
+    """Training rows of the full part, `REFERENCE_ROWS` at most: fresh samples of the data, for the
+    floors of the metrics."""
 
     @property
     def dim(self) -> int:
@@ -139,11 +142,12 @@ def _kept(written: str, stamped: str) -> _Source:
 def _read(config: DataConfig) -> _Source:
     rows = read_rows(config)
     parts = _split(rows, config.split_seed)
-    if min(map(len, parts)) < 2:
-        distinct = len(np.unique(rows, axis=0))
+    if min(map(len, parts)) < 2 or not (rows[parts[0]] != rows[parts[0][0]]).any():
+        counts = _identical(rows)[1]
         raise DataError(
-            f"{len(rows)} rows, {distinct} of them distinct, are too few to split into three parts "
-            "(identical rows go to one part)"
+            f"{len(rows)} rows, {len(counts)} of them distinct, the commonest {max(counts)} times, "
+            "are too few to split into three parts to learn from (identical rows go to one part): "
+            "drop repeated rows"
         )
     return _Source(rows, parts, _statistics(rows[parts[0]]), fingerprint(rows))
 
@@ -154,7 +158,7 @@ def _sized(source: _Source, config: DataConfig) -> Dataset:
     kept = train if config.size == "all" else train[: int(config.size)]
     return Dataset(
         rows[kept], rows[validation], rows[test], source.normalisation, source.fingerprint,
-        rows[train[: len(test)]],
+        rows[train[:REFERENCE_ROWS]],
     )  # fmt: skip
 
 
@@ -170,13 +174,16 @@ def _check_size(source: _Source, config: DataConfig) -> None:
 def _split(
     rows: Floats, split_seed: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Row numbers of training, validation and test part; identical rows stay together."""
+    """Row numbers of training, validation and test part; identical rows stay together.
+
+    Oddly common rows come last, the commonest at the very end, where the training part is.
+    """
     rng = np.random.default_rng(split_seed)
     group, counts = _identical(rows)
     rank = rng.permutation(len(counts))[group]
     num_validation, num_test = int(VALIDATION_SHARE * len(rows)), int(TEST_SHARE * len(rows))
     common = counts[group] > max(1, ODDLY_COMMON * num_validation)
-    order = np.lexsort((rank, common))
+    order = np.lexsort((rank, np.where(common, counts[group], 0)))
     first = _boundary(rank[order], num_validation)
     second = _boundary(rank[order], first + num_test)
     validation, test, train = np.split(order, [first, second])

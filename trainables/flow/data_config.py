@@ -47,17 +47,38 @@ class DataConfig(BaseModel):
 
     @model_validator(mode="after")
     def _keys_go_with_the_source(self) -> Self:
+        wrong: list[str] = []
         if self.source in FILES and self.path is None:
-            raise ValueError(f"source {self.source} needs a path: set data.path")
-        if self.source not in FILES and self.path is not None:
-            raise ValueError(
-                "data.path is read only with source parquet or npy: set data.source: parquet"
-            )
-        if self.rows is not None and self.source not in SYNTHETIC:
-            raise ValueError(
-                f"data.rows is for drawn sources ({', '.join(sorted(SYNTHETIC))}): "
-                "data.size says how many training rows to take"
-            )
-        if self.dim is not None and self.source != "gaussians":
-            raise ValueError("data.dim is for source gaussians: drop it")
+            wrong.append(f"source {self.source} needs a path: set data.path")
+        left = [
+            key
+            for key, (sources, _) in _OF_SOURCES.items()
+            if getattr(self, key) is not None and self.source not in sources
+        ]
+        wrong += [f"data.{key} {_OF_SOURCES[key][1]}" for key in left]
+        if left:
+            wrong.append(self._without(left))
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return self
+
+    def _without(self, left: list[str]) -> str:
+        """How to be rid of keys that another source has left behind."""
+        nulls = " ".join(f"--set base.data.{key}=null" for key in left)
+        whole = f"source: {self.source}" + (", path: ..." if self.source in FILES else "")
+        return (
+            f"for source {self.source} drop {' and '.join(left)}, set to null ({nulls}), "
+            f"or replace the whole mapping (--set 'base.data={{{whole}}}')"
+        )
+
+
+_OF_SOURCES = {
+    "path": (FILES, "is for sources that are read (parquet, npy)"),
+    "rows": (
+        SYNTHETIC,
+        "is for sources that are drawn (moons, checkerboard, gaussians): of others data.size says "
+        "how many training rows to take",
+    ),
+    "dim": (frozenset({"gaussians"}), "is for source gaussians"),
+}
+"""Keys that only some sources know, and what to say of them elsewhere."""

@@ -35,7 +35,7 @@ def same_training(config: "FlowConfig", num_rows: int | None = None) -> dict[str
             values[key] = None
     if config.schedule == "constant":
         values["final_lr"] = None
-    if config.epochs and config.patience and config.patience >= config.epochs:
+    if config.epochs and config.patience and config.patience >= max(phases_of(config, 1)):
         values["patience"] = None
     values["data"] = _data(config, num_rows)
     rows = num_rows if config.data.size == "all" else int(config.data.size)
@@ -99,7 +99,7 @@ def _in_steps(config: "FlowConfig", rows: int) -> dict[str, Any]:
     """What the number of rows makes of the length of training."""
     per_epoch = steps_per_epoch(rows, config.batch_size)
     phases = phases_of(config, per_epoch)
-    epochs = sum(-(-steps // per_epoch) for steps in phases)
+    epochs = max(-(-steps // per_epoch) for steps in phases)  # each phase has its own patience
     return {
         "epochs": None,
         "steps": sum(phases),

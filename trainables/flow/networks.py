@@ -25,8 +25,12 @@ from trainables.flow.unet import unet
 
 OUTPUT_GAIN = 1e-2
 """Scale of the output layer at initialisation: the network starts near velocity zero."""
-POSITION_BOUND = 0.02
-"""Of the position embedding at initialisation, which has no fan-in."""
+POSITION_BOUND = 1.0
+"""Of the position embedding at initialisation: as large as the tokens, which share all weights.
+
+Of an image's patches small ones would do, they look alike wherever they are. Of a vector each token
+means something else, and with near-equal positions the network cannot tell which is which.
+"""
 
 State = dict[str, Tensor]
 """One run's parameters by name."""

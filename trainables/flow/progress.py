@@ -46,11 +46,18 @@ class Progress:
     """Steps before the phase."""
     teacher: State = field(default_factory=dict)
     """Weights that made a reflow run's pairs."""
+    final_metrics: dict[str, float] = field(default_factory=dict)
+    """What was measured once training had ended."""
+    warnings: list[str] = field(default_factory=list)
+    """What is to be told beside a run's result."""
 
     def enter_phase(self, phase: int) -> None:
-        """Begins a phase: nothing of the last one is the best of this one."""
+        """Begins a phase: nothing of the last one is the best of this one.
+
+        Its last `val_loss` stays in place until there is another.
+        """
         self.phase, self.first_epoch, self.first_step = phase, self.epoch, self.step
-        self.val_loss = self.best_val_loss = float("inf")
+        self.best_val_loss = float("inf")
         self.best_epoch, self.best_step, self.best = self.epoch, self.step, {}
 
     def state_dict(self) -> dict[str, Any]:

@@ -45,7 +45,6 @@ class FlowRun:
         self.model = _Weights(model)
         self.ema = _Weights(average)
         self.curves = Curves()
-        self.final_metrics: dict[str, float] = {}
         self.optimizer = torch.optim.AdamW(
             list(model.values()), lr=config.lr, betas=(config.beta1, config.beta2),
             weight_decay=config.weight_decay, fused=True,
@@ -60,6 +59,11 @@ class FlowRun:
     def num_parameters(self) -> int:
         """Trainable parameters of the run, without the padding of data widths."""
         return num_parameters(self.spec.config, self.dataset.dim)
+
+    @property
+    def final_metrics(self) -> dict[str, float]:
+        """What was measured at the run's end; empty until then."""
+        return self.progress.final_metrics
 
     @property
     def phase_steps(self) -> int:
@@ -114,6 +118,24 @@ class FlowRun:
             return "steps" if config.steps else "epochs"
         stale = progress.epoch - progress.best_epoch
         return "early_stopping" if config.patience and stale >= config.patience else None
+
+    def finish(self, reason: str, metrics: dict[str, float]) -> None:
+        """Ends the run with its metrics: as ok, or as diverged where its samples are not finite.
+
+        A likelihood that is not finite is only left out: asked for or not, it changes no result.
+        """
+        wrong = {name: value for name, value in metrics.items() if not math.isfinite(value)}
+        for name, value in wrong.items():
+            if not name.startswith("nll"):
+                self.diverge(f"{name} is {value}: samples of the trained model are not finite")
+                return
+        progress = self.progress
+        progress.final_metrics = {k: value for k, value in metrics.items() if k not in wrong}
+        progress.warnings = [
+            f"{k} is {value}: left out of the metrics" for k, value in wrong.items()
+        ]
+        progress.status, progress.stop_reason = "ok", reason
+        self.curves.record(progress.step, **progress.final_metrics)
 
     def move(self, model: State, average: State) -> None:
         """Points the run at the new home of its weights, the optimizer's moments with it."""

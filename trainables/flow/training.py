@@ -190,14 +190,7 @@ class Pack:
         if run.progress.phase + 1 < len(run.phases):
             begin_student(run, self.device)
             return
-        metrics = final_metrics(run, self.device)
-        wrong = [f"{name} is {x}" for name, x in metrics.items() if not math.isfinite(x)]
-        if wrong:
-            run.diverge(f"{wrong[0]}: samples of the trained model are not finite")
-            return
-        run.final_metrics = metrics
-        run.curves.record(run.progress.step, **metrics)
-        run.progress.status, run.progress.stop_reason = "ok", reason
+        run.finish(reason, final_metrics(run, self.device))
 
     def _drop_ended(self) -> None:
         """Ended runs leave the stack by selection; the others' slices move, their bits do not."""
