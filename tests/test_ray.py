@@ -20,7 +20,7 @@ from ablate.job import Options, execute
 from ablate.ledger import Ledger
 from ablate.paths import StudyPaths
 
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(300)]
 
 SLOW = """
 study: slow
@@ -162,7 +162,7 @@ class Driver:
         self.process.stdout.close()
         self.process.stderr.close()
 
-    def finish(self, timeout_s=110):
+    def finish(self, timeout_s=200):
         out, err = self.process.communicate(timeout=timeout_s)
         return self.process.returncode, out, err
 
@@ -230,7 +230,7 @@ def test_ctrl_c_saves_prints_the_way_on_and_restores(tmp_path, ray_cluster, unin
     assert "interrupted" in statuses
     command = [sys.executable, "-m", "ablate.run", "--resume", "studies/slow", "--address",
                ray_cluster]  # fmt: skip
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=110)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stdout + done.stderr
     assert_equal_to(Ledger(StudyPaths(driver.root)), uninterrupted(EPOCHS))
 

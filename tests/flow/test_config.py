@@ -203,7 +203,8 @@ def test_nll_is_a_metric_where_it_is_asked_for():
     assert "metric = 'nll': is not measured in cell flow=icfm" in text
     assert "fix: set base.nll: true" in text
     assert read_study({**RAW, "metric": "nll", "base": {"nll": True}, "factors": factors}, "x")
-    assert "two cells are the same" in mistakes(factors={"nll": [True, False]})
+    levels = {"asked": {"nll": True}, "not": {"nll": False}}
+    assert "two cells are the same" in mistakes(factors={"likelihood": levels})
 
 
 def test_what_ranks_nothing_is_said():

@@ -20,7 +20,8 @@ ODDLY_COMMON = 0.25
 """A row repeated more often than this share of the validation part is kept for training."""
 REFERENCE_ROWS = 4_096
 """Training rows that stand for samples in the floors of the metrics: two blocks of the largest size
-that metrics look at, three of the test part's size below it, so that floors cost no more."""
+that metrics look at, three of the test part's size below it, so that floors cost no more than the
+metrics of a run's best and final weights."""
 CONSTANT = 1e-6
 """A column whose spread is less than this share of its mean is constant, up to rounding."""
 
