@@ -95,20 +95,19 @@ class PlainDiT(nn.Module):
     def __init__(self, dim: int, hidden_dim: int, num_layers: int) -> None:
         super().__init__()
         self.num_tokens, self.width = tokens(dim)
-        self.tokens = nn.Linear(self.width, hidden_dim)
-        self.positions = nn.Parameter(0.02 * torch.randn(self.num_tokens, hidden_dim))
+        self.tokens = PlainByToken(self.num_tokens, self.width, hidden_dim)
         self.time = nn.ModuleList(
             [nn.Linear(TIME_DIM, hidden_dim), nn.Linear(hidden_dim, hidden_dim)]
         )
         self.blocks = nn.ModuleList(PlainBlock(hidden_dim) for _ in range(num_layers))
         self.modulation = nn.Linear(hidden_dim, 2 * hidden_dim)
-        self.output = nn.Linear(hidden_dim, self.width)
+        self.output = PlainByToken(self.num_tokens, hidden_dim, self.width)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """(batch, dim), (batch, TIME_DIM) -> (batch, dim)."""
         dim = x.shape[1]
         x = functional.pad(x, (0, self.num_tokens * self.width - dim))
-        h = self.tokens(x.view(len(x), self.num_tokens, self.width)) + self.positions
+        h = self.tokens(x.view(len(x), self.num_tokens, self.width))
         for layer in self.time:
             time = functional.silu(layer(time))
         for block in self.blocks:
@@ -116,6 +115,20 @@ class PlainDiT(nn.Module):
         shift, scale = self.modulation(time)[:, None].chunk(2, dim=-1)
         h = functional.layer_norm(h, h.shape[-1:]) * (1 + scale) + shift
         return self.output(h).flatten(1)[:, :dim]
+
+
+class PlainByToken(nn.Module):
+    """A linear map of its own for each token."""
+
+    def __init__(self, num_tokens: int, width_in: int, width_out: int) -> None:
+        super().__init__()
+        bound = width_in**-0.5
+        self.weight = nn.Parameter(bound * (2 * torch.rand(num_tokens, width_in, width_out) - 1))
+        self.bias = nn.Parameter(bound * (2 * torch.rand(num_tokens, width_out) - 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, tokens, width_in) -> (batch, tokens, width_out)."""
+        return torch.einsum("btw,two->bto", x, self.weight) + self.bias
 
 
 class PlainBlock(nn.Module):

@@ -59,7 +59,7 @@ def test_ot_coupling_straightens_paths_in_the_plane():
 
 
 def test_a_transformer_learns_what_its_tokens_are():
-    """Tokens share all weights: with near-equal positions the loss stays above 1.5."""
+    """Where tokens share all weights and positions are near-equal, the loss stays above 1.5."""
     data = {"source": "gaussians", "dim": 20}
     (run,) = trained(
         [
@@ -76,7 +76,7 @@ def test_a_transformer_learns_what_its_tokens_are():
     assert run.progress.best_val_loss < 1.25
 
 
-LENGTHS = {"mlp": {}, "unet": {"epochs": 40}, "dit": {"epochs": 45, "schedule": "constant"}}
+LENGTHS = {"mlp": {}, "unet": {"epochs": 40}, "dit": {"epochs": 25}}
 """Of `arch.yaml`'s runs: enough to leave the skip behind, short enough for a test."""
 
 

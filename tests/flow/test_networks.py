@@ -1,6 +1,5 @@
 """The stacked networks against the same networks as ordinary modules."""
 
-import math
 import sys
 from pathlib import Path
 
@@ -60,16 +59,6 @@ def test_starts_near_velocity_zero(arch):
     x = torch.randn(100, 64)
     start = velocity_of(config, initial_state(config, 64, 1))(x, torch.rand(100))
     assert start.abs().max() < (1e-12 if arch == "dit" else 0.02)
-
-
-def test_positions_tell_tokens_apart():
-    """As large as what they are added to: all tokens share their weights, position is all else."""
-    config = FlowConfig(arch="dit")
-    state = initial_state(config, 384, 1)
-    tokens = torch.randn(1000, 24) @ state["tokens.weight"][:24] + state["tokens.bias"]
-    ratio = (state["positions"].std() / tokens.std()).item()
-    assert 0.5 < ratio < 2
-    assert torch.pdist(state["positions"]).min() > 0.5 * math.sqrt(2 / 3 * config.shape[0])
 
 
 def test_seeds_differ_and_repeat():

@@ -2,8 +2,13 @@
 
 Peebles & Xie 2023 (arXiv:2212.09748), section 3.2: each block's normalisations are scaled and
 shifted by the time, and its two branches enter through gates that are zero at the start.
+
+Patches of an image look alike wherever they are and can share their embedding; of a vector each
+token means something else, so each has maps of its own into the blocks and out of them (as the
+features of Gorishniy et al. 2021, arXiv:2106.11959, section 3.1), whose biases tell its position.
 """
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -28,16 +33,22 @@ def dit(weights: Weights, x: Tensor, time: Tensor, num_layers: int) -> Tensor:
     """
     num_runs, batch, dim = x.shape
     num_tokens, width = tokens(dim)
-    cut = functional.pad(x, (0, num_tokens * width - dim)).view(num_runs, -1, width)
-    h = linear(weights, "tokens", pad(cut)).view(num_runs, batch, num_tokens, -1)
-    h = h + weights["positions"].unsqueeze(1)
+    cut = functional.pad(x, (0, num_tokens * width - dim)).view(num_runs, batch, -1, width)
+    h = _by_token(weights, "tokens", pad(cut))
     time = functional.silu(linear(weights, "time.0", time))
     time = functional.silu(linear(weights, "time.1", time))
     for block in range(num_layers):
         h = _block(weights, f"blocks.{block}", h, time)
     shift, scale = _modulation(weights, "modulation", time, 2)
-    out = linear(weights, "out", _normalised(h, shift, scale).flatten(1, 2))
+    out = _by_token(weights, "out", _normalised(h, shift, scale))
     return out[..., :width].reshape(num_runs, batch, -1)[..., :dim]
+
+
+def _by_token(weights: Weights, name: str, x: Tensor) -> Tensor:
+    """One linear map a token: (K, batch, tokens, in) -> (K, batch, tokens, out)."""
+    weight, bias = (weights[f"{name}.{part}"].flatten(0, 1) for part in ("weight", "bias"))
+    mapped = torch.baddbmm(bias.unsqueeze(1), x.transpose(1, 2).flatten(0, 1), weight)
+    return mapped.unflatten(0, (len(x), -1)).transpose(1, 2).contiguous()
 
 
 def _block(weights: Weights, name: str, h: Tensor, time: Tensor) -> Tensor:

@@ -25,12 +25,6 @@ from trainables.flow.unet import unet
 
 OUTPUT_GAIN = 1e-2
 """Scale of the output layer at initialisation: the network starts near velocity zero."""
-POSITION_BOUND = 1.0
-"""Of the position embedding at initialisation: as large as the tokens, which share all weights.
-
-Of an image's patches small ones would do, they look alike wherever they are. Of a vector each token
-means something else, and with near-equal positions the network cannot tell which is which.
-"""
 
 State = dict[str, Tensor]
 """One run's parameters by name."""
@@ -78,13 +72,11 @@ def initial_state(config: FlowConfig, dim: int, seed: int) -> State:
     """
     source = generator(seed, 0, "init")
     state: State = {}
-    fan_in = {name: shape[0] for name, shape in unpadded_shapes(config, dim).items()}
+    unpadded = unpadded_shapes(config, dim)
     bound = 0.0
     for name, shape in parameter_shapes(config, dim).items():
-        if name == "positions":
-            bound = POSITION_BOUND
-        elif name.endswith("weight"):
-            bound = _gain(config.arch, name) / math.sqrt(fan_in[name])
+        if name.endswith("weight"):
+            bound = _gain(config.arch, name) / math.sqrt(unpadded[name][-2])
         state[name] = (torch.rand(shape, generator=source) * 2 - 1) * bound
     return {name: tensor.to(parameter_dtype(config)) for name, tensor in state.items()}
 

@@ -74,8 +74,7 @@ def _mlp(dim: int, hidden_dim: int, num_layers: int, data_width: Width) -> Shape
 def _dit(dim: int, hidden_dim: int, num_layers: int, data_width: Width) -> Shapes:
     num_tokens, token_width = tokens(dim)
     width = data_width(token_width)
-    shapes = _linear("tokens", width, hidden_dim)
-    shapes["positions"] = (num_tokens, hidden_dim)
+    shapes = _by_token("tokens", num_tokens, width, hidden_dim)
     shapes |= _linear("time.0", TIME_DIM, hidden_dim) | _linear("time.1", hidden_dim, hidden_dim)
     for block in range(num_layers):
         name = f"blocks.{block}"
@@ -85,7 +84,14 @@ def _dit(dim: int, hidden_dim: int, num_layers: int, data_width: Width) -> Shape
         shapes |= _linear(f"{name}.mlp.0", hidden_dim, MLP_RATIO * hidden_dim)
         shapes |= _linear(f"{name}.mlp.1", MLP_RATIO * hidden_dim, hidden_dim)
     shapes |= _linear("modulation", hidden_dim, 2 * hidden_dim)
-    return shapes | _linear("out", hidden_dim, width)
+    return shapes | _by_token("out", num_tokens, hidden_dim, width)
+
+
+def _by_token(name: str, num_tokens: int, width_in: int, width_out: int) -> Shapes:
+    return {
+        f"{name}.weight": (num_tokens, width_in, width_out),
+        f"{name}.bias": (num_tokens, width_out),
+    }
 
 
 def _unet(dim: int, hidden_dim: int, num_layers: int, data_width: Width) -> Shapes:
