@@ -267,8 +267,8 @@ def _enter_rows(
         columns = dict(run.cell.labels)
         if known.get(run.run_id, {}).get("num_parameters"):
             columns["num_parameters"] = known[run.run_id]["num_parameters"]
-        if run.cell.block:
-            columns["block"] = run.cell.block
+        if run.cell.block or run.cell.again:
+            columns["block"] = "again" if run.cell.again else run.cell.block
         if run.run_id not in ledger.rows:
             columns["planned_in"] = launch
         ledger.add(

@@ -37,7 +37,7 @@ def test_every_command_line_is_understood():
         for line in block.splitlines()
         if line.startswith("python -m ablate.")
     ]
-    assert len(commands) == 11
+    assert len(commands) == 13
     for _, _, module, *arguments in commands:
         if module == "ablate.run":
             build_parser().parse_args(arguments)
