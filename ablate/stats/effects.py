@@ -137,6 +137,7 @@ class _Block:
     def main_effect(
         self, factor: int, baseline: int, mode: Mode, margin: float | None
     ) -> MainEffect:
+        """A factor over all the others, its levels against the baseline's."""
         levels, num_levels = self.codes[:, factor], self.num_levels[factor]
         others = np.delete(self.codes, factor, axis=1)
         table = adjusted_means(self.values, levels, num_levels, others)
@@ -164,6 +165,7 @@ class _Block:
         )  # fmt: skip
 
     def shares(self, mains: Sequence[MainEffect], pairs: Sequence[Interaction]) -> Shares:
+        """What the effects, the seeds and the rest make of the variance."""
         factors, both = [main.omega2 for main in mains], [pair.omega2 for pair in pairs]
         total = self._components
         seeds = total.seeds / total.sum if total.sum > 0 else math.nan
