@@ -30,6 +30,21 @@ def test_flow_matching_training_imports_neither_ray_nor_wandb_nor_ablate():
         assert not {"ray", "wandb", "ablate"} & set(imports_of(path)), path
 
 
+def test_a_report_loads_neither_ray_nor_torch_nor_wandb(tmp_path):
+    from ablate.loading import load_study, save_study
+    from ablate.paths import StudyPaths
+
+    space = ROOT / "search_spaces" / "quickstart.yaml"
+    study = load_study(space, [f"storage={tmp_path}"])
+    save_study(study, StudyPaths(study.directory))
+    code = (
+        "import sys; from ablate.cli import main; main(['report', sys.argv[1]])\n"
+        "assert not {'ray', 'torch', 'wandb'} & set(sys.modules), 'heavy'"
+    )
+    subprocess.run([sys.executable, "-c", code, str(study.directory)], check=True, cwd=ROOT)
+    assert (study.directory / "report" / "index.html").exists()
+
+
 def test_planning_loads_neither_ray_nor_torch_nor_wandb():
     code = (
         "import sys; from ablate.run import main; main(sys.argv[1:])\n"
