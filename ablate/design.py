@@ -173,6 +173,12 @@ def resolve_config(model: type[BaseModel] | None, config: dict[str, Any]) -> dic
     return model.model_validate(config).model_dump(mode="json")
 
 
+def hashed_config(model: type[BaseModel] | None, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A resolved config without the keys that change no result."""
+    unhashed = getattr(model, "unhashed", frozenset())
+    return {key: value for key, value in config.items() if key not in unhashed}
+
+
 def text(label: Any) -> str:
     """A level's label as people read it."""
     return label if isinstance(label, str) else canonical_json(label).strip('"')
@@ -192,6 +198,7 @@ __all__ = [
     "as_labels",
     "blocks_of",
     "factors_of",
+    "hashed_config",
     "resolve_config",
     "text",
 ]

@@ -11,6 +11,7 @@ from ablate.design import (
     as_labels,
     blocks_of,
     factors_of,
+    hashed_config,
     resolve_config,
     text,
 )
@@ -88,18 +89,15 @@ def block_problems(study: Study) -> Iterator[Problem]:
 
 def torn_cells(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
     """Cells that two blocks share, and that each would compare with a baseline of its own."""
+    blocks = blocks_of(study)
+    if len(blocks) == 1:
+        return  # the cells of a large grid need not be resolved once more
     seen: dict[str, tuple[str, str]] = {}
-    unhashed = getattr(model, "unhashed", frozenset())
-
-    def key_of(cell: Cell) -> str:
-        config = resolve_config(model, cell.written_config())
-        return canonical_json({k: v for k, v in config.items() if k not in unhashed})
-
-    for block in blocks_of(study):
+    for block in blocks:
         assert block.baseline is not None
-        baseline = key_of(block.baseline)
+        baseline = _training_key(block.baseline, model)
         for cell in block.cells:
-            key = key_of(cell)
+            key = _training_key(cell, model)
             other, where = seen.setdefault(key, (baseline, block.place or "the first block"))
             if baseline not in (other, key) and other != key:
                 yield Problem(
@@ -111,12 +109,10 @@ def torn_cells(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]
 
 def coinciding_cells(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
     """Cells of one block that are the same; those of several blocks are run once."""
-    unhashed = getattr(model, "unhashed", frozenset())
     for block in blocks_of(study):
         seen: dict[str, Cell] = {}
         for cell in block.cells:
-            config = resolve_config(model, cell.written_config())
-            key = canonical_json({k: v for k, v in config.items() if k not in unhashed})
+            key = _training_key(cell, model)
             if key in seen:
                 yield Problem(
                     f"{block.place}factors",
@@ -124,6 +120,12 @@ def coinciding_cells(study: Study, model: type[BaseModel] | None) -> Iterator[Pr
                     fix="drop one of the levels, or exclude one of the cells",
                 )
             seen.setdefault(key, cell)
+
+
+def _training_key(cell: Cell, model: type[BaseModel] | None) -> str:
+    """Equal for cells that are one training."""
+    config = resolve_config(model, cell.written_config())
+    return canonical_json(hashed_config(model, config))
 
 
 def _well_formed(block: Block, place: str) -> tuple[dict[str, Any], list[Problem]]:

@@ -8,7 +8,15 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from ablate.design import Cell, DesignBlock, blocks_of, factors_of, resolve_config, text
+from ablate.design import (
+    Cell,
+    DesignBlock,
+    blocks_of,
+    factors_of,
+    hashed_config,
+    resolve_config,
+    text,
+)
 from ablate.errors import InputError, Problem
 from ablate.identity import canonical_json, content_id, difference
 from ablate.nested import flatten, set_key
@@ -244,12 +252,10 @@ def _content(
     defaults: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What a run's identity is made of, all but its seed."""
-    unhashed = getattr(model, "unhashed", frozenset())
-    hashed = {key: value for key, value in config.items() if key not in unhashed}
     return {
         "trainable": trainable,
         "version": getattr(model, "version", 1),
-        "config": difference(hashed, defaults),
+        "config": difference(hashed_config(model, config), defaults),
     }
 
 
