@@ -176,13 +176,13 @@ def _factor_problems(block: DesignBlock, model: type[BaseModel] | None) -> Itera
     for factor in block.factors:
         place = f"{block.place}factors.{factor.name}"
         seen: set[str] = set()
-        labels: list[Any] = []
+        texts: set[str] = set()
         for index, level in enumerate(factor.levels):
-            if level.key in seen or text(level.label) in map(text, labels):
+            if level.key in seen or text(level.label) in texts:
                 yield Problem(f"{place}[{index}]", "the level stands twice", level.label,
                               fix="drop one")  # fmt: skip
             seen.add(level.key)
-            labels.append(level.label)
+            texts.add(text(level.label))
         for key in dict.fromkeys(key for level in factor.levels for key in level.sets):
             if keys and not any(known == key or known.startswith(f"{key}.") for known in keys):
                 yield Problem(place, "names no config key", key, keys)
