@@ -12,6 +12,7 @@ from pathlib import Path
 from ablate.events import Broadcast
 from ablate.paths import StudyPaths
 from ablate.plan import Plan
+from ablate.wandb_port import SharedSink
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class JobContext:
     paths: StudyPaths
     broadcast: Broadcast
     say: Callable[[str], None]
+    sink: SharedSink
+    """Where what W&B is to get goes."""
     started_before: frozenset[str]
     """Runs that an earlier command had started."""
 

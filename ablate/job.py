@@ -27,6 +27,7 @@ from ablate.remaining import Remaining, changed_data, remaining
 from ablate.replicates import keep_decision, plan_so_far
 from ablate.selection import select_runs
 from ablate.study import Study
+from ablate.wandb_port import SharedSink
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,23 @@ def run_study(study: Study, console: Console | None = None, **options: Any) -> L
     return execute(study, Options(**options), console or Console()).ledger
 
 
-def execute(study: Study, options: Options, console: Console) -> Outcome:
-    """Runs what a study still needs; see `run_study`."""
+def execute(
+    study: Study, options: Options, console: Console, sink: SharedSink | None = None
+) -> Outcome:
+    """Runs what a study still needs; see `run_study`.
+
+    Args:
+        study: A checked study.
+        options: How to run it.
+        console: Where progress is shown.
+        sink: The caller's own way to W&B, which goes on after the runs; else they get one.
+    """
+    if sink is None:
+        sink = SharedSink(study)
+        try:
+            return execute(study, options, console, sink)
+        finally:
+            sink.close()
     paths = StudyPaths(study.directory)
     if options.fresh:
         _set_aside(paths)
@@ -97,7 +113,7 @@ def execute(study: Study, options: Options, console: Console) -> Outcome:
             write_atomically(paths.uid, uuid.uuid4().hex)
         ledger.open()
         try:
-            plan, interrupted = _run_stages(plan, left, known, ledger, options, console)
+            plan, interrupted = _run_stages(plan, left, known, ledger, options, console, sink)
         finally:
             ledger.interrupt()
             ledger.close()
@@ -163,6 +179,7 @@ def _run_stages(
     ledger: Ledger,
     options: Options,
     console: Console,
+    sink: SharedSink,
 ) -> tuple[Plan, bool]:
     """Does what is left, and what its results ask for then: a rule for seeds may want more.
 
@@ -172,7 +189,7 @@ def _run_stages(
     while True:
         keep_decision(plan)
         _enter_rows(plan, left, known, ledger)
-        interrupted = bool(left.todo) and _run_left(plan, left, ledger, options, console)
+        interrupted = bool(left.todo) and _run_left(plan, left, ledger, options, console, sink)
         later, left = examine(plan.study, ledger, options)
         if interrupted or later.seeds == plan.seeds:
             return later, interrupted
@@ -181,7 +198,12 @@ def _run_stages(
 
 
 def _run_left(
-    plan: Plan, left: Remaining, ledger: Ledger, options: Options, console: Console
+    plan: Plan,
+    left: Remaining,
+    ledger: Ledger,
+    options: Options,
+    console: Console,
+    sink: SharedSink,
 ) -> bool:
     """Does what is left; returns whether it was interrupted."""
     paths = StudyPaths(plan.study.directory)
@@ -193,7 +215,7 @@ def _run_left(
         interrupts.watched(),
         Progress(names, (plan.study.metric, "val_loss"), console) as progress,
         job_context(
-            JobContext(plan, paths, Broadcast([ledger, progress]), progress.say, before)
+            JobContext(plan, paths, Broadcast([ledger, progress]), progress.say, sink, before)
         ) as context,
         contextlib.suppress(KeyboardInterrupt),
     ):
@@ -226,14 +248,15 @@ def _work_on_ray(
     context: JobContext, left: Remaining, ledger: Ledger, options: Options, interrupts: Interrupts
 ) -> None:
     """Launches until every run has ended; more than once only where Tune lost some on the way."""
-    from ablate.launch import Launch
     from ablate.launch.cluster import cluster
     from ablate.launch.state import restorable_launch
-    from ablate.tracking import AblateWandbCallback
 
     plan, paths = context.plan, context.paths
     todo, first = list(left.todo), _next_launch(paths)
-    with cluster(plan.study, options.address, interrupts) as at_once:
+    with cluster(plan, len(todo), options.address, interrupts) as at_once:
+        from ablate.launch.experiment import Launch
+        from ablate.tracking import AblateWandbCallback
+
         while todo and not interrupts.seen:
             number, why_not = restorable_launch(paths, plan.study, todo, ledger.rows)
             if why_not:

@@ -11,9 +11,10 @@ Rows = Mapping[str, Mapping[str, Any]]
 
 MOST_ON_GPU = 32
 """Small networks saturate a GPU at 16 to 32 runs."""
-MOST_ON_CPU = 16
-SMALL_STEP = 10_000_000
-"""Parameters x batch above which one run's arithmetic keeps a CPU core busy: no gain."""
+MOST_ON_CPU = 8
+"""A CPU gains a quarter from packs of 8 where steps are small, and nothing from larger ones."""
+SMALL_STEP = 70_000_000
+"""Parameters x batch above which one run's arithmetic keeps a CPU core busy: hardly a gain."""
 BYTES_A_PARAMETER = 48
 """Weights, gradient, average, two moments, and activations beside them."""
 GPU_BYTES = 16 * 1024**3
@@ -40,12 +41,19 @@ def packs_of(plan: Plan, runs: Sequence[Run], rows: Rows, at_once: int) -> list[
     return sorted(packs, key=lambda pack: position[pack[0].run_id])
 
 
-def auto_size(num_runs: int, at_once: int, num_parameters: int, batch_size: int, gpu: float) -> int:
+def auto_size(
+    num_runs: int,
+    at_once: int,
+    num_parameters: int,
+    batch_size: int,
+    gpu: float,
+    most_on_cpu: int = MOST_ON_CPU,
+) -> int:
     """Runs of one shape that a trial should carry.
 
-    As many as leave a trial for every free place, up to what the hardware gains from: on a GPU
-    up to what saturates it and fits its memory, on a CPU only where steps are so small that calls
-    cost more than arithmetic.
+    Up to what the hardware gains from: on a GPU what saturates it and fits its memory, on a CPU
+    only where steps are so small that calls cost more than arithmetic. No more than leave a trial
+    for every free place, and so many that all places are busy to the end.
 
     Args:
         num_runs: Runs of the shape.
@@ -53,14 +61,18 @@ def auto_size(num_runs: int, at_once: int, num_parameters: int, batch_size: int,
         num_parameters: Of the network; 0 where nobody knows.
         batch_size: Rows a step.
         gpu: GPUs that a trial takes.
+        most_on_cpu: Runs that a CPU gains from, where the shape's own limit is lower.
     """
-    share = math.ceil(num_runs / max(1, at_once))
     if gpu:
         fit = int(GPU_BYTES * min(1.0, gpu) / max(1, BYTES_A_PARAMETER * num_parameters))
-        return max(1, min(share, MOST_ON_GPU, fit))
-    if not num_parameters or num_parameters * batch_size > SMALL_STEP:
-        return 1
-    return min(share, MOST_ON_CPU)
+        most = max(1, min(MOST_ON_GPU, fit))
+    elif num_parameters and num_parameters * batch_size <= SMALL_STEP:
+        most = min(MOST_ON_CPU, most_on_cpu)
+    else:
+        most = 1
+    places = max(1, at_once)
+    rounds = math.ceil(num_runs / (places * most))
+    return math.ceil(num_runs / (places * rounds))
 
 
 def _key(plan: Plan, run: Run, index: int) -> object:
@@ -75,5 +87,8 @@ def _size(plan: Plan, alike: Sequence[Run], rows: Rows, at_once: int) -> int:
     if plan.study.pack != "auto":
         return plan.study.pack
     known = [rows.get(run.run_id, {}).get("num_parameters") or 0 for run in alike]
-    batch_size = alike[0].config.get("batch_size", 1)
-    return auto_size(len(alike), at_once, max(known), batch_size, plan.study.resources.gpu)
+    config = plan.model.model_validate(alike[0].config) if plan.model else None
+    return auto_size(
+        len(alike), at_once, max(known), getattr(config, "batch_size", 1),
+        plan.study.resources.gpu, getattr(config, "most_in_cpu_pack", MOST_ON_CPU),
+    )  # fmt: skip

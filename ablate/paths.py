@@ -123,6 +123,11 @@ def file_name(text: str) -> str:
     return f"{name[: MAX_PART - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
+def user_cache() -> Path:
+    """Where things are kept that can be made again, for all studies of this user."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ablate")
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes a file by replacing it: a reader sees the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)

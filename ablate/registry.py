@@ -23,6 +23,7 @@ class TrainableEntry:
             `same_training` (equal for configs that are one training under two names).
         sample: `module:function` that draws rows from a run's best weights.
         evaluate: `module:function` that takes a metric of a run's best weights.
+        preload: Modules that a trial needs, for workers that wait for one.
         packs: Takes `{runs: [...], study_dir}` and reports by run; see the design of packs.
     """
 
@@ -32,6 +33,7 @@ class TrainableEntry:
     preflight: str | None = None
     sample: str | None = None
     evaluate: str | None = None
+    preload: tuple[str, ...] = ("ray.tune",)
     packs: bool = False
 
     def load_class(self) -> type[Any]:
@@ -66,6 +68,7 @@ REGISTERED: dict[str, TrainableEntry] = {
             preflight="trainables.flow.data:preflight",
             sample="trainables.flow.inference:sample",
             evaluate="trainables.flow.inference:evaluate",
+            preload=("trainables.flow_matching", "trainables.flow.training"),
             packs=True,
         ),
     )

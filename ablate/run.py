@@ -20,7 +20,8 @@ from ablate.report.plan_table import print_plan
 from ablate.report.terminal import print_report
 from ablate.smoke import try_cells
 from ablate.study import Study
-from ablate.wandb_table import publishing_tables
+from ablate.wandb_port import SharedSink
+from ablate.wandb_table import publish_tables
 
 INTERRUPTED = 130
 BAD_INPUT = 2
@@ -81,15 +82,10 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         tried = try_cells(study, options, console)
         if tried.exit_code:
             return tried.exit_code
-    outcome = execute(study, options, console)
-    paths = StudyPaths(study.directory)
-    study_yaml = paths.study_yaml.read_text()
-    record = study_record(outcome.plan, outcome.ledger.rows, study_yaml=study_yaml)
-    print_report(record, console)
-    with contextlib.ExitStack() as stack:
-        if not outcome.interrupted:
-            stack.enter_context(publishing_tables(record, study, paths, console.print))
-        write_report(record, paths)
+    sink = SharedSink(study)
+    with contextlib.closing(sink):
+        outcome = execute(study, options, console, sink)
+        _report(outcome, sink, console)
     _print_places(outcome, arguments, console)
     return outcome.exit_code
 
@@ -114,6 +110,18 @@ def guarded(command: Callable[[Console], int]) -> int:
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _report(outcome: Outcome, sink: SharedSink, console: Console) -> None:
+    study = outcome.plan.study
+    paths = StudyPaths(study.directory)
+    study_yaml = paths.study_yaml.read_text()
+    record = study_record(outcome.plan, outcome.ledger.rows, study_yaml=study_yaml)
+    print_report(record, console)
+    port = None if outcome.interrupted else sink.port(console.print)
+    if port is not None:
+        publish_tables(record, study, paths, port)
+    write_report(record, paths)
 
 
 def _load(arguments: argparse.Namespace) -> Study:

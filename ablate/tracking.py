@@ -16,8 +16,7 @@ from ablate.events import Event, RunEnded, RunReported, RunRetried, RunStarted
 from ablate.identity import content_id
 from ablate.plan import Plan, Run
 from ablate.trial_events import TrialEvents
-from ablate.wandb_port import CLOSE_TIMEOUT_S, INTERRUPT_TIMEOUT_S, SinkPort, tracked_as
-from ablate.wandb_sink import resolved_mode
+from ablate.wandb_port import INTERRUPT_TIMEOUT_S, SinkPort, tracked_as
 
 MAX_TAG = 64
 """W&B's own limit."""
@@ -51,12 +50,10 @@ class AblateWandbCallback(WandbLoggerCallback):
         """The parent's would wait for actors that do not exist."""
 
     def setup(self, *args: Any, **kwargs: Any) -> None:
-        """Reads today's settings, and starts the sink unless W&B is disabled."""
+        """Finds the job of this process, and its sink unless W&B is disabled."""
         self._context = context_of(self._study_dir)
-        plan = self._context.plan
-        mode = "disabled" if plan.short else resolved_mode(plan.study.tracking.mode)
-        if mode != "disabled" and self._port is None:
-            self._port = SinkPort(self._context.paths, mode, self._context.say)
+        if not self._context.plan.short:
+            self._port = self._context.sink.port(self._context.say)
 
     def log_trial_start(self, trial: Any) -> None:
         """Tune: a trial begins or goes on."""
@@ -106,10 +103,11 @@ class AblateWandbCallback(WandbLoggerCallback):
         """Nothing is ever due: the sink has its own process."""
 
     def close(self) -> None:
-        """Ends the sink; quickly where runs are still open, since somebody interrupted them."""
-        if self._port is not None:
-            self._port.close(INTERRUPT_TIMEOUT_S if self._open else CLOSE_TIMEOUT_S)
-            self._port = None
+        """Ends the sink where runs are still open, quickly: somebody interrupted them."""
+        if self._context is not None and self._open:
+            self._context.sink.close(INTERRUPT_TIMEOUT_S)
+            self._open.clear()
+        self._port = None
 
     def _hear(self, events: Iterable[Event]) -> None:
         for event in events:

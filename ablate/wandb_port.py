@@ -12,6 +12,7 @@ from typing import Any
 
 from ablate.paths import StudyPaths
 from ablate.study import Study
+from ablate.wandb_sink import resolved_mode
 
 MAX_QUEUED = 20_000
 """Messages that wait for a slow W&B before points are left to the ledger alone."""
@@ -30,7 +31,7 @@ class SinkPort:
     """
 
     def __init__(self, paths: StudyPaths, mode: str, say: Callable[[str], None]) -> None:
-        self._say = say
+        self.say = say
         self._told: set[str] = set()
         self._queue: queue.Queue[dict[str, Any]] = queue.Queue(MAX_QUEUED)
         self._process = subprocess.Popen(
@@ -93,7 +94,39 @@ class SinkPort:
     def _say_once(self, notice: str) -> None:
         if notice not in self._told:
             self._told.add(notice)
-            self._say(notice)
+            self.say(notice)
+
+
+class SharedSink:
+    """One sink for all that a command tracks, its launches and its tables; started when needed.
+
+    Args:
+        study: Says whether its runs are tracked, and how.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._paths = StudyPaths(study.directory)
+        self._mode = resolved_mode(study.tracking.mode)
+        self._port: SinkPort | None = None
+
+    def port(self, say: Callable[[str], None]) -> SinkPort | None:
+        """The sink, or None where W&B is disabled.
+
+        Args:
+            say: Told from now on what went wrong.
+        """
+        if self._mode == "disabled":
+            return None
+        if self._port is None:
+            self._port = SinkPort(self._paths, self._mode, say)
+        self._port.say = say
+        return self._port
+
+    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
+        """Ends the sink, if there is one; what comes later goes to a new one."""
+        if self._port is not None:
+            self._port.close(timeout_s)
+            self._port = None
 
 
 def tracked_as(study: Study) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from ablate.wandb_files import last_step, mend, segments
 INIT_TIMEOUT_S = 20.0
 FINISH_TIMEOUT_S = 30.0
 MAX_RECOVERIES = 3
+PATIENCE = 19
+"""Nobody waits for the sink while runs train, and Ray's workers have a niceness of 15."""
 CRASHED = 1
 INTERRUPTED = 130
 
@@ -219,6 +221,7 @@ def _wait_for_a_name_of_its_own(known: list[Path]) -> None:
 
 def main() -> None:
     """Serves one driver until its pipe ends."""
+    os.nice(PATIENCE)
     paths = StudyPaths(Path(sys.argv[1]))
     mode = sys.argv[2]
     notices = os.fdopen(os.dup(1), "w")

@@ -1,7 +1,5 @@
 """The ablation table in W&B: one run of `job_type: ablation-table` beside the study's runs."""
 
-import contextlib
-from collections.abc import Callable, Generator
 from typing import Any
 
 from ablate.identity import content_id
@@ -11,38 +9,25 @@ from ablate.report.tables import TextTable, tables_of
 from ablate.report.words import answers
 from ablate.study import Study
 from ablate.wandb_port import SinkPort, tracked_as
-from ablate.wandb_sink import resolved_mode
 
 JOB_TYPE = "ablation-table"
 
 
-@contextlib.contextmanager
-def publishing_tables(
-    record: StudyRecord, study: Study, paths: StudyPaths, say: Callable[[str], None]
-) -> Generator[None]:
-    """Logs a report's tables while other work is done, and waits for the end of it.
-
-    A study that goes on logs them again in the same run.
+def publish_tables(record: StudyRecord, study: Study, paths: StudyPaths, port: SinkPort) -> None:
+    """Hands a report's tables to W&B; a study that goes on logs them again in the same run.
 
     Args:
         record: The report.
         study: Says where its runs are tracked.
         paths: The study directory.
-        say: Told once what went wrong.
+        port: The way to W&B.
     """
-    mode = resolved_mode(study.tracking.mode)
-    if mode == "disabled":
-        yield
-        return
-    port = SinkPort(paths, mode, say)
     wandb_id = content_id([paths.uid.read_text(), JOB_TYPE])
     port.put({"kind": "start", "id": wandb_id, **_beginning(record, study)})
     tables = {_key(n, table): _content(table) for n, table in enumerate(tables_of(record))}
     port.put({"kind": "tables", "id": wandb_id, "tables": tables})
     summary = {"answer": "\n".join(answers(record)), "missing runs": len(record.missing)}
     port.put({"kind": "end", "id": wandb_id, "summary": summary, "exit_code": 0})
-    yield
-    port.close()
 
 
 def _beginning(record: StudyRecord, study: Study) -> dict[str, Any]:

@@ -52,3 +52,16 @@ def test_planning_loads_neither_ray_nor_torch_nor_wandb():
     )
     space = ROOT / "search_spaces" / "quickstart.yaml"
     subprocess.run([sys.executable, "-c", code, str(space), "--plan"], check=True, cwd=ROOT)
+
+
+def test_the_driver_needs_no_torch_and_training_no_compiler():
+    code = (
+        "import sys, trainables.flow_matching as face\n"
+        "assert 'torch' not in sys.modules, 'heavy'\n"
+        "run = {'run_id': 'r', 'run_name': 'r', 'seed': 1, 'config': {'epochs': 1}}\n"
+        "trial = face.FlowMatchingTrainable({'runs': [run]})\n"
+        "assert trial.train()['done']\n"
+        "slow = {'torch._dynamo', 'sympy', 'scipy.optimize', 'pandas.io.formats.style'}\n"
+        "assert not slow & set(sys.modules), slow & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -42,11 +42,12 @@ def test_runs_of_one_shape_share_a_trial(tmp_path):
 @pytest.mark.parametrize(
     ("num_runs", "at_once", "parameters", "batch", "gpu", "size"),
     [
-        (324, 4, 1_050_000, 256, 0.25, 32),  # saturates before the memory is full
+        (324, 4, 1_050_000, 256, 0.25, 27),  # saturates before the memory is full
         (36, 4, 1_050_000, 256, 1, 9),  # one trial for every place
         (324, 1, 600_000_000, 256, 1, 1),  # hardly one fits
-        (36, 2, 20_000, 128, 0, 16),  # tiny steps on a CPU
+        (36, 2, 20_000, 128, 0, 6),  # small steps on a CPU: both places are busy to the end
         (12, 2, 20_000, 128, 0, 6),
+        (100, 2, 20_000, 128, 0, 8),
         (36, 2, 1_050_000, 256, 0, 1),  # a core is busy with one
         (36, 2, 0, 128, 0, 1),  # nobody knows its size
     ],

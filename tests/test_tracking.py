@@ -22,7 +22,7 @@ from ablate.report.words import answers
 from ablate.wandb_files import last_step, mend, read_records, segments
 from ablate.wandb_port import SinkPort
 from ablate.wandb_sink import resolved_mode
-from ablate.wandb_table import publishing_tables
+from ablate.wandb_table import publish_tables
 
 
 @pytest.fixture(autouse=True)
@@ -309,8 +309,9 @@ def test_the_ablation_table_is_a_run_of_its_own_that_later_reports_go_on_in(tmp_
     paths = StudyPaths(study.directory)
     record = study_record(outcome.plan, outcome.ledger.rows)
     for _ in range(2):
-        with publishing_tables(record, study, paths, console.print):
-            pass
+        port = SinkPort(paths, "offline", console.print)
+        publish_tables(record, study, paths, port)
+        port.close()
     tracked = tracked_runs(study.directory)["flows-ablation-table"]
     assert (tracked.job, tracked.group) == ("ablation-table", "flows")
     assert (tracked.segments, tracked.exit_codes, tracked.steps) == (2, [0, 0], [0, 1])

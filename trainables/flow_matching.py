@@ -1,9 +1,13 @@
-"""The Ray Tune face of flow-matching training; all training itself is in `trainables.flow`."""
+"""The Ray Tune face of flow-matching training; all training itself is in `trainables.flow`.
+
+The driver imports this module to name the class to Tune; torch comes with the first pack, in the
+worker.
+"""
 
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray.tune import Trainable
 
@@ -12,11 +16,11 @@ from ablate.paths import StudyPaths
 from trainables.flow.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from trainables.flow.config import FlowConfig
 from trainables.flow.data import load_dataset
-from trainables.flow.device import choose_device, device_name
 from trainables.flow.progress import Progress, RunSpec
-from trainables.flow.reflow import teacher_cost
-from trainables.flow.run import FlowRun
-from trainables.flow.training import Pack
+
+if TYPE_CHECKING:
+    from trainables.flow.run import FlowRun
+    from trainables.flow.training import Pack
 
 STEP_S = 1.0
 """Training time between results: long against Tune's own cost, short for the eye."""
@@ -116,7 +120,7 @@ class FlowMatchingTrainable(Trainable):
         self._absent: dict[str, str] = {}
         self._said: set[tuple[str, str]] = set()
 
-    def _load(self, pack: Pack, run: FlowRun, folder: str) -> None:
+    def _load(self, pack: "Pack", run: "FlowRun", folder: str) -> None:
         run_id = run.spec.run_id
         path = _state_file(folder, run_id)
         if not path.exists():
@@ -127,8 +131,11 @@ class FlowMatchingTrainable(Trainable):
         except CheckpointError as error:
             raise CheckpointError(f"{run_id}: {error}") from error
 
-    def _pack(self) -> Pack:
+    def _pack(self) -> "Pack":
         if self._built is None:
+            from trainables.flow.device import choose_device
+            from trainables.flow.training import Pack
+
             specs = [
                 RunSpec(run["run_id"], run["seed"], FlowConfig.model_validate(run["config"]))
                 for run in self._config["runs"]
@@ -138,7 +145,9 @@ class FlowMatchingTrainable(Trainable):
             self._built = Pack(specs, datasets, device)
         return self._built
 
-    def _report(self, pack: Pack, run: FlowRun) -> RunReport:
+    def _report(self, pack: "Pack", run: "FlowRun") -> RunReport:
+        from trainables.flow.reflow import teacher_cost
+
         progress = run.progress
         report = RunReport(
             run_id=run.spec.run_id,
@@ -149,7 +158,7 @@ class FlowMatchingTrainable(Trainable):
                 "step": progress.step,
                 "best_epoch": progress.best_epoch,
                 "best_step": progress.best_step,
-                "device": device_name(pack.device),
+                "device": pack.device_name,
                 "num_parameters": run.num_parameters,
                 "data_fingerprint": run.dataset.fingerprint,
                 "stats_mismatch": run.normalisation.mismatch,
@@ -164,7 +173,7 @@ class FlowMatchingTrainable(Trainable):
             report["metrics"] = {**_losses(progress), **run.final_metrics}
         return report
 
-    def _to_tell(self, run: FlowRun) -> list[str]:
+    def _to_tell(self, run: "FlowRun") -> list[str]:
         """What is to be told of a run and has not been yet."""
         run_id = run.spec.run_id
         texts = [self._absent.get(run_id, ""), run.normalisation.mismatch, *run.progress.warnings]
@@ -172,13 +181,13 @@ class FlowMatchingTrainable(Trainable):
         self._said |= {(run_id, text) for text in new}
         return new
 
-    def _checkpoint(self, run: FlowRun) -> dict[str, str]:
+    def _checkpoint(self, run: "FlowRun") -> dict[str, str]:
         """Where the run's best weights are, once there are any."""
         if run.spec.run_id not in self._best_written:
             return {}
         return {"checkpoint": str(self._best_path(run))}
 
-    def _write_best(self, pack: Pack) -> None:
+    def _write_best(self, pack: "Pack") -> None:
         for run in pack.runs:
             path, progress = self._best_path(run), run.progress
             if path is None or not progress.best or progress.phase + 1 < len(run.phases):
@@ -188,7 +197,7 @@ class FlowMatchingTrainable(Trainable):
             self._best_written[run.spec.run_id] = progress.best_step
             write_checkpoint(path, best_state(run))
 
-    def _best_path(self, run: FlowRun) -> Path | None:
+    def _best_path(self, run: "FlowRun") -> Path | None:
         root = self._config.get("study_dir")
         if root is None:
             return None
@@ -200,7 +209,7 @@ def _state_file(folder: str, run_id: str) -> Path:
     return Path(folder, f"{run_id}.pt")
 
 
-def best_state(run: FlowRun) -> dict[str, Any]:
+def best_state(run: "FlowRun") -> dict[str, Any]:
     """What `best.pt` holds: enough to draw samples without the study directory."""
     progress = run.progress
     return {

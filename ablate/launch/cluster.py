@@ -3,17 +3,16 @@
 import contextlib
 import os
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import ray
 
 from ablate.errors import AblateError, InputError, Problem
 from ablate.interrupts import Interrupts
+from ablate.launch.own_ray import start_ray, use_waiting_workers
+from ablate.plan import Plan
 from ablate.study import Study
-
-OBJECT_STORE_BYTES = 256 * 1024**2
-"""Results are small; the default takes a third of the memory's share of /dev/shm."""
 
 CONNECT_TIMEOUT_S = 5.0
 
@@ -27,15 +26,19 @@ _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a trial without GPUs sees none
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
+    "PL_DISABLE_FORK": "1",  # Tune's own setting for its trials
 }
 
 
 @contextlib.contextmanager
-def cluster(study: Study, address: str | None, interrupts: Interrupts) -> Generator[int]:
+def cluster(
+    plan: Plan, num_runs: int, address: str | None, interrupts: Interrupts
+) -> Generator[int]:
     """Connects to a cluster, and checks that a trial fits on a node of it.
 
     Args:
-        study: Says what a trial takes.
+        plan: Its study says what a trial takes.
+        num_runs: Runs to do.
         address: Of a running cluster; None uses one that is found, else starts a local one.
         interrupts: Gets SIGTERM back, which `ray.init` takes.
 
@@ -50,10 +53,10 @@ def cluster(study: Study, address: str | None, interrupts: Interrupts) -> Genera
         os.environ.setdefault(name, value)
     found = ray.is_initialized()
     if not found:
-        _connect(address)
+        _connect(address, _worth_preloading(plan, num_runs))
     interrupts.install()
     try:
-        slots = _slots(study)
+        slots = _slots(plan.study)
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots + 2)
         yield slots
     finally:
@@ -61,7 +64,7 @@ def cluster(study: Study, address: str | None, interrupts: Interrupts) -> Genera
             ray.shutdown()
 
 
-def _connect(address: str | None) -> None:
+def _connect(address: str | None, preload: Sequence[str]) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is not None:
         if not _answers(address):
@@ -74,10 +77,15 @@ def _connect(address: str | None) -> None:
     try:
         ray.init(address="auto", **quiet)
     except ConnectionError:
-        ray.init(
-            address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES,
-            **quiet,
-        )  # fmt: skip
+        start_ray(preload, **quiet)
+        use_waiting_workers()
+
+
+def _worth_preloading(plan: Plan, num_runs: int) -> Sequence[str]:
+    """What idle workers should import. Ray starts one a core: only where all will have a trial."""
+    resources = plan.study.resources
+    used = not resources.gpu and resources.cpu <= 1
+    return plan.entry.preload if used and num_runs >= len(os.sched_getaffinity(0)) else ()
 
 
 def _answers(address: str) -> bool:

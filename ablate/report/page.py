@@ -1,10 +1,13 @@
 """The report as one page of HTML that needs no network: text, tables, interactive charts."""
 
 import base64
+import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,8 @@ import vl_convert
 from jinja2 import Environment as Templates
 from markupsafe import Markup
 
+from ablate.identity import content_id
+from ablate.paths import user_cache
 from ablate.progress import clock
 from ablate.report.charts.encoding import Spec
 from ablate.report.charts.theme import COLOURS, CONFIG
@@ -41,7 +46,7 @@ def page(record: StudyRecord, sections: Sequence[Section]) -> str:
     What users wrote is text wherever it stands: the template escapes it, and in scripts it is
     JSON that cannot end them.
     """
-    bundle = vl_convert.javascript_bundle((HERE / "page.js").read_text(), vl_version=VEGA_LITE)
+    bundle = _bundle((HERE / "page.js").read_text())
     template = Templates(autoescape=True).from_string((HERE / "page.html").read_text("utf-8"))
     used = [section.table for section in sections if section.table]
     tables = tables_of(record)
@@ -61,6 +66,21 @@ def page(record: StudyRecord, sections: Sequence[Section]) -> str:
         config=_json(CONFIG),
         scripts=Markup(bundle),
     )
+
+
+def _bundle(script: str) -> str:
+    """The page's script and Vega in one: the same for every report, and slow to put together."""
+    made_of = content_id([script, VEGA_LITE, version("vl-convert-python")])
+    kept = user_cache() / f"report-{made_of}.js"
+    with contextlib.suppress(OSError):
+        return kept.read_text("utf-8")
+    bundle = vl_convert.javascript_bundle(script, vl_version=VEGA_LITE)
+    with contextlib.suppress(OSError):  # no place to keep it: then it is made again
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        own = kept.with_name(f"{kept.name}.{os.getpid()}")
+        own.write_text(bundle, "utf-8")
+        own.replace(kept)
+    return bundle
 
 
 def _rendered(section: Section) -> dict[str, Any]:

@@ -6,18 +6,20 @@ in the p value, so that the two cannot contradict each other.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import special
 
 from ablate.stats.distributions import chi2_quantile, t_quantile, t_tail
 
 Values = NDArray[np.float64]
 NODES, FARTHEST = 32, 6.5
 """Of the trapezoid rule over what the comparisons have in common; half of it, by symmetry."""
+TOLERANCE = 1e-10
 SCALES = 48
 """Of the Gauss-Legendre rule over the residual's scale."""
 
@@ -49,10 +51,7 @@ class Family:
         if self.num == 1:
             return alone
         bonferroni = t_quantile(1 - (1 - confidence) / (2 * self.num), self.df)
-        found = optimize.brentq(
-            lambda t: self._coverage(t) - confidence, 0.9 * alone, 1.1 * bonferroni, xtol=1e-10
-        )
-        return float(found)  # pyright: ignore[reportArgumentType]
+        return _root(lambda t: self._coverage(t) - confidence, 0.9 * alone, 1.1 * bonferroni)
 
     def _coverage(self, t: float) -> float:
         """P(all |T_i| <= t)."""
@@ -65,6 +64,26 @@ class Family:
         upper = special.ndtr((centre + t * scales[:, None]) / spread)
         lower = special.ndtr((centre - t * scales[:, None]) / spread)
         return float(scale_weights @ (upper - lower) ** self.num @ weights)
+
+
+def _root(rising: Callable[[float], float], low: float, high: float) -> float:
+    """Where a rising function crosses zero, by false position with the Illinois rule.
+
+    (Dowell & Jarratt 1971, BIT 11. `scipy.optimize` takes a third of a second to import.)
+    """
+    at_low, at_high, last = rising(low), rising(high), 0
+    while high - low > TOLERANCE:
+        middle = (low * at_high - high * at_low) / (at_high - at_low)
+        value = rising(middle)
+        if value == 0 or not low < middle < high:
+            return middle
+        if value > 0:
+            at_low = at_low / 2 if last > 0 else at_low
+            high, at_high, last = middle, value, 1
+        else:
+            at_high = at_high / 2 if last < 0 else at_high
+            low, at_low, last = middle, value, -1
+    return (low + high) / 2
 
 
 @lru_cache(maxsize=64)

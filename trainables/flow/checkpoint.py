@@ -1,11 +1,12 @@
-"""Checkpoints: the one place that says what is saved of a run, in which order, and how."""
+"""Checkpoints: the one place that says what is saved of a run, in which order, and how.
+
+Torch is imported where it is needed: the driver knows this module and never loads a checkpoint.
+"""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
-
-import torch
 
 ORDER = ("model", "ema", "optimizer", "scheduler", "progress", "normalisation")
 """Save and load order. Optimizer moments belong to weights that must be there first."""
@@ -47,6 +48,8 @@ def load_run_state(parts: Mapping[str, Stateful], state: Mapping[str, dict[str, 
 
 def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     """Writes a checkpoint so that a reader finds all of it or none of it."""
+    import torch
+
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     torch.save(dict(state), partial)
@@ -59,6 +62,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: Where the file is missing, torn or holds something else.
     """
+    import torch
+
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:

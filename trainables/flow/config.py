@@ -173,6 +173,11 @@ class FlowConfig(BaseModel):
         return self.hidden_dim or hidden_dim, self.num_layers or num_layers
 
     @property
+    def most_in_cpu_pack(self) -> int:
+        """Runs that a CPU may gain from training together; those of `dit` leave its cache."""
+        return 1 if self.arch == "dit" else 8
+
+    @property
     def augmentations(self) -> tuple[str, ...]:
         """The augmentations in the order of their application."""
         return () if self.aug == "none" else tuple(self.aug.split("+"))

@@ -1,7 +1,6 @@
 """Which noise goes with which row: independent, or by exact optimal transport in each batch."""
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 SQUARED_DISTANCE_MAX_DIM = 8
@@ -22,6 +21,8 @@ def ot_pairing(x_0: Tensor, x_1: Tensor) -> Tensor:
     Returns:
         (batch,): `x_0[pairing]` goes with `x_1`.
     """
+    from scipy.optimize import linear_sum_assignment  # slow to import, and needed by one flow
+
     if x_0.shape[-1] <= SQUARED_DISTANCE_MAX_DIM:
         cost = torch.cdist(x_1, x_0, compute_mode="donot_use_mm_for_euclid_dist").square()
     else:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -65,11 +65,18 @@ def floors(data: RunData, names: Sequence[str], device: torch.device) -> dict[st
 
     One such score is noisy: it is the mean over the disjoint blocks of the test part's size that
     there are among `data.reference`. For `train_distance` it is the test rows' distance to the
-    training rows: samples that come nearer have memorised.
+    training rows: samples that come nearer have memorised. Runs of the same data share them.
     """
-    num = min(MAX_ROWS, len(data.test), len(data.reference))
-    test, train = data.test[:num].to(device), data.train.to(device)
-    blocks = [part.to(device) for part in data.reference.split(num) if len(part) == num]
+    return dict(_floors(data.train, data.test, data.reference, tuple(names), device))
+
+
+@lru_cache(maxsize=4)
+def _floors(
+    train: Tensor, test: Tensor, reference: Tensor, names: tuple[str, ...], device: torch.device
+) -> dict[str, float]:
+    num = min(MAX_ROWS, len(test), len(reference))
+    train, test = train.to(device), test[:num].to(device)
+    blocks = [part.to(device) for part in reference.split(num) if len(part) == num]
     found = {
         name: sum(distance(block, test) for block in blocks) / len(blocks)
         for name, distance in DISTANCES.items()

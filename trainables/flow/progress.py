@@ -1,10 +1,12 @@
 """What a run is called and how far it is: everything of it that is neither weights nor data."""
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from trainables.flow.config import FlowConfig
-from trainables.flow.networks import State
+
+if TYPE_CHECKING:
+    from trainables.flow.networks import State
 
 Status = Literal["running", "ok", "diverged"]
 Point = tuple[int, dict[str, float]]
@@ -36,7 +38,7 @@ class Progress:
     best_val_loss: float = float("inf")
     best_epoch: int = 0
     best_step: int = 0
-    best: State = field(default_factory=dict)
+    best: "State" = field(default_factory=dict)
     """EMA weights of the best epoch."""
     phase: int = 0
     """0, and 1 once a reflow run trains its student."""
@@ -44,7 +46,7 @@ class Progress:
     """Epochs before the phase."""
     first_step: int = 0
     """Steps before the phase."""
-    teacher: State = field(default_factory=dict)
+    teacher: "State" = field(default_factory=dict)
     """Weights that made a reflow run's pairs."""
     final_metrics: dict[str, float] = field(default_factory=dict)
     """What was measured once training had ended."""

@@ -23,7 +23,7 @@ def begin_student(run: FlowRun, device: torch.device) -> None:
     progress.teacher = progress.best
     run.model.load_state_dict(progress.teacher)
     run.ema.load_state_dict(progress.teacher)
-    run.optimizer.state.clear()
+    run.optimizer.reset()
     progress.enter_phase(1)
     run.scheduler.enter(1)
     make_pairs(run, device)

@@ -10,6 +10,7 @@ from trainables.flow.data import Dataset
 from trainables.flow.draws import RunData
 from trainables.flow.networks import State
 from trainables.flow.normalisation import NormalisationState
+from trainables.flow.optimizer import AdamW
 from trainables.flow.progress import Point, Progress, RunSpec
 from trainables.flow.schedule import LearningRate, phases_of
 from trainables.flow.shapes import num_parameters
@@ -45,10 +46,9 @@ class FlowRun:
         self.model = _Weights(model)
         self.ema = _Weights(average)
         self.curves = Curves()
-        self.optimizer = torch.optim.AdamW(
-            list(model.values()), lr=config.lr, betas=(config.beta1, config.beta2),
-            weight_decay=config.weight_decay, fused=True,
-        )  # fmt: skip
+        self.optimizer = AdamW(
+            list(model.values()), config.lr, (config.beta1, config.beta2), config.weight_decay
+        )
         self.load_data()
         self.phases = phases_of(config, self.data.steps_per_epoch)
         self.scheduler = LearningRate(
@@ -138,12 +138,9 @@ class FlowRun:
         self.curves.record(progress.step, **progress.final_metrics)
 
     def move(self, model: State, average: State) -> None:
-        """Points the run at the new home of its weights, the optimizer's moments with it."""
-        state = self.optimizer.state_dict()
+        """Points the run at the new home of its weights."""
         self.model.tensors, self.ema.tensors = model, average
-        self.optimizer.state.clear()
-        self.optimizer.param_groups[0]["params"] = list(model.values())
-        self.optimizer.load_state_dict(state)
+        self.optimizer.move(list(model.values()))
 
 
 class Curves:

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch.optim import Optimizer
-
     from trainables.flow.config import FlowConfig
+    from trainables.flow.optimizer import AdamW
 
 
 def steps_per_epoch(num_rows: int, batch_size: int) -> int:
@@ -69,7 +68,7 @@ class LearningRate:
 
     def __init__(
         self,
-        optimizer: "Optimizer",
+        optimizer: "AdamW",
         lr: float,
         warmup: float,
         phases: Sequence[int],
@@ -117,5 +116,4 @@ class LearningRate:
 
     def _apply(self, step: int) -> None:
         self._step = step
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.lr
+        self._optimizer.lr = self.lr

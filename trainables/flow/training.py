@@ -9,6 +9,7 @@ from torch import Tensor
 
 from trainables.flow.checkpoint import load_run_state, run_state
 from trainables.flow.data import Dataset
+from trainables.flow.device import device_name
 from trainables.flow.draws import Draw, Targets
 from trainables.flow.ema import ema_update
 from trainables.flow.evaluation import final_metrics
@@ -57,6 +58,11 @@ class Pack:
         self.active = list(self.runs)
         """Runs still training, in the order of the stacked weights."""
         self._load_validation()
+
+    @property
+    def device_name(self) -> str:
+        """The device for people."""
+        return device_name(self.device)
 
     def train_epoch(self) -> None:
         """One epoch of every run that is still training, then validation and the end of runs."""
@@ -154,9 +160,7 @@ class Pack:
         config = run.spec.config
         if config.clip is not None:
             torch._foreach_mul_(gradients, (config.clip / (norm + 1e-6)).clamp(max=1.0))
-        for parameter, gradient in zip(run.model.tensors.values(), gradients, strict=True):
-            parameter.grad = gradient
-        run.optimizer.step()
+        run.optimizer.step(gradients)
         run.scheduler.advance()
         ema_update(
             list(run.ema.tensors.values()), list(run.model.tensors.values()),

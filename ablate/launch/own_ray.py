@@ -1,0 +1,83 @@
+"""A Ray of our own on this machine: what a study needs of it, and nothing that it waits for.
+
+Most of the time from the command to the first step goes into imports. Ray's idle workers do
+theirs while the driver still imports Tune.
+"""
+
+import contextlib
+import functools
+import os
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+import ray
+
+OBJECT_STORE_BYTES = 256 * 1024**2
+"""Results are small; the default takes a third of the memory's share of /dev/shm."""
+
+_PRELOAD = "RAY_preload_python_modules"
+
+
+def start_ray(preload: Sequence[str], **settings: Any) -> None:
+    """Starts a local Ray.
+
+    Args:
+        preload: Modules that each idle worker imports, without waiting for a trial.
+        settings: Of `ray.init`.
+    """
+    if preload:
+        os.environ[_PRELOAD] = ",".join(preload)
+    try:
+        with _few_services():
+            ray.init(
+                address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES,
+                **settings,
+            )  # fmt: skip
+    finally:
+        os.environ.pop(_PRELOAD, None)
+
+
+def use_waiting_workers() -> None:
+    """Lets Tune's trials run in the workers that are there.
+
+    Tune gives its actors a variable by a runtime environment, for which Ray would start other
+    workers: here all of them have it from the driver (`PL_DISABLE_FORK`, see `cluster`).
+    """
+    from ray.tune.execution import class_cache
+
+    getattr(class_cache, "DEFAULT_ENV_VARS", {}).clear()
+
+
+@contextlib.contextmanager
+def _few_services() -> Generator[None]:
+    """`ray.init` without autoscaler, log monitor and API server: nobody asks a study's own Ray.
+
+    There is no public setting for them. Where Ray has changed, it starts with all of them.
+    """
+    from ray._private import node, parameter
+
+    known = parameter.RayParams.__init__.__annotations__.keys()
+    with contextlib.ExitStack() as stack:
+        if {"no_monitor", "include_log_monitor"} <= known:
+            fewer: Any = functools.partial(
+                parameter.RayParams, no_monitor=True,
+                include_log_monitor=False,  # pyright: ignore[reportArgumentType] - a bool, in fact
+            )  # fmt: skip
+            stack.enter_context(_replaced(parameter, "RayParams", fewer))
+        if hasattr(node.Node, "start_api_server"):
+            stack.enter_context(_replaced(node.Node, "start_api_server", _no_api_server))
+        yield
+
+
+def _no_api_server(self: Any, **settings: Any) -> None:
+    self._webui_url = None
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, value: Callable[..., Any]) -> Generator[None]:
+    original = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
