@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 demo: $(STAMP)
 	$(VENV)/bin/python -m ablate.run search_spaces/quickstart.yaml
@@ -15,6 +15,12 @@ lint: $(STAMP)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/basedpyright
+
+# The short ones; benchmarks/README.md has the others and what was measured.
+bench: $(STAMP)
+	$(VENV)/bin/python benchmarks/training_step.py --archs mlp --packs 8
+	$(VENV)/bin/python benchmarks/orchestration.py
+	$(VENV)/bin/python benchmarks/scale.py --runs 100 300
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -8,6 +8,7 @@ import json
 import math
 import pickle
 import sys
+import time
 import zlib
 from collections.abc import Generator, Mapping
 from pathlib import Path
@@ -20,6 +21,8 @@ MANIFEST = "manifest.json"
 """Written last: a checkpoint directory without it, or whose files differ from it, is torn."""
 DICT_STATE = "state.pkl"
 """Where the state of a trainable that returns a dict from `save_checkpoint` goes."""
+CHECKPOINT_SHARE = 0.03
+"""Of the training time: where checkpoints cost more, there is more time between them."""
 
 _TUNE_KEYS = frozenset(
     {
@@ -78,6 +81,7 @@ class Hosting:
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Lets the trainable save, then writes the manifest."""
+        start = time.monotonic()
         with self._captured():
             state = super().save_checkpoint(checkpoint_dir)  # pyright: ignore
         folder = Path(checkpoint_dir)
@@ -90,6 +94,7 @@ class Hosting:
             "seconds": self._seconds,
             "steps": self._steps,
         })  # fmt: skip
+        self._checkpoint_cost_s = time.monotonic() - start
 
     def load_checkpoint(self, checkpoint: str) -> None:
         """Lets the trainable load what `save_checkpoint` wrote."""
@@ -121,7 +126,7 @@ class Hosting:
     def _take_host(self, config: dict[str, Any] | None) -> None:
         self._host: dict[str, Any] = (config or {}).pop(PRIVATE_KEY)
         self._warnings: list[str] = []
-        self._since_checkpoint_s = 0.0
+        self._since_checkpoint_s = self._checkpoint_cost_s = 0.0
         self._seconds: dict[str, float] = {}
         self._steps: dict[str, int] = {}
         torch = sys.modules.get("torch")
@@ -171,7 +176,9 @@ class Hosting:
 
     def _ask_for_checkpoint(self, result: dict[str, Any]) -> None:
         self._since_checkpoint_s += result.get("time_this_iter_s") or 0.0
-        due = self._since_checkpoint_s >= self._host["checkpoint_every_s"]
+        asked_s = self._host["checkpoint_every_s"]
+        rest_s = max(asked_s, self._checkpoint_cost_s / CHECKPOINT_SHARE) if asked_s else 0.0
+        due = self._since_checkpoint_s >= rest_s
         if due and not result.get("done") and self._can_save:
             result["should_checkpoint"] = True
         if result.get("should_checkpoint"):

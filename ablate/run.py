@@ -55,7 +55,7 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--fresh", action="store_true", help="start over; the old directory is kept, renamed")
     add("--accept-changed-data", action="store_true", help="keep runs made with other data")
     add("--pack", metavar="N|auto", help="runs of one shape that share a trial (default 1)")
-    add("--address", metavar="ADDR", help="of a running Ray cluster")
+    add("--address", metavar="ADDR", help="of a running Ray cluster, or local")
     add("--wandb-project", metavar="NAME", help="the W&B project")
     return parser
 

@@ -211,6 +211,7 @@ class Study(Block, _Question):
     """Runs of one shape that a trial carries at most, where the trainable can train them as one."""
     retries: Annotated[Int, Field(ge=0)] = 2
     checkpoint_every_s: Annotated[Float, Field(ge=0)] = 10
+    """Training time between checkpoints; longer where they cost much, unless it is 0."""
     on_code_change: Literal["keep", "rerun"] = "keep"
     tracking: Tracking = Tracking()
     storage: Text = "./studies"

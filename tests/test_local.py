@@ -12,6 +12,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+import toy
 from studies import by_name, flow_study, stop_at_result, toy_study
 
 from ablate.errors import InputError, StudyInUseError
@@ -136,6 +137,27 @@ def test_a_part_of_the_plan_leaves_the_checkpoints_of_the_others(tmp_path, conso
     assert saved
     run(study, console, only="flow=vp")
     assert list(study.directory.glob("launches/*/*/checkpoint_*")) == saved
+
+
+@pytest.mark.parametrize(("asked_s", "num"), [(0.02, 1), (0, 19)])
+def test_checkpoints_that_cost_much_are_made_less_often(
+    tmp_path, console, monkeypatch, asked_s, num
+):
+    """A save of 0.1 s is 3 % of 3.3 s, longer than the 20 steps take together."""
+    saved = []
+
+    def save(self, folder):
+        time.sleep(0.1)
+        saved.append(self.iteration)
+        return {}
+
+    monkeypatch.setattr(toy.Counter, "save_checkpoint", save)
+    study = toy_study(
+        tmp_path, base={"length": 20, "step_s": 0.03}, factors={"gain": [1]}, seeds=[1],
+        checkpoint_every_s=asked_s,
+    )  # fmt: skip
+    assert run(study, console).exit_code == 0
+    assert len(saved) == num
 
 
 def test_failures_beside_healthy_runs(tmp_path, console):

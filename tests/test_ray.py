@@ -120,6 +120,17 @@ def test_a_trial_larger_than_any_node_is_refused(tmp_path, console):
         _in_a_process_of_its_own(tmp_path, "--address", "127.0.0.1:1")
 
 
+def test_a_study_starts_and_ends_a_ray_of_its_own(tmp_path):
+    """With idle workers that import what its trials need."""
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(SLOW.replace("EPOCHS", "2"))
+    command = [sys.executable, "-m", "ablate.run", str(grid), "--address", "local"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = Ledger(StudyPaths(tmp_path / "studies" / "slow")).rows.values()
+    assert [row["status"] for row in rows] == ["ok"] * 4
+
+
 def _in_a_process_of_its_own(folder, *arguments):
     grid = folder / "grid.yaml"
     grid.write_text("study: t\ntrainable: toy:Counter\nmetric: score\nseeds: [1]\n")

@@ -14,6 +14,9 @@ from ablate.launch.own_ray import start_ray, use_waiting_workers
 from ablate.plan import Plan
 from ablate.study import Study
 
+LOCAL = "local"
+"""The address of a Ray of our own, also beside one that runs."""
+
 CONNECT_TIMEOUT_S = 5.0
 
 _ENVIRONMENT = {
@@ -66,7 +69,7 @@ def cluster(
 
 def _connect(address: str | None, preload: Sequence[str]) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address is not None:
+    if address not in (None, LOCAL):
         if not _answers(address):
             raise AblateError(f"no Ray cluster at {address}: nothing answers there")
         try:
@@ -74,11 +77,12 @@ def _connect(address: str | None, preload: Sequence[str]) -> None:
         except (ConnectionError, ValueError) as error:
             raise AblateError(f"no Ray cluster at {address}: {error}") from error
         return
-    try:
-        ray.init(address="auto", **quiet)
-    except ConnectionError:
-        start_ray(preload, **quiet)
-        use_waiting_workers()
+    if address is None:
+        with contextlib.suppress(ConnectionError):
+            ray.init(address="auto", **quiet)
+            return
+    start_ray(preload, **quiet)
+    use_waiting_workers()
 
 
 def _worth_preloading(plan: Plan, num_runs: int) -> Sequence[str]:
@@ -92,7 +96,7 @@ def _answers(address: str) -> bool:
     """Whether something listens at `host:port`; Ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not port.isdigit():
-        return True  # `auto`, `local`
+        return True  # `auto`
     try:
         socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
     except OSError:

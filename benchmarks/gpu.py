@@ -1,0 +1,116 @@
+"""Training steps on a GPU: the engine solo and in packs, against a plain PyTorch loop.
+
+    python benchmarks/gpu.py                             # the study's three networks, minutes
+    python benchmarks/gpu.py --archs mlp --packs 8 32
+
+Needs torch, numpy, scipy and pydantic, and neither Ray nor W&B. A side's number is the median of
+its rounds. Memory is what torch holds at most, by run. The share of the peak
+counts multiplications and additions of a whole step against what the device can do in float32
+with TF32, where its name is known.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from training_step import Engine, PlainLoop, config_of
+
+from trainables.flow.data import load_dataset
+
+TF32_PEAK = {"H100": 495e12, "H200": 495e12, "A100": 156e12, "L40": 181e12, "4090": 83e12}
+"""Dense, by a part of the device's name, from the vendor's data sheets."""
+STUDY_RUNS, STUDY_STEPS = 324, 30_000
+"""The study that is projected: 36 cells, 9 seeds, 300 epochs of 100 steps."""
+BESIDE_TRAINING_S = 6.0
+"""What a fresh process spends beside training: measured on a CPU machine, see README.md."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Training steps on a GPU.")
+    parser.add_argument("--archs", nargs="+", default=("mlp", "unet", "dit"))
+    parser.add_argument("--packs", type=int, nargs="*", default=(4, 8, 16, 32, 64, 128, 256))
+    parser.add_argument("--scale", default="base", choices=("tiny", "small", "base"))
+    parser.add_argument("--dim", type=int, default=1024)
+    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each round of each side")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
+    arguments = parser.parse_args(argv)
+    device = torch.device(arguments.device)
+    torch.set_num_threads(1)
+    torch.backends.cuda.matmul.allow_tf32 = True
+    name = torch.cuda.get_device_name(device) if arguments.device == "cuda" else "cpu, one thread"
+    print(f"{name}, torch {torch.__version__}, {arguments.dim}-d, batch {arguments.batch_size}")
+    print(f"{'':6}{'side':<18}{'run-steps/s':>12}{'ratio':>8}{'of peak':>9}{'MB a run':>10}")
+    for arch in arguments.archs:
+        compare(arch, arguments, device, _peak(name))
+
+
+def compare(arch: str, arguments: Any, device: torch.device, peak: float | None) -> None:
+    """Prints the rows of one architecture; a pack that does not fit ends them."""
+    config = config_of(arch, arguments)
+    data = load_dataset(config.data)
+    plain = PlainLoop(config, data, device)
+    flops = _flops_of_a_step(plain)
+    eager = best = _row(arch, "plain loop", plain, 1, None, flops, peak, arguments)
+    for num_runs in (1, *arguments.packs):
+        side = "engine, solo" if num_runs == 1 else f"engine, pack of {num_runs}"
+        try:
+            engine = Engine(config, data, device, num_runs)
+            rate = _row(arch, side, engine, num_runs, eager, flops, peak, arguments)
+        except torch.OutOfMemoryError:
+            print(f"{arch:6}{side:<18} does not fit")
+            break
+        best = max(best, rate)
+    apart = STUDY_RUNS * (STUDY_STEPS / eager + BESIDE_TRAINING_S) / 3600
+    packed = STUDY_RUNS * STUDY_STEPS / best / 3600
+    print(f"{arch:6}{STUDY_RUNS} runs of {STUDY_STEPS:,} steps: {apart:.2f} h by a process a run, "
+          f"{packed:.2f} h by the best side, {apart / packed:.1f} x")  # fmt: skip
+
+
+def _row(
+    arch: str,
+    name: str,
+    side: Callable[[], int],
+    num_runs: int,
+    eager: float | None,
+    flops: float,
+    peak: float | None,
+    arguments: Any,
+) -> float:
+    """Times a side and prints it; returns its run-steps per second."""
+    cuda = arguments.device == "cuda"
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    side()
+    rate = statistics.median(_rate(side, arguments.seconds) for _ in range(arguments.rounds))
+    held = torch.cuda.max_memory_allocated() / num_runs / 1e6 if cuda else None
+    share = f"{rate * flops / peak:.1%}" if peak else "-"
+    print(f"{arch:6}{name:<18}{rate:>12.1f}{rate / (eager or rate):>8.2f}{share:>9}"
+          f"{f'{held:.0f}' if held else '-':>10}", flush=True)  # fmt: skip
+    return rate
+
+
+def _rate(side: Callable[[], int], at_least_s: float) -> float:
+    steps, start = 0, time.perf_counter()
+    while time.perf_counter() - start < at_least_s:
+        steps += side()
+    return steps / (time.perf_counter() - start)
+
+
+def _flops_of_a_step(plain: PlainLoop) -> float:
+    with FlopCounterMode(display=False) as counter:
+        steps = plain()
+    return counter.get_total_flops() / steps
+
+
+def _peak(name: str) -> float | None:
+    return next((peak for part, peak in TF32_PEAK.items() if part in name), None)
+
+
+if __name__ == "__main__":
+    main()
