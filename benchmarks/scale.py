@@ -3,6 +3,7 @@
     python benchmarks/scale.py                       # 100 and 1,000 runs, a few minutes
     python benchmarks/scale.py --runs 100 1000 10000
     python benchmarks/scale.py --wandb disabled      # without W&B, which has a process of its own
+    python benchmarks/scale.py --alone               # without the baseline
 
 Each size is a study in a process of its own. The exponent says how a number grows with the number
 of runs: 1 is linear. The baseline is a run of Ray Tune without Ablate, actors reused, no loggers.
@@ -26,7 +27,10 @@ from ray.tune import Trainable
 
 HERE = Path(__file__).parent
 CELLS = 10
-PHASES = ("plan", "launch", "of it ledger", "report", "driver CPU", "bare Tune", "memory, MB")
+PHASES = (
+    "plan", "launch", "of it ledger", "report", "driver CPU", "memory, MB", "bare Tune: s", "CPU",
+    "memory, MB ",
+)  # fmt: skip
 
 
 class Trivial(Trainable):
@@ -48,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="The cost of a run beside its training.")
     parser.add_argument("--runs", type=int, nargs="+", default=[100, 1_000])
     parser.add_argument("--wandb", default="offline", choices=("offline", "disabled"))
+    parser.add_argument("--alone", action="store_true", help="without Tune by itself")
     parser.add_argument("--side", choices=("ablate", "tune"), help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.side:
@@ -57,8 +62,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     found: list[dict[str, float]] = []
     for num_runs in arguments.runs:
         found.append(_process("ablate", num_runs, arguments.wandb))
+        if arguments.alone:
+            continue
         bare = _process("tune", num_runs, arguments.wandb)
-        found[-1]["bare Tune"] = bare["launch"]
+        found[-1] |= {
+            "bare Tune: s": bare["launch"], "CPU": bare["driver CPU"],
+            "memory, MB ": bare["memory, MB"],
+        }  # fmt: skip
         print(
             f"{num_runs} runs: {found[-1]['launch'] / bare['launch']:.2f} x bare Tune", flush=True
         )
@@ -106,6 +116,7 @@ def through_tune(num_runs: int) -> dict[str, float]:
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
     spent: dict[str, float] = {}
+    memory, cpu = _memory_mb(), time.process_time()
     with _phase(spent, "launch"):
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         ray.init(include_dashboard=False, **quiet)
@@ -119,6 +130,8 @@ def through_tune(num_runs: int) -> dict[str, float]:
             run_config=tune.RunConfig(storage_path=str(Path.cwd() / "tune"), verbose=0),
         ).fit()
         ray.shutdown()
+    spent["driver CPU"] = time.process_time() - cpu
+    spent["memory, MB"] = _memory_mb() - memory
     return spent
 
 
@@ -161,6 +174,8 @@ def _print_table(sizes: Sequence[int], found: Sequence[dict[str, float]]) -> Non
     print(f"{'seconds':<14}" + "".join(f"{size:>12,}" for size in sizes)
           + f"{'more a run':>16}{'exponent':>10}")  # fmt: skip
     for phase in PHASES:
+        if phase not in found[0]:
+            continue
         values = [sizes_found.get(phase, 0.0) for sizes_found in found]
         row = f"{phase:<14}" + "".join(f"{value:>12.2f}" for value in values)
         if len(sizes) > 1:
