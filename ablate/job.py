@@ -92,11 +92,8 @@ def execute(
         sink: The caller's own way to W&B, which goes on after the runs; else they get one.
     """
     if sink is None:
-        sink = SharedSink(study)
-        try:
-            return execute(study, options, console, sink)
-        finally:
-            sink.close()
+        with contextlib.closing(SharedSink(study)) as own:
+            return execute(study, options, console, own)
     paths = StudyPaths(study.directory)
     if options.fresh:
         _set_aside(paths)

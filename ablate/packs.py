@@ -47,7 +47,7 @@ def auto_size(
     num_parameters: int,
     batch_size: int,
     gpu: float,
-    most_on_cpu: int = MOST_ON_CPU,
+    gains_on_cpu: bool = True,
 ) -> int:
     """Runs of one shape that a trial should carry.
 
@@ -61,13 +61,13 @@ def auto_size(
         num_parameters: Of the network; 0 where nobody knows.
         batch_size: Rows a step.
         gpu: GPUs that a trial takes.
-        most_on_cpu: Runs that a CPU gains from, where the shape's own limit is lower.
+        gains_on_cpu: Whether small runs of the shape gain from packs on a CPU, too.
     """
     if gpu:
         fit = int(GPU_BYTES * min(1.0, gpu) / max(1, BYTES_A_PARAMETER * num_parameters))
         most = max(1, min(MOST_ON_GPU, fit))
-    elif num_parameters and num_parameters * batch_size <= SMALL_STEP:
-        most = min(MOST_ON_CPU, most_on_cpu)
+    elif gains_on_cpu and num_parameters and num_parameters * batch_size <= SMALL_STEP:
+        most = MOST_ON_CPU
     else:
         most = 1
     places = max(1, at_once)
@@ -90,5 +90,5 @@ def _size(plan: Plan, alike: Sequence[Run], rows: Rows, at_once: int) -> int:
     config = plan.model.model_validate(alike[0].config) if plan.model else None
     return auto_size(
         len(alike), at_once, max(known), getattr(config, "batch_size", 1),
-        plan.study.resources.gpu, getattr(config, "most_in_cpu_pack", MOST_ON_CPU),
+        plan.study.resources.gpu, getattr(config, "gains_on_cpu", True),
     )  # fmt: skip

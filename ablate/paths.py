@@ -129,9 +129,9 @@ def user_cache() -> Path:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Writes a file by replacing it: a reader sees the old one or the new one."""
+    """Writes a file by replacing it: a reader sees the old one or the new one, whoever writes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     data = content.encode() if isinstance(content, str) else content
     with partial.open("wb") as file:
         file.write(data)

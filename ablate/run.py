@@ -82,8 +82,7 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         tried = try_cells(study, options, console)
         if tried.exit_code:
             return tried.exit_code
-    sink = SharedSink(study)
-    with contextlib.closing(sink):
+    with contextlib.closing(SharedSink(study)) as sink:
         outcome = execute(study, options, console, sink)
         _report(outcome, sink, console)
     _print_places(outcome, arguments, console)

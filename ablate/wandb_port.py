@@ -105,8 +105,7 @@ class SharedSink:
     """
 
     def __init__(self, study: Study) -> None:
-        self._paths = StudyPaths(study.directory)
-        self._mode = resolved_mode(study.tracking.mode)
+        self._study = study
         self._port: SinkPort | None = None
 
     def port(self, say: Callable[[str], None]) -> SinkPort | None:
@@ -115,11 +114,12 @@ class SharedSink:
         Args:
             say: Told from now on what went wrong.
         """
-        if self._mode == "disabled":
-            return None
-        if self._port is None:
-            self._port = SinkPort(self._paths, self._mode, say)
-        self._port.say = say
+        if self._port is not None:
+            self._port.say = say
+            return self._port
+        mode = resolved_mode(self._study.tracking.mode)
+        if mode != "disabled":
+            self._port = SinkPort(StudyPaths(self._study.directory), mode, say)
         return self._port
 
     def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:

@@ -10,14 +10,12 @@ with TF32, where its name is known.
 """
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from training_step import Engine, PlainLoop, config_of
+from training_step import Engine, PlainLoop, config_of, timed
 
 from trainables.flow.data import load_dataset
 
@@ -86,20 +84,12 @@ def _row(
     cuda = arguments.device == "cuda"
     if cuda:
         torch.cuda.reset_peak_memory_stats()
-    side()
-    rate = statistics.median(_rate(side, arguments.seconds) for _ in range(arguments.rounds))
+    rate = 1 / timed([side], arguments)[0]
     held = torch.cuda.max_memory_allocated() / num_runs / 1e6 if cuda else None
     share = f"{rate * flops / peak:.1%}" if peak else "-"
     print(f"{arch:6}{name:<18}{rate:>12.1f}{rate / (eager or rate):>8.2f}{share:>9}"
           f"{f'{held:.0f}' if held else '-':>10}", flush=True)  # fmt: skip
     return rate
-
-
-def _rate(side: Callable[[], int], at_least_s: float) -> float:
-    steps, start = 0, time.perf_counter()
-    while time.perf_counter() - start < at_least_s:
-        steps += side()
-    return steps / (time.perf_counter() - start)
 
 
 def _flops_of_a_step(plain: PlainLoop) -> float:

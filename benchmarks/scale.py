@@ -27,10 +27,9 @@ from ray.tune import Trainable
 
 HERE = Path(__file__).parent
 CELLS = 10
-PHASES = (
-    "plan", "launch", "of it ledger", "report", "driver CPU", "memory, MB", "bare Tune: s", "CPU",
-    "memory, MB ",
-)  # fmt: skip
+PHASES = ("plan", "launch", "of it ledger", "report", "driver CPU", "memory, MB")
+TUNE = "Tune: "
+"""Before the phases of the baseline."""
 
 
 class Trivial(Trainable):
@@ -65,10 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments.alone:
             continue
         bare = _process("tune", num_runs, arguments.wandb)
-        found[-1] |= {
-            "bare Tune: s": bare["launch"], "CPU": bare["driver CPU"],
-            "memory, MB ": bare["memory, MB"],
-        }  # fmt: skip
+        found[-1] |= {TUNE + phase: value for phase, value in bare.items()}
         print(
             f"{num_runs} runs: {found[-1]['launch'] / bare['launch']:.2f} x bare Tune", flush=True
         )
@@ -171,16 +167,14 @@ def _memory_mb() -> float:
 
 
 def _print_table(sizes: Sequence[int], found: Sequence[dict[str, float]]) -> None:
-    print(f"{'seconds':<14}" + "".join(f"{size:>12,}" for size in sizes)
+    print(f"{'seconds':<18}" + "".join(f"{size:>12,}" for size in sizes)
           + f"{'more a run':>16}{'exponent':>10}")  # fmt: skip
-    for phase in PHASES:
-        if phase not in found[0]:
-            continue
+    for phase in (p for p in (*PHASES, *(TUNE + p for p in PHASES)) if p in found[0]):
         values = [sizes_found.get(phase, 0.0) for sizes_found in found]
-        row = f"{phase:<14}" + "".join(f"{value:>12.2f}" for value in values)
+        row = f"{phase:<18}" + "".join(f"{value:>12.2f}" for value in values)
         if len(sizes) > 1:
             more = (values[-1] - values[-2]) / (sizes[-1] - sizes[-2])
-            unit = "kB" if phase.startswith("memory") else "ms"
+            unit = "kB" if phase.endswith("MB") else "ms"
             row += f"{1e3 * more:>13.2f} {unit}{_exponent(sizes, values):>10.2f}"
         print(row)
 

@@ -146,6 +146,7 @@ class FlowMatchingTrainable(Trainable):
         return self._built
 
     def _report(self, pack: "Pack", run: "FlowRun") -> RunReport:
+        from trainables.flow.device import device_name
         from trainables.flow.reflow import teacher_cost
 
         progress = run.progress
@@ -158,7 +159,7 @@ class FlowMatchingTrainable(Trainable):
                 "step": progress.step,
                 "best_epoch": progress.best_epoch,
                 "best_step": progress.best_step,
-                "device": pack.device_name,
+                "device": device_name(pack.device),
                 "num_parameters": run.num_parameters,
                 "data_fingerprint": run.dataset.fingerprint,
                 "stats_mismatch": run.normalisation.mismatch,

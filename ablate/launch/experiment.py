@@ -19,8 +19,6 @@ from ablate.paths import StudyPaths
 from ablate.plan import Plan
 from ablate.trials import trial_config
 
-__all__ = ["Launch"]
-
 
 @dataclass(frozen=True)
 class Launch:

@@ -4,7 +4,6 @@ import base64
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,7 +16,7 @@ from jinja2 import Environment as Templates
 from markupsafe import Markup
 
 from ablate.identity import content_id
-from ablate.paths import user_cache
+from ablate.paths import user_cache, write_atomically
 from ablate.progress import clock
 from ablate.report.charts.encoding import Spec
 from ablate.report.charts.theme import COLOURS, CONFIG
@@ -76,10 +75,7 @@ def _bundle(script: str) -> str:
         return kept.read_text("utf-8")
     bundle = vl_convert.javascript_bundle(script, vl_version=VEGA_LITE)
     with contextlib.suppress(OSError):  # no place to keep it: then it is made again
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        own = kept.with_name(f"{kept.name}.{os.getpid()}")
-        own.write_text(bundle, "utf-8")
-        own.replace(kept)
+        write_atomically(kept, bundle)
     return bundle
 
 

@@ -173,9 +173,9 @@ class FlowConfig(BaseModel):
         return self.hidden_dim or hidden_dim, self.num_layers or num_layers
 
     @property
-    def most_in_cpu_pack(self) -> int:
-        """Runs that a CPU may gain from training together; those of `dit` leave its cache."""
-        return 1 if self.arch == "dit" else 8
+    def gains_on_cpu(self) -> bool:
+        """Whether a CPU can gain from packs of such runs; those of `dit` leave its cache."""
+        return self.arch != "dit"
 
     @property
     def augmentations(self) -> tuple[str, ...]:

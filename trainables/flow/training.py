@@ -9,7 +9,6 @@ from torch import Tensor
 
 from trainables.flow.checkpoint import load_run_state, run_state
 from trainables.flow.data import Dataset
-from trainables.flow.device import device_name
 from trainables.flow.draws import Draw, Targets
 from trainables.flow.ema import ema_update
 from trainables.flow.evaluation import final_metrics
@@ -58,11 +57,6 @@ class Pack:
         self.active = list(self.runs)
         """Runs still training, in the order of the stacked weights."""
         self._load_validation()
-
-    @property
-    def device_name(self) -> str:
-        """The device for people."""
-        return device_name(self.device)
 
     def train_epoch(self) -> None:
         """One epoch of every run that is still training, then validation and the end of runs."""
