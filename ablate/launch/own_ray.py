@@ -7,7 +7,7 @@ theirs while the driver still imports Tune.
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -16,6 +16,9 @@ OBJECT_STORE_BYTES = 256 * 1024**2
 """Results are small; the default takes a third of the memory's share of /dev/shm."""
 
 _PRELOAD = "RAY_preload_python_modules"
+_KEEP_IDLE = "RAY_idle_worker_killing_time_threshold_ms"
+_KEEP_IDLE_MS = 60_000
+"""Ray ends workers that have idled for 1 s once trials are reserved places, and starts others."""
 
 
 def start_ray(preload: Sequence[str], **settings: Any) -> None:
@@ -25,16 +28,12 @@ def start_ray(preload: Sequence[str], **settings: Any) -> None:
         preload: Modules that each idle worker imports, without waiting for a trial.
         settings: Of `ray.init`.
     """
-    if preload:
-        os.environ[_PRELOAD] = ",".join(preload)
-    try:
-        with _few_services():
-            ray.init(
-                address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES,
-                **settings,
-            )  # fmt: skip
-    finally:
-        os.environ.pop(_PRELOAD, None)
+    ahead = {_PRELOAD: ",".join(preload), _KEEP_IDLE: str(_KEEP_IDLE_MS)} if preload else {}
+    with _environment(ahead), _few_services():
+        ray.init(
+            address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES,
+            **settings,
+        )  # fmt: skip
 
 
 def use_waiting_workers() -> None:
@@ -46,6 +45,18 @@ def use_waiting_workers() -> None:
     from ray.tune.execution import class_cache
 
     getattr(class_cache, "DEFAULT_ENV_VARS", {}).clear()
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Generator[None]:
+    """Variables for the processes started within; what the user has set himself stays."""
+    added = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 @contextlib.contextmanager
