@@ -8,8 +8,9 @@ import torch
 
 from trainables.flow.config import FlowConfig
 from trainables.flow.layers import time_embedding
-from trainables.flow.networks import initial_state, stack, velocity, velocity_of
+from trainables.flow.networks import initial_state, velocity, velocity_of
 from trainables.flow.shapes import num_parameters
+from trainables.flow.stacked import Layout
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from plain_networks import PlainVelocity
@@ -46,7 +47,9 @@ def test_equals_the_plain_module(arch, dim):
     config = FlowConfig(arch=arch, scale="tiny")
     x, t = torch.randn(13, dim), torch.rand(13)
     modules, states = zip(*[plain_and_state(config, dim, seed) for seed in range(3)], strict=True)
-    together = velocity(config, stack(states), x.expand(3, -1, -1), t.expand(3, -1))
+    layout = Layout({name: tensor.shape for name, tensor in states[0].items()})
+    weights = layout.views(layout.rows(states, torch.device("cpu")))
+    together = velocity(config, weights, x.expand(3, -1, -1), t.expand(3, -1))
     for module, state, found in zip(modules, states, together, strict=True):
         assert sum(p.numel() for p in module.parameters()) == num_parameters(config, dim)
         torch.testing.assert_close(found, module(x, t), rtol=1e-4, atol=1e-5)

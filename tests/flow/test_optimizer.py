@@ -1,6 +1,7 @@
 import torch
 
 from trainables.flow.optimizer import AdamW
+from trainables.flow.stacked import Layout, Rows
 
 SETTINGS = {"lr": 3e-3, "betas": (0.8, 0.99), "weight_decay": 0.1}
 
@@ -21,23 +22,38 @@ def torch_step(optimizer, tensors, step):
     optimizer.step()
 
 
+class Ours:
+    """The optimizer on parameters that lie in the second of three rows."""
+
+    def __init__(self, tensors):
+        named = {str(number): tensor for number, tensor in enumerate(tensors)}
+        layout = Layout({name: tensor.shape for name, tensor in named.items()})
+        row = Rows.of(layout.rows([named] * 3, torch.device("cpu"))).row(1)
+        self.optimizer = AdamW(layout, row, **SETTINGS)
+        self.tensors = list(layout.views(row.weights).values())
+        self._gradients = list(layout.views(row.gradients).values())
+
+    def step(self, number):
+        torch._foreach_copy_(self._gradients, gradients(number, self.tensors))
+        self.optimizer.step()
+
+
 def test_steps_and_state_are_those_of_torch():
-    ours, theirs = parameters(), [t.requires_grad_() for t in parameters()]
-    mine = AdamW(ours, **SETTINGS)
+    ours, theirs = Ours(parameters()), [t.requires_grad_() for t in parameters()]
     reference = torch.optim.AdamW(theirs, fused=True, **SETTINGS)
     for step in range(5):
-        mine.step(gradients(step, ours))
+        ours.step(step)
         torch_step(reference, theirs, step)
-    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(ours.tensors, theirs, strict=True))
 
-    copied = [t.clone().requires_grad_() for t in ours]
+    copied = [t.clone().requires_grad_() for t in ours.tensors]
     loaded = torch.optim.AdamW(copied, **SETTINGS)
-    loaded.load_state_dict(mine.state_dict())
-    again = AdamW([t.clone() for t in ours], **SETTINGS)
-    again.load_state_dict(reference.state_dict())
+    loaded.load_state_dict(ours.optimizer.state_dict())
+    again = Ours([t.clone() for t in ours.tensors])
+    again.optimizer.load_state_dict(reference.state_dict())
     torch_step(loaded, copied, 5)
-    mine.step(gradients(5, ours))
-    again.step(gradients(5, ours))
-    for a, b, c in zip(ours, copied, again._parameters, strict=True):
+    for side in (ours, again):
+        side.step(5)
+    for a, b, c in zip(ours.tensors, copied, again.tensors, strict=True):
         assert torch.equal(a, b)
         assert torch.equal(a, c)

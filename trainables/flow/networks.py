@@ -9,7 +9,7 @@ arXiv:2206.00364, eq. 7, learned instead of fixed, since it differs from path to
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -57,11 +57,6 @@ def velocity_of(config: FlowConfig, state: Mapping[str, Tensor]) -> Velocity:
     """The velocity field (batch, dim), (batch,) -> (batch, dim) of one run's parameters."""
     weights = {name: tensor.unsqueeze(0) for name, tensor in state.items()}
     return lambda x, t: velocity(config, weights, x.unsqueeze(0), t.unsqueeze(0)).squeeze(0)
-
-
-def stack(states: Sequence[Mapping[str, Tensor]]) -> State:
-    """The parameters of several runs as one."""
-    return {name: torch.stack([state[name] for state in states]) for name in states[0]}
 
 
 def initial_state(config: FlowConfig, dim: int, seed: int) -> State:

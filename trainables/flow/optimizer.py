@@ -1,15 +1,17 @@
-"""AdamW over one run's slices of the stacked parameters.
+"""AdamW over one run's row of the stacked parameters.
 
 It calls the same fused kernel as `torch.optim.AdamW(fused=True)`, so the bits are the same, and its
 state has the same layout. `torch.optim.Optimizer` imports the compiler when it is first built: two
 seconds for every worker, and it costs time in every step.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from trainables.flow.stacked import Layout, Rows
 
 EPS = 1e-8
 
@@ -18,7 +20,8 @@ class AdamW:
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101, alg. 2).
 
     Args:
-        parameters: What it updates, in place.
+        layout: Where the parameters lie in a row.
+        row: A run's numbers: it updates the weights and the moments, in place.
         lr: Learning rate; set `lr` before a step to change it.
         betas: Decays of the first and second moments.
         weight_decay: Decay of the weights, times the rate, a step.
@@ -26,53 +29,67 @@ class AdamW:
 
     def __init__(
         self,
-        parameters: Sequence[Tensor],
+        layout: Layout,
+        row: Rows,
         lr: float,
         betas: tuple[float, float],
         weight_decay: float,
     ) -> None:
         self.lr = lr
+        self._layout = layout
+        self._row = row
         self._betas = betas
         self._weight_decay = weight_decay
-        self._parameters = list(parameters)
-        self.reset()
 
     def reset(self) -> None:
         """Forgets all moments: the next step is the first one."""
-        self._first = [torch.zeros_like(parameter) for parameter in self._parameters]
-        self._second = [torch.zeros_like(parameter) for parameter in self._parameters]
-        self._count = torch.zeros((), device=self._parameters[0].device)
+        for moment in (self._row.first, self._row.second, self._row.count):
+            moment.zero_()
 
     @torch.no_grad()
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """One step along the gradients, one a parameter."""
-        self._count += 1
+    def step(
+        self,
+        lr: Tensor | None = None,
+        grad_scale: Tensor | None = None,
+        found_inf: Tensor | None = None,
+    ) -> None:
+        """One step along the row's gradients.
+
+        The arguments, scalars in float32, are for steps that the host does not see.
+
+        Args:
+            lr: Instead of the rate set.
+            grad_scale: What the gradients are to be divided by.
+            found_inf: 1 where nothing is to be done.
+        """
+        row = self._row
+        row.count.add_(1 if found_inf is None else 1 - found_inf)
         torch._fused_adamw_(
-            self._parameters, list(gradients), self._first, self._second, [],
-            [self._count] * len(self._parameters), lr=self.lr, beta1=self._betas[0],
-            beta2=self._betas[1], weight_decay=self._weight_decay, eps=EPS, amsgrad=False,
-            maximize=False,
+            [row.weights], [row.gradients], [row.first], [row.second], [], [row.count],
+            lr=self.lr if lr is None else lr, beta1=self._betas[0], beta2=self._betas[1],
+            weight_decay=self._weight_decay, eps=EPS, amsgrad=False, maximize=False,
+            grad_scale=grad_scale, found_inf=found_inf,
         )  # fmt: skip
 
-    def move(self, parameters: Sequence[Tensor]) -> None:
-        """Goes on with the same parameters at another place."""
-        self._parameters = list(parameters)
+    def move(self, row: Rows) -> None:
+        """Goes on with the same numbers at another place."""
+        self._row = row
 
     def state_dict(self) -> dict[str, Any]:
         """In the layout of `torch.optim.AdamW`."""
-        moments = zip(self._first, self._second, strict=True)
+        first, second = (self._layout.views(m) for m in (self._row.first, self._row.second))
         group = {
             "lr": self.lr, "betas": self._betas, "eps": EPS, "weight_decay": self._weight_decay,
-            "fused": True, "params": list(range(len(self._parameters))),
+            "fused": True, "params": list(range(len(first))),
         }  # fmt: skip
         return {
             "state": {
                 number: {
-                    "step": self._count.clone(),
-                    "exp_avg": first.clone(),
-                    "exp_avg_sq": second.clone(),
+                    "step": self._row.count.clone(),
+                    "exp_avg": first[name].clone(),
+                    "exp_avg_sq": second[name].clone(),
                 }
-                for number, (first, second) in enumerate(moments)
+                for number, name in enumerate(first)
             },
             "param_groups": [group],
         }
@@ -80,7 +97,10 @@ class AdamW:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes over the moments of a checkpoint; one without any is from before the first step."""
         self.reset()
+        first, second = (
+            list(self._layout.views(m).values()) for m in (self._row.first, self._row.second)
+        )
         for number, moments in state["state"].items():
-            self._first[number].copy_(moments["exp_avg"])
-            self._second[number].copy_(moments["exp_avg_sq"])
-            self._count.copy_(moments["step"])
+            first[number].copy_(moments["exp_avg"])
+            second[number].copy_(moments["exp_avg_sq"])
+            self._row.count.copy_(moments["step"])

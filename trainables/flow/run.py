@@ -14,13 +14,14 @@ from trainables.flow.optimizer import AdamW
 from trainables.flow.progress import Point, Progress, RunSpec
 from trainables.flow.schedule import LearningRate, phases_of
 from trainables.flow.shapes import num_parameters
+from trainables.flow.stacked import Layout, Rows
 
 POINT_EVERY_STEPS = 10
 """Optimizer steps between the points of a run's curves; each epoch ends with one too."""
 
 
 class _Weights:
-    """One run's slice of the stacked parameters, as a part of its state."""
+    """One run's own parameters, as a part of its state."""
 
     def __init__(self, tensors: State) -> None:
         self.tensors = tensors
@@ -35,19 +36,28 @@ class _Weights:
 
 
 class FlowRun:
-    """One run of a pack and all that is its own."""
+    """One run of a pack and all that is its own.
 
-    def __init__(self, spec: RunSpec, dataset: Dataset, model: State, average: State) -> None:
+    Args:
+        spec: What tells it from the others.
+        dataset: Its data.
+        layout: Where its parameters lie in its row.
+        row: Its numbers among those of the pack.
+    """
+
+    def __init__(self, spec: RunSpec, dataset: Dataset, layout: Layout, row: Rows) -> None:
         config = spec.config
         self.spec = spec
         self.dataset = dataset
         self.normalisation = NormalisationState(dataset.normalisation)
         self.progress = Progress()
-        self.model = _Weights(model)
-        self.ema = _Weights(average)
+        self.row = row
+        self._layout = layout
+        self.model = _Weights(layout.views(row.weights))
+        self.ema = _Weights(layout.views(row.average))
         self.curves = Curves()
         self.optimizer = AdamW(
-            list(model.values()), config.lr, (config.beta1, config.beta2), config.weight_decay
+            layout, row, config.lr, (config.beta1, config.beta2), config.weight_decay
         )
         self.load_data()
         self.phases = phases_of(config, self.data.steps_per_epoch)
@@ -137,10 +147,12 @@ class FlowRun:
         progress.status, progress.stop_reason = "ok", reason
         self.curves.record(progress.step, **progress.final_metrics)
 
-    def move(self, model: State, average: State) -> None:
-        """Points the run at the new home of its weights."""
-        self.model.tensors, self.ema.tensors = model, average
-        self.optimizer.move(list(model.values()))
+    def move(self, row: Rows) -> None:
+        """Points the run at the new home of its numbers."""
+        self.row = row
+        self.model.tensors = self._layout.views(row.weights)
+        self.ema.tensors = self._layout.views(row.average)
+        self.optimizer.move(row)
 
 
 class Curves:

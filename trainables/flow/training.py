@@ -12,13 +12,16 @@ from trainables.flow.data import Dataset
 from trainables.flow.draws import Draw, Targets
 from trainables.flow.ema import ema_update
 from trainables.flow.evaluation import final_metrics
-from trainables.flow.networks import State, initial_state, stack, velocity
+from trainables.flow.networks import State, initial_state, velocity
 from trainables.flow.progress import RunSpec
 from trainables.flow.reflow import begin_student, make_pairs
 from trainables.flow.run import POINT_EVERY_STEPS, FlowRun
+from trainables.flow.stacked import Layout, Rows
 
 VALIDATION_BLOCK = 2_048
 """Held-out rows that go through the networks at once."""
+NORM_EPS = 1e-6
+"""Added to gradient norms before they divide."""
 
 
 class Pack:
@@ -47,9 +50,10 @@ class Pack:
         ]
         _check_alike(specs, states)
         self._config = specs[0].config
-        self._stack(states, states)
+        self._layout = Layout({name: tensor.shape for name, tensor in states[0].items()})
+        self._stack(Rows.of(self._layout.rows(states, device)))
         self.runs = [
-            FlowRun(spec, data, _slice(self.model, k), _slice(self.average, k))
+            FlowRun(spec, data, self._layout, self.rows.row(k))
             for k, (spec, data) in enumerate(zip(specs, datasets, strict=True))
         ]
         if len({run.data.steps_per_epoch for run in self.runs}) > 1:
@@ -98,16 +102,14 @@ class Pack:
             u_t: Their target velocities, (K, batch, dim).
             t: Their times, (K, batch).
         """
-        losses = self._losses(self.model, x_t, u_t, t)
-        gradients = torch.autograd.grad(losses.sum(), list(self.model.values()))
-        slices = [
-            [gradient[k].contiguous() for gradient in gradients] for k in range(len(self.active))
-        ]
-        norms = torch.stack([torch.stack(torch._foreach_norm(own)).norm() for own in slices])
-        # One wait for the device a step, whatever the number of runs.
+        losses = self._losses(self._model, x_t, u_t, t)
+        gradients = torch.autograd.grad(losses.sum(), list(self._model.values()))
+        torch._foreach_copy_(self._gradients, gradients)
+        # A row a run: a norm of all at once may sum in another order for another K.
+        norms = torch.stack([run.row.gradients.norm() for run in self.active])
         measured = torch.stack([losses.detach(), norms], dim=1).tolist()
-        for k, (loss, norm) in enumerate(measured):
-            run, step = self.active[k], self.active[k].progress.step + 1
+        for run, (loss, norm) in zip(self.active, measured, strict=True):
+            step = run.progress.step + 1
             if not run.training:
                 continue
             if not math.isfinite(loss):
@@ -116,7 +118,7 @@ class Pack:
                 run.diverge(f"gradient norm is {norm} at step {step}")
             else:
                 run.curves.add(loss, norm, run.scheduler.lr)
-                self._update(run, slices[k], norms[k])
+                self._update(run, norm)
 
     def run_state(self, run: FlowRun) -> dict[str, Any]:
         """A run's whole state, loadable in this pack, another one or alone."""
@@ -134,10 +136,14 @@ class Pack:
         self._drop_ended()
         self._load_validation()
 
-    def _stack(self, states: Sequence[State], averages: Sequence[State]) -> None:
-        with torch.no_grad():
-            self.model = {k: v.to(self.device).requires_grad_() for k, v in stack(states).items()}
-            self.average = {k: v.to(self.device) for k, v in stack(averages).items()}
+    def _stack(self, rows: Rows) -> None:
+        self.rows = rows
+        """The numbers of the active runs."""
+        self._gradients = list(self._layout.views(rows.gradients).values())
+        self._average = self._layout.views(rows.average)
+        self._model = {
+            name: view.requires_grad_() for name, view in self._layout.views(rows.weights).items()
+        }
 
     def _stacked(self, targets: Sequence[Targets], dim: int) -> Targets:
         x_t, u_t, t = (
@@ -150,16 +156,13 @@ class Pack:
         # A slice a run: a mean over all at once may sum in another order for another K.
         return torch.stack([part.square().mean() for part in error.unbind(0)])
 
-    def _update(self, run: FlowRun, gradients: list[Tensor], norm: Tensor) -> None:
-        config = run.spec.config
-        if config.clip is not None:
-            torch._foreach_mul_(gradients, (config.clip / (norm + 1e-6)).clamp(max=1.0))
-        run.optimizer.step(gradients)
+    def _update(self, run: FlowRun, norm: float) -> None:
+        config, row = run.spec.config, run.row
+        if config.clip is not None and norm + NORM_EPS > config.clip:
+            row.gradients.mul_(config.clip / (norm + NORM_EPS))
+        run.optimizer.step()
         run.scheduler.advance()
-        ema_update(
-            list(run.ema.tensors.values()), list(run.model.tensors.values()),
-            run.phase_steps, config.ema_decay,
-        )  # fmt: skip
+        ema_update(row.average, row.weights, run.phase_steps, config.ema_decay)
         run.progress.step += 1
         if run.progress.step % POINT_EVERY_STEPS == 0:
             run.curves.point(run.progress.step)
@@ -179,7 +182,7 @@ class Pack:
         """The mean loss of each run over its held-out draws, block by block."""
         parts = (part.split(VALIDATION_BLOCK, dim=1) for part in self._validation)
         blocks = zip(*parts, strict=True)
-        errors = [velocity(self._config, self.average, x, t) - u for x, u, t in blocks]
+        errors = [velocity(self._config, self._average, x, t) - u for x, u, t in blocks]
         sums = [[part.square().sum() for part in error.unbind(0)] for error in errors]
         totals = torch.stack([torch.stack(block) for block in sums]).sum(dim=0)
         return (totals / self._validation[0][0].numel()).tolist()
@@ -195,21 +198,21 @@ class Pack:
         kept = [run for run in self.active if run.progress.status == "running"]
         if len(kept) == len(self.active):
             return
+        places = [k for k, run in enumerate(self.active) if run.progress.status == "running"]
+        for run in self.active:
+            if run.progress.status != "running":
+                run.move(run.row.copied())  # or it would keep the rows of all
         self.active = kept
         if not kept:
             return
-        self._stack([r.model.tensors for r in kept], [r.ema.tensors for r in kept])
+        self._stack(self.rows.kept(places))
         for k, run in enumerate(kept):
-            run.move(_slice(self.model, k), _slice(self.average, k))
+            run.move(self.rows.row(k))
         self._load_validation()
 
     def _load_validation(self) -> None:
         if self.active:
             self._validation = self._stacked([run.data.validation() for run in self.active], dim=0)
-
-
-def _slice(stacked: State, k: int) -> State:
-    return {name: tensor.detach()[k] for name, tensor in stacked.items()}
 
 
 def _check_alike(specs: Sequence[RunSpec], states: Sequence[State]) -> None:
