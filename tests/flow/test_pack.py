@@ -168,6 +168,24 @@ def test_sizes_may_differ_where_batch_counts_agree():
     assert_equals_solo(pack)
 
 
+def test_validations_far_between_keep_to_each_run_s_own_epochs():
+    """One batch of rows beside 60 held out: each 2 epochs by patience, each 3 by length, moved."""
+    few = {"data": {"source": "gaussians", "dim": 50, "rows": 600, "size": 20}, "batch_size": 20}
+    runs = [{**few, "epochs": 100, "patience": 7, "lr": 1e-30},
+            {**few, "epochs": 100, "lr": 1e-4}]  # fmt: skip
+    specs = specs_of(runs, "mlp", "wide")
+    pack = train(moved(train(pack_of(specs), 4), specs[::-1]))
+    patient, stopped = pack.runs
+    assert validated(patient) == [*range(3, 100, 3), 100]
+    assert validated(stopped) == [2, 4, 6, 8, 10]
+    assert stopped.progress.stop_reason == "early_stopping"
+    assert_equals_solo(pack)
+
+
+def validated(run):
+    return [int(point["epoch"]) for _, point in run.curves.points if "val_loss" in point]
+
+
 def test_pairings_are_computed_once_where_draws_are_shared(monkeypatch):
     calls = []
     real = draws.ot_pairings

@@ -17,7 +17,7 @@ from trainables.flow.data import Dataset, Normalisation, load_dataset
 from trainables.flow.metrics import sliced_w2
 from trainables.flow.progress import RunSpec
 from trainables.flow.sampling import integrate
-from trainables.flow.schedule import ema_decay, lr_factor, warmup_steps
+from trainables.flow.schedule import ema_decay, lr_factor, validation_every, warmup_steps
 from trainables.flow.training import Pack
 
 SMALL = {"hidden_dim": 64, "num_layers": 2, "epochs": 8, "batch_size": 128}
@@ -224,6 +224,17 @@ def test_schedule_is_linear_then_cosine():
     assert warmup_steps(0.1, 100) == 10
     assert warmup_steps(25, 100) == 25
     assert [lr_factor(s, 4, 12) for s in (0, 3, 4, 8, 12)] == pytest.approx([0.25, 1, 1, 0.5, 0])
+
+
+def test_validation_takes_an_eighteenth_of_the_time():
+    whole = {"num_rows": 7000, "num_validation": 1000}
+    small = {"num_rows": 1000, "num_validation": 1000}
+    assert validation_every(**whole, phase_epochs=300, patience=20) == 1
+    assert validation_every(**small, phase_epochs=300, patience=20) == 6
+    assert validation_every(**small, phase_epochs=300, patience=9) == 3
+    assert validation_every(**small, phase_epochs=300, patience=2) == 1
+    assert validation_every(**small, phase_epochs=60, patience=None) == 2
+    assert validation_every(10, 1000, phase_epochs=3000, patience=None) == 100
 
 
 def test_sliced_w2_of_a_shift_is_closed_form():

@@ -3,11 +3,13 @@
 Each draws from streams of its own, so that switching one on shifts no other draw of the run.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from trainables.flow.config import FlowConfig
-from trainables.flow.randomness import Streams
+from trainables.flow.randomness import Stream, Streams
 
 
 def augment(config: FlowConfig, x_1: Tensor, streams: Streams) -> Tensor:
@@ -32,23 +34,28 @@ def _mixup(config: FlowConfig, x_1: Tensor, streams: Streams) -> Tensor:
     shape, alpha = (steps, batch, 2), config.mixup_alpha
     # Beta(a, a) as a share of two gammas, in double precision: for small a they come near zero.
     gammas = torch._standard_gamma(
-        torch.full(shape, alpha, dtype=torch.float64), generator=streams["mixup weight"]
+        torch.full(shape, alpha, dtype=torch.float64, device=x_1.device),
+        generator=streams["mixup weight"],
     )
     weight = (gammas[..., 0] / gammas.sum(-1).clamp_min(1e-300)).to(x_1.dtype).unsqueeze(-1)
-    keys = torch.rand(steps, batch, generator=streams["mixup partner"])
+    keys = _uniform((steps, batch), streams, "mixup partner")
     partner = keys.argsort(dim=1, stable=True).unsqueeze(-1).expand_as(x_1)
     return weight * x_1 + (1 - weight) * x_1.gather(1, partner)
 
 
 def _noise(config: FlowConfig, x_1: Tensor, streams: Streams) -> Tensor:
-    draws = torch.randn(x_1.shape, generator=streams["aug noise"]).to(x_1.dtype)
-    return x_1 + config.noise_std * draws
+    draws = torch.randn(x_1.shape, generator=streams["aug noise"], device=streams.device)
+    return x_1 + config.noise_std * draws.to(x_1.dtype)
 
 
 def _dropout(config: FlowConfig, x_1: Tensor, streams: Streams) -> Tensor:
     """Coordinates set to the mean, zero; the kept ones scaled up so that each keeps its mean."""
-    kept = torch.rand(x_1.shape, generator=streams["aug dropout"]) >= config.dropout_rate
+    kept = _uniform(x_1.shape, streams, "aug dropout") >= config.dropout_rate
     return x_1 * kept / (1 - config.dropout_rate)
+
+
+def _uniform(shape: Sequence[int], streams: Streams, stream: Stream) -> Tensor:
+    return torch.rand(*shape, generator=streams[stream], device=streams.device)
 
 
 AUGMENT = {"mixup": _mixup, "noise": _noise, "dropout": _dropout}

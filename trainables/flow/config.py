@@ -57,7 +57,7 @@ class FlowConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     """Raised when a default or a meaning changes: then finished runs no longer count as done."""
     unhashed: ClassVar[frozenset[str]] = frozenset({"device", "nll"})
     """Keys that change no other result."""
@@ -130,8 +130,9 @@ class FlowConfig(BaseModel):
     """Equal steps of the solver from t = 0 to t = 1."""
     nll: bool = False
     """Whether the final metrics have the negative log-likelihood of the test part (costly)."""
-    dtype: Literal["float32", "float64", "bfloat16"] = "float32"
-    """Of the network; `bfloat16` computes in it and keeps weights and loss in float32."""
+    dtype: Literal["float32", "tf32", "float64", "bfloat16"] = "float32"
+    """Of the network; `bfloat16` computes in it and keeps weights and loss in float32, `tf32` is
+    float32 with a GPU's faster matrix products (10 bits of mantissa)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` is the GPU that the trial was given, else the CPU."""
     data: DataConfig = DataConfig()

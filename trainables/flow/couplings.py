@@ -32,7 +32,8 @@ def ot_pairing(x_0: Tensor, x_1: Tensor) -> Tensor:
 
 def ot_pairings(x_0: Tensor, x_1: Tensor) -> Tensor:
     """The pairing of each of a row of batches: (steps, batch, dim) twice -> (steps, batch)."""
-    return torch.stack([ot_pairing(noise, data) for noise, data in zip(x_0, x_1, strict=True)])
+    pairings = [ot_pairing(noise, data) for noise, data in zip(x_0, x_1, strict=True)]
+    return torch.stack(pairings).to(x_0.device)
 
 
 def reordered(x_0: Tensor, pairings: Tensor) -> Tensor:

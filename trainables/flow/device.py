@@ -20,6 +20,12 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def use_precision(device: torch.device, dtype: str) -> None:
+    """Lets a GPU multiply float32 matrices in TF32, or forbids it, as a config's `dtype` says."""
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high" if dtype == "tf32" else "highest")
+
+
 def device_name(device: torch.device) -> str:
     """The device for people."""
     return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else "cpu"

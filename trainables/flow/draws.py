@@ -16,7 +16,7 @@ from trainables.flow.data import Dataset, Normalisation
 from trainables.flow.networks import parameter_dtype
 from trainables.flow.paths import path_sample, path_times, uses_eps
 from trainables.flow.progress import RunSpec
-from trainables.flow.randomness import Streams, generator
+from trainables.flow.randomness import CPU, Streams, generator
 from trainables.flow.schedule import steps_per_epoch
 
 CHUNK_NUMBERS = 2**21
@@ -55,7 +55,8 @@ class Draw:
     @cached_property
     def eps(self) -> Tensor:
         """Noise of the path, for those that have some."""
-        eps = torch.randn(self.x_0.shape, generator=self.streams["path"])
+        source = self.streams["path"]
+        eps = torch.randn(self.x_0.shape, generator=source, device=self.x_0.device)
         return eps.to(self.x_0.dtype)
 
     def targets(self, config: FlowConfig) -> Targets:
@@ -67,14 +68,29 @@ class Draw:
 
 
 class RunData:
-    """A run's rows in normalised coordinates, and every draw it makes from them."""
+    """A run's rows in normalised coordinates, and every draw it makes from them.
 
-    def __init__(self, spec: RunSpec, data: Dataset, normalisation: Normalisation) -> None:
+    Args:
+        spec: The run.
+        data: Its data.
+        normalisation: The statistics it works with.
+        device: Where training rows are, and where what an epoch draws is drawn; what is held out
+            and the order of rows are drawn on the CPU, and the same on every device.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        data: Dataset,
+        normalisation: Normalisation,
+        device: torch.device = CPU,
+    ) -> None:
         self.spec = spec
         self.dim = data.dim
+        self._device = device
         self._dtype = parameter_dtype(spec.config)
         self._source = (data, normalisation)
-        parts = normalised_parts(data, normalisation, self._dtype)
+        parts = normalised_parts(data, normalisation, self._dtype, device)
         self.train, self._validation, self.test, self.reference = parts
         self.pairs: Pairs | None = None
         """A reflow student's own rows, instead of those of the data."""
@@ -102,14 +118,16 @@ class RunData:
 
     def epoch(self, epoch: int) -> Iterator[Draw]:
         """The draws of an epoch, chunk by chunk of its steps."""
-        config, streams = self.spec.config, Streams(self.spec.seed, epoch)
-        batches = self._batches(epoch)
+        config, device = self.spec.config, self._device
+        streams = Streams(self.spec.seed, epoch, device)
+        batches = self._batches(epoch).to(device)
         for rows in batches.split(max(1, CHUNK_NUMBERS // (config.batch_size * self.dim))):
-            t = torch.rand(rows.shape, generator=streams["time"]).to(self._dtype)
+            t = torch.rand(rows.shape, generator=streams["time"], device=device).to(self._dtype)
             if self.pairs is not None:
                 yield Draw(self.pairs.x_0[rows], self.pairs.x_1[rows], t, streams)
                 continue
-            x_0 = torch.randn(*rows.shape, self.dim, generator=streams["noise"]).to(self._dtype)
+            shape = (*rows.shape, self.dim)
+            x_0 = torch.randn(shape, generator=streams["noise"], device=device).to(self._dtype)
             yield Draw(x_0, augment(config, self.train[rows], streams), t, streams)
 
     def validation(self) -> Targets:
@@ -166,14 +184,17 @@ class RunData:
 
 @lru_cache(maxsize=4)
 def normalised_parts(
-    data: Dataset, normalisation: Normalisation, dtype: torch.dtype
+    data: Dataset, normalisation: Normalisation, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, ...]:
-    """Training, validation, test and reference rows, kept once for all runs of a process."""
+    """Training rows on the device, validation, test and reference rows on the CPU.
+
+    They are kept once for all runs of a process.
+    """
     train, validation, test, reference = (
         torch.from_numpy(np.ascontiguousarray(normalisation.apply(part))).to(dtype)
         for part in (data.train, data.validation, data.test, data.reference)
     )
-    return train, validation, test, reference
+    return train.to(device), validation, test, reference
 
 
 _STRENGTHS = ("mixup_alpha", "noise_std", "dropout_rate")

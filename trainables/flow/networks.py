@@ -10,6 +10,8 @@ arXiv:2206.00364, eq. 7, learned instead of fixed, since it differs from path to
 import contextlib
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,9 +45,7 @@ def velocity(config: FlowConfig, weights: Weights, x: Tensor, t: Tensor) -> Tens
     Returns:
         (K, batch, dim), in the precision of x.
     """
-    reduced = config.dtype == "bfloat16"
-    precision = torch.autocast(x.device.type, torch.bfloat16) if reduced else _AS_IT_IS
-    with precision:
+    with _precision(config, x.device):
         time = time_embedding(t)
         found = NETWORKS[config.arch](weights, x, time, config.shape[1])
         gain = linear(weights, "skip", time)[..., : x.shape[-1]]
@@ -87,6 +87,13 @@ def _gain(arch: str, name: str) -> float:
     if name == "out.weight":
         return 0.0 if arch == "dit" else OUTPUT_GAIN
     return 1.0
+
+
+def _precision(config: FlowConfig, device: torch.device) -> AbstractContextManager[Any]:
+    if config.dtype != "bfloat16":
+        return _AS_IT_IS
+    # Each weight is used once; and a cache of casts must not outlive the capture of a CUDA graph.
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 
 _AS_IT_IS = contextlib.nullcontext()

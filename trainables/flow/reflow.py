@@ -33,7 +33,8 @@ def make_pairs(run: FlowRun, device: torch.device) -> None:
     """Gives a student its fixed pairs, as many as there are rows; the same after every restore."""
     data = run.data
     noise = torch.randn(data.train.shape, generator=generator(run.spec.seed, 0, "reflow noise"))
-    data.pairs = _pairs(run, noise.to(data.train.dtype), run.progress.teacher, device)
+    pairs = _pairs(run, noise.to(data.train.dtype), run.progress.teacher, device)
+    data.pairs = Pairs(*(rows.to(data.train.device) for rows in pairs))
     held_out = data.validation_noise()
     data.validation_pairs = _pairs(run, held_out, run.progress.teacher, device)
 

@@ -12,7 +12,7 @@ from trainables.flow.networks import State
 from trainables.flow.normalisation import NormalisationState
 from trainables.flow.optimizer import AdamW
 from trainables.flow.progress import Point, Progress, RunSpec
-from trainables.flow.schedule import LearningRate, phases_of
+from trainables.flow.schedule import LearningRate, phases_of, validation_every
 from trainables.flow.shapes import num_parameters
 from trainables.flow.stacked import Layout, Rows
 
@@ -81,14 +81,30 @@ class FlowRun:
         return self.progress.step - self.progress.first_step
 
     @property
+    def steps_left(self) -> int:
+        """Optimizer steps to the end of the phase."""
+        return self.phases[self.progress.phase] - self.phase_steps
+
+    @property
     def training(self) -> bool:
         """Whether the run takes another step in this phase."""
-        left = self.phases[self.progress.phase] - self.phase_steps
-        return self.progress.status == "running" and left > 0
+        return self.progress.status == "running" and self.steps_left > 0
+
+    @property
+    def validates(self) -> bool:
+        """Whether the epoch that has just been trained ends with a validation."""
+        progress, per_epoch = self.progress, self.data.steps_per_epoch
+        every = validation_every(
+            per_epoch * self.spec.config.batch_size, self.data.num_validation,
+            math.ceil(self.phases[progress.phase] / per_epoch), self.spec.config.patience,
+        )  # fmt: skip
+        number = progress.epoch + 1 - progress.first_epoch
+        return progress.status == "running" and (number % every == 0 or not self.training)
 
     def load_data(self) -> None:
         """Brings the rows into the coordinates of the current normalisation."""
-        self.data = RunData(self.spec, self.dataset, self.normalisation.current)
+        device, scale = self.row.weights.device, self.normalisation.current
+        self.data = RunData(self.spec, self.dataset, scale, device)
 
     def parts(self) -> dict[str, Stateful]:
         """The run's state by part, see `checkpoint.ORDER`."""
@@ -101,22 +117,47 @@ class FlowRun:
             "normalisation": self.normalisation,
         }
 
+    def measured(self, loss: float, norm: float) -> bool:
+        """Takes note of a step's loss and gradient norm; returns whether the step may be taken."""
+        step = self.progress.step + 1
+        if not math.isfinite(loss):
+            self.diverge(f"training loss is {loss} at step {step}")
+        elif not math.isfinite(norm):
+            self.diverge(f"gradient norm is {norm} at step {step}")
+        else:
+            self.curves.add(loss, norm, self.scheduler.lr)
+        return self.progress.status == "running"
+
+    def advance(self) -> None:
+        """A step has been taken."""
+        self.scheduler.advance()
+        self.progress.step += 1
+        if self.progress.step % POINT_EVERY_STEPS == 0:
+            self.curves.point(self.progress.step)
+
     def diverge(self, error: str) -> None:
         """Ends the run as diverged."""
         self.curves.point(self.progress.step)
         self.progress.status = self.progress.stop_reason = "diverged"
         self.progress.error = error
 
-    def end_epoch(self, val_loss: float) -> str | None:
-        """Enters an epoch's losses, keeps the best weights; says why its phase ends, if it does."""
+    def end_epoch(self, val_loss: float | None) -> str | None:
+        """Enters an epoch's losses, keeps the best weights; says why its phase ends, if it does.
+
+        Args:
+            val_loss: None where the epoch was not validated, see `validates`.
+        """
         progress, config = self.progress, self.spec.config
         progress.epoch += 1
-        progress.train_loss, progress.val_loss = self.curves.epoch_loss(), val_loss
+        progress.train_loss = self.curves.epoch_loss()
         self.curves.point(progress.step)
         self.curves.record(
-            progress.step, epoch=progress.epoch, epoch_train_loss=progress.train_loss,
-            val_loss=val_loss,
-        )  # fmt: skip
+            progress.step, epoch=progress.epoch, epoch_train_loss=progress.train_loss
+        )
+        if val_loss is None:
+            return None
+        progress.val_loss = val_loss
+        self.curves.record(progress.step, val_loss=val_loss)
         if not math.isfinite(val_loss):
             self.diverge(f"validation loss is {val_loss} after step {progress.step}")
             return None
@@ -141,7 +182,7 @@ class FlowRun:
                 return
         progress = self.progress
         progress.final_metrics = {k: value for k, value in metrics.items() if k not in wrong}
-        progress.warnings = [
+        progress.warnings += [
             f"{k} is {value}: left out of the metrics" for k, value in wrong.items()
         ]
         progress.status, progress.stop_reason = "ok", reason

@@ -9,6 +9,11 @@ if TYPE_CHECKING:
     from trainables.flow.optimizer import AdamW
 
 
+ROWS_A_VALIDATION_ROW = 6
+"""A forward pass is a third of a step: validation takes an eighteenth of the time of training."""
+MIN_VALIDATIONS = 30
+
+
 def steps_per_epoch(num_rows: int, batch_size: int) -> int:
     """Optimizer steps that count as one epoch: the batches that the rows fill, rounded."""
     return max(1, round(num_rows / batch_size))
@@ -21,6 +26,25 @@ def phases_of(config: "FlowConfig", steps_per_epoch: int) -> tuple[int, ...]:
         return (total,)
     teacher = total // 2 if config.steps else max(1, (config.epochs or 0) // 2) * steps_per_epoch
     return max(1, teacher), max(1, total - teacher)
+
+
+def validation_every(
+    num_rows: int, num_validation: int, phase_epochs: int, patience: int | None
+) -> int:
+    """Epochs from one validation to the next: 1, or more where few rows are trained on.
+
+    So many that a held-out row is looked at for every `ROWS_A_VALIDATION_ROW` trained on; and yet
+    so few that a phase has `MIN_VALIDATIONS` of them and `patience` three.
+
+    Args:
+        num_rows: Rows trained on in an epoch.
+        num_validation: Rows of the validation part.
+        phase_epochs: Epochs of the phase of training.
+        patience: Epochs without a better loss before it stops.
+    """
+    affordable = math.ceil(ROWS_A_VALIDATION_ROW * num_validation / num_rows)
+    most = min(phase_epochs // MIN_VALIDATIONS, (patience or phase_epochs) // 3)
+    return max(1, min(affordable, most))
 
 
 def ema_decay(step: int, cap: float) -> float:
@@ -85,9 +109,16 @@ class LearningRate:
     @property
     def lr(self) -> float:
         """The rate of the next step."""
+        return self.rates(1)[0]
+
+    def rates(self, num_steps: int) -> list[float]:
+        """The rates of the next steps of the phase."""
         start, total = self._phase()
         warmup = warmup_steps(self._warmup, total)
-        return self._lr * lr_factor(self._step - start, warmup, total, *self._kind)
+        return [
+            self._lr * lr_factor(step - start, warmup, total, *self._kind)
+            for step in range(self._step, self._step + num_steps)
+        ]
 
     def advance(self) -> None:
         """Moves on by one optimizer step."""

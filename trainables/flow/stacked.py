@@ -68,9 +68,9 @@ class Rows:
     @classmethod
     def of(cls, weights: Tensor) -> Self:
         """Runs (K, width) at their start."""
-        zeros = [torch.zeros_like(weights) for _ in range(3)]
+        gradients, first, second = (torch.zeros_like(weights) for _ in range(3))
         count = torch.zeros(len(weights), device=weights.device)
-        return cls(weights, weights.clone(), *zeros, count)
+        return cls(weights, weights.clone(), gradients, first, second, count)
 
     def row(self, k: int) -> Self:
         """One run's own."""

@@ -1,27 +1,28 @@
 """The training loop: K >= 1 runs of one shape trained as one; a solo run is a pack of one."""
 
-import math
+import contextlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from trainables.flow.ahead import ahead
 from trainables.flow.checkpoint import load_run_state, run_state
 from trainables.flow.data import Dataset
+from trainables.flow.device import use_precision
+from trainables.flow.device_steps import NORM_EPS, DeviceSteps, orders_of, take_note
 from trainables.flow.draws import Draw, Targets
 from trainables.flow.ema import ema_update
 from trainables.flow.evaluation import final_metrics
 from trainables.flow.networks import State, initial_state, velocity
 from trainables.flow.progress import RunSpec
 from trainables.flow.reflow import begin_student, make_pairs
-from trainables.flow.run import POINT_EVERY_STEPS, FlowRun
+from trainables.flow.run import FlowRun
 from trainables.flow.stacked import Layout, Rows
 
 VALIDATION_BLOCK = 2_048
 """Held-out rows that go through the networks at once."""
-NORM_EPS = 1e-6
-"""Added to gradient norms before they divide."""
 
 
 class Pack:
@@ -35,15 +36,22 @@ class Pack:
         specs: The runs; equal in their configs' `pack_key`.
         datasets: Each run's data.
         device: Where to train.
+        watched: Whether the host looks at every step's losses, instead of an epoch's at its end
+            (`device_steps`); by default it does on the CPU.
 
     Raises:
         ValueError: Where runs of several shapes or numbers of batches are put into one pack.
     """
 
     def __init__(
-        self, specs: Sequence[RunSpec], datasets: Sequence[Dataset], device: torch.device
+        self,
+        specs: Sequence[RunSpec],
+        datasets: Sequence[Dataset],
+        device: torch.device,
+        watched: bool | None = None,
     ) -> None:
         self.device = device
+        self._watched = device.type == "cpu" if watched is None else watched
         states = [
             initial_state(spec.config, data.dim, spec.seed)
             for spec, data in zip(specs, datasets, strict=True)
@@ -64,15 +72,11 @@ class Pack:
 
     def train_epoch(self) -> None:
         """One epoch of every run that is still training, then validation and the end of runs."""
-        steps = (
-            (x_t[step], u_t[step], t[step])
-            for x_t, u_t, t in self.chunks()
-            for step in range(len(t))
-        )
-        for x_t, u_t, t in steps:
-            self.train_step(x_t, u_t, t)
-            if not any(run.training for run in self.active):
-                break
+        use_precision(self.device, self._config.dtype)
+        if self._watched:
+            self._train_watched()
+        else:
+            self._train_on_device()
         self._end_epoch()
 
     def chunks(self) -> Iterator[Targets]:
@@ -102,22 +106,12 @@ class Pack:
             u_t: Their target velocities, (K, batch, dim).
             t: Their times, (K, batch).
         """
-        losses = self._losses(self._model, x_t, u_t, t)
-        gradients = torch.autograd.grad(losses.sum(), list(self._model.values()))
-        torch._foreach_copy_(self._gradients, gradients)
+        losses = self._fill_gradients(x_t, u_t, t)
         # A row a run: a norm of all at once may sum in another order for another K.
         norms = torch.stack([run.row.gradients.norm() for run in self.active])
-        measured = torch.stack([losses.detach(), norms], dim=1).tolist()
+        measured = torch.stack([losses, norms], dim=1).tolist()
         for run, (loss, norm) in zip(self.active, measured, strict=True):
-            step = run.progress.step + 1
-            if not run.training:
-                continue
-            if not math.isfinite(loss):
-                run.diverge(f"training loss is {loss} at step {step}")
-            elif not math.isfinite(norm):
-                run.diverge(f"gradient norm is {norm} at step {step}")
-            else:
-                run.curves.add(loss, norm, run.scheduler.lr)
+            if run.training and run.measured(loss, norm):
                 self._update(run, norm)
 
     def run_state(self, run: FlowRun) -> dict[str, Any]:
@@ -139,6 +133,7 @@ class Pack:
     def _stack(self, rows: Rows) -> None:
         self.rows = rows
         """The numbers of the active runs."""
+        self._device_steps: DeviceSteps | None = None
         self._gradients = list(self._layout.views(rows.gradients).values())
         self._average = self._layout.views(rows.average)
         self._model = {
@@ -151,21 +146,54 @@ class Pack:
         )
         return x_t, u_t, t
 
-    def _losses(self, weights: State, x_t: Tensor, u_t: Tensor, t: Tensor) -> Tensor:
-        error = velocity(self._config, weights, x_t, t) - u_t
+    def _train_watched(self) -> None:
+        steps = (
+            (x_t[step], u_t[step], t[step])
+            for x_t, u_t, t in self.chunks()
+            for step in range(len(t))
+        )
+        for x_t, u_t, t in steps:
+            self.train_step(x_t, u_t, t)
+            if not any(run.training for run in self.active):
+                break
+
+    def _train_on_device(self) -> None:
+        """The epoch without a word from the device before its end."""
+        most = max(run.steps_left for run in self.active)
+        num_steps = min(most, self.active[0].data.steps_per_epoch)
+        orders = orders_of(self.active, num_steps, self.device)
+        measured = torch.zeros_like(orders[:, :2], dtype=self.rows.weights.dtype)
+        with contextlib.closing(ahead(self.chunks(), self.device)) as chunks:
+            inputs = (step for chunk in chunks for step in zip(*chunk, strict=True))
+            for order, place, step in zip(orders, measured, inputs, strict=False):
+                self._device_step(step)(step, order, place)
+        take_note(self.active, measured)
+
+    def _device_step(self, inputs: Targets) -> DeviceSteps:
+        """The step of the runs that are active now."""
+        if self._device_steps is None:
+            made = DeviceSteps(self._fill_gradients, self.active, self.rows, inputs)
+            self._device_steps = made
+            for run in self.active if made.why_not else ():
+                run.progress.warnings.append(made.why_not)
+        return self._device_steps
+
+    def _fill_gradients(self, x_t: Tensor, u_t: Tensor, t: Tensor) -> Tensor:
+        """Forward and backward pass: leaves the rows' gradients, returns the losses (K,)."""
+        error = velocity(self._config, self._model, x_t, t) - u_t
         # A slice a run: a mean over all at once may sum in another order for another K.
-        return torch.stack([part.square().mean() for part in error.unbind(0)])
+        losses = torch.stack([part.square().mean() for part in error.unbind(0)])
+        gradients = torch.autograd.grad(losses.sum(), list(self._model.values()))
+        torch._foreach_copy_(self._gradients, gradients)
+        return losses.detach()
 
     def _update(self, run: FlowRun, norm: float) -> None:
         config, row = run.spec.config, run.row
         if config.clip is not None and norm + NORM_EPS > config.clip:
             row.gradients.mul_(config.clip / (norm + NORM_EPS))
         run.optimizer.step()
-        run.scheduler.advance()
         ema_update(row.average, row.weights, run.phase_steps, config.ema_decay)
-        run.progress.step += 1
-        if run.progress.step % POINT_EVERY_STEPS == 0:
-            run.curves.point(run.progress.step)
+        run.advance()
 
     @torch.no_grad()
     def _end_epoch(self) -> None:
@@ -178,8 +206,13 @@ class Pack:
             self._load_validation()
         self._drop_ended()
 
-    def _validation_losses(self) -> list[float]:
-        """The mean loss of each run over its held-out draws, block by block."""
+    def _validation_losses(self) -> list[float | None]:
+        """The mean loss of each run over its held-out draws, None for those that wait with it."""
+        due = [run.validates for run in self.active]
+        losses = self._held_out_losses() if any(due) else [0.0] * len(due)
+        return [loss if wanted else None for loss, wanted in zip(losses, due, strict=True)]
+
+    def _held_out_losses(self) -> list[float]:
         parts = (part.split(VALIDATION_BLOCK, dim=1) for part in self._validation)
         blocks = zip(*parts, strict=True)
         errors = [velocity(self._config, self._average, x, t) - u for x, u, t in blocks]

@@ -1,0 +1,134 @@
+"""Steps of a pack of which the host hears only at the end of an epoch, for GPUs.
+
+The ordinary step waits for each loss, and every kernel is a call from the host: small networks
+leave a GPU idle most of the time. Here the epoch's learning rates are on the device beforehand,
+what happens to a run whose loss is not finite is decided there, and the whole step is replayed as
+one CUDA graph. The same kernels in another order of rounding: results agree with those of ordinary
+steps within a tolerance, not to the bit.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from trainables.flow.draws import Targets
+from trainables.flow.run import FlowRun
+from trainables.flow.schedule import ema_decay
+from trainables.flow.stacked import Rows
+
+NORM_EPS = 1e-6
+"""Added to gradient norms before they divide."""
+WARM_UP_STEPS = 3
+"""Before a capture, as PyTorch asks: libraries set themselves up at their first calls."""
+
+FillGradients = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""x_t, u_t, t of a step -> the losses (K,); leaves the gradients in the pack's rows."""
+
+
+class DeviceSteps:
+    """One step of K runs, captured where the device is a GPU.
+
+    Args:
+        fill_gradients: Forward and backward pass of the pack.
+        runs: Its active runs, in the order of the rows.
+        rows: Their numbers.
+        like: A step's x_t, u_t (K, batch, dim) and t (K, batch): shapes count, values do not.
+    """
+
+    def __init__(
+        self, fill_gradients: FillGradients, runs: Sequence[FlowRun], rows: Rows, like: Targets
+    ) -> None:
+        device = rows.weights.device
+        self._fill_gradients = fill_gradients
+        self._runs = list(runs)
+        self._rows = rows
+        self._inputs = [torch.zeros_like(tensor) for tensor in like]
+        self._orders = torch.zeros(3, len(runs), device=device)
+        self._alive = torch.ones(len(runs), device=device)
+        self._measured = torch.zeros(2, len(runs), dtype=rows.weights.dtype, device=device)
+        clips = [run.spec.config.clip or math.inf for run in runs]
+        self._clips = torch.tensor(clips, device=device)
+        self.why_not = ""
+        """Why the step is not replayed as a graph, where it could have been."""
+        self._go = self._captured() if device.type == "cuda" else self._step
+
+    @torch.no_grad()
+    def __call__(self, inputs: Targets, orders: Tensor, measured: Tensor) -> None:
+        """Takes a step.
+
+        Args:
+            inputs: x_t, u_t (K, batch, dim) and t (K, batch).
+            orders: What `orders_of` says of this step, (3, K).
+            measured: Where losses and gradient norms go, (2, K).
+        """
+        for static, tensor in zip(self._inputs, inputs, strict=True):
+            static.copy_(tensor)
+        self._orders.copy_(orders)
+        self._go()
+        measured.copy_(self._measured)
+
+    def _step(self) -> None:
+        """The step on what the static tensors hold; asks nothing of the host."""
+        with torch.enable_grad():
+            losses = self._fill_gradients(*self._inputs)
+        norms = torch.linalg.vector_norm(self._rows.gradients, dim=1)
+        lr, forgotten, due = self._orders.unbind(0)
+        finite = torch.isfinite(losses) & torch.isfinite(norms)
+        self._alive.mul_(torch.where(due > 0, finite.to(due.dtype), 1.0))
+        takes_part = due * self._alive
+        too_long = ((norms.float() + NORM_EPS) / self._clips).clamp(min=1.0)
+        for k, run in enumerate(self._runs):
+            run.optimizer.step(lr[k], too_long[k], 1 - takes_part[k])
+        weight = (forgotten * takes_part).to(self._rows.average.dtype).unsqueeze(1)
+        self._rows.average.lerp_(self._rows.weights, weight)
+        self._measured.copy_(torch.stack([losses, norms]))
+
+    @torch.no_grad()
+    def _captured(self) -> Callable[[], None]:
+        """The step as a replay of its graph, or itself where a graph cannot be had.
+
+        No run is due meanwhile: the warm-up changes no weights.
+        """
+        try:
+            aside = torch.cuda.Stream()
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):
+                for _ in range(WARM_UP_STEPS):
+                    self._step()
+            torch.cuda.current_stream().wait_stream(aside)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                self._step()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            self.why_not = f"steps are not replayed as a CUDA graph: {error}"
+            return self._step
+        return graph.replay
+
+
+def orders_of(runs: Sequence[FlowRun], num_steps: int, device: torch.device) -> Tensor:
+    """What each run does in the next steps of an epoch, (steps, 3, K).
+
+    Its learning rate, the share of the average that it replaces, and 1 where it has a step left.
+    """
+    orders = [
+        [
+            run.scheduler.rates(num_steps),
+            [1 - ema_decay(run.phase_steps + s, run.spec.config.ema_decay)
+             for s in range(num_steps)],
+            [float(s < run.steps_left) for s in range(num_steps)],
+        ]
+        for run in runs
+    ]  # fmt: skip
+    return torch.tensor(orders).permute(2, 1, 0).contiguous().to(device)
+
+
+def take_note(runs: Sequence[FlowRun], measured: Tensor) -> None:
+    """Tells runs what an epoch's steps measured, (steps, 2, K), until they end."""
+    for losses, norms in measured.tolist():
+        for run, loss, norm in zip(runs, losses, norms, strict=True):
+            if run.training and run.measured(loss, norm):
+                run.advance()
