@@ -1,16 +1,19 @@
-"""Training steps on a GPU: the engine solo and in packs, against a plain PyTorch loop.
+"""Training steps on a GPU: the engine solo and in packs, against ordinary solo steps.
 
     python benchmarks/gpu.py                             # the study's three networks, minutes
     python benchmarks/gpu.py --archs mlp --packs 8 32
 
 Needs torch, numpy, scipy and pydantic, and neither Ray nor W&B. A side's number is the median of
-its rounds. Memory is what torch holds at most, by run. The share of the peak
+its rounds. "eager" is the engine's ordinary step, of which the host sees each loss; "graphed" and
+packs are replayed as one CUDA graph (where none can be had, a line says why). Memory is what torch
+holds at most, by run. The share of the peak
 counts multiplications and additions of a whole step against what the device can do in float32
 with TF32, where its name is known.
 """
 
 import argparse
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -40,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     device = torch.device(arguments.device)
     torch.set_num_threads(1)
-    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.set_float32_matmul_precision("high")
     name = torch.cuda.get_device_name(device) if arguments.device == "cuda" else "cpu, one thread"
     print(f"{name}, torch {torch.__version__}, {arguments.dim}-d, batch {arguments.batch_size}")
     print(f"{'':6}{'side':<18}{'run-steps/s':>12}{'ratio':>8}{'of peak':>9}{'MB a run':>10}")
@@ -50,22 +53,28 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def compare(arch: str, arguments: Any, device: torch.device, peak: float | None) -> None:
     """Prints the rows of one architecture; a pack that does not fit ends them."""
-    config = config_of(arch, arguments)
+    config = config_of(arch, arguments, dtype="tf32")
     data = load_dataset(config.data)
     plain = PlainLoop(config, data, device)
     flops = _flops_of_a_step(plain)
-    eager = best = _row(arch, "plain loop", plain, 1, None, flops, peak, arguments)
-    for num_runs in (1, *arguments.packs):
-        side = "engine, solo" if num_runs == 1 else f"engine, pack of {num_runs}"
+    engine = partial(Engine, config, data, device)
+    sides: dict[str, tuple[int, Callable[[], Any]]] = {
+        "solo, eager": (1, lambda: engine(1, watched=True)),
+        "solo, plain loop": (1, lambda: plain),
+        "solo, graphed": (1, lambda: engine(1, watched=False)),
+    }
+    for num_runs in arguments.packs:
+        sides[f"pack of {num_runs}"] = num_runs, partial(engine, num_runs, watched=False)
+    rates: dict[str, float] = {}
+    for name, (num_runs, make) in sides.items():
         try:
-            engine = Engine(config, data, device, num_runs)
-            rate = _row(arch, side, engine, num_runs, eager, flops, peak, arguments)
+            baseline = rates.get("solo, eager")
+            rates[name] = _row(arch, name, make(), num_runs, baseline, flops, peak, arguments)
         except torch.OutOfMemoryError:
-            print(f"{arch:6}{side:<18} does not fit")
+            print(f"{arch:6}{name:<18} does not fit")
             break
-        best = max(best, rate)
-    apart = STUDY_RUNS * (STUDY_STEPS / eager + BESIDE_TRAINING_S) / 3600
-    packed = STUDY_RUNS * STUDY_STEPS / best / 3600
+    apart = STUDY_RUNS * (STUDY_STEPS / rates["solo, eager"] + BESIDE_TRAINING_S) / 3600
+    packed = STUDY_RUNS * STUDY_STEPS / max(rates.values()) / 3600
     print(f"{arch:6}{STUDY_RUNS} runs of {STUDY_STEPS:,} steps: {apart:.2f} h by a process a run, "
           f"{packed:.2f} h by the best side, {apart / packed:.1f} x")  # fmt: skip
 
@@ -75,7 +84,7 @@ def _row(
     name: str,
     side: Callable[[], int],
     num_runs: int,
-    eager: float | None,
+    baseline: float | None,
     flops: float,
     peak: float | None,
     arguments: Any,
@@ -87,8 +96,10 @@ def _row(
     rate = 1 / timed([side], arguments)[0]
     held = torch.cuda.max_memory_allocated() / num_runs / 1e6 if cuda else None
     share = f"{rate * flops / peak:.1%}" if peak else "-"
-    print(f"{arch:6}{name:<18}{rate:>12.1f}{rate / (eager or rate):>8.2f}{share:>9}"
+    print(f"{arch:6}{name:<18}{rate:>12.1f}{rate / (baseline or rate):>8.2f}{share:>9}"
           f"{f'{held:.0f}' if held else '-':>10}", flush=True)  # fmt: skip
+    for note in getattr(side, "notes", ()):
+        print(f"{arch:6}{name}: {note}")
     return rate
 
 

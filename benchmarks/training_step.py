@@ -71,12 +71,12 @@ def compare(arch: str, arguments: argparse.Namespace, device: torch.device) -> N
               f"{together / alone:>8.2f}  of the engine solo")  # fmt: skip
 
 
-def config_of(arch: str, arguments: argparse.Namespace) -> FlowConfig:
+def config_of(arch: str, arguments: argparse.Namespace, **more: str) -> FlowConfig:
     rows = 20 * arguments.batch_size
     data = {"source": "gaussians", "dim": arguments.dim, "rows": math.ceil(rows / 0.7)}
     return FlowConfig.model_validate({
         "arch": arch, "scale": arguments.scale, "batch_size": arguments.batch_size,
-        "steps": TOTAL_STEPS, "patience": None, "data": data,
+        "steps": TOTAL_STEPS, "patience": None, "data": data, **more,
     })  # fmt: skip
 
 
@@ -99,27 +99,37 @@ def _round(side: Callable[[], int], at_least_s: float) -> float:
 
 
 class Engine:
-    """Epochs of the engine, without the validation at their ends (a plain loop has none here)."""
+    """Epochs of the engine, without the validation at their ends (a plain loop has none here).
+
+    Args:
+        watched: Whether the host looks at each step's losses; by default as in real runs.
+    """
 
     def __init__(
-        self, config: FlowConfig, data: Dataset, device: torch.device, num_runs: int
+        self,
+        config: FlowConfig,
+        data: Dataset,
+        device: torch.device,
+        num_runs: int,
+        watched: bool | None = None,
     ) -> None:
         specs = [RunSpec(str(seed), seed, config) for seed in range(num_runs)]
-        self._pack = Pack(specs, [data] * num_runs, device)
+        self._pack = Pack(specs, [data] * num_runs, device, watched)
 
     def __call__(self) -> int:
         """One epoch; returns its run-steps."""
-        steps = 0
-        for x_t, u_t, t in self._pack.chunks():
-            for step in range(len(x_t)):
-                self._pack.train_step(x_t[step], u_t[step], t[step])
-            steps += len(x_t)
+        self._pack.take_steps()
         for run in self._pack.runs:
             run.progress.epoch += 1
             run.curves.epoch_loss()
             run.curves.drain()
         _finish(self._pack.device)
-        return steps * len(self._pack.runs)
+        return self._pack.runs[0].data.steps_per_epoch * len(self._pack.runs)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the runs would tell, such as why there is no graph."""
+        return self._pack.runs[0].progress.warnings
 
 
 class PlainLoop:

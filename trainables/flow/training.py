@@ -72,12 +72,16 @@ class Pack:
 
     def train_epoch(self) -> None:
         """One epoch of every run that is still training, then validation and the end of runs."""
+        self.take_steps()
+        self._end_epoch()
+
+    def take_steps(self) -> None:
+        """The optimizer steps of an epoch of every run that is still training."""
         use_precision(self.device, self._config.dtype)
         if self._watched:
             self._train_watched()
         else:
             self._train_on_device()
-        self._end_epoch()
 
     def chunks(self) -> Iterator[Targets]:
         """The epoch's steps some at a time: x_t, u_t (steps, K, batch, dim), t (steps, K, batch).
