@@ -1,7 +1,6 @@
 """The curves of runs: appended as they come, one Parquet file a run once it has ended."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ablate.events import Point
+from ablate.parquet_files import read_table, write_table
 from ablate.paths import StudyPaths
 
 Column = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -46,9 +46,7 @@ class History:
             names = dict.fromkeys(name for point in points for name in point)
             columns = {name: [point.get(name) for point in points] for name in names}
             table = pa.table({"run_id": [run_id] * len(points), **columns})
-            partial = self._folder / f".{run_id}.parquet.partial"
-            pq.write_table(table, partial)
-            os.replace(partial, self._done(run_id))
+            write_table(self._done(run_id), table)
         self._live(run_id).unlink(missing_ok=True)
 
     def forget(self, run_id: str) -> None:
@@ -61,7 +59,7 @@ class History:
         """A run's points by step, whether it has ended or not."""
         points: dict[int, dict[str, Any]] = {}
         if self._done(run_id).exists():
-            for point in pq.read_table(self._done(run_id)).drop_columns("run_id").to_pylist():
+            for point in read_table(self._done(run_id)).drop_columns("run_id").to_pylist():
                 points[point["step"]] = {k: v for k, v in point.items() if v is not None}
         if self._live(run_id).exists():
             for line in self._live(run_id).read_text().splitlines():
@@ -83,7 +81,7 @@ class History:
             })  # fmt: skip
         known = pq.read_schema(self._done(run_id)).names
         found = [name for name in names if name in known]
-        table = pq.read_table(self._done(run_id), columns=["step", *found])
+        table = read_table(self._done(run_id), columns=["step", *found])
         steps = table["step"].to_numpy()
         columns: dict[str, Column] = {}
         for name in found:

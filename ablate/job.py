@@ -250,7 +250,7 @@ def _work_on_ray(
 
     plan, paths = context.plan, context.paths
     todo, first = list(left.todo), _next_launch(paths)
-    with cluster(plan, len(todo), options.address, interrupts) as at_once:
+    with cluster(plan, len(todo), options.address, interrupts, context.say) as at_once:
         from ablate.launch.experiment import Launch
         from ablate.tracking import AblateWandbCallback
 

@@ -5,14 +5,12 @@ the same columns twice does no harm, so replaying a journal is always safe.
 """
 
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ablate.events import (
     Event,
@@ -23,6 +21,7 @@ from ablate.events import (
     RunStarted,
 )
 from ablate.history import History
+from ablate.parquet_files import read_table, write_table
 from ablate.paths import StudyPaths
 
 MIN_COMPACTION_S = 1.0
@@ -218,7 +217,7 @@ def read_rows(paths: StudyPaths) -> list[Row]:
     """The rows of a study as of now: the table, and what the journal adds to it."""
     rows: dict[str, Row] = {}
     if paths.runs_parquet.exists():
-        for row in pq.read_table(paths.runs_parquet).to_pylist():
+        for row in read_table(paths.runs_parquet).to_pylist():
             rows[row["run_id"]] = {k: v for k, v in row.items() if v is not None}
     for patch in _journal_patches(paths):
         row = rows.setdefault(patch["run_id"], {"run_id": patch["run_id"], "status": "pending"})
@@ -234,10 +233,7 @@ def write_rows(paths: StudyPaths, rows: Iterable[Row]) -> None:
     rows = list(rows)
     names = dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])
     columns = {name: _column(name, [row.get(name) for row in rows]) for name in names}
-    paths.ledger.mkdir(parents=True, exist_ok=True)
-    partial = paths.runs_parquet.with_name(".runs.parquet.partial")
-    pq.write_table(pa.table(columns), partial)
-    os.replace(partial, paths.runs_parquet)
+    write_table(paths.runs_parquet, pa.table(columns))
 
 
 def summary(points: Sequence[Mapping[str, Any]], metric: str, mode: str) -> dict[str, float]:

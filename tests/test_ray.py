@@ -17,6 +17,7 @@ from wandb_records import tracked_runs
 
 from ablate.errors import AblateError, InputError
 from ablate.job import Options, execute
+from ablate.launch.cluster import BESIDE_ANOTHER
 from ablate.ledger import Ledger
 from ablate.paths import StudyPaths
 
@@ -129,6 +130,30 @@ def test_a_study_starts_and_ends_a_ray_of_its_own(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     rows = Ledger(StudyPaths(tmp_path / "studies" / "slow")).rows.values()
     assert [row["status"] for row in rows] == ["ok"] * 4
+    cores = len(os.sched_getaffinity(0))
+    if cores <= 4:  # else there are more idle workers than trials, and Ray may end some
+        logs = Path("/tmp/ray/session_latest/logs")
+        assert len(list(logs.glob("worker-*.out"))) == cores, "trials did not use waiting workers"
+
+
+def test_a_study_beside_another_one_has_a_ray_of_its_own(tmp_path):
+    """The other one's ends with its study."""
+    code = (
+        "from ablate.launch.own_ray import start_ray\n"
+        "start_ray((), log_to_driver=False, logging_level='ERROR')\n"
+        "print('there', flush=True)\n"
+        "input()\n"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert other.stdout.readline() == "there\n"
+        done = _in_a_process_of_its_own(tmp_path)
+    finally:
+        other.communicate("\n", timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert BESIDE_ANOTHER in " ".join(done.stdout.split())
 
 
 def _in_a_process_of_its_own(folder, *arguments):

@@ -3,14 +3,14 @@
 import contextlib
 import os
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import ray
 
 from ablate.errors import AblateError, InputError, Problem
 from ablate.interrupts import Interrupts
-from ablate.launch.own_ray import start_ray, use_waiting_workers
+from ablate.launch.own_ray import is_anothers, start_ray, use_waiting_workers
 from ablate.plan import Plan
 from ablate.study import Study
 
@@ -18,6 +18,10 @@ LOCAL = "local"
 """The address of a Ray of our own, also beside one that runs."""
 
 CONNECT_TIMEOUT_S = 5.0
+BESIDE_ANOTHER = (
+    "note: another study is running on this machine, and both take all of it; "
+    "`ray start --head` before them lets studies share it"
+)
 
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0: Tune prints nothing
@@ -35,7 +39,11 @@ _ENVIRONMENT = {
 
 @contextlib.contextmanager
 def cluster(
-    plan: Plan, num_runs: int, address: str | None, interrupts: Interrupts
+    plan: Plan,
+    num_runs: int,
+    address: str | None,
+    interrupts: Interrupts,
+    say: Callable[[str], None],
 ) -> Generator[int]:
     """Connects to a cluster, and checks that a trial fits on a node of it.
 
@@ -44,6 +52,7 @@ def cluster(
         num_runs: Runs to do.
         address: Of a running cluster; None uses one that is found, else starts a local one.
         interrupts: Gets SIGTERM back, which `ray.init` takes.
+        say: Tells people what they should know of it.
 
     Yields:
         How many trials fit at once.
@@ -56,7 +65,7 @@ def cluster(
         os.environ.setdefault(name, value)
     found = ray.is_initialized()
     if not found:
-        _connect(address, _worth_preloading(plan, num_runs))
+        _connect(address, _worth_preloading(plan, num_runs), say)
     interrupts.install()
     try:
         slots = _slots(plan.study)
@@ -67,7 +76,7 @@ def cluster(
             ray.shutdown()
 
 
-def _connect(address: str | None, preload: Sequence[str]) -> None:
+def _connect(address: str | None, preload: Sequence[str], say: Callable[[str], None]) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address not in (None, LOCAL):
         if not _answers(address):
@@ -80,7 +89,10 @@ def _connect(address: str | None, preload: Sequence[str]) -> None:
     if address is None:
         with contextlib.suppress(ConnectionError):
             ray.init(address="auto", **quiet)
-            return
+            if not is_anothers():
+                return
+            ray.shutdown()  # it ends with its study
+            say(BESIDE_ANOTHER)
     start_ray(preload, **quiet)
     use_waiting_workers()
 

@@ -7,6 +7,7 @@ theirs while the driver still imports Tune.
 import contextlib
 import functools
 import os
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,12 @@ import ray
 
 OBJECT_STORE_BYTES = 256 * 1024**2
 """Results are small; the default takes a third of the memory's share of /dev/shm."""
+
+NODE_TIMEOUT_S = 10.0
+"""Then Ray looks for its node in its own way."""
+
+OWN = "ablate_study"
+"""A resource that tells a study's own Ray, which ends with it, from a cluster to be shared."""
 
 _PRELOAD = "RAY_preload_python_modules"
 _KEEP_IDLE = "RAY_idle_worker_killing_time_threshold_ms"
@@ -32,8 +39,13 @@ def start_ray(preload: Sequence[str], **settings: Any) -> None:
     with _environment(ahead), _few_services():
         ray.init(
             address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES,
-            **settings,
+            resources={OWN: 1}, **settings,
         )  # fmt: skip
+
+
+def is_anothers() -> bool:
+    """Whether the Ray that this process is connected to is another study's own."""
+    return OWN in ray.cluster_resources()
 
 
 def use_waiting_workers() -> None:
@@ -63,9 +75,10 @@ def _environment(variables: Mapping[str, str]) -> Generator[None]:
 def _few_services() -> Generator[None]:
     """`ray.init` without autoscaler, log monitor and API server: nobody asks a study's own Ray.
 
-    There is no public setting for them. Where Ray has changed, it starts with all of them.
+    Nor does it look only once a second whether the node is there. There is no public setting for
+    any of it. Where Ray has changed, it starts with all of them, in its own time.
     """
-    from ray._private import node, parameter
+    from ray._private import node, parameter, services
 
     known = parameter.RayParams.__init__.__annotations__.keys()
     with contextlib.ExitStack() as stack:
@@ -77,7 +90,24 @@ def _few_services() -> Generator[None]:
             stack.enter_context(_replaced(parameter, "RayParams", fewer))
         if hasattr(node.Node, "start_api_server"):
             stack.enter_context(_replaced(node.Node, "start_api_server", _no_api_server))
+        if hasattr(services, "get_node"):
+            found = functools.partial(_found_node, services.get_node)
+            stack.enter_context(_replaced(services, "get_node", found))
         yield
+
+
+def _found_node(get_node: Callable[[str, str], Any], gcs_address: str, node_id: str) -> Any:
+    """Asks for a node once it is there: where it is not, `get_node` sleeps for whole seconds."""
+    deadline = time.monotonic() + NODE_TIMEOUT_S
+    with contextlib.suppress(ImportError, AttributeError, TypeError, RuntimeError):
+        from ray._raylet import GcsClient  # pyright: ignore - compiled
+
+        client: Any = GcsClient(address=gcs_address)
+        while time.monotonic() < deadline:
+            if any(known.hex() == node_id for known in client.get_all_node_info()):
+                break
+            time.sleep(0.02)
+    return get_node(gcs_address, node_id)
 
 
 def _no_api_server(self: Any, **settings: Any) -> None:

@@ -51,7 +51,7 @@ class Family:
         if self.num == 1:
             return alone
         bonferroni = t_quantile(1 - (1 - confidence) / (2 * self.num), self.df)
-        return _root(lambda t: self._coverage(t) - confidence, 0.9 * alone, 1.1 * bonferroni)
+        return rising_root(lambda t: self._coverage(t) - confidence, 0.9 * alone, 1.1 * bonferroni)
 
     def _coverage(self, t: float) -> float:
         """P(all |T_i| <= t)."""
@@ -66,7 +66,7 @@ class Family:
         return float(scale_weights @ (upper - lower) ** self.num @ weights)
 
 
-def _root(rising: Callable[[float], float], low: float, high: float) -> float:
+def rising_root(rising: Callable[[float], float], low: float, high: float) -> float:
     """Where a rising function crosses zero, by false position with the Illinois rule.
 
     (Dowell & Jarratt 1971, BIT 11. `scipy.optimize` takes a third of a second to import.)

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import special
 
-from ablate.stats.dunnett import Family, residual_scales
+from ablate.stats.dunnett import Family, residual_scales, rising_root
 from ablate.stats.pooling import ALPHA, Named, Pool, References, pool_cells
 
 Values = NDArray[np.float64]
@@ -95,8 +95,7 @@ def detectable_difference(
         return float(weights @ found) - power
 
     highest = critical * float(scales.max()) + 10
-    shift = optimize.brentq(lacking, 0.0, highest, xtol=1e-9)
-    return float(shift) * sd * math.sqrt(2 / num_seeds)  # pyright: ignore[reportArgumentType]
+    return rising_root(lacking, 0.0, highest) * sd * math.sqrt(2 / num_seeds)
 
 
 def _residual(pool: Pool) -> tuple[float, int, float]:

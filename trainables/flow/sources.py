@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from trainables.flow.data_config import DEFAULT_DIM, DEFAULT_ROWS, DataConfig
-from trainables.flow.parquet import read_parquet
 from trainables.flow.rows import DataError, Floats, found, listed
 
 NUM_GAUSSIANS = 8
@@ -28,6 +27,8 @@ def read_rows(config: DataConfig) -> Floats:
         case "digits":
             return _digits()
         case "parquet":
+            from trainables.flow.parquet import read_parquet  # slower to import than the others
+
             return read_parquet(str(config.path), config.column)
         case "npy":
             return read_npy(str(config.path))
