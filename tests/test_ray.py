@@ -131,9 +131,9 @@ def test_a_study_starts_and_ends_a_ray_of_its_own(tmp_path):
     rows = Ledger(StudyPaths(tmp_path / "studies" / "slow")).rows.values()
     assert [row["status"] for row in rows] == ["ok"] * 4
     cores = len(os.sched_getaffinity(0))
-    if cores <= 4:  # else there are more idle workers than trials, and Ray may end some
+    if cores <= 4:  # else there are more cores than trials, and nothing is imported ahead
         logs = Path("/tmp/ray/session_latest/logs")
-        assert len(list(logs.glob("worker-*.out"))) == cores, "trials did not use waiting workers"
+        assert len(list(logs.glob("worker-*.out"))) < 2 * cores, "trials got workers of their own"
 
 
 def test_a_study_beside_another_one_has_a_ray_of_its_own(tmp_path):
