@@ -12,7 +12,7 @@ from rich.console import Console
 from ablate.checkpoints import drop_checkpoints, newest_checkpoints
 from ablate.context import JobContext, job_context
 from ablate.errors import AblateError, InputError, Problem
-from ablate.events import Broadcast
+from ablate.events import Broadcast, Listener
 from ablate.identity import canonical_json
 from ablate.interrupts import Interrupts
 from ablate.ledger import ENDED, Ledger
@@ -62,6 +62,15 @@ class Outcome:
         return 1 if statuses & {"failed", "diverged"} else 0
 
 
+@dataclass(frozen=True)
+class _Caller:
+    """What whoever runs a study brings along."""
+
+    console: Console
+    sink: SharedSink
+    listeners: Sequence[Listener]
+
+
 def run_study(study: Study, console: Console | None = None, **options: Any) -> Ledger:
     """Runs what a study still needs and returns its ledger.
 
@@ -81,7 +90,11 @@ def run_study(study: Study, console: Console | None = None, **options: Any) -> L
 
 
 def execute(
-    study: Study, options: Options, console: Console, sink: SharedSink | None = None
+    study: Study,
+    options: Options,
+    console: Console,
+    sink: SharedSink | None = None,
+    listeners: Sequence[Listener] = (),
 ) -> Outcome:
     """Runs what a study still needs; see `run_study`.
 
@@ -90,10 +103,12 @@ def execute(
         options: How to run it.
         console: Where progress is shown.
         sink: The caller's own way to W&B, which goes on after the runs; else they get one.
+        listeners: The caller's own: they hear of the runs too.
     """
     if sink is None:
         with contextlib.closing(SharedSink(study)) as own:
-            return execute(study, options, console, own)
+            return execute(study, options, console, own, listeners)
+    caller = _Caller(console, sink, listeners)
     paths = StudyPaths(study.directory)
     if options.fresh:
         _set_aside(paths)
@@ -110,7 +125,7 @@ def execute(
             write_atomically(paths.uid, uuid.uuid4().hex)
         ledger.open()
         try:
-            plan, interrupted = _run_stages(plan, left, known, ledger, options, console, sink)
+            plan, interrupted = _run_stages(plan, left, known, ledger, options, caller)
         finally:
             ledger.interrupt()
             ledger.close()
@@ -175,8 +190,7 @@ def _run_stages(
     known: Mapping[str, Mapping[str, Any]],
     ledger: Ledger,
     options: Options,
-    console: Console,
-    sink: SharedSink,
+    caller: _Caller,
 ) -> tuple[Plan, bool]:
     """Does what is left, and what its results ask for then: a rule for seeds may want more.
 
@@ -186,21 +200,16 @@ def _run_stages(
     while True:
         keep_decision(plan)
         _enter_rows(plan, left, known, ledger)
-        interrupted = bool(left.todo) and _run_left(plan, left, ledger, options, console, sink)
+        interrupted = bool(left.todo) and _run_left(plan, left, ledger, options, caller)
         later, left = examine(plan.study, ledger, options)
         if interrupted or later.seeds == plan.seeds:
             return later, interrupted
         plan, known = later, check_data(later, left.todo)
-        console.print(f"note: {plan.seeding}", markup=False)
+        caller.console.print(f"note: {plan.seeding}", markup=False)
 
 
 def _run_left(
-    plan: Plan,
-    left: Remaining,
-    ledger: Ledger,
-    options: Options,
-    console: Console,
-    sink: SharedSink,
+    plan: Plan, left: Remaining, ledger: Ledger, options: Options, caller: _Caller
 ) -> bool:
     """Does what is left; returns whether it was interrupted."""
     paths = StudyPaths(plan.study.directory)
@@ -210,9 +219,16 @@ def _run_left(
     interrupts = Interrupts()
     with (
         interrupts.watched(),
-        Progress(names, (plan.study.metric, "val_loss"), console) as progress,
+        Progress(names, (plan.study.metric, "val_loss"), caller.console) as progress,
         job_context(
-            JobContext(plan, paths, Broadcast([ledger, progress]), progress.say, sink, before)
+            JobContext(
+                plan,
+                paths,
+                Broadcast([ledger, progress, *caller.listeners]),
+                progress.say,
+                caller.sink,
+                before,
+            )
         ) as context,
         contextlib.suppress(KeyboardInterrupt),
     ):

@@ -14,8 +14,9 @@ from ablate.job import Options, Outcome, check_data, examine, execute, plan_note
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study, load_study
 from ablate.paths import StudyPaths
+from ablate.preparation import Preparation
 from ablate.report.assembly import study_record
-from ablate.report.output import write_report
+from ablate.report.output import prepare_report, write_report
 from ablate.report.plan_table import print_plan
 from ablate.report.terminal import print_report
 from ablate.smoke import try_cells
@@ -83,7 +84,8 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         if tried.exit_code:
             return tried.exit_code
     with contextlib.closing(SharedSink(study)) as sink:
-        outcome = execute(study, options, console, sink)
+        ahead = [] if options.local else [Preparation(prepare_report)]
+        outcome = execute(study, options, console, sink, ahead)
         _report(outcome, sink, console)
     _print_places(outcome, arguments, console)
     return outcome.exit_code

@@ -3,21 +3,28 @@
 python benchmarks/handwritten.py run 3        # one run in this process, seed 3
 python benchmarks/handwritten.py tune 12      # 12 runs as Ray Tune's documentation shows it
 python benchmarks/handwritten.py floor 12     # 12 runs, warm: prints their CPU-seconds
+
+Runs log their losses each epoch and end with two metrics of their samples, or there would be
+nothing to compare. The floor is the bare training.
 """
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from training_step import PlainLoop
 
 from trainables.flow.config import FlowConfig
-from trainables.flow.data import load_dataset
+from trainables.flow.data import Dataset, load_dataset
+from trainables.flow.metrics import energy_distance, sliced_w2
+from trainables.flow.sampling import integrate
 
 EPOCHS = 52
 BASE: dict[str, Any] = {
@@ -34,14 +41,14 @@ def main() -> None:
     {"run": tracked_run, "tune": stock_tune, "floor": floor}[what](number)
 
 
-def train(seed: int) -> PlainLoop:
+def train(seed: int, log: Callable[[dict[str, float]], None]) -> None:
     """One run of the plain loop."""
-    config = FlowConfig.model_validate(BASE)
-    torch.manual_seed(seed)
-    loop = PlainLoop(config, load_dataset(config.data), torch.device("cpu"))
+    loop, data = _loop(seed)
+    held_out = _HeldOut(data)
     for _ in range(EPOCHS):
         loop()
-    return loop
+        log({"train_loss": loop.loss, "val_loss": held_out.loss(loop)})
+    log(held_out.metrics(loop))
 
 
 def tracked_run(seed: int) -> None:
@@ -49,8 +56,7 @@ def tracked_run(seed: int) -> None:
     import wandb
 
     run = wandb.init(project="orchestration", name=f"s{seed}", config={**BASE, "seed": seed})
-    train(seed)
-    run.log({"done": 1})
+    train(seed, run.log)
     run.finish()
 
 
@@ -61,8 +67,7 @@ def stock_tune(number: int) -> None:
 
     def trial(config: dict[str, Any]) -> None:
         torch.set_num_threads(1)
-        train(config["seed"])
-        tune.report({"done": 1})
+        train(config["seed"], tune.report)
 
     tune.Tuner(
         tune.with_resources(trial, {"cpu": 1}),
@@ -76,11 +81,54 @@ def stock_tune(number: int) -> None:
 
 def floor(number: int) -> None:
     """CPU-seconds of the bare training in one warm process."""
-    train(0)
+    _bare(0)
     start = time.process_time()
     for seed in range(number):
-        train(seed)
+        _bare(seed)
     print(time.process_time() - start)
+
+
+def _bare(seed: int) -> None:
+    loop, _ = _loop(seed)
+    for _ in range(EPOCHS):
+        loop()
+
+
+def _loop(seed: int) -> tuple[PlainLoop, Dataset]:
+    config = FlowConfig.model_validate(BASE)
+    torch.manual_seed(seed)
+    data = load_dataset(config.data)
+    return PlainLoop(config, data, torch.device("cpu")), data
+
+
+class _HeldOut:
+    """Validation and test rows, and fixed draws to go with them."""
+
+    def __init__(self, data: Dataset) -> None:
+        source = torch.Generator().manual_seed(0)
+        rows, self._test = (
+            torch.from_numpy(data.normalisation.apply(part))
+            for part in (data.validation, data.test)
+        )
+        self._noise = torch.randn(self._test.shape, generator=source)
+        x_0 = torch.randn(rows.shape, generator=source)
+        self._t = torch.rand(len(rows), generator=source)
+        self._x_t = (1 - self._t[:, None]) * x_0 + self._t[:, None] * rows
+        self._u_t = rows - x_0
+
+    @torch.no_grad()
+    def loss(self, loop: PlainLoop) -> float:
+        """With the averaged weights."""
+        error: Tensor = loop.averaged()(self._x_t, self._t) - self._u_t
+        return error.square().mean().item()
+
+    def metrics(self, loop: PlainLoop) -> dict[str, float]:
+        """Of samples, against the test rows."""
+        samples = integrate(loop.averaged(), self._noise)
+        return {
+            "energy_distance": energy_distance(samples, self._test),
+            "sliced_w2": sliced_w2(samples, self._test),
+        }
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ Ray nor W&B.
 """
 
 import argparse
+import copy
 import math
 import statistics
 import sys
@@ -152,6 +153,16 @@ class PlainLoop:
             self._optimizer, lambda step: lr_factor(step, warmup, TOTAL_STEPS)
         )
         self._step = 0
+        self.loss = math.nan
+        """Of the last step."""
+
+    def averaged(self) -> nn.Module:
+        """The network with the averaged weights."""
+        model = copy.deepcopy(self._model)
+        with torch.no_grad():
+            for own, average in zip(model.parameters(), self._average, strict=True):
+                own.copy_(average)
+        return model
 
     def __call__(self) -> int:
         """One epoch; returns its steps."""
@@ -177,7 +188,8 @@ class PlainLoop:
         with torch.no_grad():
             for average, parameter in zip(self._average, self._model.parameters(), strict=True):
                 average.lerp_(parameter, 1 - decay)
-        if not math.isfinite(loss.item()):
+        self.loss = loss.item()
+        if not math.isfinite(self.loss):
             raise RuntimeError("diverged")
         self._step += 1
 
