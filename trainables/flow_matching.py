@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 STEP_S = 1.0
 """Training time between results: long against Tune's own cost, short for the eye."""
+BEST_EVERY_S = 10.0
+"""Between writings of the best weights of a run that goes on; they are written at its end, too."""
 
 
 class FlowMatchingTrainable(Trainable):
@@ -116,6 +118,7 @@ class FlowMatchingTrainable(Trainable):
         """Puts all runs to their start, and with them what has been written and said of them."""
         self._built: Pack | None = None
         self._best_written: dict[str, int] = {}
+        self._best_due_s = 0.0
         self._ended: set[str] = set()
         self._absent: dict[str, str] = {}
         self._said: set[tuple[str, str]] = set()
@@ -189,8 +192,13 @@ class FlowMatchingTrainable(Trainable):
         return {"checkpoint": str(self._best_path(run))}
 
     def _write_best(self, pack: "Pack") -> None:
+        due = time.monotonic() >= self._best_due_s
+        if due:
+            self._best_due_s = time.monotonic() + BEST_EVERY_S
         for run in pack.runs:
             path, progress = self._best_path(run), run.progress
+            if not due and progress.status == "running":
+                continue
             if path is None or not progress.best or progress.phase + 1 < len(run.phases):
                 continue  # a teacher's weights are not the run's
             if self._best_written.get(run.spec.run_id) == progress.best_step:

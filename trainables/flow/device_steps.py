@@ -34,20 +34,25 @@ class DeviceSteps:
         fill_gradients: Forward and backward pass of the pack.
         runs: Its active runs, in the order of the rows.
         rows: Their numbers.
-        like: A step's x_t, u_t (K, batch, dim) and t (K, batch): shapes count, values do not.
+        shape: Of a step's points, (K, batch, dim).
     """
 
     def __init__(
-        self, fill_gradients: FillGradients, runs: Sequence[FlowRun], rows: Rows, like: Targets
+        self,
+        fill_gradients: FillGradients,
+        runs: Sequence[FlowRun],
+        rows: Rows,
+        shape: tuple[int, int, int],
     ) -> None:
-        device = rows.weights.device
+        device, dtype = rows.weights.device, rows.weights.dtype
         self._fill_gradients = fill_gradients
         self._runs = list(runs)
         self._rows = rows
-        self._inputs = [torch.zeros_like(tensor) for tensor in like]
+        shapes = (shape, shape, shape[:2])
+        self._inputs = [torch.zeros(s, dtype=dtype, device=device) for s in shapes]
         self._orders = torch.zeros(3, len(runs), device=device)
         self._alive = torch.ones(len(runs), device=device)
-        self._measured = torch.zeros(2, len(runs), dtype=rows.weights.dtype, device=device)
+        self._measured = torch.zeros(2, len(runs), dtype=dtype, device=device)
         clips = [run.spec.config.clip or math.inf for run in runs]
         self._clips = torch.tensor(clips, device=device)
         self.why_not = ""

@@ -167,16 +167,18 @@ class Pack:
         num_steps = min(most, self.active[0].data.steps_per_epoch)
         orders = orders_of(self.active, num_steps, self.device)
         measured = torch.zeros_like(orders[:, :2], dtype=self.rows.weights.dtype)
+        take_step = self._device_step()  # made first: nothing else may use a GPU meanwhile
         with contextlib.closing(ahead(self.chunks(), self.device)) as chunks:
             inputs = (step for chunk in chunks for step in zip(*chunk, strict=True))
             for order, place, step in zip(orders, measured, inputs, strict=False):
-                self._device_step(step)(step, order, place)
+                take_step(step, order, place)
         take_note(self.active, measured)
 
-    def _device_step(self, inputs: Targets) -> DeviceSteps:
+    def _device_step(self) -> DeviceSteps:
         """The step of the runs that are active now."""
         if self._device_steps is None:
-            made = DeviceSteps(self._fill_gradients, self.active, self.rows, inputs)
+            shape = len(self.active), self._config.batch_size, self.active[0].data.dim
+            made = DeviceSteps(self._fill_gradients, self.active, self.rows, shape)
             self._device_steps = made
             for run in self.active if made.why_not else ():
                 run.progress.warnings.append(made.why_not)
