@@ -203,12 +203,27 @@ def _choices(block: DesignBlock) -> Iterator[Problem]:
     for name, condition in spec.when.items():
         if name not in names:
             yield Problem(f"{place}when.{name}", "is not a factor", name, names)
-        if name in condition:
-            yield Problem(f"{place}when.{name}", "depends on itself", name, fix="drop it")
+        through = _way_back(spec.when, name)
+        if through:
+            chain = " -> ".join((name, *through))
+            yield Problem(f"{place}when.{name}", "depends on itself", chain, fix="drop one of them")
         for other, written in condition.items():
             for label in as_labels(written):
                 where = f"{place}when.{name}"
                 yield from _choice_problems(where, {other: label}, factors)
+
+
+def _way_back(when: Mapping[str, Mapping[str, Any]], name: str) -> tuple[str, ...]:
+    """The factors by which one's condition comes back to itself; empty where it does not."""
+    ways = [(other,) for other in when[name]]
+    seen: set[str] = set()
+    for way in ways:  # grows meanwhile: the shortest way is found first
+        if way[-1] == name:
+            return way
+        if way[-1] not in seen:
+            seen.add(way[-1])
+            ways += [(*way, other) for other in when.get(way[-1], ())]
+    return ()
 
 
 def _choice_problems(

@@ -30,7 +30,8 @@ def try_cells(study: Study, options: Options, console: Console) -> Outcome:
         "retries": 0,
     })  # fmt: skip
     console.print("smoke: every cell for two steps")
-    outcome = execute(trial, replace(options, only=None, fresh=False, short=True), console)
+    short = replace(options, only=_without_seed(options.only), fresh=False, short=True)
+    outcome = execute(trial, short, console)
     rows = outcome.ledger.rows.values()
     failed = [row for row in rows if row["status"] in ("failed", "diverged")]
     for row in failed:
@@ -40,6 +41,14 @@ def try_cells(study: Study, options: Options, console: Console) -> Outcome:
         logs = paths.smoke / "logs"
         console.print(Text(f"smoke: the study is not started; logs: {logs}"), soft_wrap=True)
     elif not outcome.interrupted:
-        console.print(f"smoke: {len(outcome.plan.cells)} cells start, end and are measured")
+        tried = sum(row["status"] == "ok" for row in rows)
+        cells = len(outcome.plan.cells)
+        console.print(f"smoke: {tried} of {cells} cells tried: they start, end and are measured")
         shutil.rmtree(paths.smoke)
     return outcome
+
+
+def _without_seed(only: str | None) -> str | None:
+    """The cells of `--only`: the seed is the study's first one."""
+    parts = [part for part in (only or "").split(",") if not part.strip().startswith("seed=")]
+    return ",".join(filter(None, parts)) or None

@@ -106,8 +106,15 @@ def test_every_cell_is_tried_before_the_study(tmp_path, console):
     assert outcome.exit_code == 0
     assert {row["step"] for row in outcome.ledger.rows.values()} == {2}
     assert all(row["sliced_w2_best"] > 0 for row in outcome.ledger.rows.values())
-    assert "smoke: 2 cells start, end and are measured" in console.export_text()
+    assert "smoke: 2 of 2 cells tried: they start, end and are measured" in console.export_text()
     assert list(study.directory.iterdir()) == []
+
+
+def test_only_some_cells_are_tried_where_only_some_will_run(tmp_path, console):
+    study = toy_study(tmp_path, factors={"fail": ["none", "setup"]}, base={"length": 99})
+    tried = try_cells(study, Options(local=True, only="fail=none,seed=2"), console)
+    assert tried.exit_code == 0
+    assert "smoke: 1 of 2 cells tried: they start, end and are measured" in console.export_text()
 
 
 def test_a_cell_that_fails_is_known_before_the_study(tmp_path, console):
