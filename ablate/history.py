@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ablate.events import Point
-from ablate.parquet_files import read_table, write_table
+from ablate.parquet_files import read_table, write_columns
 from ablate.paths import StudyPaths
 
 Column = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -44,9 +42,9 @@ class History:
         self._last_step.pop(run_id, None)
         if points:
             names = dict.fromkeys(name for point in points for name in point)
-            columns = {name: [point.get(name) for point in points] for name in names}
-            table = pa.table({"run_id": [run_id] * len(points), **columns})
-            write_table(self._done(run_id), table)
+            columns = {name: (None, [point.get(name) for point in points]) for name in names}
+            own = {"run_id": (str, [run_id] * len(points))}
+            write_columns(self._done(run_id), {**own, **columns})
         self._live(run_id).unlink(missing_ok=True)
 
     def forget(self, run_id: str) -> None:
@@ -79,12 +77,12 @@ class History:
                 for name in names
                 if any(name in p for p in points)
             })  # fmt: skip
-        known = pq.read_schema(self._done(run_id)).names
-        found = [name for name in names if name in known]
-        table = read_table(self._done(run_id), columns=["step", *found])
+        table = read_table(self._done(run_id), ["step", *names])
         steps = table["step"].to_numpy()
         columns: dict[str, Column] = {}
-        for name in found:
+        for name in names:
+            if name not in table.column_names:
+                continue
             values = table[name].to_numpy().astype(float)  # nan where a point lacks it
             columns[name] = (steps.astype(float), values)
         return _finite(columns)

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-import pyarrow as pa
-
 from ablate.events import (
     Event,
     Failure,
@@ -21,7 +19,7 @@ from ablate.events import (
     RunStarted,
 )
 from ablate.history import History
-from ablate.parquet_files import read_table, write_table
+from ablate.parquet_files import read_table, write_columns
 from ablate.paths import StudyPaths
 
 MIN_COMPACTION_S = 1.0
@@ -29,38 +27,38 @@ COMPACTION_SHARE = 19
 """Writing `runs.parquet` takes at most one part in twenty of the driver's time."""
 ENDED = frozenset({"ok", "failed", "diverged"})
 
-COLUMNS: dict[str, pa.DataType] = {
-    "run_id": pa.string(),
-    "run_name": pa.string(),
-    "block": pa.string(),
-    "seed": pa.int64(),
-    "status": pa.string(),
-    "stop_reason": pa.string(),
-    "epoch": pa.int64(),
-    "step": pa.int64(),
-    "best_epoch": pa.int64(),
-    "best_step": pa.int64(),
-    "seconds": pa.float64(),
-    "device": pa.string(),
-    "num_parameters": pa.int64(),
-    "trial": pa.string(),
-    "launch": pa.int64(),
-    "planned_in": pa.int64(),
-    "checkpoint": pa.string(),
-    "error_type": pa.string(),
-    "error": pa.string(),
-    "traceback": pa.string(),
-    "retries": pa.int64(),
-    "warnings": pa.string(),
-    "stats_mismatch": pa.string(),
-    "data_fingerprint": pa.string(),
-    "config": pa.string(),
-    "code_hash": pa.string(),
-    "git_commit": pa.string(),
-    "git_dirty": pa.bool_(),
-    "versions": pa.string(),
-    "started_at": pa.timestamp("us", tz="UTC"),
-    "ended_at": pa.timestamp("us", tz="UTC"),
+COLUMNS: dict[str, type] = {
+    "run_id": str,
+    "run_name": str,
+    "block": str,
+    "seed": int,
+    "status": str,
+    "stop_reason": str,
+    "epoch": int,
+    "step": int,
+    "best_epoch": int,
+    "best_step": int,
+    "seconds": float,
+    "device": str,
+    "num_parameters": int,
+    "trial": str,
+    "launch": int,
+    "planned_in": int,
+    "checkpoint": str,
+    "error_type": str,
+    "error": str,
+    "traceback": str,
+    "retries": int,
+    "warnings": str,
+    "stats_mismatch": str,
+    "data_fingerprint": str,
+    "config": str,
+    "code_hash": str,
+    "git_commit": str,
+    "git_dirty": bool,
+    "versions": str,
+    "started_at": datetime,
+    "ended_at": datetime,
 }
 Row = dict[str, Any]
 
@@ -233,7 +231,7 @@ def write_rows(paths: StudyPaths, rows: Iterable[Row]) -> None:
     rows = list(rows)
     names = dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])
     columns = {name: _column(name, [row.get(name) for row in rows]) for name in names}
-    write_table(paths.runs_parquet, pa.table(columns))
+    write_columns(paths.runs_parquet, columns)
 
 
 def summary(points: Sequence[Mapping[str, Any]], metric: str, mode: str) -> dict[str, float]:
@@ -285,16 +283,17 @@ def _journal_patches(paths: StudyPaths) -> Iterator[Row]:
             yield patch
 
 
-def _column(name: str, values: list[Any]) -> pa.Array:
+def _column(name: str, values: list[Any]) -> tuple[type | None, list[Any]]:
+    """A column as Parquet takes it: of one type, or as text."""
     if name in COLUMNS:
-        return pa.array(values, type=COLUMNS[name])
+        return COLUMNS[name], values
     kinds = {bool if isinstance(v, bool) else type(v) for v in values if v is not None}
     if kinds <= {int, float} and float in kinds:
-        return pa.array(values, type=pa.float64())
+        return float, values
     if len(kinds) <= 1 and kinds <= {int, float, bool, str}:
-        return pa.array(values)
+        return None, values
     shown = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
-    return pa.array(shown, type=pa.string())
+    return str, shown
 
 
 def _error_columns(failure: Failure | None) -> dict[str, str | None]:

@@ -1,22 +1,43 @@
-"""Parquet files of the ledger: whole or not there at all."""
+"""Parquet files of the ledger: whole or not there at all.
+
+The one place of the ledger that knows pyarrow, which a plan without runs never needs.
+"""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Columns = Mapping[str, tuple[type | None, Sequence[Any]]]
+"""By name: str, int, float, bool or datetime (in UTC), None for what the values are; and these."""
 
 
-def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Reads one file, or some of its columns."""
+def read_table(path: Path, columns: Sequence[str] | None = None) -> "pa.Table":
+    """Reads one file, or those of some columns that it has."""
+    import pyarrow.parquet as pq
+
     # `pq.read_table` imports pandas and pyarrow's datasets first: half a second.
     with pq.ParquetFile(path) as file:
-        return file.read(list(columns) if columns is not None else None)
+        known = file.schema_arrow.names
+        return file.read([name for name in columns if name in known] if columns else None)
 
 
-def write_table(path: Path, table: pa.Table) -> None:
+def write_columns(path: Path, columns: Columns) -> None:
     """Writes a file by replacing it: a reader sees the old one or the new one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    arrow = {
+        str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(),
+        datetime: pa.timestamp("us", tz="UTC"), None: None,
+    }  # fmt: skip
+    table = pa.table(
+        {name: pa.array(values, type=arrow[kind]) for name, (kind, values) in columns.items()}
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     pq.write_table(table, partial)

@@ -31,12 +31,12 @@ def test_exact_plan():
     """These ids are a promise: they must be the same on every machine and every day."""
     planned = plan()
     assert [(r.run_id, r.run_name, r.seed) for r in planned.runs] == [
-        ("39c2b73ce3ee", "icfm-small-s42", 42),
-        ("2387296922f5", "icfm-large-s42", 42),
-        ("79905eec475b", "vp-large-s42", 42),
-        ("2b883dba9b68", "icfm-small-s7", 7),
-        ("b0044616c595", "icfm-large-s7", 7),
-        ("c8dd279e3bdb", "vp-large-s7", 7),
+        ("b9b29fe863fc", "icfm-small-s42", 42),
+        ("f983d73a939a", "icfm-large-s42", 42),
+        ("d3a475aa3513", "vp-large-s42", 42),
+        ("592aeb4b0c5c", "icfm-small-s7", 7),
+        ("3b0de2669620", "icfm-large-s7", 7),
+        ("e34dddf09ded", "vp-large-s7", 7),
     ]
     assert planned.baseline.labels == {"flow": "icfm", "net": "large"}
     config = planned.runs[2].config

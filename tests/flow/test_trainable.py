@@ -25,6 +25,7 @@ class Bare(FlowMatchingTrainable):
 def _one_epoch_a_step(monkeypatch):
     torch.set_num_threads(1)
     monkeypatch.setattr("trainables.flow_matching.STEP_S", 0.0)
+    monkeypatch.setattr("trainables.flow_matching.BEST_EVERY_S", 0.0)
 
 
 def trainable(study_dir=None, **runs):
