@@ -16,7 +16,8 @@ class Preparation:
     """
 
     def __init__(self, prepare: Callable[[], None]) -> None:
-        self._thread = threading.Thread(target=prepare, name="preparation", daemon=True)
+        # No daemon: an interpreter must not end in the middle of a library's start.
+        self._thread = threading.Thread(target=prepare, name="preparation")
         self._begun = False
 
     def on_event(self, event: Event) -> None:

@@ -65,3 +65,30 @@ def test_the_driver_needs_no_torch_and_training_no_compiler():
         "assert not slow & set(sys.modules), slow & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_a_prepared_report_waits_for_no_import(tmp_path):
+    """What is got ready while runs train is all that is slow."""
+    code = (
+        "import sys; from pathlib import Path; sys.path.insert(0, 'tests')\n"
+        "from ablate.events import RunReported, RunStarted\n"
+        "from ablate.paths import StudyPaths\n"
+        "from ablate.preparation import Preparation\n"
+        "from ablate.report.output import prepare_report, write_report\n"
+        "from reports import grid\n"
+        "begun = []\n"
+        "ready = Preparation(lambda: (begun.append(1), prepare_report()))\n"
+        "ready.on_event(RunStarted('x', 'trial', 1))\n"
+        "assert not begun\n"
+        "ready.on_event(RunReported('x', [], {}, []))\n"
+        "ready.on_event(RunReported('x', [], {}, []))\n"
+        "ready._thread.join()\n"
+        "assert begun == [1]\n"
+        "known = set(sys.modules)\n"
+        "folder = Path(sys.argv[1])\n"
+        "write_report(grid(folder), StudyPaths(folder))\n"
+        "late = {name.partition('.')[0] for name in set(sys.modules) - known}\n"
+        "assert not late & {'altair', 'jinja2', 'scipy', 'vl_convert'}, late"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=ROOT)
+    assert list(tmp_path.glob("report/figures/*.svg"))
