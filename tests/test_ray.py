@@ -190,7 +190,7 @@ class Driver:
             if not states or len({path.parent.parent for path in saved}) < 2:
                 return False
             first = sorted(path.stat().st_mtime for path in saved)[1]
-            return states[0].stat().st_mtime > first
+            return states[0].stat().st_mtime > first and _is_json(states[0])
 
         wait_for(ready, 90)
 
@@ -203,6 +203,14 @@ class Driver:
     def finish(self, timeout_s=200):
         out, err = self.process.communicate(timeout=timeout_s)
         return self.process.returncode, out, err
+
+
+def _is_json(path):
+    """Whether Tune is done with writing it: it writes in place."""
+    try:
+        return bool(json.loads(path.read_text()))
+    except ValueError:
+        return False
 
 
 @pytest.fixture(scope="module")
