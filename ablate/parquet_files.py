@@ -3,11 +3,12 @@
 The one place of the ledger that knows pyarrow, which a plan without runs never needs.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ablate.paths import replacing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,7 +39,5 @@ def write_columns(path: Path, columns: Columns) -> None:
     table = pa.table(
         {name: pa.array(values, type=arrow[kind]) for name, (kind, values) in columns.items()}
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    pq.write_table(table, partial)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        pq.write_table(table, partial)

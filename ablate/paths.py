@@ -1,8 +1,10 @@
 """Every file name of a study directory, and writes that a reader never sees half done."""
 
+import contextlib
 import hashlib
 import os
 import re
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,11 +132,17 @@ def user_cache() -> Path:
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes a file by replacing it: a reader sees the old one or the new one, whoever writes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     data = content.encode() if isinstance(content, str) else content
-    with partial.open("wb") as file:
+    with replacing(path) as partial, partial.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Generator[Path]:
+    """A path of this process's own to write to, whose file then takes the place of the other."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    yield partial
     os.replace(partial, path)

@@ -11,7 +11,7 @@ from ablate.report.records import StudyRecord
 
 def prepare_report() -> None:
     """Does beforehand what a first report waits for: imports, and the renderer's start; 1.5 s."""
-    for name in ("page", "sections", "figures"):
+    for name in ("page", "sections"):
         import_module(f"ablate.report.{name}")
     for name in ("again", "effects", "replication", "verdicts"):
         import_module(f"ablate.stats.{name}")

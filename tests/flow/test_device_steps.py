@@ -7,6 +7,7 @@ import copy
 
 import pytest
 import torch
+from states import assert_close
 
 from tests.flow.test_pack import MIXED, moved, pack_of, specs_of, train
 from trainables.flow.ahead import ahead
@@ -28,24 +29,6 @@ def unwatched(specs):
     return Pack(specs, [load_dataset(spec.config.data) for spec in specs], CPU, watched=False)
 
 
-def assert_close(a, b, path=""):
-    """Nested states within rounding; numbers that are counted are equal."""
-    if isinstance(a, torch.Tensor):
-        torch.testing.assert_close(a, b, rtol=2e-3, atol=2e-4, msg=lambda m: f"{path}: {m}")
-    elif isinstance(a, dict):
-        assert a.keys() == b.keys(), path
-        for key in a:
-            assert_close(a[key], b[key], f"{path}.{key}")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), path
-        for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            assert_close(x, y, f"{path}[{i}]")
-    elif isinstance(a, float):
-        assert a == pytest.approx(b, rel=2e-3, abs=2e-4), path
-    else:
-        assert a == b, path
-
-
 @pytest.mark.parametrize(
     ("arch", "dtype"),
     [("mlp", "float32"), ("dit", "float32"), ("unet", "float32"), ("mlp", "float64")],
@@ -55,14 +38,7 @@ def test_agree_with_ordinary_steps(arch, dtype):
     second half goes on from the checkpoints of the first."""
     runs = [run for run in RUNS if run.get("lr") != 1e9 or dtype == "float32"]
     specs = specs_of(runs, arch, "wide", dtype=dtype)
-    pack = unwatched(specs)
-    train(pack, 2)
-    second = unwatched(specs)
-    for old, new in zip(pack.runs, second.runs, strict=True):
-        second.load_run_state(new, copy.deepcopy(pack.run_state(old)))
-        new.curves.points = old.curves.drain()
-    second.settle()
-    train(second)
+    second = train(moved(train(unwatched(specs), 2), specs, unwatched))
     ordinary = train(pack_of(specs))
     reasons = {run.progress.stop_reason for run in second.runs} - {"diverged"}
     assert reasons == {"epochs", "steps", "early_stopping"}
@@ -114,11 +90,5 @@ def test_draws_made_ahead_come_in_order_and_with_their_errors():
 
     seen = []
     with pytest.raises(OSError, match="disk"):
-        seen += [int(x) for x, _, _ in _told(ahead(source(), CPU), seen)]
+        seen.extend(int(x) for x, _, _ in ahead(source(), CPU))
     assert seen == [0, 1, 2]
-
-
-def _told(items, seen):
-    for item in items:
-        seen.append(int(item[0]))
-        yield item

@@ -47,7 +47,7 @@ def test_equals_the_plain_module(arch, dim):
     config = FlowConfig(arch=arch, scale="tiny")
     x, t = torch.randn(13, dim), torch.rand(13)
     modules, states = zip(*[plain_and_state(config, dim, seed) for seed in range(3)], strict=True)
-    layout = Layout({name: tensor.shape for name, tensor in states[0].items()})
+    layout = Layout(states[0])
     weights = layout.views(layout.rows(states, torch.device("cpu")))
     together = velocity(config, weights, x.expand(3, -1, -1), t.expand(3, -1))
     for module, state, found in zip(modules, states, together, strict=True):

@@ -27,7 +27,7 @@ class Ours:
 
     def __init__(self, tensors):
         named = {str(number): tensor for number, tensor in enumerate(tensors)}
-        layout = Layout({name: tensor.shape for name, tensor in named.items()})
+        layout = Layout(named)
         row = Rows.of(layout.rows([named] * 3, torch.device("cpu"))).row(1)
         self.optimizer = AdamW(layout, row, **SETTINGS)
         self.tensors = list(layout.views(row.weights).values())

@@ -4,6 +4,7 @@ import io
 
 import pytest
 import torch
+from states import assert_same
 
 from trainables.flow import draws
 from trainables.flow.config import FlowConfig
@@ -60,9 +61,9 @@ def train(pack, epochs=10**6):
     return pack
 
 
-def moved(pack, specs):
+def moved(pack, specs, make=pack_of):
     """The runs of a pack as they are, in another pack, in the order of `specs`."""
-    other = pack_of(specs)
+    other = make(specs)
     by_id = {run.spec.run_id: run for run in pack.runs}
     for run in other.runs:
         old = by_id[run.spec.run_id]
@@ -81,22 +82,6 @@ def assert_equals_solo(pack):
         assert_same(pack.run_state(run), alone.run_state(alone.runs[0]), run.spec.run_id)
         assert repr(run.curves.points) == repr(alone.runs[0].curves.points)
         assert run.final_metrics == alone.runs[0].final_metrics
-
-
-def assert_same(a, b, path=""):
-    """Equal to the bit, through nested states."""
-    if isinstance(a, torch.Tensor):
-        assert torch.equal(a, b), path
-    elif isinstance(a, dict):
-        assert a.keys() == b.keys(), path
-        for key in a:
-            assert_same(a[key], b[key], f"{path}.{key}")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), path
-        for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            assert_same(x, y, f"{path}[{i}]")
-    else:
-        assert a == b, path
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -3,6 +3,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from states import assert_same
 
 from trainables.flow.checkpoint import (
     ORDER,
@@ -40,22 +41,6 @@ def train(pack, epochs=10**6):
         pack.train_epoch()
         epochs -= 1
     return pack
-
-
-def assert_same(a, b, path=""):
-    """Equal to the bit, through nested states."""
-    if isinstance(a, torch.Tensor):
-        assert torch.equal(a, b), path
-    elif isinstance(a, dict):
-        assert a.keys() == b.keys(), path
-        for key in a:
-            assert_same(a[key], b[key], f"{path}.{key}")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), path
-        for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            assert_same(x, y, f"{path}[{i}]")
-    else:
-        assert a == b, path
 
 
 class TestResume:

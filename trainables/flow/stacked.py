@@ -23,16 +23,16 @@ class Layout:
     """Where each parameter lies in a row.
 
     Args:
-        shapes: Of one run's parameters, by name.
+        state: One run's parameters by name: shapes count, values do not.
     """
 
-    def __init__(self, shapes: Mapping[str, Sequence[int]]) -> None:
+    def __init__(self, state: Mapping[str, Tensor]) -> None:
         self._places: dict[str, tuple[int, tuple[int, ...]]] = {}
         self.width = 0
         """Numbers in a row, with the gaps between parameters."""
-        for name, shape in shapes.items():
-            self._places[name] = (self.width, tuple(shape))
-            self.width += -(-math.prod(shape) // ALIGNED) * ALIGNED
+        for name, tensor in state.items():
+            self._places[name] = (self.width, tuple(tensor.shape))
+            self.width += -(-tensor.numel() // ALIGNED) * ALIGNED
 
     def views(self, numbers: Tensor) -> State:
         """The parameters in a row (width,), or in all rows (K, width), by name."""

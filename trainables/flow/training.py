@@ -58,7 +58,7 @@ class Pack:
         ]
         _check_alike(specs, states)
         self._config = specs[0].config
-        self._layout = Layout({name: tensor.shape for name, tensor in states[0].items()})
+        self._layout = Layout(states[0])
         self._stack(Rows.of(self._layout.rows(states, device)))
         self.runs = [
             FlowRun(spec, data, self._layout, self.rows.row(k))
@@ -234,12 +234,12 @@ class Pack:
 
     def _drop_ended(self) -> None:
         """Ended runs leave the stack by selection; the others' slices move, their bits do not."""
-        kept = [run for run in self.active if run.progress.status == "running"]
+        places = [k for k, run in enumerate(self.active) if run.progress.status == "running"]
+        kept = [self.active[k] for k in places]
         if len(kept) == len(self.active):
             return
-        places = [k for k, run in enumerate(self.active) if run.progress.status == "running"]
         for run in self.active:
-            if run.progress.status != "running":
+            if run not in kept:
                 run.move(run.row.copied())  # or it would keep the rows of all
         self.active = kept
         if not kept:
