@@ -29,7 +29,8 @@ metric: sliced_w2
 base: {hidden_dim: 64, num_layers: 2, epochs: EPOCHS, patience: null, sigma: 0.05}
 factors: {flow: [icfm, vp]}
 seeds: [1, 2]
-checkpoint_every_s: 1
+checkpoint_every_s: 0.5
+resources: {cpu: 2}
 """
 
 
@@ -175,7 +176,7 @@ class Driver:
         self.root = folder / "studies" / "slow"
         grid = folder / "grid.yaml"
         grid.write_text(SLOW.replace("EPOCHS", str(epochs)))
-        environment = {**os.environ, "WANDB_MODE": "offline"}
+        environment = {**os.environ, "WANDB_MODE": "offline", "TUNE_GLOBAL_CHECKPOINT_S": "1"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "ablate.run", str(grid), "--address", address, *arguments],
             cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -241,7 +242,7 @@ def assert_equal_to(ledger, expected):
     assert histories(ledger) == histories(expected)
 
 
-EPOCHS = 250
+EPOCHS = 150
 
 
 def test_a_killed_driver_is_restored_by_the_same_command(tmp_path, ray_cluster, uninterrupted):

@@ -8,8 +8,11 @@ import copy
 import pytest
 import torch
 from states import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from tests.flow.test_pack import MIXED, moved, pack_of, specs_of, train
+from trainables.flow import draws, training
 from trainables.flow.ahead import ahead
 from trainables.flow.data import load_dataset
 from trainables.flow.device_steps import DeviceSteps
@@ -69,6 +72,44 @@ def test_an_ordinary_pack_goes_on_where_it_left_off():
     ours = train(moved(train(unwatched(specs), 2), specs))
     for run, whole in zip(ours.runs, train(pack_of(specs)).runs, strict=True):
         assert run.progress.val_loss == pytest.approx(whole.progress.val_loss, rel=1e-3)
+
+
+@pytest.mark.parametrize("arch", ["mlp", "dit", "unet"])
+def test_an_epoch_asks_nothing_of_its_device(arch, monkeypatch):
+    """On the device without numbers, where whatever waits for one raises; and what a step puts
+    together is all there, since a copy from the host ends the capture of a graph."""
+    nowhere = torch.device("meta")
+    runs = [run for run in RUNS if run.get("flow") != "otcfm"] + [{"aug": "noise+dropout"}]
+    specs = specs_of(runs, arch, "wide")
+    monkeypatch.setattr(draws.Streams, "__getitem__", lambda streams, name: torch.Generator())
+    monkeypatch.setattr(
+        torch, "_fused_adamw_", lambda *parts, **options: _Watch.check(parts, options)
+    )
+    noted = []
+    monkeypatch.setattr(training, "take_note", lambda active, measured: noted.append(measured))
+    pack = Pack(specs, [load_dataset(spec.config.data) for spec in specs], nowhere)
+    step = DeviceSteps._step
+
+    def watched(steps):
+        with _Watch():
+            step(steps)
+
+    monkeypatch.setattr(DeviceSteps, "_step", watched)
+    pack.take_steps()
+    assert [measured.shape for measured in noted] == [(3, 2, len(runs))]
+
+
+class _Watch(TorchDispatchMode):
+    """Sees every operation, the backward pass's too."""
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        self.check(args, kwargs, found := operation(*args, **(kwargs or {})))
+        return found
+
+    @staticmethod
+    def check(*parts):
+        tensors = (leaf for leaf in tree_leaves(parts) if isinstance(leaf, torch.Tensor))
+        assert {tensor.device.type for tensor in tensors} == {"meta"}
 
 
 def test_where_no_graph_can_be_had_it_says_why():

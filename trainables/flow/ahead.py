@@ -16,6 +16,8 @@ def ahead(source: Iterator[Targets], device: torch.device) -> Generator[Targets]
         device: Where its tensors are; on a GPU they are made on a stream of their own.
     """
     aside = torch.cuda.Stream(device) if device.type == "cuda" else None
+    if aside is not None:  # what is drawn from may still be in the making
+        aside.wait_stream(torch.cuda.current_stream(device))
     with ThreadPoolExecutor(max_workers=1) as worker:
         coming = worker.submit(_next, source, aside)
         while (item := coming.result()) is not None:

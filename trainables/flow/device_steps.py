@@ -81,7 +81,7 @@ class DeviceSteps:
         norms = torch.linalg.vector_norm(self._rows.gradients, dim=1)
         lr, forgotten, due = self._orders.unbind(0)
         finite = torch.isfinite(losses) & torch.isfinite(norms)
-        self._alive.mul_(torch.where(due > 0, finite.to(due.dtype), 1.0))
+        self._alive.mul_(finite | (due == 0))
         takes_part = due * self._alive
         too_long = ((norms.float() + NORM_EPS) / self._clips).clamp(min=1.0)
         for k, run in enumerate(self._runs):
