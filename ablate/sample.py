@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from rich.console import Console
 from rich.text import Text
 
@@ -107,6 +105,9 @@ def _write(rows: np.ndarray, target: Path) -> None:
         if target.suffix == ".npy":
             np.save(target, rows)
             return
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         values = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
         pq.write_table(pa.table({"embedding": values}), target)
     except OSError as error:

@@ -136,14 +136,14 @@ class FlowMatchingTrainable(Trainable):
 
     def _pack(self) -> "Pack":
         if self._built is None:
-            from trainables.flow.device import choose_device
+            from trainables.flow.device import ready_device
             from trainables.flow.training import Pack
 
             specs = [
                 RunSpec(run["run_id"], run["seed"], FlowConfig.model_validate(run["config"]))
                 for run in self._config["runs"]
             ]
-            device = choose_device(specs[0].config.device)
+            device = ready_device(specs[0].config)
             datasets = [load_dataset(spec.config.data) for spec in specs]
             self._built = Pack(specs, datasets, device)
         return self._built

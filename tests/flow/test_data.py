@@ -5,9 +5,9 @@ import pytest
 
 from trainables.flow.data import load_dataset, preflight
 from trainables.flow.data_config import DataConfig
+from trainables.flow.npy import read_npy
 from trainables.flow.parquet import read_parquet
 from trainables.flow.rows import DataError
-from trainables.flow.sources import read_npy
 
 
 def write(path, lists, kind):

@@ -1,29 +1,30 @@
 """Where a run computes."""
 
 import os
+from typing import TYPE_CHECKING
 
 import torch
 
+if TYPE_CHECKING:
+    from trainables.flow.config import FlowConfig
 
-def choose_device(name: str) -> torch.device:
-    """The device of a config's `device`, made ready for results that can be repeated.
 
-    Args:
-        name: `cpu`, `cuda`, or `auto` for the GPU that there is, else the CPU.
+def ready_device(config: "FlowConfig") -> torch.device:
+    """The device of a config, made ready for results that can be repeated.
+
+    Its `device` is `cpu`, `cuda`, or `auto` for the GPU that there is, else the CPU. What its
+    `dtype` says of TF32 holds for the whole process.
     """
+    name = config.device
     if name == "auto":
         hidden = os.environ.get("CUDA_VISIBLE_DEVICES") == ""
         name = "cuda" if torch.cuda.is_available() and not hidden else "cpu"
     if name == "cpu":
         # A sum over two threads has other bits than a sum over one.
         torch.set_num_threads(1)
+    else:
+        torch.set_float32_matmul_precision("high" if config.dtype == "tf32" else "highest")
     return torch.device(name)
-
-
-def use_precision(device: torch.device, dtype: str) -> None:
-    """Lets a GPU multiply float32 matrices in TF32, or forbids it, as a config's `dtype` says."""
-    if device.type == "cuda":
-        torch.set_float32_matmul_precision("high" if dtype == "tf32" else "highest")
 
 
 def device_name(device: torch.device) -> str:

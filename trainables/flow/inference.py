@@ -10,7 +10,7 @@ import torch
 from trainables.flow.checkpoint import CheckpointError, read_checkpoint
 from trainables.flow.config import FlowConfig
 from trainables.flow.data import Normalisation, load_dataset
-from trainables.flow.device import choose_device, use_precision
+from trainables.flow.device import ready_device
 from trainables.flow.draws import RunData
 from trainables.flow.evaluation import DISTANCES, columns, floors, measure
 from trainables.flow.networks import State, parameter_dtype, velocity_of
@@ -70,8 +70,7 @@ def sample(
     """
     model = load_trained(path)
     config = model.config
-    device = choose_device(config.device)
-    use_precision(device, config.dtype)
+    device = ready_device(config)
     weights = {name: tensor.to(device) for name, tensor in model.weights.items()}
     x_0 = torch.randn(num, model.dim, generator=generator(seed, 0, "sample"))
     x_1 = integrate(
@@ -98,8 +97,7 @@ def evaluate(path: Path, config: dict[str, Any], metric: str) -> dict[str, float
     """
     model = load_trained(path)
     current = FlowConfig.model_validate(config)
-    device = choose_device(current.device)
-    use_precision(device, current.dtype)
+    device = ready_device(current)
     dataset = load_dataset(current.data)
     data = RunData(RunSpec("", model.seed, current), dataset, model.normalisation)
     measured = measure(current, data, model.normalisation, model.weights, [metric], device)

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import fs
 
-from trainables.flow.rows import DataError, Floats, found, listed
+from trainables.flow.files import found, listed
+from trainables.flow.rows import DataError, Floats
 
 ROWS_NAMED = 10
 """How many bad rows an error names."""

@@ -1,10 +1,7 @@
-"""What rows are, where their files are found, and what is said where they cannot be used."""
-
-from pathlib import Path
+"""What rows are, and what is said where they cannot be used."""
 
 import numpy as np
 from numpy.typing import NDArray
-from pyarrow import fs
 
 Floats = NDArray[np.float32]
 """(rows, dim)."""
@@ -12,45 +9,3 @@ Floats = NDArray[np.float32]
 
 class DataError(ValueError):
     """The data cannot be trained on; the message says where and why."""
-
-
-def file_system(path: str) -> tuple[fs.FileSystem, str]:
-    """The file system of a path or URI (`file://`, `s3://`, ...), and the path on it.
-
-    Raises:
-        DataError: Where there is no such kind of file system here.
-    """
-    try:
-        if "://" in path:
-            return fs.FileSystem.from_uri(path)
-        return fs.LocalFileSystem(), str(Path(path).absolute())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be reached ({error})") from error
-
-
-def found(path: str) -> tuple[fs.FileSystem, fs.FileInfo]:
-    """What is at a path or URI.
-
-    Raises:
-        DataError: Where it cannot be reached.
-    """
-    system, place = file_system(path)
-    try:
-        return system, system.get_file_info(place)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be reached ({error})") from error
-
-
-def listed(path: str) -> tuple[fs.FileSystem, list[fs.FileInfo]]:
-    """The file at a path or URI, or everything below the folder there.
-
-    Raises:
-        DataError: Where it cannot be reached.
-    """
-    system, info = found(path)
-    if info.type != fs.FileType.Directory:
-        return system, [info]
-    try:
-        return system, system.get_file_info(fs.FileSelector(info.path, recursive=True))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be listed ({error})") from error

@@ -1,13 +1,12 @@
-"""Rows of each `data.source`: numpy, pyarrow and scikit-learn's digits, no torch."""
+"""Rows of each `data.source`, no torch; pyarrow only where a file is named: it costs a start."""
 
 import importlib.util
-import io
 from pathlib import Path
 
 import numpy as np
 
 from trainables.flow.data_config import DEFAULT_DIM, DEFAULT_ROWS, DataConfig
-from trainables.flow.rows import DataError, Floats, found, listed
+from trainables.flow.rows import DataError, Floats
 
 NUM_GAUSSIANS = 8
 GAUSSIAN_STD = 0.15
@@ -27,10 +26,12 @@ def read_rows(config: DataConfig) -> Floats:
         case "digits":
             return _digits()
         case "parquet":
-            from trainables.flow.parquet import read_parquet  # slower to import than the others
+            from trainables.flow.parquet import read_parquet
 
             return read_parquet(str(config.path), config.column)
         case "npy":
+            from trainables.flow.npy import read_npy
+
             return read_npy(str(config.path))
         case source:
             # One fixed draw: `split_seed` decides what is done with the rows, not the rows.
@@ -48,34 +49,9 @@ def stamp(config: DataConfig) -> str:
     """
     if config.path is None:
         return ""
+    from trainables.flow.files import listed
+
     return " ".join(f"{file.path} {file.mtime_ns} {file.size}" for file in listed(config.path)[1])
-
-
-def read_npy(path: str) -> Floats:
-    """Rows of a .npy file that holds one (rows, dim) array of floats.
-
-    Raises:
-        DataError: Where the file is missing or holds something else, or rows are not finite.
-    """
-    system, info = found(path)
-    if not info.is_file:
-        raise DataError(f"{path}: no such .npy file")
-    try:
-        with system.open_input_stream(info.path) as file:
-            rows = np.load(io.BytesIO(file.read()), allow_pickle=False)
-    except Exception as error:  # what numpy's reader raises on damaged files is not told
-        raise DataError(f"{path}: not a readable .npy file ({error})") from error
-    if not isinstance(rows, np.ndarray) or rows.ndim != 2 or not rows.size:
-        shape = getattr(rows, "shape", "several arrays")
-        raise DataError(f"{path}: holds {shape}, not a (rows, dim) array")
-    if not np.issubdtype(rows.dtype, np.floating):
-        raise DataError(f"{path}: holds {rows.dtype}, not floats")
-    rows = rows.astype(np.float32)
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-    if len(bad):
-        named = ", ".join(map(str, bad[:10]))
-        raise DataError(f"{path}: {len(bad)} rows are not finite, the first: {named}")
-    return rows
 
 
 def _digits() -> Floats:

@@ -10,7 +10,6 @@ from torch import Tensor
 from trainables.flow.ahead import ahead
 from trainables.flow.checkpoint import load_run_state, run_state
 from trainables.flow.data import Dataset
-from trainables.flow.device import use_precision
 from trainables.flow.device_steps import NORM_EPS, DeviceSteps, orders_of, take_note
 from trainables.flow.draws import Draw, Targets
 from trainables.flow.ema import ema_update
@@ -29,7 +28,7 @@ class Pack:
     """K runs of one shape, trained together step by step.
 
     Each run keeps its own data, draws, optimizer and schedule, and ends on its own: on the CPU it
-    gives the same bits as if it were alone, as long as torch has one thread (`device.choose_device`
+    gives the same bits as if it were alone, as long as torch has one thread (`device.ready_device`
     sees to it).
 
     Args:
@@ -77,7 +76,6 @@ class Pack:
 
     def take_steps(self) -> None:
         """The optimizer steps of an epoch of every run that is still training."""
-        use_precision(self.device, self._config.dtype)
         if self._watched:
             self._train_watched()
         else:
