@@ -4,6 +4,8 @@ On the CPU, where everything of them but the graph itself is the same as on a GP
 """
 
 import copy
+import gc
+import weakref
 
 import pytest
 import torch
@@ -118,10 +120,22 @@ def test_where_no_graph_can_be_had_it_says_why():
     pack = unwatched(specs_of([{}], "mlp", "wide"))
     step = next(zip(*next(pack.chunks()), strict=True))
     take = DeviceSteps(pack._fill_gradients, pack.active, pack.rows, step[0].shape)
-    take._go = take._captured()
+    assert take._captured() is None
     assert take.why_not.startswith("steps are not replayed as a CUDA graph: ")
     take(step, torch.ones(3, 1), measured := torch.zeros(2, 1))
     assert measured.isfinite().all()
+
+
+def test_a_pack_that_is_let_go_is_gone():
+    """Not with the next garbage collection: a GPU's memory does not trigger one."""
+    gc.disable()
+    try:
+        pack = train(unwatched(specs_of([{}, {}], "mlp", "wide")), 1)
+        kept = weakref.ref(pack), weakref.ref(pack.rows.weights)
+        del pack
+        assert [reference() for reference in kept] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_draws_made_ahead_come_in_order_and_with_their_errors():

@@ -57,7 +57,7 @@ class DeviceSteps:
         self._clips = torch.tensor(clips, device=device)
         self.why_not = ""
         """Why the step is not replayed as a graph, where it could have been."""
-        self._go = self._captured() if device.type == "cuda" else self._step
+        self._graph = self._captured() if device.type == "cuda" else None
 
     @torch.no_grad()
     def __call__(self, inputs: Targets, orders: Tensor, measured: Tensor) -> None:
@@ -71,7 +71,10 @@ class DeviceSteps:
         for static, tensor in zip(self._inputs, inputs, strict=True):
             static.copy_(tensor)
         self._orders.copy_(orders)
-        self._go()
+        if self._graph is None:
+            self._step()
+        else:
+            self._graph.replay()
         measured.copy_(self._measured)
 
     def _step(self) -> None:
@@ -91,8 +94,8 @@ class DeviceSteps:
         self._measured.copy_(torch.stack([losses, norms]))
 
     @torch.no_grad()
-    def _captured(self) -> Callable[[], None]:
-        """The step as a replay of its graph, or itself where a graph cannot be had.
+    def _captured(self) -> torch.cuda.CUDAGraph | None:
+        """The step as a graph, None where it cannot be had.
 
         No run is due meanwhile: the warm-up changes no weights.
         """
@@ -110,8 +113,8 @@ class DeviceSteps:
             raise
         except RuntimeError as error:
             self.why_not = f"steps are not replayed as a CUDA graph: {error}"
-            return self._step
-        return graph.replay
+            return None
+        return graph
 
 
 def orders_of(runs: Sequence[FlowRun], num_steps: int, device: torch.device) -> Tensor:

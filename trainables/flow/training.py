@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from trainables.flow.ahead import ahead
 from trainables.flow.checkpoint import load_run_state, run_state
+from trainables.flow.config import FlowConfig
 from trainables.flow.data import Dataset
 from trainables.flow.device_steps import NORM_EPS, DeviceSteps, orders_of, take_note
 from trainables.flow.draws import Draw, Targets
@@ -136,11 +138,13 @@ class Pack:
         self.rows = rows
         """The numbers of the active runs."""
         self._device_steps: DeviceSteps | None = None
-        self._gradients = list(self._layout.views(rows.gradients).values())
         self._average = self._layout.views(rows.average)
-        self._model = {
+        gradients = self._layout.views(rows.gradients)
+        weights = {
             name: view.requires_grad_() for name, view in self._layout.views(rows.weights).items()
         }
+        # Knows nothing of the pack: or a pack that is let go would keep its GPU's memory for long.
+        self._fill_gradients = partial(fill_gradients, self._config, weights, gradients)
 
     def _stacked(self, targets: Sequence[Targets], dim: int) -> Targets:
         x_t, u_t, t = (
@@ -181,15 +185,6 @@ class Pack:
             for run in self.active if made.why_not else ():
                 run.progress.warnings.append(made.why_not)
         return self._device_steps
-
-    def _fill_gradients(self, x_t: Tensor, u_t: Tensor, t: Tensor) -> Tensor:
-        """Forward and backward pass: leaves the rows' gradients, returns the losses (K,)."""
-        error = velocity(self._config, self._model, x_t, t) - u_t
-        # A slice a run: a mean over all at once may sum in another order for another K.
-        losses = torch.stack([part.square().mean() for part in error.unbind(0)])
-        gradients = torch.autograd.grad(losses.sum(), list(self._model.values()))
-        torch._foreach_copy_(self._gradients, gradients)
-        return losses.detach()
 
     def _update(self, run: FlowRun, norm: float) -> None:
         config, row = run.spec.config, run.row
@@ -250,6 +245,30 @@ class Pack:
     def _load_validation(self) -> None:
         if self.active:
             self._validation = self._stacked([run.data.validation() for run in self.active], dim=0)
+
+
+def fill_gradients(
+    config: FlowConfig, weights: State, gradients: State, x_t: Tensor, u_t: Tensor, t: Tensor
+) -> Tensor:
+    """Forward and backward pass of K runs.
+
+    Args:
+        config: Of any of the runs.
+        weights: Stacked parameters that require gradients, (K, ...) each.
+        gradients: Where their gradients go.
+        x_t: Points of the paths, (K, batch, dim).
+        u_t: Their target velocities, (K, batch, dim).
+        t: Their times, (K, batch).
+
+    Returns:
+        The losses, (K,).
+    """
+    error = velocity(config, weights, x_t, t) - u_t
+    # A slice a run: a mean over all at once may sum in another order for another K.
+    losses = torch.stack([part.square().mean() for part in error.unbind(0)])
+    found = torch.autograd.grad(losses.sum(), list(weights.values()))
+    torch._foreach_copy_(list(gradients.values()), found)
+    return losses.detach()
 
 
 def _check_alike(specs: Sequence[RunSpec], states: Sequence[State]) -> None:
