@@ -12,6 +12,7 @@ with TF32, where its name is known.
 """
 
 import argparse
+import gc
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -52,15 +53,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def compare(arch: str, arguments: Any, device: torch.device, peak: float | None) -> None:
-    """Prints the rows of one architecture, as far as sides work; a pack that does not fit ends them."""
+    """Prints the rows of one architecture; a pack that does not fit ends them."""
     config = config_of(arch, arguments, dtype="tf32")
     data = load_dataset(config.data)
-    plain = PlainLoop(config, data, device)
-    flops = _flops_of_a_step(plain)
+    flops = _flops_of_a_step(PlainLoop(config, data, device))
     engine = partial(Engine, config, data, device)
     sides: dict[str, tuple[int, Callable[[], Any]]] = {
         "solo, eager": (1, lambda: engine(1, watched=True)),
-        "solo, plain loop": (1, lambda: plain),
+        "solo, plain loop": (1, lambda: PlainLoop(config, data, device)),
         "solo, graphed": (1, lambda: engine(1, watched=False)),
     }
     for num_runs in arguments.packs:
@@ -69,12 +69,14 @@ def compare(arch: str, arguments: Any, device: torch.device, peak: float | None)
     for name, (num_runs, make) in sides.items():
         try:
             baseline = rates.get("solo, eager")
-            rates[name] = _row(arch, name, make(), num_runs, baseline, flops, peak, arguments)
+            rates[name] = _row(arch, name, make, num_runs, baseline, flops, peak, arguments)
         except torch.OutOfMemoryError:
             print(f"{arch:6}{name:<18} does not fit")
             break
         except RuntimeError as error:  # the other sides' rows are worth having
             print(f"{arch:6}{name:<18} fails: {error}")
+    if "solo, eager" not in rates:
+        return
     apart = STUDY_RUNS * (STUDY_STEPS / rates["solo, eager"] + BESIDE_TRAINING_S) / 3600
     packed = STUDY_RUNS * STUDY_STEPS / max(rates.values()) / 3600
     print(f"{arch:6}{STUDY_RUNS} runs of {STUDY_STEPS:,} steps: {apart:.2f} h by a process a run, "
@@ -84,7 +86,7 @@ def compare(arch: str, arguments: Any, device: torch.device, peak: float | None)
 def _row(
     arch: str,
     name: str,
-    side: Callable[[], int],
+    make: Callable[[], Callable[[], int]],
     num_runs: int,
     baseline: float | None,
     flops: float,
@@ -93,16 +95,24 @@ def _row(
 ) -> float:
     """Times a side and prints it; returns its run-steps per second."""
     cuda = arguments.device == "cuda"
-    if cuda:
-        torch.cuda.reset_peak_memory_stats()
+    before = _freed_memory() if cuda else 0
+    side = make()
     rate = 1 / timed([side], arguments)[0]
-    held = torch.cuda.max_memory_allocated() / num_runs / 1e6 if cuda else None
+    held = (torch.cuda.max_memory_reserved() - before) / num_runs / 1e6 if cuda else None
     share = f"{rate * flops / peak:.1%}" if peak else "-"
     print(f"{arch:6}{name:<18}{rate:>12.1f}{rate / (baseline or rate):>8.2f}{share:>9}"
           f"{f'{held:.0f}' if held else '-':>10}", flush=True)  # fmt: skip
     for note in getattr(side, "notes", ()):
         print(f"{arch:6}{name}: {note}")
     return rate
+
+
+def _freed_memory() -> int:
+    """Bytes that torch holds once nothing of the last side is left."""
+    gc.collect()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    return torch.cuda.memory_reserved()
 
 
 def _flops_of_a_step(plain: PlainLoop) -> float:

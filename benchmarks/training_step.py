@@ -33,7 +33,7 @@ from trainables.flow.training import Pack
 
 ARCHS = ("mlp", "dit", "unet")
 PACKS = (4, 16, 32)
-TOTAL_STEPS = 100_000
+TOTAL_STEPS = 10_000_000
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -6,7 +6,7 @@ import torch
 from scipy.optimize import linprog
 
 from trainables.flow.config import FlowConfig
-from trainables.flow.couplings import SQUARED_DISTANCE_MAX_DIM, ot_pairing
+from trainables.flow.couplings import SQUARED_DISTANCE_MAX_DIM, ot_pairing, ot_pairings
 from trainables.flow.data import load_dataset
 from trainables.flow.data_config import DataConfig
 from trainables.flow.draws import RunData
@@ -31,6 +31,14 @@ def test_pairing_is_the_exact_plan(dim, batch):
     assert cost(x_0, x_1, pairing) == pytest.approx(plan.fun, rel=1e-4)
     every = [cost(x_0, x_1, list(p)) for p in itertools.permutations(range(batch))]
     assert cost(x_0, x_1, pairing) == pytest.approx(min(every), rel=1e-6)
+
+
+def test_threads_share_the_batches_of_a_chunk_in_order(monkeypatch):
+    x_0, x_1 = torch.randn(2, 7, 20, 4, generator=torch.Generator().manual_seed(0))
+    expected = torch.stack([ot_pairing(*batch) for batch in zip(x_0, x_1, strict=True)])
+    for num_threads in (1, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda found=num_threads: found)
+        assert torch.equal(ot_pairings(x_0, x_1), expected)
 
 
 def test_a_training_batch_keeps_its_rows_and_comes_nearer():

@@ -1,6 +1,10 @@
 """Which noise goes with which row: independent, or by exact optimal transport in each batch."""
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 SQUARED_DISTANCE_MAX_DIM = 8
@@ -21,21 +25,37 @@ def ot_pairing(x_0: Tensor, x_1: Tensor) -> Tensor:
     Returns:
         (batch,): `x_0[pairing]` goes with `x_1`.
     """
-    from scipy.optimize import linear_sum_assignment  # slow to import, and needed by one flow
-
-    if x_0.shape[-1] <= SQUARED_DISTANCE_MAX_DIM:
-        cost = torch.cdist(x_1, x_0, compute_mode="donot_use_mm_for_euclid_dist").square()
-    else:
-        cost = -(x_1 @ x_0.T)
-    return torch.from_numpy(linear_sum_assignment(cost.cpu().numpy())[1])
+    return _assigned(_costs(x_0, x_1))
 
 
 def ot_pairings(x_0: Tensor, x_1: Tensor) -> Tensor:
     """The pairing of each of a row of batches: (steps, batch, dim) twice -> (steps, batch)."""
-    pairings = [ot_pairing(noise, data) for noise, data in zip(x_0, x_1, strict=True)]
+    num_threads = torch.get_num_threads()  # as many as the trial has CPUs
+    pairings: list[Tensor] = []
+    with ThreadPoolExecutor(num_threads) as pool:
+        solve = pool.map if num_threads > 1 else map
+        for noise, data in zip(x_0.split(num_threads), x_1.split(num_threads), strict=True):
+            costs = [_costs(*batch) for batch in zip(noise, data, strict=True)]
+            pairings += solve(_assigned, costs)
     return torch.stack(pairings).to(x_0.device)
 
 
 def reordered(x_0: Tensor, pairings: Tensor) -> Tensor:
     """The noise (steps, batch, dim) in the order of its pairings (steps, batch)."""
     return x_0.gather(1, pairings.unsqueeze(-1).expand_as(x_0))
+
+
+def _costs(x_0: Tensor, x_1: Tensor) -> NDArray[Any]:
+    """What it costs to bring each point of the noise to each row, (batch, batch), on the CPU."""
+    if x_0.shape[-1] <= SQUARED_DISTANCE_MAX_DIM:
+        costs = torch.cdist(x_1, x_0, compute_mode="donot_use_mm_for_euclid_dist").square()
+    else:
+        costs = -(x_1 @ x_0.T)
+    return costs.cpu().numpy()
+
+
+def _assigned(costs: NDArray[Any]) -> Tensor:
+    """The cheapest assignment, (batch,); lets other threads run meanwhile."""
+    from scipy.optimize import linear_sum_assignment  # slow to import, and needed by one flow
+
+    return torch.from_numpy(linear_sum_assignment(costs)[1])

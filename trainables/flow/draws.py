@@ -1,6 +1,6 @@
 """Every draw that a run makes from its data: batches, noise, times, held-out pairs."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -26,6 +26,12 @@ VALIDATION_BATCH = 256
 
 Targets = tuple[Tensor, Tensor, Tensor]
 """x_t and u_t, (steps, batch, dim), and t, (steps, batch)."""
+
+
+def stacked(targets: Sequence[Targets], dim: int, device: torch.device) -> Targets:
+    """Those of several runs as one, with an axis for the runs at `dim`."""
+    x_t, u_t, t = (torch.stack(part, dim).to(device) for part in zip(*targets, strict=True))
+    return x_t, u_t, t
 
 
 class Pairs(NamedTuple):
@@ -129,6 +135,16 @@ class RunData:
             shape = (*rows.shape, self.dim)
             x_0 = torch.randn(shape, generator=streams["noise"], device=device).to(self._dtype)
             yield Draw(x_0, augment(config, self.train[rows], streams), t, streams)
+
+    @property
+    def validation_key(self) -> Hashable:
+        """Equal for runs whose held-out draws are the same, such as those of several seeds."""
+        config = self.spec.config
+        own = self.spec.run_id if self.validation_pairs is not None else ""
+        return (
+            *self._source, config.data.split_seed, config.dtype, config.flow, config.sigma,
+            config.interpolant, config.gamma, own,
+        )  # fmt: skip
 
     def validation(self) -> Targets:
         """The held-out draws (rows, dim), the same in every epoch and for every seed.

@@ -28,6 +28,7 @@ def sliced_w2(x: Tensor, y: Tensor, num_projections: int = NUM_PROJECTIONS) -> f
     """
     if x.shape != y.shape:
         raise ValueError(f"sliced_w2 needs samples of one shape, got {x.shape} and {y.shape}")
+    x, y = x.double(), y.double()  # also where float32 products are made in TF32
     source = generator(0, 0, "projections")
     directions = torch.randn(x.shape[1], num_projections, generator=source).to(x)
     directions = directions / directions.norm(dim=0)

@@ -47,26 +47,31 @@ class AdamW:
             moment.zero_()
 
     @torch.no_grad()
-    def step(
+    def step(self) -> None:
+        """One step along the row's gradients."""
+        self._row.count.add_(1)
+        self.update(self.lr)
+
+    @torch.no_grad()
+    def update(
         self,
-        lr: Tensor | None = None,
+        lr: float | Tensor,
         grad_scale: Tensor | None = None,
         found_inf: Tensor | None = None,
     ) -> None:
-        """One step along the row's gradients.
+        """The update of a step that the row's count has already.
 
-        The arguments, scalars in float32, are for steps that the host does not see.
+        For steps that the host does not see the arguments are scalars on the device, in float32.
 
         Args:
-            lr: Instead of the rate set.
+            lr: Learning rate.
             grad_scale: What the gradients are to be divided by.
             found_inf: 1 where nothing is to be done.
         """
         row = self._row
-        row.count.add_(1 if found_inf is None else 1 - found_inf)
         torch._fused_adamw_(
             [row.weights], [row.gradients], [row.first], [row.second], [], [row.count],
-            lr=self.lr if lr is None else lr, beta1=self._betas[0], beta2=self._betas[1],
+            lr=lr, beta1=self._betas[0], beta2=self._betas[1],
             weight_decay=self._weight_decay, eps=EPS, amsgrad=False, maximize=False,
             grad_scale=grad_scale, found_inf=found_inf,
         )  # fmt: skip

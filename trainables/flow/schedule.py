@@ -109,7 +109,7 @@ class LearningRate:
     @property
     def lr(self) -> float:
         """The rate of the next step."""
-        return self.rates(1)[0]
+        return self._optimizer.lr
 
     def rates(self, num_steps: int) -> list[float]:
         """The rates of the next steps of the phase."""
@@ -147,4 +147,4 @@ class LearningRate:
 
     def _apply(self, step: int) -> None:
         self._step = step
-        self._optimizer.lr = self.lr
+        self._optimizer.lr = self.rates(1)[0]

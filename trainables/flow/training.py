@@ -13,17 +13,15 @@ from trainables.flow.checkpoint import load_run_state, run_state
 from trainables.flow.config import FlowConfig
 from trainables.flow.data import Dataset
 from trainables.flow.device_steps import NORM_EPS, DeviceSteps, orders_of, take_note
-from trainables.flow.draws import Draw, Targets
+from trainables.flow.draws import Draw, Targets, stacked
 from trainables.flow.ema import ema_update
 from trainables.flow.evaluation import final_metrics
+from trainables.flow.held_out import HeldOut
 from trainables.flow.networks import State, initial_state, velocity
 from trainables.flow.progress import RunSpec
 from trainables.flow.reflow import begin_student, make_pairs
 from trainables.flow.run import FlowRun
 from trainables.flow.stacked import Layout, Rows
-
-VALIDATION_BLOCK = 2_048
-"""Held-out rows that go through the networks at once."""
 
 
 class Pack:
@@ -69,7 +67,7 @@ class Pack:
             raise ValueError("runs of a pack need the same number of batches an epoch")
         self.active = list(self.runs)
         """Runs still training, in the order of the stacked weights."""
-        self._load_validation()
+        self._held_out = HeldOut.of(self.runs, device)
 
     def train_epoch(self) -> None:
         """One epoch of every run that is still training, then validation and the end of runs."""
@@ -100,7 +98,7 @@ class Pack:
                 draws[key].targets(run.spec.config)
                 for key, run in zip(keys, self.active, strict=True)
             ]
-            yield self._stacked(targets, dim=1)
+            yield stacked(targets, 1, self.device)
 
     def train_step(self, x_t: Tensor, u_t: Tensor, t: Tensor) -> None:
         """One optimizer step of every run that has one left.
@@ -132,7 +130,8 @@ class Pack:
     def settle(self) -> None:
         """After loading: runs that had ended leave the stack."""
         self._drop_ended()
-        self._load_validation()
+        if self.active:
+            self._held_out = HeldOut.of(self.active, self.device)
 
     def _stack(self, rows: Rows) -> None:
         self.rows = rows
@@ -145,12 +144,6 @@ class Pack:
         }
         # Knows nothing of the pack: or a pack that is let go would keep its GPU's memory for long.
         self._fill_gradients = partial(fill_gradients, self._config, weights, gradients)
-
-    def _stacked(self, targets: Sequence[Targets], dim: int) -> Targets:
-        x_t, u_t, t = (
-            torch.stack(part, dim).to(self.device) for part in zip(*targets, strict=True)
-        )
-        return x_t, u_t, t
 
     def _train_watched(self) -> None:
         steps = (
@@ -202,22 +195,16 @@ class Pack:
             if reason is not None:
                 self._end_phase(run, reason)
         if phases != [run.progress.phase for run in self.active]:
-            self._load_validation()
+            self._held_out = HeldOut.of(self.active, self.device)
         self._drop_ended()
 
     def _validation_losses(self) -> list[float | None]:
         """The mean loss of each run over its held-out draws, None for those that wait with it."""
         due = [run.validates for run in self.active]
-        losses = self._held_out_losses() if any(due) else [0.0] * len(due)
+        if not any(due):
+            return [None] * len(due)
+        losses = self._held_out.losses(self._config, self._average)
         return [loss if wanted else None for loss, wanted in zip(losses, due, strict=True)]
-
-    def _held_out_losses(self) -> list[float]:
-        parts = (part.split(VALIDATION_BLOCK, dim=1) for part in self._validation)
-        blocks = zip(*parts, strict=True)
-        errors = [velocity(self._config, self._average, x, t) - u for x, u, t in blocks]
-        sums = [[part.square().sum() for part in error.unbind(0)] for error in errors]
-        totals = torch.stack([torch.stack(block) for block in sums]).sum(dim=0)
-        return (totals / self._validation[0][0].numel()).tolist()
 
     def _end_phase(self, run: FlowRun, reason: str) -> None:
         if run.progress.phase + 1 < len(run.phases):
@@ -236,15 +223,12 @@ class Pack:
                 run.move(run.row.copied())  # or it would keep the rows of all
         self.active = kept
         if not kept:
+            self._device_steps = None  # its graph holds memory
             return
         self._stack(self.rows.kept(places))
         for k, run in enumerate(kept):
             run.move(self.rows.row(k))
-        self._load_validation()
-
-    def _load_validation(self) -> None:
-        if self.active:
-            self._validation = self._stacked([run.data.validation() for run in self.active], dim=0)
+        self._held_out = self._held_out.kept(places)
 
 
 def fill_gradients(
@@ -263,12 +247,18 @@ def fill_gradients(
     Returns:
         The losses, (K,).
     """
-    error = velocity(config, weights, x_t, t) - u_t
-    # A slice a run: a mean over all at once may sum in another order for another K.
-    losses = torch.stack([part.square().mean() for part in error.unbind(0)])
+    losses = _mean_squares(velocity(config, weights, x_t, t) - u_t)
     found = torch.autograd.grad(losses.sum(), list(weights.values()))
     torch._foreach_copy_(list(gradients.values()), found)
     return losses.detach()
+
+
+def _mean_squares(error: Tensor) -> Tensor:
+    """(K, batch, dim) -> (K,)."""
+    if error.device.type != "cpu":
+        return error.square().flatten(1).mean(dim=1)
+    # A slice a run: a mean over all at once may sum in another order for another K.
+    return torch.stack([part.square().mean() for part in error.unbind(0)])
 
 
 def _check_alike(specs: Sequence[RunSpec], states: Sequence[State]) -> None:
