@@ -9,6 +9,7 @@ steps within a tolerance, not to the bit.
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -56,8 +57,7 @@ class DeviceSteps:
         self._measured = torch.zeros(2, len(runs), dtype=dtype, device=device)
         clips = [run.spec.config.clip or math.inf for run in runs]
         self._clips = torch.tensor(clips, device=device)
-        num_lanes = min(LANES, len(runs)) if device.type == "cuda" else 0
-        self._lanes = [torch.cuda.Stream(device) for _ in range(num_lanes)]
+        self._lanes = _lanes(device)[: len(runs)] if device.type == "cuda" else ()
         self.why_not = ""
         """Why the step is not replayed as a graph, where it could have been."""
         self._graph = self._captured() if device.type == "cuda" else None
@@ -117,6 +117,11 @@ class DeviceSteps:
         except NotCapturedError as error:
             self.why_not = f"steps are not replayed as a CUDA graph: {error}"
             return None
+
+
+@lru_cache(maxsize=8)
+def _lanes(device: torch.device) -> tuple[torch.cuda.Stream, ...]:
+    return tuple(torch.cuda.Stream(device) for _ in range(LANES))
 
 
 def orders_of(runs: Sequence[FlowRun], num_steps: int, device: torch.device) -> Tensor:
