@@ -1,7 +1,7 @@
 """The checkpoints for resuming, across all launches of a study."""
 
 import shutil
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from ablate.hosting import is_whole, read_manifest
@@ -9,15 +9,14 @@ from ablate.paths import StudyPaths
 
 
 def newest_checkpoints(
-    paths: StudyPaths, restarted: Container[str] = (), since: int = 0
+    paths: StudyPaths, restarted_in: Mapping[str, int] | None = None
 ) -> dict[str, Path]:
     """For each run that has one, the whole checkpoint directory that is furthest in training.
 
     Args:
         paths: The study directory.
-        restarted: Runs that began anew: what they saved before no longer counts, though runs that
-            shared a pack with them may still need it.
-        since: The launch from which on their checkpoints count again.
+        restarted_in: The launch in which a run began anew: what it saved before no longer counts,
+            though runs that shared a pack with it may still need it.
     """
     found: dict[str, tuple[tuple[int, float], Path]] = {}
     for folder in _checkpoint_folders(paths):
@@ -26,7 +25,7 @@ def newest_checkpoints(
         manifest = read_manifest(folder)
         launch = int(folder.relative_to(paths.launches).parts[0])
         for run_id in manifest["runs"]:
-            if run_id in restarted and launch < since:
+            if launch < (restarted_in or {}).get(run_id, 0):
                 continue
             # Iterations of different packs are of different lengths: steps are not.
             progress = (manifest["steps"].get(run_id, 0), manifest["seconds"].get(run_id, 0.0))

@@ -16,14 +16,15 @@ from ablate.design_checks import (
     well_formed,
 )
 from ablate.errors import Problem
+from ablate.ledger import COLUMNS
 from ablate.plan import AGAIN_SEEDS
 from ablate.registry import find_trainable
 from ablate.study import Study
 
 
 def study_problems(study: Study) -> list[Problem]:
-    """Every mistake of a study whose fields are well-formed one by one."""
-    problems = [*_storage_problems(study), *_seed_problems(study)]
+    """Mistakes of a study whose fields are well-formed one by one, all but those of its place."""
+    problems = [*_seed_problems(study)]
     entry = find_trainable(study.trainable)
     if isinstance(entry, Problem):
         return [*problems, entry, *well_formed(study)[1]]
@@ -40,14 +41,15 @@ def study_problems(study: Study) -> list[Problem]:
     ]
 
 
-def _storage_problems(study: Study) -> Iterator[Problem]:
+def storage_problems(study: Study) -> Iterator[Problem]:
+    """Whether the study's directory can be made where it is to be."""
     if "://" in study.storage:
         yield Problem(
             "storage", "only local paths for now", study.storage, fix="write a path, ./studies say"
         )
         return
     existing = study.directory
-    while not existing.exists():
+    while not os.path.exists(existing):  # unlike Path.exists it never raises
         existing = existing.parent
     if not existing.is_dir():
         yield Problem("storage", f"{existing} is a file, not a directory", study.storage,
@@ -72,6 +74,9 @@ def _metric_problems(study: Study, model: type[BaseModel] | None) -> Iterator[Pr
     for key, metric in _metrics(study):
         if known and metric not in known:
             yield Problem(key, "the trainable reports no such metric", metric, tuple(known))
+        elif not known and metric in COLUMNS:
+            yield Problem(key, "the ledger has a column of that name for something else", metric,
+                          fix="report it under another name")  # fmt: skip
 
 
 def _comparability(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:

@@ -23,6 +23,8 @@ from ablate.run import build_parser, guarded, run_command
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a subcommand; returns its exit code."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: trainables of one's own
     parser = argparse.ArgumentParser(prog="ablate", description="Ablation studies that hold up.")
     commands = parser.add_subparsers(dest="command", required=True)
     build_parser(commands.add_parser("run", help="run a study, or what is left of it"))

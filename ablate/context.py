@@ -5,7 +5,7 @@ and the settings of today here.
 """
 
 import contextlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,8 @@ class JobContext:
     """Where what W&B is to get goes."""
     started_before: frozenset[str]
     """Runs that an earlier command had started."""
+    settled: Callable[[], Iterable[str]] = tuple
+    """Runs that have ended by now, and are not to be done again."""
 
     def resumed(self, run_id: str) -> bool:
         """Whether a run goes on from, or comes after, an earlier command."""

@@ -1,5 +1,6 @@
 """What happens to runs, told once and free of Ray: ledger, tracking and progress listen."""
 
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -47,8 +48,7 @@ class Failure:
     @classmethod
     def of_trace(cls, trace: str) -> "Failure":
         """A failure from the text of a traceback, whose last lines name the exception."""
-        lines = [line.strip() for line in trace.strip().splitlines()]
-        last = next((line for line in reversed(lines) if _names_exception(line)), "")
+        last = _raised(trace.strip().splitlines())
         kind, _, message = last.partition(": ")
         if not last:
             # No exception: the process itself is gone, and Ray guesses why at length.
@@ -136,6 +136,9 @@ class Broadcast:
                     traceback.print_exc()
 
 
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(: |$)")
+
+
 def events_of_report(report: RunReport) -> list[Event]:
     """The events that one report stands for."""
     run_id = report["run_id"]
@@ -153,7 +156,16 @@ def events_of_report(report: RunReport) -> list[Event]:
     return events
 
 
+def _raised(lines: Sequence[str]) -> str:
+    """The line that names the exception: the first one at the margin below the last frame."""
+    frames = [i for i, line in enumerate(lines) if line.startswith("  ") and 'File "' in line]
+    below = lines[frames[-1] + 1 :] if frames else []
+    named = next((line for line in below if _EXCEPTION.match(line)), "")
+    return named or next((line.strip() for line in reversed(lines) if _names_exception(line)), "")
+
+
 def _names_exception(line: str) -> bool:
+    line = line.strip()
     head = line.partition(": ")[0]
     return (
         head.replace(".", "").replace("_", "").isalnum()

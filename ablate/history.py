@@ -33,7 +33,7 @@ class History:
         with self._live(run_id).open("a") as file:
             if not known and file.tell():
                 file.write("\n")  # ends the line that a dead driver may have left torn
-            file.writelines(json.dumps({"step": s, **metrics}) + "\n" for s, metrics in new)
+            file.writelines(json.dumps({**metrics, "step": s}) + "\n" for s, metrics in new)
         self._last_step[run_id] = new[-1][0]
 
     def finish(self, run_id: str) -> None:
@@ -44,7 +44,7 @@ class History:
             names = dict.fromkeys(name for point in points for name in point)
             columns = {name: (None, [point.get(name) for point in points]) for name in names}
             own = {"run_id": (str, [run_id] * len(points))}
-            write_columns(self._done(run_id), {**own, **columns})
+            write_columns(self._done(run_id), {**columns, **own})
         self._live(run_id).unlink(missing_ok=True)
 
     def forget(self, run_id: str) -> None:

@@ -39,62 +39,65 @@ def hosted(cls: type[Any]) -> type[Any]:
     # Asked of the user's class: Ray's own wrappers around it seem to define every method.
     owner = next(c for c in cls.__mro__ if "save_checkpoint" in c.__dict__)
     can_save = not owner.__module__.startswith("ray.")
-    names = {"__module__": cls.__module__, "__doc__": cls.__doc__, "_can_save": can_save}
+    names = {"__module__": cls.__module__, "__doc__": cls.__doc__, "_Hosting__can_save": can_save}
     return type(cls.__name__, (Hosting, cls), names)
 
 
 class Hosting:
-    """Mixin in front of a `Trainable`: see the methods that it wraps."""
+    """Mixin in front of a `Trainable`: see the methods that it wraps.
 
-    _can_save = True
+    What it has of its own bears two underscores: the names with one are the user's.
+    """
+
+    __can_save = True
 
     def __init__(self, config: dict[str, Any] | None = None, storage: Any = None) -> None:
-        self._take_host(config)
-        with self._captured():
+        self.__take_host(config)
+        with self.__captured():
             super().__init__(config, storage)  # pyright: ignore[reportCallIssue]
 
     def reset(self, new_config: dict[str, Any], storage: Any = None) -> bool:
         """A reused actor gets the next trial."""
-        self._take_host(new_config)
-        with self._captured():
+        self.__take_host(new_config)
+        with self.__captured():
             return super().reset(new_config, storage)  # pyright: ignore
 
     def train(self) -> dict[str, Any]:
         """One result: with a report for each run, and a checkpoint asked for when one is due."""
-        with self._captured():
-            self._start_from_checkpoint()
+        with self.__captured():
+            self.__start_from_checkpoint()
             result: dict[str, Any] = super().train()  # pyright: ignore
-        if self._iteration >= (self._host.get("max_results") or math.inf):
+        if self._iteration >= (self.__host.get("max_results") or math.inf):
             result["done"] = True
         reports = result.get(PRIVATE_KEY)
         if not isinstance(reports, list):
-            reports = [self._plain_report(result)]
-        self._share_time(reports, result.get("time_this_iter_s") or 0.0)
+            reports = [self.__plain_report(result)]
+        self.__share_time(reports, result.get("time_this_iter_s") or 0.0)
         for report in reports:
-            report["warnings"] = [*self._warnings, *report.get("warnings", [])]
-        self._warnings = []
+            report["warnings"] = [*self.__warnings, *report.get("warnings", [])]
+        self.__warnings = []
         result[PRIVATE_KEY] = reports
         # Tune copies the last result into every checkpoint's metrics and its own state.
         self._last_result = {k: v for k, v in result.items() if k != PRIVATE_KEY}
-        self._ask_for_checkpoint(result)
+        self.__ask_for_checkpoint(result)
         return result
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Lets the trainable save, then writes the manifest."""
         start = time.monotonic()
-        with self._captured():
+        with self.__captured():
             state = super().save_checkpoint(checkpoint_dir)  # pyright: ignore
         folder = Path(checkpoint_dir)
         if isinstance(state, dict):
             (folder / DICT_STATE).write_bytes(pickle.dumps(state))
         write_manifest(folder, {
-            "runs": [run["run_id"] for run in self._host["runs"]],
+            "runs": [run["run_id"] for run in self.__host["runs"]],
             "iteration": self._iteration,
             "time_total_s": self._time_total,
-            "seconds": self._seconds,
-            "steps": self._steps,
+            "seconds": self.__seconds,
+            "steps": self.__steps,
         })  # fmt: skip
-        self._checkpoint_cost_s = time.monotonic() - start
+        self.__checkpoint_cost_s = time.monotonic() - start
 
     def load_checkpoint(self, checkpoint: str) -> None:
         """Lets the trainable load what `save_checkpoint` wrote."""
@@ -109,113 +112,114 @@ class Hosting:
         asked = Path(getattr(checkpoint, "path", checkpoint))
         found = newest_whole(asked)
         if found is None:
-            self._warn(f"{asked}: no whole checkpoint there; the run starts from the beginning")
+            self.__warn(f"{asked}: no whole checkpoint there; the run starts from the beginning")
             return
         if found != asked:
-            self._warn(f"{asked}: not whole; going on from {found.name}")
-        self._restore_folder(found)
+            self.__warn(f"{asked}: not whole; going on from {found.name}")
+        self.__restore_folder(found)
 
-    def _restore_folder(self, folder: Path) -> None:
+    def __restore_folder(self, folder: Path) -> None:
         manifest = read_manifest(folder)
-        with self._captured():
+        with self.__captured():
             super().restore(str(folder))  # pyright: ignore
         self._iteration = manifest["iteration"]
         self._time_total = manifest["time_total_s"]
-        self._seconds, self._steps = manifest["seconds"], manifest["steps"]
+        self.__seconds, self.__steps = manifest["seconds"], manifest["steps"]
 
-    def _take_host(self, config: dict[str, Any] | None) -> None:
-        self._host: dict[str, Any] = (config or {}).pop(PRIVATE_KEY)
-        self._warnings: list[str] = []
-        self._since_checkpoint_s = self._checkpoint_cost_s = 0.0
-        self._seconds: dict[str, float] = {}
-        self._steps: dict[str, int] = {}
+    def __take_host(self, config: dict[str, Any] | None) -> None:
+        self.__host: dict[str, Any] = (config or {}).pop(PRIVATE_KEY)
+        self.__warnings: list[str] = []
+        self.__since_checkpoint_s = self.__checkpoint_cost_s = 0.0
+        self.__seconds: dict[str, float] = {}
+        self.__steps: dict[str, int] = {}
         torch = sys.modules.get("torch")
         if torch is not None:
             # Sums over more threads have other bits; Ray does the same with OMP_NUM_THREADS.
-            torch.set_num_threads(self._host["threads"])
+            torch.set_num_threads(self.__host["threads"])
 
     def _setup_logdir(self) -> None:
         if getattr(self, "_storage", None):
             super()._setup_logdir()  # pyright: ignore
             return
         # Without Tune: beside where Tune would put it, and without changing directory.
-        self._logdir = self._host["logdir"]
+        self._logdir = self.__host["logdir"]
         Path(self._logdir).mkdir(parents=True, exist_ok=True)
 
-    def _start_from_checkpoint(self) -> None:
+    def __start_from_checkpoint(self) -> None:
         """A new launch goes on where earlier ones left the runs, in packs of any kind."""
-        runs = self._host["runs"]
+        runs = self.__host["runs"]
         starts = {run["run_id"]: run["start_from"] for run in runs if run.get("start_from")}
         if not starts or self._iteration:
             return
         for run_id, start in list(starts.items()):
             if not is_whole(Path(start)):
-                self._warn(f"{start}: not a whole checkpoint; the run starts from the beginning")
+                self.__warn(f"{start}: not a whole checkpoint; the run starts from the beginning")
                 del starts[run_id]
         if len(runs) == 1 and starts:
-            self._restore_folder(Path(starts[runs[0]["run_id"]]))
+            self.__restore_folder(Path(starts[runs[0]["run_id"]]))
         elif starts:
-            self._load_runs(starts)
+            self.__load_runs(starts)
 
-    def _load_runs(self, starts: Mapping[str, str]) -> None:
+    def __load_runs(self, starts: Mapping[str, str]) -> None:
         """Runs of a pack from the checkpoints of other packs."""
-        with self._captured():
+        with self.__captured():
             self.load_runs(starts)  # pyright: ignore
         for run_id, start in starts.items():
             manifest = read_manifest(Path(start))
-            self._seconds[run_id] = manifest["seconds"].get(run_id, 0.0)
-            self._steps[run_id] = manifest["steps"].get(run_id, 0)
+            self.__seconds[run_id] = manifest["seconds"].get(run_id, 0.0)
+            self.__steps[run_id] = manifest["steps"].get(run_id, 0)
 
-    def _share_time(self, reports: list[RunReport], seconds: float) -> None:
+    def __share_time(self, reports: list[RunReport], seconds: float) -> None:
         """The runs of a pack share its time: together they cost what it costs."""
         for report in reports:
             run_id, facts = report["run_id"], report.setdefault("facts", {})
-            self._seconds[run_id] = self._seconds.get(run_id, 0.0) + seconds / len(reports)
-            self._steps[run_id] = facts.get("step", 0)
-            facts["seconds"] = self._seconds[run_id]
+            self.__seconds[run_id] = self.__seconds.get(run_id, 0.0) + seconds / len(reports)
+            self.__steps[run_id] = facts.get("step", 0)
+            facts["seconds"] = self.__seconds[run_id]
 
-    def _ask_for_checkpoint(self, result: dict[str, Any]) -> None:
-        self._since_checkpoint_s += result.get("time_this_iter_s") or 0.0
-        asked_s = self._host["checkpoint_every_s"]
-        rest_s = max(asked_s, self._checkpoint_cost_s / CHECKPOINT_SHARE) if asked_s else 0.0
-        due = self._since_checkpoint_s >= rest_s
-        if due and not result.get("done") and self._can_save:
+    def __ask_for_checkpoint(self, result: dict[str, Any]) -> None:
+        self.__since_checkpoint_s += result.get("time_this_iter_s") or 0.0
+        asked_s = self.__host["checkpoint_every_s"]
+        rest_s = max(asked_s, self.__checkpoint_cost_s / CHECKPOINT_SHARE) if asked_s else 0.0
+        due = self.__since_checkpoint_s >= rest_s
+        if due and not result.get("done") and self.__can_save:
             result["should_checkpoint"] = True
         if result.get("should_checkpoint"):
-            self._since_checkpoint_s = 0.0
+            self.__since_checkpoint_s = 0.0
 
-    def _plain_report(self, result: dict[str, Any]) -> RunReport:
+    def __plain_report(self, result: dict[str, Any]) -> RunReport:
         """The report of a trainable that knows nothing of Ablate."""
         iteration = result["training_iteration"]
-        metrics = {k: float(v) for k, v in result.items() if k not in _TUNE_KEYS and _is_number(v)}
+        numbers = {k: _number(v) for k, v in result.items() if k not in _TUNE_KEYS}
+        metrics = {name: value for name, value in numbers.items() if value is not None}
         dense = result.get(PRIVATE_KEY) or {}
         report = RunReport(
-            run_id=self._host["runs"][0]["run_id"],
+            run_id=self.__host["runs"][0]["run_id"],
             status="ok" if result.get("done") else "running",
             points=[*dense.get("points", []), (iteration, metrics)],
             facts={"step": iteration},
         )
-        value = metrics.get(self._host["metric"], 0.0)
+        value = metrics.get(self.__host["metric"], 0.0)
         if not math.isfinite(value):
             result["done"] = True
             report["status"] = "diverged"
-            report["error"] = f"{self._host['metric']} is {value} at iteration {iteration}"
+            report["error"] = f"{self.__host['metric']} is {value} at iteration {iteration}"
         if report["status"] != "running":
             report["stop_reason"] = "done" if report["status"] == "ok" else "diverged"
         return report
 
-    def _warn(self, message: str) -> None:
-        self._warnings.append(message)
-        with self._captured():
+    def __warn(self, message: str) -> None:
+        self.__warnings.append(message)
+        with self.__captured():
             print(f"warning: {message}", file=sys.stderr)
 
     @contextlib.contextmanager
-    def _captured(self) -> Generator[None]:
+    def __captured(self) -> Generator[None]:
         """What is printed meanwhile goes to the logs of the trial's runs, too."""
-        paths = StudyPaths(Path(self._host["study_dir"]))
+        paths = StudyPaths(Path(self.__host["study_dir"]))
         with contextlib.ExitStack() as stack:
             files: list[TextIO] = []
-            for run in self._host["runs"]:
+            for run in self.__host["runs"]:
                 log = paths.log(run["run_name"])
                 log.parent.mkdir(parents=True, exist_ok=True)
                 files.append(stack.enter_context(log.open("a", buffering=1)))
@@ -281,5 +285,9 @@ def _seal(path: Path) -> list[int]:
     return [len(data), zlib.crc32(data)]
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(value: Any) -> float | None:
+    """A number, also one of numpy's or torch's; None where it is something else."""
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        value = value.item()
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else None

@@ -3,7 +3,7 @@
 import contextlib
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -111,13 +111,14 @@ def execute(
     caller = _Caller(console, sink, listeners)
     paths = StudyPaths(study.directory)
     if options.fresh:
+        _check_from_scratch(study, options)
         _set_aside(paths)
     _make_directory(study, paths)
     with driver_lock(paths.lock):
         ledger = Ledger(paths, study.metric, study.mode)
         plan, left = examine(study, ledger, options)
         known = check_data(plan, [*left.todo, *left.kept])
-        _refuse_changed_data(ledger, left, known, options)
+        left = _with_data_of_today(ledger, left, known, options)
         for note in filter(None, (plan.seeding, *plan_notes(plan, known), *left.notes)):
             console.print(f"note: {note}", markup=False)
         save_study(study, paths)
@@ -228,6 +229,7 @@ def _run_left(
                 progress.say,
                 caller.sink,
                 before,
+                ledger.settled,
             )
         ) as context,
         contextlib.suppress(KeyboardInterrupt),
@@ -250,7 +252,7 @@ def _work_locally(
     try:
         run_local(
             context.plan, packs_of(context.plan, left.todo, ledger.rows, at_once=1), context.paths,
-            number, newest_checkpoints(context.paths, left.restart, number),
+            number, newest_checkpoints(context.paths, ledger.restarts()),
             Broadcast([tracking, context.broadcast]), options.debug,
         )  # fmt: skip
     finally:
@@ -265,7 +267,7 @@ def _work_on_ray(
     from ablate.launch.state import restorable_launch
 
     plan, paths = context.plan, context.paths
-    todo, first = list(left.todo), _next_launch(paths)
+    todo = list(left.todo)
     with cluster(plan, len(todo), options.address, interrupts, context.say) as at_once:
         from ablate.launch.experiment import Launch
         from ablate.tracking import AblateWandbCallback
@@ -280,7 +282,7 @@ def _work_on_ray(
             else:
                 launch = Launch(plan, paths, _next_launch(paths), trackers, interrupts)
                 packs = packs_of(plan, todo, ledger.rows, at_once)
-                launch.start(packs, newest_checkpoints(paths, left.restart, first))
+                launch.start(packs, newest_checkpoints(paths, ledger.restarts()))
             undone = [run for run in todo if ledger.rows[run.run_id]["status"] not in ENDED]
             if len(undone) == len(todo) and not interrupts.seen:
                 logs = paths.root / "logs"
@@ -298,6 +300,11 @@ def _enter_rows(
     todo = {run.run_id for run in left.todo}
     for run_id in left.restart & ledger.rows.keys():
         ledger.reset(run_id)
+        ledger.patch(run_id, restarted_in=launch)
+    for run_id in todo & ledger.settled():
+        ledger.patch(run_id, status="interrupted")  # also where this command never comes to it
+    for run_id in left.mixed:
+        ledger.warn(run_id, ["went on with other training code than it began with"])
     for run in plan.runs:
         made_with = code if run.run_id in todo else {}
         columns = dict(run.cell.labels)
@@ -318,25 +325,26 @@ def _next_launch(paths: StudyPaths) -> int:
     return max(paths.launch_numbers(), default=0) + 1
 
 
-def _refuse_changed_data(
-    ledger: Ledger, left: Remaining, known: dict[str, dict[str, Any]], options: Options
-) -> None:
-    changed = changed_data(
-        ledger.rows, left.kept, {i: facts.get("data_fingerprint", "") for i, facts in known.items()}
-    )
+def _with_data_of_today(
+    ledger: Ledger, left: Remaining, known: Mapping[str, Mapping[str, Any]], options: Options
+) -> Remaining:
+    """What is left, where the data are those of earlier runs, or may be others.
+
+    Then finished runs stay, and unfinished ones begin again: no run is trained on both.
+    """
+    now = {i: facts.get("data_fingerprint", "") for i, facts in known.items()}
+    going_on = [run for run in left.todo if run.run_id not in left.restart]
+    changed = changed_data(ledger.rows, [*left.kept, *going_on], now)
     if changed and not options.accept_changed_data:
-        names = ", ".join(run.run_name for run in changed[:5])
-        raise InputError(
-            "the study's data",
-            [
-                Problem(
-                    "data",
-                    f"has changed since {len(changed)} finished runs were made ({names}, ...): "
-                    "they would not be comparable with new ones",
-                    fix="--fresh starts over, --accept-changed-data keeps them all the same",
-                )
-            ],
+        names = ", ".join([run.run_name for run in changed[:5]] + ["..."] * (len(changed) > 5))
+        message = (
+            f"has changed since earlier runs were made or begun ({len(changed)}: {names}): "
+            "they would not be comparable with new ones"
         )
+        fix = "--fresh starts over, --accept-changed-data keeps finished ones all the same"
+        raise InputError("the study's data", [Problem("data", message, fix=fix)])
+    unfinished = {run.run_id for run in changed if run in going_on}
+    return replace(left, restart=left.restart | unfinished)
 
 
 def _make_directory(study: Study, paths: StudyPaths) -> None:
@@ -348,6 +356,13 @@ def _make_directory(study: Study, paths: StudyPaths) -> None:
         fix = "name a path that you may write, or --storage DIR"
         problem = Problem("storage", f"cannot be written: {error.strerror}", study.storage, fix=fix)
         raise InputError(study.study, [problem]) from error
+
+
+def _check_from_scratch(study: Study, options: Options) -> None:
+    """A command that cannot start must not have put the old directory aside."""
+    nothing = Ledger(StudyPaths(study.directory / ".nothing"))
+    plan, left = examine(study, nothing, options)
+    check_data(plan, left.todo)
 
 
 def _set_aside(paths: StudyPaths) -> None:

@@ -44,6 +44,7 @@ COLUMNS: dict[str, type] = {
     "trial": str,
     "launch": int,
     "planned_in": int,
+    "restarted_in": int,
     "checkpoint": str,
     "error_type": str,
     "error": str,
@@ -78,7 +79,7 @@ class Ledger:
         self._metric = metric
         self._mode = mode
         self._history = History(paths)
-        self._factors: frozenset[str] = frozenset()
+        self._taken = frozenset(COLUMNS)
         self._journal: TextIO | None = None
         self._dirty = False
         self._compacted_at = 0.0
@@ -93,8 +94,8 @@ class Ledger:
         self._journal = self._paths.journal.open("w", buffering=1)
 
     def protect(self, factors: Iterable[str]) -> None:
-        """Columns of factors: a metric of that name stays in the history alone."""
-        self._factors = frozenset(factors)
+        """Columns of factors: a metric of that name, or of the ledger's own, is in the history."""
+        self._taken = frozenset(factors) | COLUMNS.keys()
 
     def add(self, run_id: str, **columns: Any) -> None:
         """A planned run: `pending` where it is new, else only what the plan says of it."""
@@ -122,7 +123,7 @@ class Ledger:
                 self.patch(run_id, status="pending", started_at=started, trial=trial, launch=launch)
             case RunReported(run_id, points, facts, warnings):
                 self._history.append(run_id, points)
-                self._warn(run_id, warnings)
+                self.warn(run_id, warnings)
                 self.rows[run_id].update(facts)
                 self._dirty = True
             case RunRetried(run_id, failure):
@@ -164,9 +165,17 @@ class Ledger:
         """Names by id of the runs that have ever started: those names stay."""
         return {i: row["run_name"] for i, row in self.rows.items() if row.get("started_at")}
 
+    def settled(self) -> set[str]:
+        """Runs that have ended."""
+        return {i for i, row in self.rows.items() if row["status"] in ENDED}
+
     def resumable(self) -> set[str]:
         """Runs that may go on from a checkpoint: all but those that are done or diverged."""
         return {i for i, row in self.rows.items() if row["status"] not in ("ok", "diverged")}
+
+    def restarts(self) -> dict[str, int]:
+        """By run, the launch in which it last began anew."""
+        return {i: row["restarted_in"] for i, row in self.rows.items() if row.get("restarted_in")}
 
     def history(self, run_id: str) -> list[dict[str, Any]]:
         """A run's points, `step` and metrics each, by step."""
@@ -179,7 +188,7 @@ class Ledger:
         self._history.finish(event.run_id)
         self._patch_whole(
             event.run_id,
-            **{name: value for name, value in metrics.items() if name not in self._factors},
+            **{name: value for name, value in metrics.items() if name not in self._taken},
             **_error_columns(event.failure),
             status=event.status,
             stop_reason=event.stop_reason,
@@ -194,7 +203,8 @@ class Ledger:
         row = {name: value for name, value in self.rows[run_id].items() if name != "run_id"}
         self.patch(run_id, **{**row, **columns})
 
-    def _warn(self, run_id: str, warnings: Sequence[str]) -> None:
+    def warn(self, run_id: str, warnings: Sequence[str]) -> None:
+        """Adds to what is to be told of a run."""
         if warnings:
             told = self.rows[run_id].get("warnings") or ""
             self.patch(run_id, warnings="\n".join(filter(None, [told, *warnings])))
@@ -263,7 +273,7 @@ def metric_value(row: Mapping[str, Any], metric: str) -> float | None:
 
 def _blank(row: Row) -> Row:
     """The row of the same run before it had any result."""
-    names = ("run_id", "run_name", "seed", "planned_in")
+    names = ("run_id", "run_name", "seed", "planned_in", "restarted_in")
     kept = {name: row[name] for name in names if name in row}
     return {**kept, "status": "pending"}
 
@@ -290,7 +300,8 @@ def _column(name: str, values: list[Any]) -> tuple[type | None, list[Any]]:
     kinds = {bool if isinstance(v, bool) else type(v) for v in values if v is not None}
     if kinds <= {int, float} and float in kinds:
         return float, values
-    if len(kinds) <= 1 and kinds <= {int, float, bool, str}:
+    fits = all(abs(v) < 2**63 for v in values if type(v) is int)
+    if len(kinds) <= 1 and kinds <= {int, float, bool, str} and fits:
         return None, values
     shown = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
     return str, shown

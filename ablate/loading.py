@@ -4,17 +4,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from ablate.checks import study_problems
+from ablate.checks import storage_problems, study_problems
 from ablate.errors import InputError, Problem
 from ablate.nested import set_key
 from ablate.paths import StudyPaths, write_atomically
 from ablate.study import Study
 from ablate.validation import Path as KeyPath
 from ablate.validation import problems_of
-from ablate.yaml12 import parse_yaml
+from ablate.yaml12 import dump_yaml, parse_yaml
 
 DOTTED = ("factors", "baseline")
 """Top-level mappings whose keys are dotted names themselves."""
@@ -33,25 +32,19 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     Raises:
         InputError: With all mistakes of the file and the overrides at once.
     """
-    path = Path(path)
-    try:
-        content = path.read_text(encoding="utf-8")
-    except OSError as error:
-        fix = "check the path" if isinstance(error, FileNotFoundError) else ""
-        problem = Problem("the file", f"cannot be read: {error.strerror}", fix=fix)
-        raise InputError(str(path), [problem]) from error
-    except UnicodeDecodeError as error:
-        raise InputError(str(path), [Problem("the file", "is not UTF-8 text")]) from error
-    return read_study(parse_yaml(content, str(path)), str(path), overrides)
+    return read_study(_read(Path(path)), str(path), overrides)
 
 
-def read_study(raw: Any, source: str, overrides: Sequence[str] = ()) -> Study:
+def read_study(
+    raw: Any, source: str, overrides: Sequence[str] = (), has_place: bool = False
+) -> Study:
     """Checks a study that is given as plain values.
 
     Args:
         raw: A mapping, as the YAML holds it.
         source: What errors call it.
         overrides: As in `load_study`.
+        has_place: Whether it has a directory already, which may be one to read only.
 
     Raises:
         InputError: With all mistakes at once.
@@ -59,13 +52,16 @@ def read_study(raw: Any, source: str, overrides: Sequence[str] = ()) -> Study:
     if not isinstance(raw, Mapping):
         what = "is empty" if raw is None else f"holds a {type(raw).__name__}, not a mapping"
         raise InputError(source, [Problem("the file", what, fix="see the README for a study")])
-    values, problems = _overridden(dict(raw), overrides)
+    values, problems = _overridden({k: v for k, v in raw.items() if isinstance(k, str)}, overrides)
     values = {key: value for key, value in values.items() if value is not None}
+    problems += [Problem(str(key), "is no key of a study: keys are words", key)
+                 for key in raw if not isinstance(key, str)]  # fmt: skip
     study, wrong = _validate(values)
     problems += wrong
     if study is not None:
         told = {problem.key for problem in problems}
-        problems += [p for p in study_problems(study) if p.key not in told]
+        found = [*(() if has_place else storage_problems(study)), *study_problems(study)]
+        problems += [problem for problem in found if problem.key not in told]
     if problems:
         raise InputError(source, problems)
     assert study is not None
@@ -74,8 +70,7 @@ def read_study(raw: Any, source: str, overrides: Sequence[str] = ()) -> Study:
 
 def save_study(study: Study, paths: StudyPaths) -> None:
     """Keeps the study, resolved, in its directory."""
-    values = study.model_dump(mode="json")
-    write_atomically(paths.study_yaml, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    write_atomically(paths.study_yaml, dump_yaml(study.model_dump()))
 
 
 def load_saved_study(directory: Path, overrides: Sequence[str] = ()) -> Study:
@@ -92,8 +87,23 @@ def load_saved_study(directory: Path, overrides: Sequence[str] = ()) -> Study:
             fix="name the directory below 'storage' that bears the study's name",
         )  # fmt: skip
         raise InputError("command line", [problem])
-    study = load_study(paths.study_yaml, overrides)
+    raw = _read(paths.study_yaml)
+    if isinstance(raw, Mapping):  # its place is where it is, and its name is there already
+        raw = {**raw, "storage": str(root.parent), "study": "study"}
+    study = read_study(raw, str(paths.study_yaml), overrides, has_place=True)
     return study.model_copy(update={"storage": str(root.parent), "study": root.name})
+
+
+def _read(path: Path) -> Any:
+    try:
+        content = path.read_text(encoding="utf-8")
+    except OSError as error:
+        fix = "check the path" if isinstance(error, FileNotFoundError) else ""
+        problem = Problem("the file", f"cannot be read: {error.strerror}", fix=fix)
+        raise InputError(str(path), [problem]) from error
+    except UnicodeDecodeError as error:
+        raise InputError(str(path), [Problem("the file", "is not UTF-8 text")]) from error
+    return parse_yaml(content, str(path))
 
 
 def _validate(values: dict[str, Any]) -> tuple[Study | None, list[Problem]]:
@@ -141,6 +151,10 @@ def _overridden(
             problems += [Problem(f"--set {key}", p.message, written) for p in error.problems]
             continue
         top, _, rest = key.partition(".")
+        if rest and not isinstance(values.get(top), Mapping | None):
+            problems.append(Problem(f"--set {key}", f"{top} is no mapping", values[top],
+                                    fix=f"write --set {top}=value"))  # fmt: skip
+            continue
         if rest and isinstance(values.get(top), Mapping | None):
             values[top] = dict(values.get(top) or {})
         if (rest and top in DOTTED) or (rest and rest in values.get(top, {})):

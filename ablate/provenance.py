@@ -50,9 +50,10 @@ def _sources(entry: TrainableEntry) -> list[Path]:
     if spec is None or spec.origin is None:
         return []
     path = Path(spec.origin)
-    if "." not in module:
+    if "." not in module and not spec.submodule_search_locations:
         return [path]
-    return sorted(path.parent.rglob("*.py"))
+    # Editors keep files of their own beside the sources, under names with a dot in front.
+    return sorted(p for p in path.parent.rglob("*.py") if p.is_file() and p.name[0] != ".")
 
 
 def _git(folder: Path, *arguments: str) -> str:

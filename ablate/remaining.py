@@ -17,6 +17,8 @@ class Remaining:
     """Ids of runs whose earlier results and checkpoints no longer count."""
     kept: Sequence[Run]
     notes: Sequence[str]
+    mixed: frozenset[str] = frozenset()
+    """Ids of runs that go on with other training code than they began with."""
 
 
 def remaining(
@@ -35,51 +37,66 @@ def remaining(
         code_hash: The trainable's code as it is now.
         retry_failed: Whether failed and diverged runs are run again.
     """
-    stale = {run.run_id for run in runs if _is_stale(rows.get(run.run_id), code_hash)}
-    rerun = stale if plan.study.on_code_change == "rerun" else set[str]()
-    restart: set[str] = set(rerun)
+    outdated = {run.run_id for run in runs if _is_outdated(rows.get(run.run_id), code_hash)}
+    rerun = plan.study.on_code_change == "rerun"
+    restart: set[str] = set()
+    begun: set[str] = set()
     todo: list[Run] = []
     kept: list[Run] = []
     for run in runs:
         status = rows.get(run.run_id, {}).get("status", "pending")
-        again = retry_failed and status in ("failed", "diverged")
-        if again and status == "diverged":
-            restart.add(run.run_id)  # going on from where it diverged would diverge again
-        (todo if status not in ENDED or again or run.run_id in rerun else kept).append(run)
-    notes = [*_code_notes(len(stale), bool(rerun)), *_dropped_notes(plan, rows)]
+        stale = run.run_id in outdated and rerun
+        again = (retry_failed and status in ("failed", "diverged")) or (status == "ok" and stale)
+        if status in ENDED and not again:
+            kept.append(run)
+            continue
+        todo.append(run)
+        if stale or status == "diverged":  # it would diverge again from where it did
+            restart.add(run.run_id)
+        if run.run_id in outdated and status != "ok":
+            begun.add(run.run_id)
+    finished = sum(rows[i]["status"] == "ok" for i in outdated)
+    notes = [*_code_notes(finished, len(begun), rerun), *_dropped_notes(plan, rows)]
     failed = [r for r in kept if rows[r.run_id]["status"] != "ok"]
     if failed:
         notes.append(
             f"{_runs(len(failed))} failed before and kept so (--retry-failed runs them again)"
         )
-    return Remaining(todo, frozenset(restart), kept, notes)
+    return Remaining(todo, frozenset(restart), kept, notes, frozenset(begun - restart))
 
 
-def changed_data(rows: Mapping[str, Row], kept: Sequence[Run], now: Mapping[str, str]) -> list[Run]:
-    """Finished runs whose data had another fingerprint than today's.
+def changed_data(rows: Mapping[str, Row], runs: Sequence[Run], now: Mapping[str, str]) -> list[Run]:
+    """Runs, finished or begun, whose data had another fingerprint than today's.
 
     Args:
         rows: The ledger's rows by run id.
-        kept: Finished runs.
+        runs: The runs to look at.
         now: Today's fingerprint by run id.
     """
     return [
         run
-        for run in kept
+        for run in runs
         if run.run_id in now
-        and rows[run.run_id].get("data_fingerprint", now[run.run_id]) != now[run.run_id]
+        and rows.get(run.run_id, {}).get("data_fingerprint", now[run.run_id]) != now[run.run_id]
     ]
 
 
-def _is_stale(row: Mapping[str, Any] | None, code_hash: str) -> bool:
-    return bool(row) and row["status"] == "ok" and row.get("code_hash", code_hash) != code_hash
+def _is_outdated(row: Mapping[str, Any] | None, code_hash: str) -> bool:
+    """Whether a run was made, or begun, with other code."""
+    if not row or not row.get("started_at"):
+        return False
+    return row.get("code_hash", code_hash) != code_hash
 
 
-def _code_notes(stale: int, rerun: bool) -> list[str]:
-    if not stale:
-        return []
-    fate = "run again (on_code_change: rerun)" if rerun else "kept (on_code_change: keep)"
-    return [f"{_runs(stale)} made by other training code than today's: {fate}"]
+def _code_notes(finished: int, begun: int, rerun: bool) -> list[str]:
+    notes: list[str] = []
+    if finished:
+        fate = "run again (on_code_change: rerun)" if rerun else "kept (on_code_change: keep)"
+        notes.append(f"{_runs(finished)} made by other training code than today's: {fate}")
+    if begun:
+        fate = "begins again (on_code_change: rerun)" if rerun else "goes on (on_code_change: keep)"
+        notes.append(f"what was begun with other training code {fate}: {begun} of the runs")
+    return notes
 
 
 def _dropped_notes(plan: Plan, rows: Mapping[str, Row]) -> list[str]:

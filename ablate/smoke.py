@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ablate.job import Options, Outcome, execute
+from ablate.ledger import metric_value
 from ablate.paths import StudyPaths
 from ablate.study import Study
 
@@ -41,9 +42,14 @@ def try_cells(study: Study, options: Options, console: Console) -> Outcome:
         logs = paths.smoke / "logs"
         console.print(Text(f"smoke: the study is not started; logs: {logs}"), soft_wrap=True)
     elif not outcome.interrupted:
-        tried = sum(row["status"] == "ok" for row in rows)
-        cells = len(outcome.plan.cells)
-        console.print(f"smoke: {tried} of {cells} cells tried: they start, end and are measured")
+        tried = [row for row in rows if row["status"] == "ok"]
+        silent = sum(metric_value(row, study.metric) is None for row in tried)
+        told = f"they start and end, {silent} without a word of {study.metric} in two results"
+        console.print(
+            f"smoke: {len(tried)} of {len(outcome.plan.cells)} cells tried: "
+            + (told if silent else "they start, end and are measured"),
+            markup=False,
+        )
         shutil.rmtree(paths.smoke)
     return outcome
 

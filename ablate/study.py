@@ -54,7 +54,7 @@ class Tracking(_Frozen):
     project: Text | None = None
     entity: Text | None = None
     mode: Literal["auto", "online", "offline", "disabled"] = "auto"
-    tags: tuple[Text, ...] = ()
+    tags: tuple[Annotated[Text, Field(max_length=64)], ...] = ()
 
 
 class Until(_Frozen):

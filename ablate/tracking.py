@@ -52,6 +52,7 @@ class AblateWandbCallback(WandbLoggerCallback):
     def setup(self, *args: Any, **kwargs: Any) -> None:
         """Finds the job of this process, and its sink unless W&B is disabled."""
         self._context = context_of(self._study_dir)
+        self._translate = TrialEvents(self._context.settled())
         if not self._context.plan.short:
             self._port = self._context.sink.port(self._context.say)
 

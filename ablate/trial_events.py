@@ -1,6 +1,6 @@
 """A trial's life as run events. Reads Tune's objects by attribute, so it imports no Ray."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,10 +39,14 @@ class TrialEvents:
 
     A run may end before its trial does, and a trial may fail before its runs reported anything:
     every run that starts is told to end exactly once.
+
+    Args:
+        settled: Runs that had ended before: a restored trial that carries them ends without them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settled: Iterable[str] = ()) -> None:
         self._ended: set[str] = set()
+        self._settled = frozenset(settled)
 
     def started(self, trial: TrialLike) -> Iterator[Event]:
         """The trial begins or goes on."""
@@ -78,7 +82,7 @@ class TrialEvents:
 
     def _open(self, trial: TrialLike) -> Iterator[str]:
         for run in trial.config[PRIVATE_KEY]["runs"]:
-            if run["run_id"] not in self._ended:
+            if run["run_id"] not in self._ended | self._settled:
                 yield run["run_id"]
 
 

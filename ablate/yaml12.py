@@ -1,5 +1,6 @@
 """YAML as people mean it: 1.2 scalars (`1e-3` is a number, `off` a word), no duplicate keys."""
 
+import json
 import re
 from collections.abc import Hashable
 from typing import Any
@@ -58,6 +59,22 @@ for _tag, _pattern, _first in (
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that a reader of YAML 1.1 or 1.2 would take for something else."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [*yaml.SafeDumper.yaml_implicit_resolvers.get(first, []), *patterns]
+        for first, patterns in (
+            yaml.SafeDumper.yaml_implicit_resolvers | _Loader.yaml_implicit_resolvers
+        ).items()
+    }
+
+
+def dump_yaml(value: Any) -> str:
+    """One YAML document, which `parse_yaml` reads back as it was."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
 def parse_yaml(text: str, source: str) -> Any:
     """Parses one YAML document.
 
@@ -78,10 +95,15 @@ def parse_yaml(text: str, source: str) -> Any:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "the document"
         raise InputError(source, [Problem(place, f"not YAML: {error.problem}")]) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # `!!int abc` is the latter
         raise InputError(source, [Problem("the document", f"not YAML: {error}")]) from error
     finally:
         loader.dispose()
+    try:
+        json.dumps(value, default=str, skipkeys=True)
+    except ValueError as error:
+        problem = Problem("the document", "an anchor (&) stands within itself")
+        raise InputError(source, [problem]) from error
     if loader.duplicates:
         raise InputError(source, loader.duplicates)
     return value

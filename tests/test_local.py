@@ -286,7 +286,7 @@ def test_changed_data_is_refused_until_accepted(tmp_path, console):
     study = flow_study(tmp_path, base=base, factors={"flow": ["icfm"]}, seeds=[1])
     run(study, console)
     np.save(path, np.random.default_rng(1).normal(size=(100, 2)))
-    with pytest.raises(InputError, match=r"has changed since 1 finished runs were made \(icfm-s1"):
+    with pytest.raises(InputError, match=r"since earlier runs were made or begun \(1: icfm-s1\)"):
         run(study, console)
     assert run(study, console, accept_changed_data=True).exit_code == 0
 

@@ -30,6 +30,7 @@ class RunEventsCallback(Callback):
     def setup(self, *args: Any, **info: Any) -> None:
         """Finds the job of this process."""
         self._context = context_of(self._study_dir)
+        self._events = TrialEvents(self._context.settled())
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial begins or goes on."""

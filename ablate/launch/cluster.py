@@ -78,6 +78,11 @@ def cluster(
 
 def _connect(address: str | None, preload: Sequence[str], say: Callable[[str], None]) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address is not None and address.startswith("ray://"):
+        raise AblateError(
+            f"{address}: Tune cannot be driven through Ray Client; "
+            "give the address of the cluster itself, HOST:6379 say, from one of its machines"
+        )
     if address not in (None, LOCAL):
         if not _answers(address):
             raise AblateError(f"no Ray cluster at {address}: nothing answers there")
@@ -106,7 +111,7 @@ def _worth_preloading(plan: Plan, num_runs: int) -> Sequence[str]:
 
 def _answers(address: str) -> bool:
     """Whether something listens at `host:port`; Ray itself would try for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     if not port.isdigit():
         return True  # `auto`
     try:

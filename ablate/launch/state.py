@@ -33,6 +33,7 @@ class LaunchRecord:
             "trainable": study.trainable,
             "checkpoint_every_s": study.checkpoint_every_s,
             "metric": study.metric,
+            "directory": str(study.directory),  # Tune's configs name it
         }
         return cls([run.run_id for run in runs], settings)
 

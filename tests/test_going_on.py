@@ -1,0 +1,209 @@
+"""What must hold when a study goes on after something has changed: code, data, place, names."""
+
+import json
+
+import numpy as np
+import pytest
+from studies import flow_study, stop_at_result, toy_study
+from toy import Counter
+
+from ablate.checkpoints import newest_checkpoints
+from ablate.cli import main
+from ablate.errors import InputError
+from ablate.events import PRIVATE_KEY, Failure, RunEnded
+from ablate.hosting import hosted, write_manifest
+from ablate.job import Options, execute
+from ablate.launch.state import restorable_launch
+from ablate.ledger import Ledger
+from ablate.loading import load_saved_study, save_study
+from ablate.local import LocalTrial
+from ablate.paths import StudyPaths
+from ablate.provenance import code_hash
+from ablate.registry import TrainableEntry
+from ablate.trial_events import TrialEvents
+
+
+def run(study, console, **options):
+    return execute(study, Options(local=True, **options), console)
+
+
+def interrupted(study, console, monkeypatch, at):
+    with monkeypatch.context() as patch:
+        stop_at_result(patch, at)
+        assert run(study, console).exit_code == 130
+
+
+def test_a_restored_trial_ends_without_the_runs_that_had_ended():
+    """Tune tells of an errored trial once more when a launch is restored."""
+    trial = LocalTrial("a+1", {PRIVATE_KEY: {"runs": [{"run_id": "a"}, {"run_id": "b"}],
+                                             "launch": 1}})  # fmt: skip
+    events = TrialEvents(settled=["a"])
+    assert [event.run_id for event in events.started(trial)] == ["b"]
+    [end] = events.ended(trial, failed=True, failure=Failure("RuntimeError", "x"))
+    assert isinstance(end, RunEnded)
+    assert end.run_id == "b"
+
+
+@pytest.mark.parametrize("policy", ["keep", "rerun"])
+def test_a_run_begun_with_other_code(tmp_path, console, monkeypatch, policy):
+    """It goes on, and says so for good, or it begins again."""
+    study = toy_study(tmp_path, factors={"gain": [1]}, seeds=[1], checkpoint_every_s=0,
+                      on_code_change=policy)  # fmt: skip
+    interrupted(study, console, monkeypatch, at=3)
+    monkeypatch.setattr("ablate.job.code_hash", lambda entry: "other")
+    outcome = run(study, console)
+    [row] = outcome.ledger.rows.values()
+    fate = {"keep": "goes on (on_code_change: keep)", "rerun": "begins again (on_code_change"}
+    assert f"other training code {fate[policy]}" in console.export_text()
+    mixed = "went on with other training code than it began with"
+    assert (row.get("warnings") == mixed) == (policy == "keep")
+    log = StudyPaths(study.directory).log(row["run_name"]).read_text()
+    assert log.count("step 1 total") == (1 if policy == "keep" else 2)
+    assert row["score_final"] == 14.0
+
+
+def test_no_run_is_trained_on_two_versions_of_the_data(tmp_path, console, monkeypatch):
+    monkeypatch.setattr("trainables.flow_matching.STEP_S", 0.0)
+    path = tmp_path / "rows.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(100, 2)))
+    base = {"scale": "tiny", "epochs": 4, "data": {"source": "npy", "path": str(path)}}
+    study = flow_study(tmp_path, base=base, factors={"flow": ["icfm"]}, seeds=[1],
+                       checkpoint_every_s=0)  # fmt: skip
+    interrupted(study, console, monkeypatch, at=3)
+    np.save(path, np.random.default_rng(1).normal(size=(100, 2)))
+    with pytest.raises(InputError, match=r"since earlier runs were made or begun \(1: icfm-s1\)"):
+        run(study, console)
+    outcome = run(study, console, accept_changed_data=True)
+    [(run_id, row)] = outcome.ledger.rows.items()
+    assert (row["status"], row["restarted_in"], row.get("stats_mismatch")) == ("ok", 2, "")
+    assert outcome.ledger.history(run_id)[0]["step"] < 10
+
+
+def test_a_run_that_began_again_never_goes_back(tmp_path):
+    """Its older checkpoints stay, for those that shared a pack with it, and are further on."""
+    paths = StudyPaths(tmp_path)
+    for launch, steps in ((1, {"a": 90, "b": 90}), (2, {"a": 10})):
+        folder = paths.launch(launch) / "trial" / "checkpoint_000001"
+        folder.mkdir(parents=True)
+        write_manifest(folder, {"runs": list(steps), "steps": steps, "seconds": {}})
+    found = newest_checkpoints(paths, {"a": 2})
+    launches = {i: folder.parent.parent.name for i, folder in found.items()}
+    assert launches == {"a": "2", "b": "1"}
+
+
+def test_an_interrupted_retry_leaves_the_others_to_do(tmp_path, console, monkeypatch):
+    study = toy_study(tmp_path, factors={"fail": ["setup", "step"]}, retries=0, seeds=[1])
+    assert run(study, console).exit_code == 1
+
+    def stop(*args, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ablate.local._train", stop)
+        assert run(study, console, retry_failed=True).exit_code == 130
+    statuses = {row["status"] for row in Ledger(StudyPaths(study.directory)).rows.values()}
+    assert statuses == {"interrupted"}
+
+
+def test_fresh_keeps_the_directory_where_the_command_cannot_start(tmp_path, console):
+    study = toy_study(tmp_path, seeds=[1])
+    run(study, console)
+    with pytest.raises(InputError):
+        run(study, console, fresh=True, only="rat=1")
+    assert [path.name for path in study.directory.parent.iterdir()] == ["toys"]
+
+
+def test_a_directory_that_has_moved_is_whole_and_starts_a_new_launch(tmp_path):
+    study = toy_study(tmp_path, base={"length": float("inf"), "name": "1e-3"}, seeds=[1])
+    paths = StudyPaths(study.directory)
+    paths.launch(1).mkdir(parents=True)
+    (study.directory / "study.yaml").touch()
+    save_study(study, paths)
+    record = {"runs": ["x"], "settings": {}}
+    paths.launch_record(1).write_text(json.dumps(record))
+    moved = tmp_path / "elsewhere" / "toys (copy)"
+    moved.parent.mkdir()
+    study.directory.rename(moved)
+    found = load_saved_study(moved)
+    assert found.directory == moved
+    assert found.base == study.base
+    save_study(found, StudyPaths(moved))
+    assert load_saved_study(moved) == found
+    assert restorable_launch(StudyPaths(moved), found, [], {}) == (None, "")
+
+
+class Odd(Counter):
+    """Reports what the ledger has columns for, and numpy's numbers."""
+
+    def setup(self, config):
+        super().setup(config)
+        self._steps, self._host, self._warnings = 0, "mine", None
+
+    def _warn(self, text):
+        raise AssertionError("not Ablate's to call")
+
+    def step(self):
+        self._steps += 1
+        found = super().step()
+        return {**found, "score": np.float32(found["score"]), "step": 100 * self._steps,
+                "seed": 7, "error": 0.5, "epoch": 2.5, "flag": np.bool_(True)}  # fmt: skip
+
+
+def test_trainables_of_ones_own_may_use_any_name(tmp_path, console):
+    study = toy_study(tmp_path, trainable="test_going_on:Odd", factors={"gain": [1]}, seeds=[3],
+                      base={"length": 2})  # fmt: skip
+    outcome = run(study, console)
+    [(run_id, row)] = outcome.ledger.rows.items()
+    told = {name: row.get(name) for name in ("status", "seed", "error", "epoch", "score_final")}
+    assert told == {"status": "ok", "seed": 3, "error": None, "epoch": None, "score_final": 9.0}
+    assert [point["step"] for point in outcome.ledger.history(run_id)] == [1, 2]
+    with pytest.raises(InputError, match=r"metric = 'error': the ledger has a column of that name"):
+        toy_study(tmp_path, metric="error")
+    assert hosted(Odd)._Hosting__can_save
+
+
+def test_the_code_of_a_package_is_all_of_it(tmp_path, monkeypatch):
+    package = tmp_path / "mine"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "training.py").write_text("x = 1\n")
+    (package / ".#training.py").symlink_to("nobody@nowhere")  # an editor's lock
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = TrainableEntry("mine:T", "mine:T")
+    before = code_hash(entry)
+    (package / "training.py").write_text("x = 2\n")
+    assert code_hash(entry) != before
+
+
+def test_the_command_finds_modules_of_the_folder_it_is_run_in(tmp_path, monkeypatch, capsys):
+    (tmp_path / "own_module.py").write_text("from toy import Counter as Mine\n")
+    (tmp_path / "grid.yaml").write_text(
+        "study: t\ntrainable: own_module:Mine\nmetric: score\nseeds: [1]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["plan", "grid.yaml"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("trace", "kind", "message"),
+    [
+        ("ray::train()\n  File \"a.py\", line 1, in step\n    raise X\nmine.Stop: solver blew up",
+         "Stop", "solver blew up"),
+        ("ray::train()\n  File \"a.py\", line 1\n    x\nKeyError: 'k'\n\nThe above exception was "
+         "the direct cause of the following exception:\n\n  File \"a.py\", line 2\n    y\n"
+         "mine.Failure: no k\nhint: look at k", "Failure", "no k"),
+        ("ray::train()\n  File \"a.py\", line 1\n    next(x)\nStopIteration", "StopIteration", ""),
+        ("ray.exceptions.OutOfMemoryError: Task was killed", "OutOfMemoryError", "Task was killed"),
+        ("The actor died unexpectedly before finishing this task.\n class_name: T",
+         "WorkerDied", "the worker process died without an exception"),
+    ],
+)  # fmt: skip
+def test_what_was_raised_is_named(trace, kind, message):
+    failure = Failure.of_trace(trace)
+    assert (failure.kind, failure.message) == (kind, message)
+
+
+def test_names_of_levels_survive_saving(tmp_path):
+    study = toy_study(tmp_path, factors={"rate": {"1e-3": {"gain": 1}, "off": {"gain": 2}}})
+    save_study(study, StudyPaths(tmp_path / "toys"))
+    assert load_saved_study(tmp_path / "toys").factors == study.factors
