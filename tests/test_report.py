@@ -43,7 +43,24 @@ def test_texts_of_spreads_intervals_and_p():
     assert interval_text(-0.0312, -0.0442, -0.0182) == "-0.031 [-0.044, -0.018]"
     assert interval_text(0.5, NAN, NAN) == "+0.5"
     assert share_text(math.log(0.93), math.log(0.9), math.log(0.96)) == "-7.0 % [-10.0 %, -4.0 %]"
+    assert interval_text(1e-9, -3e-9, 5e-9) == "+1.0e-09 [-3.0e-09, +5.0e-09]"
+    assert spread_text(5e-7, 3e-8) == "5.00e-07 ± 3.0e-08"
     assert [p_text(p) for p in (0.0004, 0.0123, 1.0, NAN)] == ["< 0.001", "0.012", "1.000", "-"]
+
+
+@pytest.mark.parametrize(
+    ("logs", "text"),
+    [
+        ((-0.01, -0.11, 0.09), "-1.0 % [-10.4 %, +9.4 %]"),
+        ((-0.13, -2.13, 1.87), "-12 % [-88 %, +550 %]"),
+        ((-0.3, -3.3, 2.7), "x0.74 [x0.037, x15]"),
+        ((-0.13, -6.48, 6.22), "x0.88 [x0.0015, x500]"),
+        ((4.6, 4.59, 4.61), "x99.48 [x98.49, x100.48]"),
+        ((-6.48,), "x0.0015"),
+    ],
+)
+def test_wide_changes_keep_their_meaning(logs, text):
+    assert share_text(*logs) == text
 
 
 def test_rows_say_how_many_runs_stand_behind_them(tmp_path):
