@@ -89,6 +89,37 @@ def test_cells_that_are_still_to_be_run_have_not_failed(tmp_path):
     assert verdicts == ["baseline", "not enough seeds"]
 
 
+def test_a_baseline_without_results_is_named_as_the_cause(tmp_path):
+    found = record(tmp_path, {1: [NAN] * 3, 2: [15.0, 17.1, 16.0], 3: [10.1, 11.9, 11.0]})
+    verdicts = [row.verdict for row in table_rows(found)]
+    assert verdicts == ["baseline, failed", "no baseline", "no baseline"]
+    assert answers(found) == [
+        "gain=2; gain=3: nothing to compare with: the baseline has 0 of 3 results",
+        "gain=1: failed",
+    ]
+
+
+@pytest.mark.parametrize("unmeasured", ["x", "y"])
+def test_all_tables_call_what_was_not_measured_so(tmp_path, unmeasured):
+    plan = plan_study(toy_study(tmp_path, factors={"a": [1, 2], "b": ["x", "y"]}, seeds=[1, 2, 3]))
+    rows = rows_of(plan, lambda c, seed: c["a"] + 0.1 * seed)
+    for run in plan.runs:
+        if run.cell.labels["b"] == unmeasured:
+            rows[run.run_id]["score_best"] = NAN
+    found = study_record(plan, rows)
+    [block] = found.metric.blocks
+    effects = [row.verdict for row in effects_table(block, block.effects, found.metric).rows[2:]]
+    verdicts = [row.verdict for row in table_rows(found)[:2]]
+    expected = {"x": ["baseline, not measured", "no baseline"], "y": ["baseline", "not measured"]}
+    assert verdicts == effects == expected[unmeasured]
+
+
+def test_what_is_within_the_margin_is_said_in_a_sentence(tmp_path):
+    told = answers(grid(tmp_path, margin=50.0))
+    assert told[0].startswith("a=2, over all other factors: better than a=1, but within the margin")
+    assert any(": better, but within the margin, +" in line for line in told)
+
+
 def test_markdown(tmp_path):
     lines = markdown(record(tmp_path, question="Does *gain* <script> pay?")).splitlines()
     assert lines[0] == "# Does \\*gain\\* &lt;script&gt; pay?"

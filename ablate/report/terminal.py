@@ -46,7 +46,8 @@ def _table(content: TextTable, width: int) -> Table:
         table.add_column(content.numbers[number], justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for row in content.rows:
-        verdict = Text(row.verdict, style=STYLES.get(row.verdict.split(",")[0], ""))
+        style = STYLES.get(row.verdict.removeprefix("baseline, ").split(",")[0], "")
+        verdict = Text(row.verdict, style=style)
         table.add_row(*map(Text, row.labels), *(row.numbers[n] for n in shown), verdict)
     return table
 

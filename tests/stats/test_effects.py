@@ -245,7 +245,7 @@ class TestNothingToSay:
     def test_no_run_at_all(self, num_seeds):
         effects = effects_of(np.full((6, num_seeds), NAN), grid(2, 3))
         verdicts = [c.verdict for c in effects.mains[1].judgement.comparisons]
-        assert verdicts == ["baseline", "failed", "failed"]
+        assert verdicts == ["baseline, failed", "failed", "failed"]
         assert not effects.interactions[0].estimable
 
     def test_nothing_varies(self):
