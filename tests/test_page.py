@@ -6,10 +6,14 @@ import re
 
 import pytest
 from browser import CHROMIUM, Page
-from reports import grid, record
+from reports import grid, record, rows_of
+from studies import toy_study
 
 from ablate.history import History
 from ablate.paths import StudyPaths
+from ablate.plan import plan_study
+from ablate.report.assembly import study_record
+from ablate.report.charts.factors import interaction
 from ablate.report.output import write_report
 
 HOSTILE = "<script>document.title = 'owned'</script>"
@@ -50,6 +54,30 @@ def test_what_users_wrote_is_text(tmp_path):
     assert "&lt;script&gt;document.title" in text
     specs = re.findall(r'<script type="application/json">(.*?)</script>', text, flags=re.S)
     assert any(HOSTILE in json.dumps(json.loads(spec)) for spec in specs)
+
+
+def test_heat_maps_show_what_the_runs_tell_on_one_scale(tmp_path):
+    factors = {"flow": ["i", "s"], "gamma": [0.0, 0.1], "b": ["x", "y"]}
+    plan = plan_study(
+        toy_study(tmp_path, factors=factors, when={"gamma": {"flow": "s"}}, seeds=[1, 2, 3])
+    )
+    noise = iter([0.1 * ((7 * n) % 5) for n in range(18)])
+
+    def value(labels, seed):
+        return (labels["b"] == "y") * (10 if labels["flow"] == "i" else 1) + next(noise)
+
+    found = study_record(plan, rows_of(plan, value))
+    [block] = found.metric.blocks
+    maps = [interaction(found.metric, block, number) for number in range(3)]
+    assert maps[0] is None  # gamma has levels in one flow alone
+    flow, gamma = maps[1:]
+    assert flow["title"]["subtitle"][1].startswith("adj. p ")
+    assert "within noise" not in flow["title"]["subtitle"][1]
+    assert gamma["title"]["subtitle"][1].endswith(", within noise")
+    most = max(abs(row["effect"]) for row in flow["datasets"]["rows"])
+    for spec in (flow, gamma):
+        scales = [layer["encoding"]["color"]["scale"]["domain"] for layer in spec["layer"]]
+        assert scales == [[-most, most]] * 2
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)")

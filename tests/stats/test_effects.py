@@ -14,7 +14,7 @@ from statsmodels.tools.sm_exceptions import SingularMatrixWarning
 from ablate.stats.components import variance_components
 from ablate.stats.effects import factor_effects
 from ablate.stats.layout import fit_layout
-from ablate.stats.margins import adjusted_means, shared_effect
+from ablate.stats.margins import adjusted_means, shared_effect, without
 
 NAN = math.nan
 
@@ -303,3 +303,9 @@ def test_a_seed_without_runs_tells_nothing():
     assert found.f == pytest.approx(9)
     values, codes = np.array([[1.0, NAN], [2.0, NAN]]), np.zeros((2, 0), dtype=int)
     assert np.isnan(adjusted_means(values, np.array([0, 1]), 2, codes)[:, 1]).all()
+
+
+def test_sums_leave_no_rounding_errors():
+    means = np.array([0.7, 0.8, 0.9, 1.0, 0.3, 0.4])
+    both = np.hstack([np.repeat(np.eye(3), 2, axis=0), np.tile(np.eye(2), (3, 1))])
+    assert not without(both, means).any()
