@@ -14,18 +14,24 @@ from ablate.paths import StudyPaths
 from ablate.plan import plan_study
 from ablate.report.assembly import study_record
 from ablate.report.charts.factors import interaction
+from ablate.report.charts.theme import COLOURS, contrast
 from ablate.report.output import write_report
 
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)"
+)
 HOSTILE = "<script>document.title = 'owned'</script>"
 
 
-def written(tmp_path, found):
+def written(tmp_path, found, shift=0.0):
     """The report's folder, with curves in the history."""
     paths = StudyPaths(tmp_path)
     paths.history.mkdir(parents=True, exist_ok=True)
     history = History(paths)
     for run in found.runs:
-        points = [(s, {"val_loss": 1 / s + 0.01 * run.seed + 0.1 * run.cell}) for s in range(1, 9)]
+        points = [
+            (s, {"val_loss": 1 / s + 0.01 * run.seed + 0.1 * run.cell + shift}) for s in range(1, 9)
+        ]
         history.append(run.run_id, points)
         history.finish(run.run_id)
     write_report(found, paths)
@@ -80,7 +86,14 @@ def test_heat_maps_show_what_the_runs_tell_on_one_scale(tmp_path):
         assert scales == [[-most, most]] * 2
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)")
+@pytest.mark.parametrize("name", ["ink", "muted", "blue", "caution", "alarm"])
+def test_text_stands_out_from_every_ground(name):
+    for ground in ("paper", "panel"):
+        for tone, under in zip(COLOURS[name], COLOURS[ground], strict=True):
+            assert contrast(tone, under) >= 4.5  # WCAG 2.2, level AA
+
+
+@needs_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_browser_draws_it_without_errors_or_requests(tmp_path, scheme):
     folder = written(tmp_path, grid(tmp_path, question=HOSTILE))
@@ -97,7 +110,20 @@ def test_a_browser_draws_it_without_errors_or_requests(tmp_path, scheme):
         page.hover("#forest .mark-symbol path[aria-label]")
         tooltip = page.js("document.querySelector('#vg-tooltip-element.visible')?.innerText")
         assert "adjusted" in tooltip
+        for name in ("role", "aria-label"):
+            assert page.js(f"document.querySelectorAll('figure svg[{name}]').length") == 5
+        label = page.js("document.querySelector('#forest svg').getAttribute('aria-label')")
+        assert label.startswith("score against the baseline. Simultaneous")
         page.js("document.querySelector('.log').click()")
         page.js("window.charts.then(() => 0)")
         assert page.errors == []
         page.screenshot(tmp_path / f"{scheme}.png")
+
+
+@needs_chromium
+def test_a_logarithm_is_offered_of_positive_values_alone(tmp_path):
+    with Page() as page:
+        for shift, is_hidden in ((0.0, False), (-0.5, True)):
+            folder = tmp_path / str(shift)
+            page.open(written(folder, grid(folder), shift) / "index.html")
+            assert page.js("document.querySelector('.log-y').hidden") == is_hidden

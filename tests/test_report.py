@@ -121,8 +121,10 @@ def test_what_is_within_the_margin_is_said_in_a_sentence(tmp_path):
 
 
 def test_markdown(tmp_path):
-    lines = markdown(record(tmp_path, question="Does *gain* <script> pay?")).splitlines()
-    assert lines[0] == "# Does \\*gain\\* &lt;script&gt; pay?"
+    lines = markdown(
+        record(tmp_path, question="Does *gain* <script> ~~pay~~ $x$ &copy;?")
+    ).splitlines()
+    assert lines[0] == "# Does \\*gain\\* &lt;script&gt; \\~\\~pay\\~\\~ \\$x\\$ &amp;copy;?"
     assert lines[2] == "- gain=2: better, +5.03 \\[+4.82, +5.24\\], adjusted p &lt; 0.001"
     assert "## score (higher is better), 3 seeds" in lines
     at = lines.index("| --- | ---: | ---: | ---: | ---: | --- |")
@@ -180,7 +182,7 @@ def test_failures_that_differ_between_cells_are_said(tmp_path):
     fine = [10.0 + n for n in range(6)]
     results = {1: fine, 2: fine, 3: [NAN] * 6}
     notes = record(tmp_path, results, seeds=[1, 2, 3, 4, 5, 6]).notes
-    assert notes[0].startswith("failure itself differs between cells (p 0.0")
+    assert notes[0].startswith("failure itself differs between cells (p < 0.001)")
     assert notes[0].endswith("gain=3 6 of 6")
 
 
@@ -231,6 +233,7 @@ def test_the_terminal_shows_every_verdict_whole(tmp_path, width):
     for verdict in ("baseline", "better", "within noise", "not enough seeds"):
         assert verdict in text
     assert ("adj. p" in text) == (width > 70)
+    assert "1/3" in text
     assert "difference [95 %]" in text
 
 
