@@ -1,6 +1,7 @@
 """Numbers for people: as many digits as their uncertainty leaves meaning in."""
 
 import math
+from collections.abc import Sequence
 
 PLAIN_DIGITS = 4
 UNCERTAIN_DIGITS = 2
@@ -8,6 +9,12 @@ UNCERTAIN_DIGITS = 2
 MIN_P = 0.001
 MOST_LOG = 300.0
 """Logarithms above are no results, and no floats either."""
+LEAST_PLAIN, MOST_PLAIN = 1e-5, 1e9
+"""Numbers below and above are written with an exponent."""
+MOST_SHARE = math.log(10)
+"""Changes by more than this are written as factors, and not in per cent."""
+ALIKE = math.log(2)
+"""Half-width of an interval of logarithms up to which its bounds are cut at the same place."""
 
 
 def decimals(uncertainty: float) -> int | None:
@@ -19,22 +26,12 @@ def decimals(uncertainty: float) -> int | None:
 
 def rounded(value: float, uncertainty: float = math.nan, signed: bool = False) -> str:
     """A number cut where its uncertainty begins: `-0.0312` with an uncertainty of 0.0021."""
-    if math.isnan(value):
-        return "-"
-    sign = "+" if signed else ""
-    places = decimals(uncertainty)
-    if places is None:
-        return f"{value:{sign}.{PLAIN_DIGITS}g}"
-    if places < 0:
-        value = round(value, places)
-    return f"{value:{sign}.{max(0, places)}f}"
+    return _alike([value], uncertainty, signed)[0]
 
 
 def spread_text(mean: float, sd: float) -> str:
     """`0.587 ± 0.013`; the mean alone where there is no spread."""
-    if math.isnan(sd):
-        return rounded(mean)
-    return f"{rounded(mean, sd)} ± {rounded(sd, sd)}"
+    return rounded(mean) if math.isnan(sd) else " ± ".join(_alike([mean, sd], sd))
 
 
 def interval_text(value: float, low: float, high: float) -> str:
@@ -44,8 +41,7 @@ def interval_text(value: float, low: float, high: float) -> str:
     half = (high - low) / 2
     if math.isnan(half):
         return rounded(value, signed=True)
-    bounds = ", ".join(rounded(bound, half, signed=True) for bound in (low, high))
-    return f"{rounded(value, half, signed=True)} [{bounds}]"
+    return _interval(_alike([value, low, high], half, signed=True))
 
 
 def p_text(p: float) -> str:
@@ -56,11 +52,56 @@ def p_text(p: float) -> str:
 
 
 def share_text(log_ratio: float, low: float = math.nan, high: float = math.nan) -> str:
-    """A difference of logarithms as a change: `-7.1 % [-9.9 %, -4.2 %]`."""
+    """A difference of logarithms as a change: `-7.1 % [-9.9 %, -4.2 %]`.
+
+    As factors, `x0.88 [x0.0015, x500]`, where one of them is more than tenfold.
+    """
     if math.isnan(log_ratio):
         return "-"
-    shares = [100 * math.expm1(min(bound, MOST_LOG)) for bound in (log_ratio, low, high)]
-    half = (shares[2] - shares[1]) / 2
-    uncertainty = abs(shares[0]) if math.isnan(half) else half
-    texts = [f"{rounded(share, uncertainty, signed=True)} %" for share in shares]
-    return texts[0] if math.isnan(half) else f"{texts[0]} [{texts[1]}, {texts[2]}]"
+    is_alone = math.isnan(high - low)
+    logs = [min(log, MOST_LOG) for log in ((log_ratio,) if is_alone else (log_ratio, low, high))]
+    if max(map(abs, logs)) > MOST_SHARE:
+        values = [math.exp(log) for log in logs]
+        cuts = values if is_alone else _ratio_cuts(logs)
+        texts = [f"x{rounded(value, cut)}" for value, cut in zip(values, cuts, strict=True)]
+    else:
+        values = [100 * math.expm1(log) for log in logs]
+        cuts = map(abs, values) if is_alone else (100 * cut for cut in _ratio_cuts(logs))
+        texts = [f"{rounded(v, cut, signed=True)} %" for v, cut in zip(values, cuts, strict=True)]
+    return texts[0] if is_alone else _interval(texts)
+
+
+def _interval(texts: Sequence[str]) -> str:
+    return f"{texts[0]} [{texts[1]}, {texts[2]}]"
+
+
+def _ratio_cuts(logs: Sequence[float]) -> list[float]:
+    """Where the ratios of a value, low and high are cut: never below what is left of a ratio."""
+    half = (logs[2] - logs[1]) / 2
+    if half <= ALIKE:
+        return [(math.expm1(logs[2]) - math.expm1(logs[1])) / 2] * 3
+    return [math.exp(log) * min(1.0, half) for log in logs]
+
+
+def _alike(values: Sequence[float], uncertainty: float, signed: bool = False) -> list[str]:
+    """Numbers that stand together: cut at one place, all plain or all with an exponent."""
+    places = decimals(uncertainty)
+    known = [abs(value) for value in values if math.isfinite(value)]
+    largest = max([*known, 0 if places is None else uncertainty], default=0)
+    is_plain = LEAST_PLAIN <= largest < MOST_PLAIN
+    sign = "+" if signed else ""
+    return [_cut(value, places, is_plain, sign) for value in values]
+
+
+def _cut(value: float, places: int | None, is_plain: bool, sign: str) -> str:
+    if math.isnan(value):
+        return "-"
+    if places is None or math.isinf(value):
+        return f"{value:{sign}.{PLAIN_DIGITS}g}"
+    if is_plain:
+        value = round(value, places) if places < 0 else value
+        return f"{value:{sign}.{max(0, places)}f}"
+    value = round(value, places)
+    if value == 0:
+        return f"{value:{sign}.0f}"
+    return f"{value:{sign}.{max(0, places + math.floor(math.log10(abs(value))))}e}"

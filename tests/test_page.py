@@ -6,22 +6,32 @@ import re
 
 import pytest
 from browser import CHROMIUM, Page
-from reports import grid, record
+from reports import grid, record, rows_of
+from studies import toy_study
 
 from ablate.history import History
 from ablate.paths import StudyPaths
+from ablate.plan import plan_study
+from ablate.report.assembly import study_record
+from ablate.report.charts.factors import interaction
+from ablate.report.charts.theme import COLOURS, contrast
 from ablate.report.output import write_report
 
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)"
+)
 HOSTILE = "<script>document.title = 'owned'</script>"
 
 
-def written(tmp_path, found):
+def written(tmp_path, found, shift=0.0):
     """The report's folder, with curves in the history."""
     paths = StudyPaths(tmp_path)
     paths.history.mkdir(parents=True, exist_ok=True)
     history = History(paths)
     for run in found.runs:
-        points = [(s, {"val_loss": 1 / s + 0.01 * run.seed + 0.1 * run.cell}) for s in range(1, 9)]
+        points = [
+            (s, {"val_loss": 1 / s + 0.01 * run.seed + 0.1 * run.cell + shift}) for s in range(1, 9)
+        ]
         history.append(run.run_id, points)
         history.finish(run.run_id)
     write_report(found, paths)
@@ -52,7 +62,38 @@ def test_what_users_wrote_is_text(tmp_path):
     assert any(HOSTILE in json.dumps(json.loads(spec)) for spec in specs)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)")
+def test_heat_maps_show_what_the_runs_tell_on_one_scale(tmp_path):
+    factors = {"flow": ["i", "s"], "gamma": [0.0, 0.1], "b": ["x", "y"]}
+    plan = plan_study(
+        toy_study(tmp_path, factors=factors, when={"gamma": {"flow": "s"}}, seeds=[1, 2, 3])
+    )
+    noise = iter([0.1 * ((7 * n) % 5) for n in range(18)])
+
+    def value(labels, seed):
+        return (labels["b"] == "y") * (10 if labels["flow"] == "i" else 1) + next(noise)
+
+    found = study_record(plan, rows_of(plan, value))
+    [block] = found.metric.blocks
+    maps = [interaction(found.metric, block, number) for number in range(3)]
+    assert maps[0] is None  # gamma has levels in one flow alone
+    flow, gamma = maps[1:]
+    assert flow["title"]["subtitle"][1].startswith("adj. p ")
+    assert "within noise" not in flow["title"]["subtitle"][1]
+    assert gamma["title"]["subtitle"][1].endswith(", within noise")
+    most = max(abs(row["effect"]) for row in flow["datasets"]["rows"])
+    for spec in (flow, gamma):
+        scales = [layer["encoding"]["color"]["scale"]["domain"] for layer in spec["layer"]]
+        assert scales == [[-most, most]] * 2
+
+
+@pytest.mark.parametrize("name", ["ink", "muted", "blue", "caution", "alarm"])
+def test_text_stands_out_from_every_ground(name):
+    for ground in ("paper", "panel"):
+        for tone, under in zip(COLOURS[name], COLOURS[ground], strict=True):
+            assert contrast(tone, under) >= 4.5  # WCAG 2.2, level AA
+
+
+@needs_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_browser_draws_it_without_errors_or_requests(tmp_path, scheme):
     folder = written(tmp_path, grid(tmp_path, question=HOSTILE))
@@ -69,7 +110,20 @@ def test_a_browser_draws_it_without_errors_or_requests(tmp_path, scheme):
         page.hover("#forest .mark-symbol path[aria-label]")
         tooltip = page.js("document.querySelector('#vg-tooltip-element.visible')?.innerText")
         assert "adjusted" in tooltip
+        for name in ("role", "aria-label"):
+            assert page.js(f"document.querySelectorAll('figure svg[{name}]').length") == 5
+        label = page.js("document.querySelector('#forest svg').getAttribute('aria-label')")
+        assert label.startswith("score against the baseline. Simultaneous")
         page.js("document.querySelector('.log').click()")
         page.js("window.charts.then(() => 0)")
         assert page.errors == []
         page.screenshot(tmp_path / f"{scheme}.png")
+
+
+@needs_chromium
+def test_a_logarithm_is_offered_of_positive_values_alone(tmp_path):
+    with Page() as page:
+        for shift, is_hidden in ((0.0, False), (-0.5, True)):
+            folder = tmp_path / str(shift)
+            page.open(written(folder, grid(folder), shift) / "index.html")
+            assert page.js("document.querySelector('.log-y').hidden") == is_hidden

@@ -43,7 +43,24 @@ def test_texts_of_spreads_intervals_and_p():
     assert interval_text(-0.0312, -0.0442, -0.0182) == "-0.031 [-0.044, -0.018]"
     assert interval_text(0.5, NAN, NAN) == "+0.5"
     assert share_text(math.log(0.93), math.log(0.9), math.log(0.96)) == "-7.0 % [-10.0 %, -4.0 %]"
+    assert interval_text(1e-9, -3e-9, 5e-9) == "+1.0e-09 [-3.0e-09, +5.0e-09]"
+    assert spread_text(5e-7, 3e-8) == "5.00e-07 ± 3.0e-08"
     assert [p_text(p) for p in (0.0004, 0.0123, 1.0, NAN)] == ["< 0.001", "0.012", "1.000", "-"]
+
+
+@pytest.mark.parametrize(
+    ("logs", "text"),
+    [
+        ((-0.01, -0.11, 0.09), "-1.0 % [-10.4 %, +9.4 %]"),
+        ((-0.13, -2.13, 1.87), "-12 % [-88 %, +550 %]"),
+        ((-0.3, -3.3, 2.7), "x0.74 [x0.037, x15]"),
+        ((-0.13, -6.48, 6.22), "x0.88 [x0.0015, x500]"),
+        ((4.6, 4.59, 4.61), "x99.48 [x98.49, x100.48]"),
+        ((-6.48,), "x0.0015"),
+    ],
+)
+def test_wide_changes_keep_their_meaning(logs, text):
+    assert share_text(*logs) == text
 
 
 def test_rows_say_how_many_runs_stand_behind_them(tmp_path):
@@ -72,9 +89,42 @@ def test_cells_that_are_still_to_be_run_have_not_failed(tmp_path):
     assert verdicts == ["baseline", "not enough seeds"]
 
 
+def test_a_baseline_without_results_is_named_as_the_cause(tmp_path):
+    found = record(tmp_path, {1: [NAN] * 3, 2: [15.0, 17.1, 16.0], 3: [10.1, 11.9, 11.0]})
+    verdicts = [row.verdict for row in table_rows(found)]
+    assert verdicts == ["baseline, failed", "no baseline", "no baseline"]
+    assert answers(found) == [
+        "gain=2; gain=3: nothing to compare with: the baseline has 0 of 3 results",
+        "gain=1: failed",
+    ]
+
+
+@pytest.mark.parametrize("unmeasured", ["x", "y"])
+def test_all_tables_call_what_was_not_measured_so(tmp_path, unmeasured):
+    plan = plan_study(toy_study(tmp_path, factors={"a": [1, 2], "b": ["x", "y"]}, seeds=[1, 2, 3]))
+    rows = rows_of(plan, lambda c, seed: c["a"] + 0.1 * seed)
+    for run in plan.runs:
+        if run.cell.labels["b"] == unmeasured:
+            rows[run.run_id]["score_best"] = NAN
+    found = study_record(plan, rows)
+    [block] = found.metric.blocks
+    effects = [row.verdict for row in effects_table(block, block.effects, found.metric).rows[2:]]
+    verdicts = [row.verdict for row in table_rows(found)[:2]]
+    expected = {"x": ["baseline, not measured", "no baseline"], "y": ["baseline", "not measured"]}
+    assert verdicts == effects == expected[unmeasured]
+
+
+def test_what_is_within_the_margin_is_said_in_a_sentence(tmp_path):
+    told = answers(grid(tmp_path, margin=50.0))
+    assert told[0].startswith("a=2, over all other factors: better than a=1, but within the margin")
+    assert any(": better, but within the margin, +" in line for line in told)
+
+
 def test_markdown(tmp_path):
-    lines = markdown(record(tmp_path, question="Does *gain* <script> pay?")).splitlines()
-    assert lines[0] == "# Does \\*gain\\* &lt;script&gt; pay?"
+    lines = markdown(
+        record(tmp_path, question="Does *gain* <script> ~~pay~~ $x$ &copy;?")
+    ).splitlines()
+    assert lines[0] == "# Does \\*gain\\* &lt;script&gt; \\~\\~pay\\~\\~ \\$x\\$ &amp;copy;?"
     assert lines[2] == "- gain=2: better, +5.03 \\[+4.82, +5.24\\], adjusted p &lt; 0.001"
     assert "## score (higher is better), 3 seeds" in lines
     at = lines.index("| --- | ---: | ---: | ---: | ---: | --- |")
@@ -132,7 +182,7 @@ def test_failures_that_differ_between_cells_are_said(tmp_path):
     fine = [10.0 + n for n in range(6)]
     results = {1: fine, 2: fine, 3: [NAN] * 6}
     notes = record(tmp_path, results, seeds=[1, 2, 3, 4, 5, 6]).notes
-    assert notes[0].startswith("failure itself differs between cells (p 0.0")
+    assert notes[0].startswith("failure itself differs between cells (p < 0.001)")
     assert notes[0].endswith("gain=3 6 of 6")
 
 
@@ -183,6 +233,7 @@ def test_the_terminal_shows_every_verdict_whole(tmp_path, width):
     for verdict in ("baseline", "better", "within noise", "not enough seeds"):
         assert verdict in text
     assert ("adj. p" in text) == (width > 70)
+    assert "1/3" in text
     assert "difference [95 %]" in text
 
 

@@ -77,7 +77,8 @@ def _metric_record(
     ranked = ranks(plan.model, metric)
     judgement = judgement if ranked else _unranked(judgement)
     waiting = [_waits(plan, rows, cell) for cell in plan.cells]
-    measured = _Measured(compared, waiting, ranked, study.mode, margin, first_seeds)
+    some_ok = [_some_ok(plan, rows, cell) for cell in plan.cells]
+    measured = _Measured(compared, waiting, some_ok, ranked, study.mode, margin, first_seeds)
     again = None
     if plan.again is not None:
         reference = compared[plan.blocks[0].baseline]
@@ -85,7 +86,7 @@ def _metric_record(
     num_compared = sum(c.pooled and not np.isnan(c.p) for c in judgement.comparisons)
     return MetricRecord(
         metric, study.mode, ranked, log_scale, values,
-        _cells(plan, rows, values, judgement, waiting),
+        _cells(plan, values, judgement, measured),
         [_block(block, measured, plan) for block in plan.blocks],
         judgement, _resolution(judgement),
         detectable_difference(judgement.residual_sd, judgement.df, num_compared, len(plan.seeds)),
@@ -101,6 +102,8 @@ class _Measured:
     values: Values
     waiting: Sequence[bool]
     """Of each cell, whether runs of it are still to come."""
+    some_ok: Sequence[bool]
+    """Of each cell, whether any run of it ended well."""
     ranked: bool
     mode: "Mode"
     margin: float | None
@@ -124,6 +127,11 @@ def _waits(plan: Plan, rows: Mapping[str, Row], cell: Cell) -> bool:
     return any(rows.get(run.run_id, {}).get("status", "pending") in WAITING for run in runs)
 
 
+def _some_ok(plan: Plan, rows: Mapping[str, Row], cell: Cell) -> bool:
+    runs = plan.runs_of[id(cell)].values()
+    return any(rows.get(run.run_id, {}).get("status") == "ok" for run in runs)
+
+
 def _margin(plan: Plan, metric: str, log_scale: bool) -> float | None:
     """The margin on the scale of comparison; it was fixed for the study's own metric alone."""
     study = plan.study
@@ -138,19 +146,15 @@ def _first_seeds(plan: Plan) -> int | None:
 
 
 def _cells(
-    plan: Plan,
-    rows: Mapping[str, Row],
-    values: Values,
-    judgement: "Judgement",
-    waiting: Sequence[bool],
+    plan: Plan, values: Values, judgement: "Judgement", measured: _Measured
 ) -> list[CellRecord]:
     cells: list[CellRecord] = []
     for index, cell in enumerate(plan.cells):
-        runs = plan.runs_of[id(cell)].values()
-        some_ok = any(rows.get(run.run_id, {}).get("status") == "ok" for run in runs)
         labels = {name: text(label) for name, label in cell.labels.items()}
         reference = plan.references[index]
-        comparison = _with_cause(judgement.comparisons[index], waiting[index], some_ok)
+        comparison = _with_cause(
+            judgement.comparisons[index], measured.waiting[index], measured.some_ok[index]
+        )
         cells.append(CellRecord(
             cell.name, cell.block, labels, reference == index, reference, len(plan.seeds),
             spread(values[index]), comparison,
@@ -158,11 +162,15 @@ def _cells(
     return cells
 
 
-def _with_cause(comparison: "Comparison", waiting: bool, some_ok: bool = False) -> "Comparison":
+def _with_cause(comparison: "Comparison", waiting: bool, some_ok: bool) -> "Comparison":
     """Without any value a cell has failed only where its runs have, and have ended."""
-    if comparison.verdict != "failed" or not (waiting or some_ok):
+    if not (waiting or some_ok):
         return comparison
-    return replace(comparison, verdict="not measured" if some_ok else "not enough seeds")
+    if comparison.verdict == "failed":
+        return replace(comparison, verdict="not measured" if some_ok else "not enough seeds")
+    if comparison.verdict == "baseline, failed":
+        return replace(comparison, verdict="baseline, not measured" if some_ok else "baseline")
+    return comparison
 
 
 def _block(block: PlannedBlock, measured: _Measured, plan: Plan) -> BlockRecord:
@@ -188,21 +196,39 @@ def _effects(
         measured.values[list(block.members)], codes, [len(f.levels) for f in block.factors],
         baseline, measured.mode, measured.margin, first_seeds=measured.first_seeds,
     )  # fmt: skip
-    waiting = np.array([measured.waiting[member] for member in block.members])
-    mains = [_told_effect(effect, codes[:, effect.factor], waiting, measured.ranked)
-             for effect in found.mains]  # fmt: skip
+    levels = np.full((len(measured.values), codes.shape[1]), -1)
+    levels[list(block.members)] = codes
+    mains = [
+        _told_effect(effect, levels[:, effect.factor], baseline[effect.factor], measured)
+        for effect in found.mains
+    ]
     return replace(found, mains=mains)
 
 
 def _told_effect(
-    effect: "MainEffect", codes: "NDArray[np.intp]", waiting: "NDArray[np.bool_]", ranked: bool
+    effect: "MainEffect", levels: "NDArray[np.intp]", baseline: int, measured: _Measured
 ) -> "MainEffect":
-    comparisons = [
-        _with_cause(comparison, bool(waiting[codes == level].any()))
-        for level, comparison in enumerate(effect.judgement.comparisons)
-    ]
+    """An effect whose verdicts name the causes that its cells' do.
+
+    Args:
+        effect: As computed.
+        levels: (num_cells,), of each cell of the study the factor's level; -1 where it has none.
+        baseline: The level that the others are compared with.
+        measured: The metric.
+    """
+    # Results that cannot be told from other factors' effects are too few, and no failure.
+    there = (~np.isnan(measured.values)).sum(axis=1) > 0
+    waiting, some_ok = there | np.array(measured.waiting), np.array(measured.some_ok)
+    comparisons: list[Comparison] = []
+    for level, comparison in enumerate(effect.judgement.comparisons):
+        cells = levels == level
+        unmeasured = bool(some_ok[cells].any() and not there[cells].any())
+        found = _with_cause(comparison, bool(waiting[cells].any()), unmeasured)
+        if found.verdict == "no baseline" and there[levels == baseline].any():
+            found = replace(found, verdict="not enough seeds")
+        comparisons.append(found)
     judgement = replace(effect.judgement, comparisons=comparisons)
-    return replace(effect, judgement=judgement if ranked else _unranked(judgement))
+    return replace(effect, judgement=judgement if measured.ranked else _unranked(judgement))
 
 
 def _resolution(judgement: "Judgement") -> float:

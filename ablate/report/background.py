@@ -9,6 +9,7 @@ import numpy as np
 
 from ablate.forecast import price
 from ablate.ledger import ENDED, Row, metric_value
+from ablate.numbers import p_text
 from ablate.plan import Plan
 from ablate.report.records import Environment, MissingRun, RunRecord
 from ablate.results import run_value
@@ -118,7 +119,7 @@ def _failures(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
     cells = map(int, np.flatnonzero(failed))
     worst = sorted(cells, key=lambda cell: -failed[cell] / ended[cell])[:3]
     told = ", ".join(f"{plan.cells[i].name} {failed[i]} of {ended[i]}" for i in worst)
-    return [f"failure itself differs between cells (p {p:.3f}): {told}"]
+    return [f"failure itself differs between cells (p {p_text(p)}): {told}"]
 
 
 def _other_code(plan: Plan, rows: Mapping[str, Row]) -> list[str]:

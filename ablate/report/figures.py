@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import vl_convert
+from markupsafe import escape
 
 from ablate.report.charts.encoding import Spec
 from ablate.report.charts.theme import COLOURS, CONFIG
@@ -16,7 +17,9 @@ PADDING = {"left": 5, "top": 5, "right": 30, "bottom": 5}
 
 def svg(spec: Spec) -> str:
     """A chart as SVG, on white."""
-    return vl_convert.vegalite_to_svg(_on_paper(spec), **_options())
+    drawn = vl_convert.vegalite_to_svg(_on_paper(spec), **_options())
+    label = escape(spec.get("description", ""))
+    return drawn.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
 
 def pdf(drawn: str) -> bytes:

@@ -1,19 +1,34 @@
 // Draws every figure of the page; `window.charts` is done when all are.
 const read = element => JSON.parse(element.textContent);
 const config = read(document.getElementById("config"));
-const draw = (figure, log) => vegaEmbed(figure.querySelector(".chart"),
-  read(figure.querySelector("script")), {
-    mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false, config,
-    tooltip: {disableDefaultStyle: true},
-    patch: vega => {
-      const y = vega.scales.find(scale => scale.name === "y");
-      if (log) Object.assign(y, {type: "log", nice: false});
-      return vega;
-    },
-  }).then(result => { figure.vega = result; return result; });
+const specOf = figure => read(figure.querySelector("script"));
+const draw = (figure, log) => vegaEmbed(figure.querySelector(".chart"), specOf(figure), {
+  mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false, config,
+  tooltip: {disableDefaultStyle: true},
+  patch: vega => {
+    const y = vega.scales.find(scale => scale.name === "y");
+    if (log) Object.assign(y, {type: "log", nice: false});
+    return vega;
+  },
+}).then(result => {
+  figure.vega = result;
+  label(figure);
+  return result;
+});
+// Vega puts role and label on the element around the SVG, where few readers look.
+const label = figure => {
+  const [chart, svg] = [figure.querySelector(".chart"), figure.querySelector("svg")];
+  for (const name of ["role", "aria-roledescription", "aria-label"]) {
+    svg.setAttribute(name, chart.getAttribute(name));
+    chart.removeAttribute(name);
+  }
+};
+const isPositive = spec => spec.datasets.rows.every(row => row.low.every(value => value > 0));
 const figures = [...document.querySelectorAll("figure")];
 for (const figure of figures) {
-  figure.querySelector(".log")?.addEventListener("change", async event => {
+  const box = figure.querySelector(".log-y");
+  if (box) box.hidden = !isPositive(specOf(figure));
+  box?.addEventListener("change", async event => {
     const old = figure.vega;
     const kept = old.view.getState({
       signals: name => /^pick/.test(name), data: name => /_store$/.test(name),

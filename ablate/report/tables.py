@@ -122,7 +122,7 @@ def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: "MainEffect")
     rows: list[TableRow] = []
     for number, comparison in enumerate(effect.judgement.comparisons):
         is_first = number == 0
-        is_baseline = comparison.verdict == "baseline"
+        is_baseline = comparison.verdict.startswith("baseline")
         rows.append(TableRow(
             [block.factors[effect.factor] if is_first else "", block.levels[effect.factor][number]],
             [

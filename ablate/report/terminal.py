@@ -12,7 +12,10 @@ MISSING_SHOWN = 20
 GAP = 2
 """Spaces between columns."""
 EXPENDABLE = ("adj. p", "share of variance", "ok/planned", "mean ± sd", "mean")
-"""Columns that a narrow terminal does without, in this order: intervals and verdicts stay."""
+"""Columns that a narrow terminal does without, in this order: intervals and verdicts stay.
+
+`ok/planned` stays too where a run is missing.
+"""
 STYLES = {"better": "green", "worse": "red", "failed": "red"}
 
 
@@ -46,7 +49,8 @@ def _table(content: TextTable, width: int) -> Table:
         table.add_column(content.numbers[number], justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for row in content.rows:
-        verdict = Text(row.verdict, style=STYLES.get(row.verdict.split(",")[0], ""))
+        style = STYLES.get(row.verdict.removeprefix("baseline, ").split(",")[0], "")
+        verdict = Text(row.verdict, style=style)
         table.add_row(*map(Text, row.labels), *(row.numbers[n] for n in shown), verdict)
     return table
 
@@ -57,12 +61,20 @@ def _fitting(content: TextTable, width: int) -> list[int]:
     widths = [max(map(len, column)) + GAP for column in zip(*rows, strict=True)]
     first = len(content.labels)
     shown = list(range(len(content.numbers)))
-    for title in EXPENDABLE:
+    for title in (t for t in EXPENDABLE if t != "ok/planned" or not _is_incomplete(content)):
         kept = sum(widths[:first]) + widths[-1] + sum(widths[first + n] for n in shown)
         if kept - GAP <= width:
             break
         shown = [n for n in shown if content.numbers[n] != title]
     return shown
+
+
+def _is_incomplete(content: TextTable) -> bool:
+    if "ok/planned" not in content.numbers:
+        return False
+    column = content.numbers.index("ok/planned")
+    counts = [row.numbers[column].split("/") for row in content.rows]
+    return any(done != planned for done, planned in counts)
 
 
 def _print_missing(record: StudyRecord, console: Console) -> None:

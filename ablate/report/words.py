@@ -19,7 +19,8 @@ def answers(record: StudyRecord) -> list[str]:
         *_effect_answers(record, metric),
         *_differing(metric, compared),
         *_alike(metric, compared),
-        *_open(metric, compared),
+        *_without_baseline(metric, compared),
+        *_open(metric.cells),
     ]
     if not told and compared:
         return ["No comparison was planned (compare:): the table has the means."]
@@ -37,10 +38,11 @@ def _effect_answers(record: StudyRecord, metric: MetricRecord) -> list[str]:
                 if found.verdict.startswith(DIFFERENT):
                     name = f"{block.factors[effect.factor]}={block.levels[effect.factor][number]}"
                     shown = difference_text(found, metric.log_scale)
+                    than = "from" if found.verdict == "differs" else "than"
+                    against = f" {than} {_baseline_level(block, effect.factor)}"
                     told.append(
-                        f"{name}, over all other factors: {_than(found.verdict)} "
-                        f"{_baseline_level(block, effect.factor)}, {shown}, "
-                        f"adjusted p {p_text(found.p)}"
+                        f"{name}, over all other factors: {_verdict(found.verdict, against)}, "
+                        f"{shown}, adjusted p {p_text(found.p)}"
                     )
         told += _interacting(block)
     return told
@@ -68,7 +70,7 @@ def _differing(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
     sign = 1 if metric.mode == "min" else -1
     found.sort(key=lambda cell: sign * cell.comparison.difference)
     told = [
-        f"{cell.name}: {cell.comparison.verdict}{_reference(metric, cell)}, "
+        f"{cell.name}: {_verdict(cell.comparison.verdict, _reference(metric, cell))}, "
         f"{difference_text(cell.comparison, metric.log_scale)}, "
         f"adjusted p {p_text(cell.comparison.p)}"
         for cell in found[:NAMED]
@@ -78,13 +80,19 @@ def _differing(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
     return told
 
 
-def _than(verdict: str) -> str:
-    return f"{verdict} from" if verdict == "differs" else f"{verdict} than"
+def _verdict(verdict: str, against: str) -> str:
+    """`better than a=1, but within the margin`."""
+    side, _, margin = verdict.partition(", ")
+    return side + against + ", but within the margin" * bool(margin)
+
+
+def _has_baselines(metric: MetricRecord) -> bool:
+    return len({cell.reference for cell in metric.cells}) > 1
 
 
 def _reference(metric: MetricRecord, cell: CellRecord) -> str:
     """What a cell is compared with, where there are several baselines."""
-    if len({other.reference for other in metric.cells}) == 1:
+    if not _has_baselines(metric):
         return ""
     return f" against {metric.cells[cell.reference].name}"
 
@@ -101,11 +109,29 @@ def _alike(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
     return told
 
 
-def _open(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
+def _without_baseline(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
+    """The cells whose baseline has no result."""
+    names: dict[int, list[str]] = {}
+    for cell in cells:
+        if cell.comparison.verdict == "no baseline":
+            names.setdefault(cell.reference, []).append(cell.name)
+    told: list[str] = []
+    for reference, found in names.items():
+        baseline = metric.cells[reference]
+        which = baseline.name if _has_baselines(metric) else "the baseline"
+        told.append(
+            f"{_names(found)}: nothing to compare with: {which} has 0 of {baseline.num_planned} "
+            "results"
+        )
+    return told
+
+
+def _open(cells: Sequence[CellRecord]) -> list[str]:
     """What cannot be said, and why."""
     told: list[str] = []
     for verdict in ("not enough seeds", "not measured", "failed"):
-        found = [cell.name for cell in cells if cell.comparison.verdict == verdict]
+        same = (verdict, f"baseline, {verdict}")
+        found = [cell.name for cell in cells if cell.comparison.verdict in same]
         if found:
             told.append(f"{_names(found)}: {verdict}")
     return told

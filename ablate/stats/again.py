@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.stats.distributions import t_quantile, t_tail
+from ablate.stats.layout import ROUNDING
 from ablate.stats.pooling import ALPHA, certain_p
 
 Values = NDArray[np.float64]
@@ -32,10 +33,12 @@ def compare_again(baseline: Values, again: Values) -> Again:
         again: (num_other_seeds,), nan where a run is missing.
     """
     first, second = (values[~np.isnan(values)] for values in (baseline, again))
+    rounding = ROUNDING * max(float(np.abs(v).max(initial=0)) for v in (first, second))
     difference = float(second.mean() - first.mean()) if len(first) and len(second) else math.nan
+    difference = 0.0 if abs(difference) <= rounding else difference
     if min(len(first), len(second)) < 2:
         return Again("not enough seeds", difference)
-    parts = [float(values.var(ddof=1)) / len(values) for values in (first, second)]
+    parts = [_variance_of_mean(values, rounding) for values in (first, second)]
     variance = sum(parts)
     if variance == 0:
         p, half = certain_p(difference), 0.0
@@ -46,3 +49,8 @@ def compare_again(baseline: Values, again: Values) -> Again:
         half = t_quantile(1 - ALPHA / 2, df) * math.sqrt(variance)
     verdict = "differs" if abs(difference) > half else "within noise"
     return Again(verdict, difference, difference - half, difference + half, p)
+
+
+def _variance_of_mean(values: Values, rounding: float) -> float:
+    sd = float(values.std(ddof=1))
+    return sd**2 / len(values) if sd > rounding else 0.0

@@ -98,7 +98,9 @@ def without(nuisance: Values, entries: Values) -> Values:
         entries: (num_entries,).
     """
     there = ~np.isnan(entries)
-    left = _remover(nuisance, there) @ np.where(there, entries, 0)
+    filled = np.where(there, entries, 0)
+    left = _remover(nuisance, there) @ filled
+    left[np.abs(left) <= ROUNDING * np.abs(filled).max(initial=0)] = 0
     return np.where(there, left, np.nan)
 
 

@@ -27,6 +27,9 @@ def spread(values: Values) -> Spread:
         nan for a mean of none and for a standard deviation of fewer than two.
     """
     there = values[~np.isnan(values)]
-    mean = float(there.mean()) if len(there) else math.nan
-    sd = float(there.std(ddof=1)) if len(there) > 1 else math.nan
-    return Spread(len(there), mean, sd)
+    if not len(there):
+        return Spread(0, math.nan, math.nan)
+    # Of equal values nothing is left, not even a rounding error.
+    from_first = there - there[0]
+    sd = float(from_first.std(ddof=1)) if len(there) > 1 else math.nan
+    return Spread(len(there), float(there[0] + from_first.mean()), sd)

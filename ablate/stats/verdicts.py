@@ -17,7 +17,7 @@ Mode = Literal["min", "max"]
 Verdict = Literal[
     "baseline", "better", "worse", "better, within margin", "worse, within margin", "within noise",
     "equivalent", "failed", "not enough seeds", "not compared", "differs",
-    "not measured",
+    "not measured", "no baseline", "baseline, failed", "baseline, not measured",
 ]  # fmt: skip
 
 
@@ -88,19 +88,24 @@ def judge(
 
 def _compare(pool: Pool, cell: int, named: bool, mode: Mode, margin: float | None) -> Comparison:
     apart = bool(pool.apart[cell])
-    if pool.references[cell] == cell:
-        return Comparison("baseline")
-    if np.isnan(pool.values[cell]).all():
+    reference = int(pool.references[cell])
+    if reference == cell:
+        return Comparison("baseline, failed" if _has_none(pool, cell) else "baseline")
+    if _has_none(pool, cell):
         return Comparison("failed")
     if not named:
         found = pool.own_difference(cell) if apart else pool.pooled_difference(cell).difference
         return Comparison("not compared", found)
     if not pool.family[cell]:
-        return Comparison("not enough seeds")
+        return Comparison("no baseline" if _has_none(pool, reference) else "not enough seeds")
     found = pool.own_evidence(cell) if apart else pool.pooled_evidence(cell)
     if math.isnan(found.se):
         return Comparison("not enough seeds", found.difference, pooled=not apart)
     return _judged(found, mode, margin, not apart)
+
+
+def _has_none(pool: Pool, cell: int) -> bool:
+    return bool(np.isnan(pool.values[cell]).all())
 
 
 def _judged(found: Evidence, mode: Mode, margin: float | None, pooled: bool) -> Comparison:

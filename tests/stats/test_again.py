@@ -42,3 +42,9 @@ def test_nothing_varies():
     assert (same.verdict, same.p) == ("within noise", 1)
     other = compare_again(np.ones(3), np.full(3, 2.0))
     assert (other.verdict, other.p, other.low) == ("differs", 0, 1)
+
+
+@pytest.mark.parametrize("again", [np.full(7, 0.7), np.full(7, 0.7 + 1e-15)])
+def test_rounding_errors_are_no_difference(again):
+    found = compare_again(np.full(10, 0.7), again)
+    assert (found.verdict, found.difference, found.p) == ("within noise", 0, 1)

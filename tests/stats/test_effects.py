@@ -14,7 +14,7 @@ from statsmodels.tools.sm_exceptions import SingularMatrixWarning
 from ablate.stats.components import variance_components
 from ablate.stats.effects import factor_effects
 from ablate.stats.layout import fit_layout
-from ablate.stats.margins import adjusted_means, shared_effect
+from ablate.stats.margins import adjusted_means, shared_effect, without
 
 NAN = math.nan
 
@@ -245,7 +245,7 @@ class TestNothingToSay:
     def test_no_run_at_all(self, num_seeds):
         effects = effects_of(np.full((6, num_seeds), NAN), grid(2, 3))
         verdicts = [c.verdict for c in effects.mains[1].judgement.comparisons]
-        assert verdicts == ["baseline", "failed", "failed"]
+        assert verdicts == ["baseline, failed", "failed", "failed"]
         assert not effects.interactions[0].estimable
 
     def test_nothing_varies(self):
@@ -303,3 +303,9 @@ def test_a_seed_without_runs_tells_nothing():
     assert found.f == pytest.approx(9)
     values, codes = np.array([[1.0, NAN], [2.0, NAN]]), np.zeros((2, 0), dtype=int)
     assert np.isnan(adjusted_means(values, np.array([0, 1]), 2, codes)[:, 1]).all()
+
+
+def test_sums_leave_no_rounding_errors():
+    means = np.array([0.7, 0.8, 0.9, 1.0, 0.3, 0.4])
+    both = np.hstack([np.repeat(np.eye(3), 2, axis=0), np.tile(np.eye(2), (3, 1))])
+    assert not without(both, means).any()

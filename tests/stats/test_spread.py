@@ -14,3 +14,7 @@ def test_spread_by_hand():
     assert spread(np.array([4.0, NAN]))[:2] == (1, 4.0)
     assert math.isnan(spread(np.array([4.0, NAN])).sd)
     assert spread(np.array([NAN])).num == 0
+
+
+def test_equal_values_have_no_spread_by_rounding():
+    assert spread(np.full(3, 0.7)) == (3, 0.7, 0)

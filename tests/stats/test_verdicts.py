@@ -178,6 +178,12 @@ class TestVerdicts:
         alone = judge(study(3, 1, 6), 0, "min").comparisons
         assert [c.verdict for c in alone] == ["baseline", "not enough seeds", "not enough seeds"]
 
+    def test_without_its_baseline_a_cell_has_nothing_to_be_compared_with(self):
+        values = study(3, 3, 5)
+        values[0], values[2] = NAN, NAN
+        verdicts = [c.verdict for c in judge(values, 0, "min").comparisons]
+        assert verdicts == ["baseline, failed", "no baseline", "failed"]
+
     @pytest.mark.parametrize("missing", [(), ((2, 3),)])
     def test_cells_of_equal_runs_do_not_differ_by_rounding(self, missing):
         for seed in range(20):

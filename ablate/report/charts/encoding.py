@@ -45,4 +45,10 @@ def spec_of(chart: Any, **rows: Rows) -> Spec:
     """The chart as Vega-Lite with its rows, without Altair's own theme and the schema's address."""
     spec = chart.to_dict(validate=False)  # a browser's test sees what a schema would find
     del spec["config"], spec["$schema"]
-    return {**spec, "datasets": rows}
+    return {**spec, "description": _description(spec["title"]), "datasets": rows}
+
+
+def _description(title: dict[str, Any]) -> str:
+    """What a chart shows, for those who do not see it."""
+    told = title.get("subtitle", [])
+    return ". ".join([title["text"], *([told] if isinstance(told, str) else told)])

@@ -2,13 +2,19 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
+import numpy as np
 
+from ablate.numbers import p_text
 from ablate.report.charts.encoding import Rows, Spec, data, name, number, spec_of, tips
 from ablate.report.charts.theme import STEPS, colour
 from ablate.report.records import BlockRecord, MetricRecord
+from ablate.report.tables import ALPHA
+
+if TYPE_CHECKING:
+    from ablate.stats.effects import Interaction
 
 LEVELS_UPRIGHT = 7
 """Levels from which on their labels are slanted."""
@@ -33,9 +39,14 @@ def factor_panels(metric: MetricRecord, block: BlockRecord, seeds: Sequence[int]
 
 
 def interaction(metric: MetricRecord, block: BlockRecord, number_of_pair: int) -> Spec | None:
-    """What two factors do together beyond what each does alone, as a heat map."""
+    """What two factors do together beyond what each does alone, as a heat map.
+
+    None where the runs do not tell. All maps of a block have one scale of colours.
+    """
     assert block.effects is not None
     pair = block.effects.interactions[number_of_pair]
+    if not pair.estimable:
+        return None
     one, other = pair.factors
     rows: Rows = [
         {"one": a, "other": b, "effect": float(pair.residuals[i, j]),
@@ -44,8 +55,7 @@ def interaction(metric: MetricRecord, block: BlockRecord, number_of_pair: int) -
         for j, b in enumerate(block.levels[other])
         if math.isfinite(pair.residuals[i, j])
     ]  # fmt: skip
-    if not rows:
-        return None
+    most = _strongest(block.effects.interactions)
     names = (block.factors[one], block.factors[other])
     x = name("other", names[1], scale=alt.Scale(domain=list(block.levels[other])))
     y = name("one", names[0], scale=alt.Scale(domain=list(block.levels[one])))
@@ -53,13 +63,13 @@ def interaction(metric: MetricRecord, block: BlockRecord, number_of_pair: int) -
         x=alt.X(**x, axis=alt.Axis(labelAngle=0, orient="top")), y=alt.Y(**y),
         tooltip=tips(one=names[0], other=names[1], effect="beyond both#", mean="mean#"),
     )  # fmt: skip
-    tiles = base.mark_rect(cornerRadius=3).encode(color=_by_effect("tile", rows))
+    tiles = base.mark_rect(cornerRadius=3).encode(color=_by_effect("tile", most))
     words = base.mark_text(fontSize=13).encode(
-        text=alt.Text(field="words", type="nominal"), color=_by_effect("text", rows)
+        text=alt.Text(field="words", type="nominal"), color=_by_effect("text", most)
     )
     better = f"; {'blue' if metric.mode == 'min' else 'orange'}: better" * metric.ranked
     told = f"{'log ' * metric.log_scale}{metric.name} beyond the sum of both{better}"
-    title = alt.Title(f"{names[0]} with {names[1]}", subtitle=told)
+    title = alt.Title(f"{names[0]} with {names[1]}", subtitle=[told, *_chance(pair.p)])
     chart = (tiles + words).resolve_scale(color="independent")
     chart = chart.properties(width=alt.Step(84), height=alt.Step(44), title=title)
     return spec_of(chart, rows=rows)
@@ -108,8 +118,17 @@ def _panel(number_of: int, factor: str, levels: Sequence[str], metric: str) -> A
     return (dots + bars).properties(width=alt.Step(64), height=200, title=title)
 
 
-def _by_effect(of: str, rows: Rows) -> Any:
-    most = max(abs(row["effect"]) for row in rows) or 1.0
+def _strongest(pairs: Sequence["Interaction"]) -> float:
+    known = [np.abs(pair.residuals) for pair in pairs if pair.estimable]
+    return max((float(np.nanmax(residuals)) for residuals in known), default=0.0) or 1.0
+
+
+def _chance(p: float) -> list[str]:
+    """A line on whether chance explains as much."""
+    return [] if math.isnan(p) else [f"adj. p {p_text(p)}" + ", within noise" * (p >= ALPHA)]
+
+
+def _by_effect(of: str, most: float) -> Any:
     tones = [colour(f"{of}{step}") for step in range(STEPS)]
     scale = alt.Scale(type="quantize", domain=[-most, most], nice=False, range=tones)
     return alt.Color(**number("effect", scale=scale), legend=None)

@@ -13,8 +13,13 @@ COLOURS: dict[str, tuple[str, str]] = {
     "green": ("#009e73", "#1fb98d"),
     "purple": ("#b5588b", "#d892b9"),
     "orange": ("#c28500", "#e6a817"),
+    "caution": ("#8f6200", "#e6a817"),
+    "alarm": ("#b34f00", "#f07b2e"),
 }
-"""On light and on dark ground: the hues of Okabe and Ito, some shifted for contrast."""
+"""On light and on dark ground: the hues of Okabe and Ito, some shifted for contrast.
+
+`caution` and `alarm` are orange and vermillion for text, which wants more contrast than marks do.
+"""
 HUES = ("blue", "vermillion", "green", "purple", "orange")
 DASHES = ([1, 0], [7, 3], [2, 2])
 STEPS = 9
@@ -51,7 +56,7 @@ def _luminance(tone: str) -> float:
     return 0.2126 * r + 0.7152 * g + 0.0722 * b
 
 
-def _contrast(one: str, other: str) -> float:
+def contrast(one: str, other: str) -> float:
     """Contrast ratio, WCAG 2.2."""
     low, high = sorted((_luminance(one), _luminance(other)))
     return (high + 0.05) / (low + 0.05)
@@ -69,7 +74,7 @@ def _add_diverging() -> None:
 
 
 def _readable(tile: str) -> str:
-    return max("#ffffff", "#14171c", key=lambda tone: _contrast(tone, tile))
+    return max("#ffffff", "#14171c", key=lambda tone: contrast(tone, tile))
 
 
 _add_diverging()
