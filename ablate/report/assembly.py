@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ablate.stats.verdicts import Comparison, Judgement, Mode
 
 WAITING = ("pending", "interrupted")
+CLEARLY_WIDER = 1.2
 
 
 def study_record(
@@ -77,7 +78,7 @@ def _metric_record(
     ranked = ranks(plan.model, metric)
     judgement = judgement if ranked else _unranked(judgement)
     waiting = [_waits(plan, rows, cell) for cell in plan.cells]
-    measured = _Measured(compared, waiting, ranked, study.mode, margin, first_seeds)
+    measured = _Measured(compared, waiting, ranked, log_scale, study.mode, margin, first_seeds)
     again = None
     if plan.again is not None:
         reference = compared[plan.blocks[0].baseline]
@@ -89,7 +90,9 @@ def _metric_record(
         [_block(block, measured, plan) for block in plan.blocks],
         judgement, _resolution(judgement),
         detectable_difference(judgement.residual_sd, judgement.df, num_compared, len(plan.seeds)),
-        _floor(plan, rows, metric), _cautions(plan, metric, log_scale, incomparable),
+        _floor(plan, rows, metric),
+        [*_cautions(plan, metric, log_scale, incomparable),
+         *_wider_than_asked(plan, judgement, measured, metric)],
         None if margin is None else study.margin, again,
     )  # fmt: skip
 
@@ -102,6 +105,7 @@ class _Measured:
     waiting: Sequence[bool]
     """Of each cell, whether runs of it are still to come."""
     ranked: bool
+    log_scale: bool
     mode: "Mode"
     margin: float | None
     first_seeds: int | None
@@ -126,10 +130,15 @@ def _waits(plan: Plan, rows: Mapping[str, Row], cell: Cell) -> bool:
 
 def _margin(plan: Plan, metric: str, log_scale: bool) -> float | None:
     """The margin on the scale of comparison; it was fixed for the study's own metric alone."""
-    study = plan.study
-    if metric != study.metric or study.margin is None or study.log_scale != log_scale:
+    margin = plan.study.margin
+    return None if margin is None else _scaled(plan, metric, log_scale, margin)
+
+
+def _scaled(plan: Plan, metric: str, log_scale: bool, asked: float) -> float | None:
+    """What a study asks of its own metric, on the scale of comparison; None elsewhere."""
+    if metric != plan.study.metric or plan.study.log_scale != log_scale:
         return None
-    return float(np.log1p(study.margin)) if log_scale else study.margin
+    return float(np.log1p(asked)) if log_scale else asked
 
 
 def _first_seeds(plan: Plan) -> int | None:
@@ -227,6 +236,30 @@ def _cautions(plan: Plan, metric: str, log_scale: bool, incomparable: Sequence[s
             f"{metric} is not always positive: compared as it is, not by ratios, without margin"
         )
     return cautions
+
+
+def _wider_than_asked(
+    plan: Plan, judgement: "Judgement", measured: _Measured, metric: str
+) -> list[str]:
+    """Cells whose own spread makes their interval wider than the rule for seeds asked."""
+    rule = plan.study.seeds
+    if not isinstance(rule, SeedRule) or not plan.seeds_decided:
+        return []
+    asked = rule.until.half_width
+    wanted = _scaled(plan, metric, measured.log_scale, asked)
+    if wanted is None:
+        return []
+    least = CLEARLY_WIDER * float(np.nanmax([wanted, _resolution(judgement)]))
+    wide = [
+        cell.name
+        for cell, found, waits in zip(
+            plan.cells, judgement.comparisons, measured.waiting, strict=True
+        )
+        if not (found.pooled or waits) and (found.high - found.low) / 2 > least
+    ]
+    why = "own runs, or their baseline's, vary more than those of the others"
+    return [f"intervals wider than the half-width of {asked:g} asked, since their {why}: "
+            f"{', '.join(wide)}"] * bool(wide)  # fmt: skip
 
 
 _KINDS = {"grid": "grid of", "one_at_a_time": "one at a time:", "cells": "chosen cells of"}

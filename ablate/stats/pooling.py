@@ -58,7 +58,7 @@ class Pool:
     apart: NDArray[np.bool_]
     """(num_cells,), whether the cell or its reference is noisy: judged by own pairs."""
     first_seeds: int | None
-    """Variances come from so many seeds, the first ones; from all where None."""
+    """The pooled variance comes from so many seeds, the first ones; from all where None."""
 
     @cached_property
     def layout(self) -> Layout:
@@ -121,14 +121,18 @@ class Pool:
         return float(np.nanmean(pairs)) if not np.isnan(pairs).all() else math.nan
 
     def own_evidence(self, cell: int) -> Evidence:
-        """A difference on its own pairs, Bonferroni for the family; nan with fewer than two."""
+        """A difference on its own pairs, Bonferroni for the family; nan with fewer than two.
+
+        All pairs, whatever `first_seeds` says: over all seeds the cell was found to be noisy, and
+        the variance of its first few would make its interval several times wider. Stein's proof
+        does not cover such a cell; by simulation its interval misses no more often.
+        """
         mean, pairs = self.own_difference(cell), self._pairs(cell)
-        first = pairs[: self.first_seeds]
-        first, num_pairs = first[~np.isnan(first)], int((~np.isnan(pairs)).sum())
-        num, df = int(self.family.sum()), len(first) - 1
+        pairs = pairs[~np.isnan(pairs)]
+        num, df = int(self.family.sum()), len(pairs) - 1
         if df < 1:
             return Evidence(mean, math.nan, df, math.nan, math.nan)
-        se = float(first.std(ddof=1)) / math.sqrt(num_pairs)
+        se = float(pairs.std(ddof=1)) / math.sqrt(len(pairs))
         p = 2 * t_tail(abs(mean) / se, df) if se else certain_p(mean)
         critical = t_quantile(1 - ALPHA / (2 * num), df)
         return Evidence(mean, se, df, critical, min(1.0, num * p))
@@ -159,7 +163,7 @@ def pool_cells(
         references: (num_cells,), the cell that each is compared with, itself for a baseline; or
             one baseline for all.
         named: (num_cells,), the cells whose comparisons were planned; all where None.
-        first_seeds: Variances come from so many seeds, the first ones.
+        first_seeds: The pooled variance comes from so many seeds, the first ones.
     """
     cells = np.arange(len(values))
     others = np.broadcast_to(np.asarray(references, dtype=np.intp), cells.shape)

@@ -75,8 +75,9 @@ def judge(
         family: (num_cells,), the cells whose comparison was planned (default: all). Others are
             not compared: they get their difference alone, and cost the family nothing.
         first_seeds: Where the number of seeds was decided by the variance of the first ones
-            (Stein 1945): how many these were. The variance comes from them alone, the
-            differences from all seeds. Spreads are compared over all seeds.
+            (Stein 1945): how many these were. The pooled variance comes from them alone, the
+            differences from all seeds. Spreads are compared over all seeds, and cells that are
+            judged by their own pairs are judged by all of them.
     """
     pool = pool_cells(values, references, family, first_seeds)
     named = np.ones(len(values), dtype=bool) if family is None else np.asarray(family, dtype=bool)
