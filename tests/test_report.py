@@ -66,6 +66,20 @@ def test_a_margin_makes_small_differences_equivalent(tmp_path):
     assert verdicts[1] == "better, within margin"
 
 
+@pytest.mark.parametrize(("results", "told"), [
+    ({1: [0.7, 0.7, 0.7], 2: [0.8, 0.8, 0.8]}, "runs do not vary at all between seeds: does the "),
+    ({1: [1.0, 2.0, 4.0], 2: [1.5, 2.5, 4.5]}, "differences do not vary at all between seeds: do "),
+])  # fmt: skip
+def test_runs_that_do_not_vary_are_no_certainty(tmp_path, results, told):
+    found = record(tmp_path, results)
+    assert table_rows(found)[1].verdict == "not enough seeds"
+    [caution] = [note for note in footnotes(found) if note.startswith("caution")]
+    assert caution.startswith(f"caution: {told}")
+    certain = record(tmp_path, {**results, 3: results[1], 4: results[1]})
+    assert table_rows(certain)[1].verdict == "better"
+    assert caution in footnotes(certain)
+
+
 def test_cells_that_are_still_to_be_run_have_not_failed(tmp_path):
     plan = plan_study(toy_study(tmp_path))
     verdicts = [row.verdict for row in table_rows(study_record(plan, {}))]
@@ -191,7 +205,7 @@ def test_a_metric_without_a_better_side_differs_or_does_not(tmp_path):
     rows = {
         run.run_id: {
             "status": "ok",
-            "train_distance_best": 3.0 + (run.cell.labels["flow"] == "vp") + 0.01 * n,
+            "train_distance_best": 3.0 + (run.cell.labels["flow"] == "vp") + 0.01 * n**2,
         }
         for n, run in enumerate(plan.runs)
     }

@@ -10,7 +10,7 @@ from ablate.report.records import BlockRecord, CellRecord, MetricRecord, StudyRe
 
 if TYPE_CHECKING:
     from ablate.stats.effects import Effects, MainEffect
-    from ablate.stats.verdicts import Comparison
+    from ablate.stats.verdicts import Comparison, Judgement
 
 NOT_APPLICABLE = "–"
 ALPHA = 0.05
@@ -163,6 +163,12 @@ def _effect_notes(block: BlockRecord, effects: "Effects") -> list[str]:
                 f"caution: {one} x {other} interact (adj. p {p_text(pair.p)}): what {one} does "
                 f"depends on {other}"
             )
+    certain = [block.factors[e.factor] for e in effects.mains if _is_certain(e.judgement)]
+    if certain:
+        notes.append(
+            f"caution: no scatter over seeds of {', '.join(certain)}: intervals and p values say "
+            "nothing there"
+        )
     for name in block.factors:
         if name in block.conditions:
             notes.append(
@@ -187,9 +193,29 @@ def _notes(metric: MetricRecord, whole: bool) -> list[str]:
         notes.append(_resolution_note(metric))
     if whole and metric.resolution > 0 and metric.judgement.spread_check:
         notes.append(metric.judgement.spread_check)
+    if _is_certain(metric.judgement):
+        notes.append(f"caution: {_what_never_varies(metric.cells)}")
     if metric.again is not None:
         notes.append(_again_note(metric))
     return [*notes, *(f"caution: {caution}" for caution in metric.cautions)]
+
+
+def _is_certain(judgement: "Judgement") -> bool:
+    """Whether what is compared has no residual spread at all."""
+    known = any(not math.isnan(found.difference) for found in judgement.comparisons)
+    return known and judgement.residual_sd == 0
+
+
+def _what_never_varies(cells: Sequence[CellRecord]) -> str:
+    """Of results without any residual spread: whether runs do not vary, or differences do not."""
+    # SciPy takes half a second to import: not where a plan is shown.
+    from ablate.stats.layout import ROUNDING
+
+    if any(cell.value.sd > ROUNDING * abs(cell.value.mean) for cell in cells):
+        what = "differences do not vary at all between seeds: do the cells train what they say?"
+    else:
+        what = "runs do not vary at all between seeds: does the trainable use its seed?"
+    return f"{what} Intervals and p values say nothing here"
 
 
 def _interval_note(metric: MetricRecord) -> str:

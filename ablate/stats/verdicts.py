@@ -99,7 +99,7 @@ def _compare(pool: Pool, cell: int, named: bool, mode: Mode, margin: float | Non
     if not pool.family[cell]:
         return Comparison("not enough seeds")
     found = pool.own_evidence(cell) if apart else pool.pooled_evidence(cell)
-    if math.isnan(found.se):
+    if math.isnan(found.p):
         return Comparison("not enough seeds", found.difference, pooled=not apart)
     return _judged(found, mode, margin, not apart)
 

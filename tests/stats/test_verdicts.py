@@ -188,6 +188,16 @@ class TestVerdicts:
             found = judge(values, 0, "min").comparisons[1:]
             assert {(c.verdict, c.difference, c.p) for c in found} == {("within noise", 0, 1)}
 
+    @pytest.mark.parametrize(("num_seeds", "verdict"), [(2, "not enough seeds"), (5, "worse")])
+    @pytest.mark.parametrize("first", [0.1, 0.7])
+    def test_ties_of_a_few_runs_are_no_certainty(self, first, num_seeds, verdict):
+        """(0.7 + 0.1) - 0.7 is not 0.1: differences that are equal but for rounding."""
+        values = np.array([[first, first + 0.1, 0.3, 0.2, 0.6]])[:, :num_seeds]
+        found = judge(np.vstack([values, values + 0.1]), 0, "min")
+        assert found.residual_sd == 0
+        assert found.comparisons[1].verdict == verdict
+        assert found.comparisons[1].difference == pytest.approx(0.1)
+
     @pytest.mark.parametrize("options", [
         {}, {"first_seeds": 5}, {"family": [True, True, False, True, True, True]},
         {"references": [0, 0, 0, 3, 3, 0]}, {"references": [0, 0, 1, 2, 3, 5]},
