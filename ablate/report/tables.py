@@ -70,7 +70,8 @@ def effects_table(block: BlockRecord, effects: "Effects", metric: MetricRecord) 
     of = f" of {block.name}" if block.name else ""
     title = f"{metric.name}: each factor{of}, over all the others"
     numbers = ("mean", *_comparison_titles(metric), "share of variance")
-    return TextTable(title, ("factor", "level"), numbers, rows, _effect_notes(block, effects))
+    notes = [*_margin_notes(metric), *_effect_notes(block, effects)]
+    return TextTable(title, ("factor", "level"), numbers, rows, notes)
 
 
 def headline(record: StudyRecord, metric: MetricRecord) -> str:
@@ -193,11 +194,25 @@ def _notes(metric: MetricRecord, whole: bool) -> list[str]:
         notes.append(_resolution_note(metric))
     if whole and metric.resolution > 0 and metric.judgement.spread_check:
         notes.append(metric.judgement.spread_check)
+    notes += _margin_notes(metric)
     if _is_certain(metric.judgement):
         notes.append(f"caution: {_what_never_varies(metric.cells)}")
     if metric.again is not None:
         notes.append(_again_note(metric))
     return [*notes, *(f"caution: {caution}" for caution in metric.cautions)]
+
+
+def _margin_notes(metric: MetricRecord) -> list[str]:
+    if metric.margin is None:
+        return []
+    shown = f"±{metric.margin:g}"
+    if metric.log_scale:
+        bound = math.log1p(metric.margin)
+        shown = f"{share_text(-bound)} to {share_text(bound)}"
+    return [
+        f"margin {shown}, fixed beforehand; equivalent: the 90 % interval of that one comparison "
+        "lies inside it (two one-sided tests, not adjusted for the number of comparisons)"
+    ]
 
 
 def _is_certain(judgement: "Judgement") -> bool:
