@@ -121,6 +121,7 @@ def test_effects_of_factors_over_the_others(tmp_path):
     ]  # fmt: skip
     assert table.rows[1].numbers[1].startswith("+2.996 [+2.977, ")
     assert table.rows[4].numbers[1].startswith("+0.6")  # (2 + 2 - 2) / 3 for b=y
+    assert "of such tables with 2 factors about 10 % have a wrong verdict" in table.notes[0]
     [note] = [note for note in table.notes if note.startswith("caution")]
     assert note.startswith("caution: a x b interact (adj. p < 0.001)")
     assert answers(found)[0].startswith("a=2, over all other factors: better than a=1, +2.996")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 NOT_APPLICABLE = "–"
 ALPHA = 0.05
-"""Of what is said of pairs of factors."""
+"""Of what is said of factors, each by itself, and of their pairs."""
 
 
 class TableRow(NamedTuple):
@@ -152,8 +152,8 @@ def _half_width(effect: "MainEffect") -> float:
 
 def _effect_notes(block: BlockRecord, effects: "Effects") -> list[str]:
     notes = [
-        "each factor is tested by itself, against its own scatter over seeds (factor x seed); "
-        "share of variance: omega squared"
+        "each factor is tested by itself, against its own scatter over seeds (factor x seed)"
+        f"{_false_share(len(effects.mains))}; share of variance: omega squared"
     ]
     for pair in effects.interactions:
         one, other = (block.factors[number] for number in pair.factors)
@@ -177,6 +177,14 @@ def _effect_notes(block: BlockRecord, effects: "Effects") -> list[str]:
                 "theirs, averaged"
             )
     return notes
+
+
+def _false_share(num_factors: int) -> str:
+    """How many tables have a wrong verdict: that of any of several tests at 5 %."""
+    if num_factors < 2:
+        return ""
+    percent = 100 * (1 - (1 - ALPHA) ** num_factors)
+    return f": of such tables with {num_factors} factors about {percent:.0f} % have a wrong verdict"
 
 
 def _notes(metric: MetricRecord, whole: bool) -> list[str]:
