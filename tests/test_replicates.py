@@ -7,8 +7,10 @@ import pytest
 from reports import rows_of
 from studies import by_name, flow_study, toy_study
 
+from ablate.forecast import visible
 from ablate.job import Options, execute
 from ablate.ledger import Ledger
+from ablate.numbers import rounded
 from ablate.paths import StudyPaths
 from ablate.plan import plan_study
 from ablate.replicates import plan_so_far
@@ -86,6 +88,16 @@ def test_a_cell_that_ends_wider_than_asked_is_named(tmp_path):
     [caution] = study_record(plan, rows).metric.cautions
     assert caution.startswith("intervals wider than the half-width of 1 asked")
     assert caution.endswith(": gain=4")
+
+
+def test_a_forecast_rests_on_the_first_seeds_as_verdicts_do(tmp_path):
+    plan = replace(plan_study(noisy(tmp_path, 1.0, most=12), seeds=range(12)), seeds_decided=True)
+    rng = np.random.default_rng(0)
+    rows = rows_of(plan, lambda labels, seed: rng.normal())
+    found = study_record(plan, rows).metric
+    assert f"finds differences of {rounded(found.detectable, found.detectable)} " in visible(
+        plan, rows
+    )
 
 
 def test_a_rule_waits_for_its_first_stage(tmp_path, console):

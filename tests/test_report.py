@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from reports import grid, record, rows_of
+from reports import RESULTS, grid, record, rows_of
 from rich.console import Console
 from studies import flow_study, toy_study
 
@@ -159,6 +159,15 @@ def test_what_is_no_finite_number_is_no_result(tmp_path):
     found = record(tmp_path, results)
     assert [row.numbers[0] for row in table_rows(found)] == ["2/3", "3/3", "3/3"]
     assert [(run.run_name, run.cause) for run in found.missing] == [("gain=1-s3", "score is inf")]
+
+
+def test_an_interrupted_study_promises_what_its_runs_can(tmp_path):
+    done = {gain: values for gain, values in RESULTS.items() if gain < 4}
+    begun = {gain: [*values, NAN, NAN, NAN] for gain, values in done.items()}
+    whole = record(tmp_path, done)
+    found = record(tmp_path, begun, seeds=[1, 2, 3, 4, 5, 6])
+    assert found.metric.detectable == pytest.approx(whole.metric.detectable)
+    assert found.metric.judgement.spread_check == whole.metric.judgement.spread_check
 
 
 def test_several_baselines_are_named(tmp_path):

@@ -10,6 +10,7 @@ from ablate.comparability import differing_keys, ranks, resolved_model
 from ablate.design import Cell, text
 from ablate.ledger import Row
 from ablate.plan import Plan, PlannedBlock
+from ablate.replicates import first_stage
 from ablate.report.background import environment, how_it_came, missing_runs, run_records
 from ablate.report.records import (
     BlockRecord,
@@ -63,6 +64,7 @@ def _metric_record(
     """One metric, cell by cell: means, comparisons, effects of the factors."""
     # SciPy takes half a second to import: not where a plan is shown.
     from ablate.stats.again import compare_again
+    from ablate.stats.layout import num_results
     from ablate.stats.replication import detectable_difference
     from ablate.stats.verdicts import judge
 
@@ -70,7 +72,7 @@ def _metric_record(
     values = values_of(plan, rows, metric)
     log_scale = uses_log(plan, rows, metric)
     compared = on_scale(values, log_scale)
-    margin, first_seeds = _margin(plan, metric, log_scale), _first_seeds(plan)
+    margin, first_seeds = _margin(plan, metric, log_scale), first_stage(plan)
     judgement = judge(
         compared, np.array(plan.references), study.mode, margin,
         family=np.array(plan.compared), first_seeds=first_seeds,
@@ -83,14 +85,16 @@ def _metric_record(
     if plan.again is not None:
         reference = compared[plan.blocks[0].baseline]
         again = compare_again(reference, on_scale(values_again(plan, rows, metric), log_scale))
-    num_compared = sum(c.pooled and not np.isnan(c.p) for c in judgement.comparisons)
+    judged = [c.pooled and not np.isnan(c.p) for c in judgement.comparisons]
+    # Of the seeds that are there: an interrupted study cannot do what its plan can.
+    detectable = detectable_difference(
+        judgement.residual_sd, judgement.df, sum(judged), num_results(compared[judged])
+    )
     return MetricRecord(
         metric, study.mode, ranked, log_scale, values,
         _cells(plan, rows, values, judgement, waiting),
         [_block(block, measured, plan) for block in plan.blocks],
-        judgement, _resolution(judgement),
-        detectable_difference(judgement.residual_sd, judgement.df, num_compared, len(plan.seeds)),
-        _floor(plan, rows, metric),
+        judgement, _resolution(judgement), detectable, _floor(plan, rows, metric),
         [*_cautions(plan, metric, log_scale, incomparable),
          *_wider_than_asked(plan, judgement, measured, metric)],
         None if margin is None else study.margin, again,
@@ -139,11 +143,6 @@ def _scaled(plan: Plan, metric: str, log_scale: bool, asked: float) -> float | N
     if metric != plan.study.metric or plan.study.log_scale != log_scale:
         return None
     return float(np.log1p(asked)) if log_scale else asked
-
-
-def _first_seeds(plan: Plan) -> int | None:
-    rule = plan.study.seeds
-    return rule.min if isinstance(rule, SeedRule) and len(plan.seeds) > rule.min else None
 
 
 def _cells(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.stats.distributions import t_quantile
-from ablate.stats.layout import CHECKABLE_SEEDS
+from ablate.stats.layout import CHECKABLE_SEEDS, num_results
 from ablate.stats.pooling import ALPHA, Evidence, Named, Pool, References, pool_cells
 
 Values = NDArray[np.float64]
@@ -129,9 +129,10 @@ def _is_inside(found: Evidence, margin: float) -> bool:
 def _told(values: Values, noisy: Sequence[int]) -> str:
     if len(values) < 3:
         return ""
-    if values.shape[1] < CHECKABLE_SEEDS:
+    num = num_results(values)
+    if num < CHECKABLE_SEEDS:
         return (
-            f"whether cells differ in spread cannot be checked with {values.shape[1]} seeds "
+            f"whether cells differ in spread cannot be checked with {num:g} seeds "
             f"({CHECKABLE_SEEDS} would do): the intervals take it as equal"
         )
     if not noisy:
