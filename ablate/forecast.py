@@ -10,6 +10,7 @@ from ablate.ledger import Row
 from ablate.numbers import rounded, share_text
 from ablate.plan import Plan, Run
 from ablate.progress import clock
+from ablate.replicates import first_stage
 from ablate.results import on_scale, uses_log, values_of
 
 
@@ -48,7 +49,8 @@ def visible(plan: Plan, rows: Mapping[str, Row]) -> str:
         named and reference != cell
         for cell, (named, reference) in enumerate(zip(plan.compared, plan.references, strict=True))
     )
-    df = (num_cells - 1) * (num_seeds - 1)
+    first = first_stage(plan) or num_seeds
+    df = (num_cells - 1) * (first - 1)
     if df < 1 or num_compared < 1:
         return ""
     # SciPy takes half a second to import: not where there is nothing to tell.
@@ -56,7 +58,7 @@ def visible(plan: Plan, rows: Mapping[str, Row]) -> str:
     from ablate.stats.replication import detectable_difference
 
     study = plan.study
-    values = values_of(plan, rows, study.metric)
+    values = values_of(plan, rows, study.metric)[:, :first]
     log_scale = uses_log(plan, rows, study.metric)
     sd = math.sqrt(fit_layout(on_scale(values, log_scale)).variance)
     found = detectable_difference(1.0, df, num_compared, num_seeds)

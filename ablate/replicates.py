@@ -35,7 +35,7 @@ def plan_so_far(study: Study, ledger: Ledger, short: bool = False) -> Plan:
     elif all(ledger.rows.get(r.run_id, {}).get("status") in ENDED for r in plan.runs):
         num, why = _decide(plan, study.seeds, ledger.rows)
     else:
-        return replace(plan, seeding=_first_stage(study.seeds))
+        return replace(plan, seeding=_first_stage_told(study.seeds))
     if any(decision["rule"] != _asked(study) for decision in made):
         why += (
             ". The rule was changed once results were there: that is optional stopping, and "
@@ -58,6 +58,12 @@ def keep_decision(plan: Plan) -> None:
         write_atomically(paths.seed_decisions, json.dumps([*made, decision], indent=1))
 
 
+def first_stage(plan: Plan) -> int | None:
+    """How many seeds the variance comes from: the first ones, where a rule then added some."""
+    rule = plan.study.seeds
+    return rule.min if isinstance(rule, SeedRule) and len(plan.seeds) > rule.min else None
+
+
 def _decisions(study: Study) -> list[dict[str, Any]]:
     path = StudyPaths(study.directory).seed_decisions
     return json.loads(path.read_text()) if path.exists() else []
@@ -68,7 +74,7 @@ def _asked(study: Study) -> dict[str, Any]:
     return {**study.seeds.model_dump(mode="json"), "metric": study.metric}
 
 
-def _first_stage(rule: SeedRule) -> str:
+def _first_stage_told(rule: SeedRule) -> str:
     return (
         f"first {rule.min} seeds, whose variance says how many a half-width of "
         f"{rule.until.half_width:g} needs, up to {rule.max}"

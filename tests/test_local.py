@@ -194,7 +194,7 @@ def test_the_table_says_what_failed_and_why(tmp_path, console):
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "gain fail ok/planned mean ± sd difference [95 %] adj. p verdict" in lines
     assert "1 none 2/2 16.0 ± 2.8 baseline" in lines
-    assert "2 none 2/2 26.0 ± 2.8 +10 [+10, +10] < 0.001 better" in lines
+    assert "2 none 2/2 26.0 ± 2.8 +10 - not enough seeds" in lines
     assert "2 step 0/2 - - - failed" in lines
     assert "missing: gain=2-step-s1 failed RuntimeError: the third step is broken" in lines
 

@@ -1,12 +1,18 @@
 """Seeds by rule, a second baseline, trying every cell first: whole studies in this process."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from reports import rows_of
 from studies import by_name, flow_study, toy_study
 
+from ablate.forecast import visible
 from ablate.job import Options, execute
 from ablate.ledger import Ledger
+from ablate.numbers import rounded
 from ablate.paths import StudyPaths
+from ablate.plan import plan_study
 from ablate.replicates import plan_so_far
 from ablate.report.assembly import study_record
 from ablate.smoke import try_cells
@@ -71,6 +77,27 @@ def test_a_rule_stops_at_its_maximum_and_says_so(tmp_path, console):
     outcome = execute(noisy(tmp_path, 1e-6, most=4), LOCAL, console)
     assert outcome.plan.seeds == (0, 1, 2, 3)
     assert "more than max: stopped at 4" in outcome.plan.seeding
+
+
+def test_a_cell_that_ends_wider_than_asked_is_named(tmp_path):
+    study = noisy(tmp_path, 1.0, most=12, factors={"gain": [1, 2, 3, 4]})
+    plan = replace(plan_study(study, seeds=range(12)), seeds_decided=True)
+    rng = np.random.default_rng(0)
+    sd = {1: 0.5, 2: 0.5, 3: 0.5, 4: 5.0}
+    rows = rows_of(plan, lambda labels, seed: rng.normal() * sd[labels["gain"]])
+    [caution] = study_record(plan, rows).metric.cautions
+    assert caution.startswith("intervals wider than the half-width of 1 asked")
+    assert caution.endswith(": gain=4")
+
+
+def test_a_forecast_rests_on_the_first_seeds_as_verdicts_do(tmp_path):
+    plan = replace(plan_study(noisy(tmp_path, 1.0, most=12), seeds=range(12)), seeds_decided=True)
+    rng = np.random.default_rng(0)
+    rows = rows_of(plan, lambda labels, seed: rng.normal())
+    found = study_record(plan, rows).metric
+    assert f"finds differences of {rounded(found.detectable, found.detectable)} " in visible(
+        plan, rows
+    )
 
 
 def test_a_rule_waits_for_its_first_stage(tmp_path, console):

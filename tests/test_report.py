@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from reports import grid, record, rows_of
+from reports import RESULTS, grid, record, rows_of
 from rich.console import Console
 from studies import flow_study, toy_study
 
@@ -79,8 +79,24 @@ def test_rows_say_how_many_runs_stand_behind_them(tmp_path):
 def test_a_margin_makes_small_differences_equivalent(tmp_path):
     verdicts = [row.verdict for row in table_rows(record(tmp_path, margin=1.0))]
     assert verdicts == ["baseline", "better", "equivalent", "not enough seeds"]
+    [note] = [note for note in footnotes(record(tmp_path, margin=1.0)) if "margin" in note]
+    assert note.startswith("margin ±1, fixed beforehand; equivalent: the 90 % interval of that ")
     verdicts = [row.verdict for row in table_rows(record(tmp_path, margin=8.0))]
     assert verdicts[1] == "better, within margin"
+
+
+@pytest.mark.parametrize(("results", "told"), [
+    ({1: [0.7, 0.7, 0.7], 2: [0.8, 0.8, 0.8]}, "runs do not vary at all between seeds: does the "),
+    ({1: [1.0, 2.0, 4.0], 2: [1.5, 2.5, 4.5]}, "differences do not vary at all between seeds: do "),
+])  # fmt: skip
+def test_runs_that_do_not_vary_are_no_certainty(tmp_path, results, told):
+    found = record(tmp_path, results)
+    assert table_rows(found)[1].verdict == "not enough seeds"
+    [caution] = [note for note in footnotes(found) if note.startswith("caution")]
+    assert caution.startswith(f"caution: {told}")
+    certain = record(tmp_path, {**results, 3: results[1], 4: results[1]})
+    assert table_rows(certain)[1].verdict == "better"
+    assert caution in footnotes(certain)
 
 
 def test_cells_that_are_still_to_be_run_have_not_failed(tmp_path):
@@ -155,6 +171,7 @@ def test_effects_of_factors_over_the_others(tmp_path):
     ]  # fmt: skip
     assert table.rows[1].numbers[1].startswith("+2.996 [+2.977, ")
     assert table.rows[4].numbers[1].startswith("+0.6")  # (2 + 2 - 2) / 3 for b=y
+    assert "of such tables with 2 factors about 10 % have a wrong verdict" in table.notes[0]
     [note] = [note for note in table.notes if note.startswith("caution")]
     assert note.startswith("caution: a x b interact (adj. p < 0.001)")
     assert answers(found)[0].startswith("a=2, over all other factors: better than a=1, +2.996")
@@ -167,6 +184,7 @@ def test_ratios_on_request(tmp_path):
     rows = table_rows(found)
     assert rows[1].numbers[2].startswith("+10.03 % [+")
     assert [row.verdict for row in rows] == ["baseline", "better", "equivalent"]
+    assert any(note.startswith("margin -4.8 % to +5.0 %, fixed") for note in footnotes(found))
     negative = record(tmp_path, {1: [1.0, 2.0, 3.0], 2: [-1.0, 2.0, 3.0]}, log_scale=True)
     caution = (
         "caution: score is not always positive: compared as it is, not by ratios, without margin"
@@ -191,6 +209,15 @@ def test_what_is_no_finite_number_is_no_result(tmp_path):
     found = record(tmp_path, results)
     assert [row.numbers[0] for row in table_rows(found)] == ["2/3", "3/3", "3/3"]
     assert [(run.run_name, run.cause) for run in found.missing] == [("gain=1-s3", "score is inf")]
+
+
+def test_an_interrupted_study_promises_what_its_runs_can(tmp_path):
+    done = {gain: values for gain, values in RESULTS.items() if gain < 4}
+    begun = {gain: [*values, NAN, NAN, NAN] for gain, values in done.items()}
+    whole = record(tmp_path, done)
+    found = record(tmp_path, begun, seeds=[1, 2, 3, 4, 5, 6])
+    assert found.metric.detectable == pytest.approx(whole.metric.detectable)
+    assert found.metric.judgement.spread_check == whole.metric.judgement.spread_check
 
 
 def test_several_baselines_are_named(tmp_path):
@@ -242,7 +269,7 @@ def test_a_metric_without_a_better_side_differs_or_does_not(tmp_path):
     rows = {
         run.run_id: {
             "status": "ok",
-            "train_distance_best": 3.0 + (run.cell.labels["flow"] == "vp") + 0.01 * n,
+            "train_distance_best": 3.0 + (run.cell.labels["flow"] == "vp") + 0.01 * n**2,
         }
         for n, run in enumerate(plan.runs)
     }

@@ -10,6 +10,7 @@ from ablate.comparability import differing_keys, ranks, resolved_model
 from ablate.design import Cell, text
 from ablate.ledger import Row
 from ablate.plan import Plan, PlannedBlock
+from ablate.replicates import first_stage
 from ablate.report.background import environment, how_it_came, missing_runs, run_records
 from ablate.report.records import (
     BlockRecord,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ablate.stats.verdicts import Comparison, Judgement, Mode
 
 WAITING = ("pending", "interrupted")
+CLEARLY_WIDER = 1.2
 
 
 def study_record(
@@ -62,6 +64,7 @@ def _metric_record(
     """One metric, cell by cell: means, comparisons, effects of the factors."""
     # SciPy takes half a second to import: not where a plan is shown.
     from ablate.stats.again import compare_again
+    from ablate.stats.layout import num_results
     from ablate.stats.replication import detectable_difference
     from ablate.stats.verdicts import judge
 
@@ -69,7 +72,7 @@ def _metric_record(
     values = values_of(plan, rows, metric)
     log_scale = uses_log(plan, rows, metric)
     compared = on_scale(values, log_scale)
-    margin, first_seeds = _margin(plan, metric, log_scale), _first_seeds(plan)
+    margin, first_seeds = _margin(plan, metric, log_scale), first_stage(plan)
     judgement = judge(
         compared, np.array(plan.references), study.mode, margin,
         family=np.array(plan.compared), first_seeds=first_seeds,
@@ -78,19 +81,25 @@ def _metric_record(
     judgement = judgement if ranked else _unranked(judgement)
     waiting = [_waits(plan, rows, cell) for cell in plan.cells]
     some_ok = [_some_ok(plan, rows, cell) for cell in plan.cells]
-    measured = _Measured(compared, waiting, some_ok, ranked, study.mode, margin, first_seeds)
+    measured = _Measured(
+        compared, waiting, some_ok, ranked, log_scale, study.mode, margin, first_seeds
+    )
     again = None
     if plan.again is not None:
         reference = compared[plan.blocks[0].baseline]
         again = compare_again(reference, on_scale(values_again(plan, rows, metric), log_scale))
-    num_compared = sum(c.pooled and not np.isnan(c.p) for c in judgement.comparisons)
+    judged = [c.pooled and not np.isnan(c.p) for c in judgement.comparisons]
+    # Of the seeds that are there: an interrupted study cannot do what its plan can.
+    detectable = detectable_difference(
+        judgement.residual_sd, judgement.df, sum(judged), num_results(compared[judged])
+    )
     return MetricRecord(
         metric, study.mode, ranked, log_scale, values,
         _cells(plan, values, judgement, measured),
         [_block(block, measured, plan) for block in plan.blocks],
-        judgement, _resolution(judgement),
-        detectable_difference(judgement.residual_sd, judgement.df, num_compared, len(plan.seeds)),
-        _floor(plan, rows, metric), _cautions(plan, metric, log_scale, incomparable),
+        judgement, _resolution(judgement), detectable, _floor(plan, rows, metric),
+        [*_cautions(plan, metric, log_scale, incomparable),
+         *_wider_than_asked(plan, judgement, measured, metric)],
         None if margin is None else study.margin, again,
     )  # fmt: skip
 
@@ -105,6 +114,7 @@ class _Measured:
     some_ok: Sequence[bool]
     """Of each cell, whether any run of it ended well."""
     ranked: bool
+    log_scale: bool
     mode: "Mode"
     margin: float | None
     first_seeds: int | None
@@ -134,15 +144,15 @@ def _some_ok(plan: Plan, rows: Mapping[str, Row], cell: Cell) -> bool:
 
 def _margin(plan: Plan, metric: str, log_scale: bool) -> float | None:
     """The margin on the scale of comparison; it was fixed for the study's own metric alone."""
-    study = plan.study
-    if metric != study.metric or study.margin is None or study.log_scale != log_scale:
+    margin = plan.study.margin
+    return None if margin is None else _scaled(plan, metric, log_scale, margin)
+
+
+def _scaled(plan: Plan, metric: str, log_scale: bool, asked: float) -> float | None:
+    """What a study asks of its own metric, on the scale of comparison; None elsewhere."""
+    if metric != plan.study.metric or plan.study.log_scale != log_scale:
         return None
-    return float(np.log1p(study.margin)) if log_scale else study.margin
-
-
-def _first_seeds(plan: Plan) -> int | None:
-    rule = plan.study.seeds
-    return rule.min if isinstance(rule, SeedRule) and len(plan.seeds) > rule.min else None
+    return float(np.log1p(asked)) if log_scale else asked
 
 
 def _cells(
@@ -253,6 +263,30 @@ def _cautions(plan: Plan, metric: str, log_scale: bool, incomparable: Sequence[s
             f"{metric} is not always positive: compared as it is, not by ratios, without margin"
         )
     return cautions
+
+
+def _wider_than_asked(
+    plan: Plan, judgement: "Judgement", measured: _Measured, metric: str
+) -> list[str]:
+    """Cells whose own spread makes their interval wider than the rule for seeds asked."""
+    rule = plan.study.seeds
+    if not isinstance(rule, SeedRule) or not plan.seeds_decided:
+        return []
+    asked = rule.until.half_width
+    wanted = _scaled(plan, metric, measured.log_scale, asked)
+    if wanted is None:
+        return []
+    least = CLEARLY_WIDER * float(np.nanmax([wanted, _resolution(judgement)]))
+    wide = [
+        cell.name
+        for cell, found, waits in zip(
+            plan.cells, judgement.comparisons, measured.waiting, strict=True
+        )
+        if not (found.pooled or waits) and (found.high - found.low) / 2 > least
+    ]
+    why = "own runs, or their baseline's, vary more than those of the others"
+    return [f"intervals wider than the half-width of {asked:g} asked, since their {why}: "
+            f"{', '.join(wide)}"] * bool(wide)  # fmt: skip
 
 
 _KINDS = {"grid": "grid of", "one_at_a_time": "one at a time:", "cells": "chosen cells of"}

@@ -10,11 +10,11 @@ from ablate.report.records import BlockRecord, CellRecord, MetricRecord, StudyRe
 
 if TYPE_CHECKING:
     from ablate.stats.effects import Effects, MainEffect
-    from ablate.stats.verdicts import Comparison
+    from ablate.stats.verdicts import Comparison, Judgement
 
 NOT_APPLICABLE = "–"
 ALPHA = 0.05
-"""Of what is said of pairs of factors."""
+"""Of what is said of factors, each by itself, and of their pairs."""
 
 
 class TableRow(NamedTuple):
@@ -70,7 +70,8 @@ def effects_table(block: BlockRecord, effects: "Effects", metric: MetricRecord) 
     of = f" of {block.name}" if block.name else ""
     title = f"{metric.name}: each factor{of}, over all the others"
     numbers = ("mean", *_comparison_titles(metric), "share of variance")
-    return TextTable(title, ("factor", "level"), numbers, rows, _effect_notes(block, effects))
+    notes = [*_margin_notes(metric), *_effect_notes(block, effects)]
+    return TextTable(title, ("factor", "level"), numbers, rows, notes)
 
 
 def headline(record: StudyRecord, metric: MetricRecord) -> str:
@@ -151,8 +152,8 @@ def _half_width(effect: "MainEffect") -> float:
 
 def _effect_notes(block: BlockRecord, effects: "Effects") -> list[str]:
     notes = [
-        "each factor is tested by itself, against its own scatter over seeds (factor x seed); "
-        "share of variance: omega squared"
+        "each factor is tested by itself, against its own scatter over seeds (factor x seed)"
+        f"{_false_share(len(effects.mains))}; share of variance: omega squared"
     ]
     for pair in effects.interactions:
         one, other = (block.factors[number] for number in pair.factors)
@@ -163,6 +164,12 @@ def _effect_notes(block: BlockRecord, effects: "Effects") -> list[str]:
                 f"caution: {one} x {other} interact (adj. p {p_text(pair.p)}): what {one} does "
                 f"depends on {other}"
             )
+    certain = [block.factors[e.factor] for e in effects.mains if _is_certain(e.judgement)]
+    if certain:
+        notes.append(
+            f"caution: no scatter over seeds of {', '.join(certain)}: intervals and p values say "
+            "nothing there"
+        )
     for name in block.factors:
         if name in block.conditions:
             notes.append(
@@ -172,6 +179,14 @@ def _effect_notes(block: BlockRecord, effects: "Effects") -> list[str]:
     return notes
 
 
+def _false_share(num_factors: int) -> str:
+    """How many tables have a wrong verdict: that of any of several tests at 5 %."""
+    if num_factors < 2:
+        return ""
+    percent = 100 * (1 - (1 - ALPHA) ** num_factors)
+    return f": of such tables with {num_factors} factors about {percent:.0f} % have a wrong verdict"
+
+
 def _notes(metric: MetricRecord, whole: bool) -> list[str]:
     """How the table is to be read, and what this study cannot see; of further metrics in brief."""
     notes: list[str] = []
@@ -179,7 +194,7 @@ def _notes(metric: MetricRecord, whole: bool) -> list[str]:
         low, high = (rounded(bound) for bound in metric.floor)
         shown = low if low == high else f"{low} to {high}"
         notes.append(f"floor, training data against test data: {shown}")
-    unmeasured = sum(cell.comparison.verdict == "not measured" for cell in metric.cells)
+    unmeasured = sum(cell.comparison.verdict.endswith("not measured") for cell in metric.cells)
     if unmeasured:
         notes.append(f"caution: {unmeasured} cells have finished runs, none of which measured it")
     if metric.resolution > 0:
@@ -187,9 +202,43 @@ def _notes(metric: MetricRecord, whole: bool) -> list[str]:
         notes.append(_resolution_note(metric))
     if whole and metric.resolution > 0 and metric.judgement.spread_check:
         notes.append(metric.judgement.spread_check)
+    notes += _margin_notes(metric)
+    if _is_certain(metric.judgement):
+        notes.append(f"caution: {_what_never_varies(metric.cells)}")
     if metric.again is not None:
         notes.append(_again_note(metric))
     return [*notes, *(f"caution: {caution}" for caution in metric.cautions)]
+
+
+def _margin_notes(metric: MetricRecord) -> list[str]:
+    if metric.margin is None:
+        return []
+    shown = f"±{metric.margin:g}"
+    if metric.log_scale:
+        bound = math.log1p(metric.margin)
+        shown = f"{share_text(-bound)} to {share_text(bound)}"
+    return [
+        f"margin {shown}, fixed beforehand; equivalent: the 90 % interval of that one comparison "
+        "lies inside it (two one-sided tests, not adjusted for the number of comparisons)"
+    ]
+
+
+def _is_certain(judgement: "Judgement") -> bool:
+    """Whether what is compared has no residual spread at all."""
+    known = any(not math.isnan(found.difference) for found in judgement.comparisons)
+    return known and judgement.residual_sd == 0
+
+
+def _what_never_varies(cells: Sequence[CellRecord]) -> str:
+    """Of results without any residual spread: whether runs do not vary, or differences do not."""
+    # SciPy takes half a second to import: not where a plan is shown.
+    from ablate.stats.layout import ROUNDING
+
+    if any(cell.value.sd > ROUNDING * abs(cell.value.mean) for cell in cells):
+        what = "differences do not vary at all between seeds: do the cells train what they say?"
+    else:
+        what = "runs do not vary at all between seeds: does the trainable use its seed?"
+    return f"{what} Intervals and p values say nothing here"
 
 
 def _interval_note(metric: MetricRecord) -> str:

@@ -110,17 +110,27 @@ def contrast_correlation(
     return covariance / np.outer(scale, scale)
 
 
-def noisy_cells(values: Values) -> list[int]:
-    """Cells whose spread over seeds is larger than the others' can explain.
-
-    Cochran's C (Cochran 1941, Ann. Eugenics 11), one cell at a time, the worst first: its share of
-    the summed variances against the bound from F. With fewer than `CHECKABLE_SEEDS` seeds nothing
-    can be seen, and nothing is named.
+def num_results(values: Values) -> float:
+    """How many results a cell has: the median of those that have any, 0 where none has.
 
     Args:
         values: (num_cells, num_seeds), nan where a run is missing.
     """
-    if values.shape[1] < CHECKABLE_SEEDS:
+    counts = (~np.isnan(values)).sum(axis=1)
+    return float(np.median(counts[counts > 0])) if counts.any() else 0.0
+
+
+def noisy_cells(values: Values) -> list[int]:
+    """Cells whose spread over seeds is larger than the others' can explain.
+
+    Cochran's C (Cochran 1941, Ann. Eugenics 11), one cell at a time, the worst first: its share of
+    the summed variances against the bound from F. Where cells have fewer than `CHECKABLE_SEEDS`
+    results nothing can be seen, and nothing is named.
+
+    Args:
+        values: (num_cells, num_seeds), nan where a run is missing.
+    """
+    if num_results(values) < CHECKABLE_SEEDS:
         return []
     named: list[int] = []
     kept = np.flatnonzero((~np.isnan(values)).sum(axis=1) > 1)

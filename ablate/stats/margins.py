@@ -26,6 +26,7 @@ class Stratum(NamedTuple):
     df: int
     error_df: int
     p: float
+    """nan where no p can be told."""
     variance: float
     """Of the effect over its entries, unbiased, and so possibly below 0; nan without an error."""
 
@@ -85,7 +86,7 @@ def shared_effect(table: Values, nuisance: Values, first_seeds: int | None = Non
     variance = (squares - df * mean_error) / int((~np.isnan(table)).sum())
     if mean_error == 0:
         f = math.inf if effect.any() else math.nan
-        return Stratum(f, df, error_df, certain_p(f == math.inf), variance)
+        return Stratum(f, df, error_df, certain_p(f == math.inf, error_df), variance)
     f = squares / df / mean_error
     return Stratum(f, df, error_df, f_tail(f, df, error_df), variance)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ablate.stats.distributions import t_quantile, t_tail
 from ablate.stats.dunnett import Family
 from ablate.stats.layout import (
+    ROUNDING,
     Estimate,
     Layout,
     contrast_correlation,
@@ -27,6 +28,8 @@ Values = NDArray[np.float64]
 References = Sequence[int] | NDArray[np.integer[Any]] | int
 Named = Sequence[bool] | NDArray[np.bool_] | None
 ALPHA = 0.05
+CERTAIN_DF = 3
+"""With fewer degrees of freedom, residuals that are all 0 may well be ties of coarse values."""
 SHARED_MOST = 0.9
 """Differences count as correlated no more than this: less is cautious, and integrates well."""
 
@@ -40,7 +43,7 @@ class Evidence(NamedTuple):
     critical: float
     """Half-width of its interval in standard errors, priced for all that is compared."""
     p: float
-    """Adjusted: below `ALPHA` just where the interval excludes 0."""
+    """Adjusted: below `ALPHA` just where the interval excludes 0; nan where nothing can be said."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Pool:
     apart: NDArray[np.bool_]
     """(num_cells,), whether the cell or its reference is noisy: judged by own pairs."""
     first_seeds: int | None
-    """Variances come from so many seeds, the first ones; from all where None."""
+    """The pooled variance comes from so many seeds, the first ones; from all where None."""
 
     @cached_property
     def layout(self) -> Layout:
@@ -112,8 +115,8 @@ class Pool:
         se, df = self.sd * found.unscaled_se, self.residuals.df
         if self.shared is None or math.isnan(se):
             return Evidence(found.difference, math.nan, df, math.nan, math.nan)
-        p = self.shared.adjusted_p(found.difference / se) if se else certain_p(found.difference)
-        return Evidence(found.difference, se, df, self.critical, min(1.0, p / self.price))
+        p = self.shared.adjusted_p(found.difference / se) if se else certain_p(found.difference, df)
+        return Evidence(found.difference, se, df, self.critical, _at_most_1(p / self.price))
 
     def own_difference(self, cell: int) -> float:
         """The mean of a cell's own pairs; nan without any."""
@@ -121,21 +124,31 @@ class Pool:
         return float(np.nanmean(pairs)) if not np.isnan(pairs).all() else math.nan
 
     def own_evidence(self, cell: int) -> Evidence:
-        """A difference on its own pairs, Bonferroni for the family; nan with fewer than two."""
+        """A difference on its own pairs, Bonferroni for the family; nan with fewer than two.
+
+        All pairs, whatever `first_seeds` says: over all seeds the cell was found to be noisy, and
+        the variance of its first few would make its interval several times wider. Stein's proof
+        does not cover such a cell; by simulation its interval misses no more often.
+        """
         mean, pairs = self.own_difference(cell), self._pairs(cell)
-        first = pairs[: self.first_seeds]
-        first, num_pairs = first[~np.isnan(first)], int((~np.isnan(pairs)).sum())
-        num, df = int(self.family.sum()), len(first) - 1
+        pairs = pairs[~np.isnan(pairs)]
+        num, df = int(self.family.sum()), len(pairs) - 1
         if df < 1:
             return Evidence(mean, math.nan, df, math.nan, math.nan)
-        se = float(first.std(ddof=1)) / math.sqrt(num_pairs)
-        p = 2 * t_tail(abs(mean) / se, df) if se else certain_p(mean)
+        varies = float(np.ptp(pairs)) > self._rounding
+        se = float(pairs.std(ddof=1)) / math.sqrt(len(pairs)) if varies else 0.0
+        p = 2 * t_tail(abs(mean) / se, df) if se else certain_p(mean, df)
         critical = t_quantile(1 - ALPHA / (2 * num), df)
-        return Evidence(mean, se, df, critical, min(1.0, num * p))
+        return Evidence(mean, se, df, critical, _at_most_1(num * p))
 
     def _pairs(self, cell: int) -> Values:
         """A cell minus its reference seed by seed, (num_seeds,)."""
-        return self.values[cell] - self.values[self.references[cell]]
+        pairs = self.values[cell] - self.values[self.references[cell]]
+        return np.where(np.abs(pairs) <= self._rounding, 0 * pairs, pairs)
+
+    @cached_property
+    def _rounding(self) -> float:
+        return ROUNDING * float(np.nanmax(np.abs(self.values), initial=0.0))
 
     @cached_property
     def _kept(self) -> NDArray[np.intp]:
@@ -159,7 +172,7 @@ def pool_cells(
         references: (num_cells,), the cell that each is compared with, itself for a baseline; or
             one baseline for all.
         named: (num_cells,), the cells whose comparisons were planned; all where None.
-        first_seeds: Variances come from so many seeds, the first ones.
+        first_seeds: The pooled variance comes from so many seeds, the first ones.
     """
     cells = np.arange(len(values))
     others = np.broadcast_to(np.asarray(references, dtype=np.intp), cells.shape)
@@ -173,6 +186,12 @@ def pool_cells(
     )  # fmt: skip
 
 
-def certain_p(value: float) -> float:
-    """The p value where nothing varies."""
+def certain_p(value: float, df: float = math.inf) -> float:
+    """The p value where nothing varies; nan where `df` is below `CERTAIN_DF`."""
+    if df < CERTAIN_DF:
+        return math.nan
     return 0.0 if value else 1.0
+
+
+def _at_most_1(p: float) -> float:
+    return p if math.isnan(p) else min(1.0, p)

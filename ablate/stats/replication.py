@@ -68,7 +68,7 @@ def needed_replicates(
 
 
 def detectable_difference(
-    sd: float, df: float, num_comparisons: int, num_seeds: int, power: float = 0.8
+    sd: float, df: float, num_comparisons: int, num_seeds: float, power: float = 0.8
 ) -> float:
     """The difference to the baseline that a design finds with a given power.
 
@@ -79,7 +79,7 @@ def detectable_difference(
         sd: Residual sd; 1 gives the difference in residual sd.
         df: Its degrees of freedom.
         num_comparisons: With the baseline, all of them to hold at once.
-        num_seeds: Of each cell.
+        num_seeds: Of a cell.
         power: The chance to find it.
 
     Returns:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.stats.distributions import t_quantile
-from ablate.stats.layout import CHECKABLE_SEEDS
+from ablate.stats.layout import CHECKABLE_SEEDS, num_results
 from ablate.stats.pooling import ALPHA, Evidence, Named, Pool, References, pool_cells
 
 Values = NDArray[np.float64]
@@ -75,8 +75,9 @@ def judge(
         family: (num_cells,), the cells whose comparison was planned (default: all). Others are
             not compared: they get their difference alone, and cost the family nothing.
         first_seeds: Where the number of seeds was decided by the variance of the first ones
-            (Stein 1945): how many these were. The variance comes from them alone, the
-            differences from all seeds. Spreads are compared over all seeds.
+            (Stein 1945): how many these were. The pooled variance comes from them alone, the
+            differences from all seeds. Spreads are compared over all seeds, and cells that are
+            judged by their own pairs are judged by all of them.
     """
     pool = pool_cells(values, references, family, first_seeds)
     named = np.ones(len(values), dtype=bool) if family is None else np.asarray(family, dtype=bool)
@@ -99,7 +100,7 @@ def _compare(pool: Pool, cell: int, named: bool, mode: Mode, margin: float | Non
     if not pool.family[cell]:
         return Comparison("no baseline" if _has_none(pool, reference) else "not enough seeds")
     found = pool.own_evidence(cell) if apart else pool.pooled_evidence(cell)
-    if math.isnan(found.se):
+    if math.isnan(found.p):
         return Comparison("not enough seeds", found.difference, pooled=not apart)
     return _judged(found, mode, margin, not apart)
 
@@ -133,9 +134,10 @@ def _is_inside(found: Evidence, margin: float) -> bool:
 def _told(values: Values, noisy: Sequence[int]) -> str:
     if len(values) < 3:
         return ""
-    if values.shape[1] < CHECKABLE_SEEDS:
+    num = num_results(values)
+    if num < CHECKABLE_SEEDS:
         return (
-            f"whether cells differ in spread cannot be checked with {values.shape[1]} seeds "
+            f"whether cells differ in spread cannot be checked with {num:g} seeds "
             f"({CHECKABLE_SEEDS} would do): the intervals take it as equal"
         )
     if not noisy:

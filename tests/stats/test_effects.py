@@ -250,9 +250,12 @@ class TestNothingToSay:
 
     def test_nothing_varies(self):
         codes = grid(2, 2)
-        effects = effects_of(np.ones((4, 3)), codes)
+        effects = effects_of(np.ones((4, 4)), codes)
         assert effects.mains[0].p == effects.interactions[0].p == 1
-        effects = effects_of(np.ones((4, 3)) * codes[:, :1], codes)
+        few = effects_of(np.ones((4, 3)) * codes[:, :1], codes)
+        assert few.mains[0].judgement.comparisons[1].verdict == "not enough seeds"
+        assert math.isnan(few.mains[0].p)
+        effects = effects_of(np.ones((4, 4)) * codes[:, :1], codes)
         assert effects.mains[0].p == 0
         assert effects.mains[0].judgement.comparisons[1].verdict == "worse"
         assert effects.shares.factors == pytest.approx([1, 0])

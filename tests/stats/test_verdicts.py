@@ -10,6 +10,7 @@ from scipy import stats
 
 from ablate.stats.dunnett import Family
 from ablate.stats.layout import contrast_correlation, difference, fit_layout, noisy_cells
+from ablate.stats.replication import needed_replicates
 from ablate.stats.verdicts import judge
 
 NAN = math.nan
@@ -193,6 +194,16 @@ class TestVerdicts:
             found = judge(values, 0, "min").comparisons[1:]
             assert {(c.verdict, c.difference, c.p) for c in found} == {("within noise", 0, 1)}
 
+    @pytest.mark.parametrize(("num_seeds", "verdict"), [(2, "not enough seeds"), (5, "worse")])
+    @pytest.mark.parametrize("first", [0.1, 0.7])
+    def test_ties_of_a_few_runs_are_no_certainty(self, first, num_seeds, verdict):
+        """(0.7 + 0.1) - 0.7 is not 0.1: differences that are equal but for rounding."""
+        values = np.array([[first, first + 0.1, 0.3, 0.2, 0.6]])[:, :num_seeds]
+        found = judge(np.vstack([values, values + 0.1]), 0, "min")
+        assert found.residual_sd == 0
+        assert found.comparisons[1].verdict == verdict
+        assert found.comparisons[1].difference == pytest.approx(0.1)
+
     @pytest.mark.parametrize("options", [
         {}, {"first_seeds": 5}, {"family": [True, True, False, True, True, True]},
         {"references": [0, 0, 0, 3, 3, 0]}, {"references": [0, 0, 1, 2, 3, 5]},
@@ -315,14 +326,24 @@ class TestTwoStages:
             assert found.difference == pytest.approx(mean)
             assert (found.low, found.high) == pytest.approx((mean - half, mean + half))
 
-    def test_own_pairs_too(self):
+    def test_own_pairs_are_those_of_all_seeds(self):
         values = study(6, 12, 20)
         values[4] += 30 * np.random.default_rng(8).normal(size=12)
         found = judge(values, 0, "min", first_seeds=6).comparisons[4]
         pairs = values[4] - values[0]
-        half = stats.t.ppf(1 - 0.025 / 5, 5) * pairs[:6].std(ddof=1) / math.sqrt(12)
+        half = stats.t.ppf(1 - 0.025 / 5, 11) * pairs.std(ddof=1) / math.sqrt(12)
         assert not found.pooled
         assert (found.low, found.high) == pytest.approx((pairs.mean() - half, pairs.mean() + half))
+
+    def test_a_noisy_cell_misses_no_more_often(self):
+        rng, missed, sd = np.random.default_rng(22), 0, np.array([[1.0], [1], [1], [1], [1], [4]])
+        for _ in range(300):
+            first = sd * rng.normal(size=(6, 3))
+            more = min(needed_replicates(first, 0, 1.2).num, 60) - 3
+            values = np.hstack([first, sd * rng.normal(size=(6, more))])
+            found = judge(values, 0, "min", first_seeds=3).comparisons[1:]
+            missed += any(c.low > 0 or c.high < 0 for c in found)
+        assert missed <= 0.05 * 300 + 2 * math.sqrt(300 * 0.05 * 0.95)
 
     def test_a_first_stage_without_a_variance_judges_nothing(self):
         found = judge(study(3, 6, 21), 0, "min", first_seeds=1).comparisons
