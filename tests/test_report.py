@@ -177,6 +177,17 @@ def test_effects_of_factors_over_the_others(tmp_path):
     assert answers(found)[0].startswith("a=2, over all other factors: better than a=1, +2.996")
 
 
+def test_levels_with_few_cells_are_said_to_be_judged_apart(tmp_path):
+    left_out = [{"a": 1, "b": "y"}, {"a": 1, "b": "z"}]
+    factors = {"a": [2, 1, 3], "b": ["x", "y", "z"]}
+    plan = plan_study(toy_study(tmp_path, factors=factors, exclude=left_out, seeds=[1, 2, 3]))
+    noise = iter(0.1 * (n * 5 % 7) for n in range(21))
+    found = study_record(plan, rows_of(plan, lambda labels, seed: labels["a"] + next(noise)))
+    [block] = found.metric.blocks
+    notes = effects_table(block, block.effects, found.metric).notes
+    assert [note.split(":")[0] for note in notes if "own pairs" in note] == ["a"]
+
+
 def test_ratios_on_request(tmp_path):
     results = {1: [10.0, 20.0, 40.0], 2: [11.01, 22.0, 44.0], 3: [10.0, 20.02, 40.0]}
     found = record(tmp_path, results, log_scale=True, margin=0.05)

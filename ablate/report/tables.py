@@ -164,6 +164,12 @@ def _effect_notes(block: BlockRecord, effects: "Effects") -> list[str]:
                 f"caution: {one} x {other} interact (adj. p {p_text(pair.p)}): what {one} does "
                 f"depends on {other}"
             )
+    notes += [
+        f"{block.factors[effect.factor]}: its levels are means of very different numbers of runs; "
+        "each is judged by its own pairs with the baseline's level (Bonferroni)"
+        for effect in effects.mains
+        if effect.uneven
+    ]
     certain = [block.factors[e.factor] for e in effects.mains if _is_certain(e.judgement)]
     if certain:
         notes.append(

@@ -19,6 +19,12 @@ from ablate.stats.margins import Codes, adjusted_means, shared_effect, without
 from ablate.stats.verdicts import Judgement, Mode, judge
 
 Values = NDArray[np.float64]
+UNEVEN = 2
+"""Level means of up to so many times the runs of others share a variance.
+
+By simulation false verdicts are 5 to 7 % at twice, 11 % where the baseline is the poor one of eight
+levels; at six times they are up to 17 %, judged by own pairs 3 to 5 %.
+"""
 
 
 @dataclass(frozen=True)
@@ -37,9 +43,11 @@ class MainEffect:
     df: int
     error_df: int
     p: float
-    """Of this one F test, adjusted for nothing."""
+    """Of this one F test, adjusted for nothing; nan where levels are `uneven`."""
     omega2: float
     """Share of variance, see `Shares`."""
+    uneven: bool
+    """Whether levels are means of so different numbers of runs that each is judged by itself."""
 
 
 @dataclass(frozen=True)
@@ -141,11 +149,14 @@ class _Block:
         levels, num_levels = self.codes[:, factor], self.num_levels[factor]
         others = np.delete(self.codes, factor, axis=1)
         table = adjusted_means(self.values, levels, num_levels, others)
-        judgement = judge(table, baseline, mode, margin, first_seeds=self.first_seeds)
+        uneven = self._is_uneven(levels, num_levels)
+        judgement = judge(
+            table, baseline, mode, margin, first_seeds=self.first_seeds, own_pairs=uneven
+        )
         found = shared_effect(table, np.ones((num_levels, 1)), self.first_seeds)
         return MainEffect(
             factor, fit_layout(table).cells, table, judgement, found.f, found.df, found.error_df,
-            found.p, self._share(found.variance, levels >= 0),
+            math.nan if uneven else found.p, self._share(found.variance, levels >= 0), uneven,
         )  # fmt: skip
 
     def interaction(self, one: int, other: int) -> Interaction:
@@ -171,6 +182,16 @@ class _Block:
         seeds = total.seeds / total.sum if total.sum > 0 else math.nan
         left = max(0.0, 1 - seeds - float(np.nansum([*factors, *both])))
         return Shares(factors, both, seeds, left if seeds == seeds else math.nan)
+
+    def _is_uneven(self, levels: Codes, num_levels: int) -> bool:
+        """Whether levels are means of too different numbers of runs to share one variance.
+
+        Of two levels there is one difference: nothing is shared.
+        """
+        there = (~np.isnan(self.values)).sum(axis=1)
+        runs = np.array([there[levels == level].sum() for level in range(num_levels)])
+        known = runs[runs > 0]
+        return len(known) > 2 and bool(known.max() > UNEVEN * known.min())
 
     def _shape(self, one: int, other: int) -> tuple[int, int]:
         return self.num_levels[one], self.num_levels[other]

@@ -59,7 +59,7 @@ class Pool:
     noisy: Sequence[int]
     """Cells of larger spread than the others'."""
     apart: NDArray[np.bool_]
-    """(num_cells,), whether the cell or its reference is noisy: judged by own pairs."""
+    """(num_cells,), judged by own pairs: where the cell or its reference is noisy, or all."""
     first_seeds: int | None
     """The pooled variance comes from so many seeds, the first ones; from all where None."""
 
@@ -163,7 +163,11 @@ class Pool:
 
 
 def pool_cells(
-    values: Values, references: References, named: Named = None, first_seeds: int | None = None
+    values: Values,
+    references: References,
+    named: Named = None,
+    first_seeds: int | None = None,
+    own_pairs: bool = False,
 ) -> Pool:
     """Sorts out what is compared, and on which variance.
 
@@ -173,6 +177,7 @@ def pool_cells(
             one baseline for all.
         named: (num_cells,), the cells whose comparisons were planned; all where None.
         first_seeds: The pooled variance comes from so many seeds, the first ones.
+        own_pairs: Whether all comparisons are judged by own pairs, on no shared variance.
     """
     cells = np.arange(len(values))
     others = np.broadcast_to(np.asarray(references, dtype=np.intp), cells.shape)
@@ -182,7 +187,7 @@ def pool_cells(
     is_noisy = np.isin(cells, noisy)
     return Pool(
         values, others, planned & enough & enough[others] & (others != cells), noisy,
-        is_noisy | is_noisy[others], first_seeds,
+        is_noisy | is_noisy[others] | own_pairs, first_seeds,
     )  # fmt: skip
 
 

@@ -58,6 +58,7 @@ def judge(
     *,
     family: Named = None,
     first_seeds: int | None = None,
+    own_pairs: bool = False,
 ) -> Judgement:
     """Compares every cell with its baseline, all at once.
 
@@ -78,8 +79,9 @@ def judge(
             (Stein 1945): how many these were. The pooled variance comes from them alone, the
             differences from all seeds. Spreads are compared over all seeds, and cells that are
             judged by their own pairs are judged by all of them.
+        own_pairs: Whether rows are known to differ in spread: all are judged by their own pairs.
     """
-    pool = pool_cells(values, references, family, first_seeds)
+    pool = pool_cells(values, references, family, first_seeds, own_pairs)
     named = np.ones(len(values), dtype=bool) if family is None else np.asarray(family, dtype=bool)
     comparisons = [
         _compare(pool, cell, bool(named[cell]), mode, margin) for cell in range(len(values))

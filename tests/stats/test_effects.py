@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
+from scipy import stats
 from statsmodels.stats.anova import AnovaRM, anova_lm
 from statsmodels.stats.multitest import multipletests
 from statsmodels.tools.sm_exceptions import SingularMatrixWarning
@@ -209,6 +210,22 @@ class TestMissing:
         assert second.level_means[1] - second.level_means[0] == pytest.approx(10, abs=0.01)
         [pair] = effects_of(values, codes).interactions
         assert (pair.df, pair.error_df, pair.estimable) == (1, 2, True)
+
+    def test_levels_of_very_different_numbers_of_runs_are_judged_by_own_pairs(self):
+        """The first level has one cell of three: its mean scatters more than the others' do."""
+        codes = np.delete(grid(3, 3), [1, 2], axis=0)
+        values = study(codes, 6, 18)
+        first, second = effects_of(values, codes).mains
+        assert (first.uneven, second.uneven) == (True, False)
+        assert math.isnan(first.p)
+        for level in (1, 2):
+            pairs = first.level_table[level] - first.level_table[0]
+            found = first.judgement.comparisons[level]
+            assert found.p == pytest.approx(min(1, 2 * stats.ttest_1samp(pairs, 0).pvalue))
+            half = stats.t.ppf(1 - 0.025 / 2, 5) * pairs.std(ddof=1) / math.sqrt(6)
+            assert (found.low, found.high) == pytest.approx(
+                (pairs.mean() - half, pairs.mean() + half)
+            )
 
     def test_a_factor_that_applies_to_some_cells(self):
         """The second factor only at level 1 of the first, whose mean is over its levels."""
