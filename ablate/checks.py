@@ -24,7 +24,7 @@ from ablate.study import Study
 
 def study_problems(study: Study) -> list[Problem]:
     """Mistakes of a study whose fields are well-formed one by one, all but those of its place."""
-    problems = [*_seed_problems(study)]
+    problems = list(_seed_problems(study))
     entry = find_trainable(study.trainable)
     if isinstance(entry, Problem):
         return [*problems, entry, *well_formed(study)[1]]

@@ -27,7 +27,7 @@ class JobContext:
     """Where what W&B is to get goes."""
     started_before: frozenset[str]
     """Runs that an earlier command had started."""
-    settled: Callable[[], Iterable[str]] = tuple
+    settled: Callable[[], Iterable[str]]
     """Runs that have ended by now, and are not to be done again."""
 
     def resumed(self, run_id: str) -> bool:

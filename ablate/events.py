@@ -136,9 +136,6 @@ class Broadcast:
                     traceback.print_exc()
 
 
-_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(: |$)")
-
-
 def events_of_report(report: RunReport) -> list[Event]:
     """The events that one report stands for."""
     run_id = report["run_id"]
@@ -156,16 +153,20 @@ def events_of_report(report: RunReport) -> list[Event]:
     return events
 
 
+_AT_THE_MARGIN = re.compile(r"[A-Za-z_][\w.]*(: |$)")
+"""An exception of any name, where a traceback has one."""
+
+
 def _raised(lines: Sequence[str]) -> str:
     """The line that names the exception: the first one at the margin below the last frame."""
     frames = [i for i, line in enumerate(lines) if line.startswith("  ") and 'File "' in line]
     below = lines[frames[-1] + 1 :] if frames else []
-    named = next((line for line in below if _EXCEPTION.match(line)), "")
-    return named or next((line.strip() for line in reversed(lines) if _names_exception(line)), "")
+    named = next((line for line in below if _AT_THE_MARGIN.match(line)), "")
+    stripped = (line.strip() for line in reversed(lines))
+    return named or next(filter(_names_exception, stripped), "")
 
 
 def _names_exception(line: str) -> bool:
-    line = line.strip()
     head = line.partition(": ")[0]
     return (
         head.replace(".", "").replace("_", "").isalnum()

@@ -41,10 +41,10 @@ class History:
         points = self.read(run_id)
         self._last_step.pop(run_id, None)
         if points:
-            names = dict.fromkeys(name for point in points for name in point)
+            names = dict.fromkeys(name for point in points for name in point if name != "run_id")
             columns = {name: (None, [point.get(name) for point in points]) for name in names}
             own = {"run_id": (str, [run_id] * len(points))}
-            write_columns(self._done(run_id), {**columns, **own})
+            write_columns(self._done(run_id), {**own, **columns})
         self._live(run_id).unlink(missing_ok=True)
 
     def forget(self, run_id: str) -> None:

@@ -63,10 +63,12 @@ class _Dumper(yaml.SafeDumper):
     """Quotes every text that a reader of YAML 1.1 or 1.2 would take for something else."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012
-        first: [*yaml.SafeDumper.yaml_implicit_resolvers.get(first, []), *patterns]
-        for first, patterns in (
-            yaml.SafeDumper.yaml_implicit_resolvers | _Loader.yaml_implicit_resolvers
-        ).items()
+        first: [
+            pattern
+            for reader in (yaml.SafeDumper, _Loader)
+            for pattern in reader.yaml_implicit_resolvers.get(first, [])
+        ]
+        for first in yaml.SafeDumper.yaml_implicit_resolvers | _Loader.yaml_implicit_resolvers
     }
 
 

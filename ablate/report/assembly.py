@@ -79,8 +79,8 @@ def _metric_record(
     )  # fmt: skip
     ranked = ranks(plan.model, metric)
     judgement = judgement if ranked else _unranked(judgement)
-    waiting = [_waits(plan, rows, cell) for cell in plan.cells]
-    some_ok = [_some_ok(plan, rows, cell) for cell in plan.cells]
+    waiting = [_has_run(plan, rows, cell, WAITING) for cell in plan.cells]
+    some_ok = [_has_run(plan, rows, cell, ("ok",)) for cell in plan.cells]
     measured = _Measured(
         compared, waiting, some_ok, ranked, log_scale, study.mode, margin, first_seeds
     )
@@ -131,15 +131,10 @@ def _unranked(judgement: "Judgement") -> "Judgement":
     return replace(judgement, comparisons=comparisons)
 
 
-def _waits(plan: Plan, rows: Mapping[str, Row], cell: Cell) -> bool:
-    """Whether runs of a cell are still to come: then it has not failed yet."""
+def _has_run(plan: Plan, rows: Mapping[str, Row], cell: Cell, statuses: Sequence[str]) -> bool:
+    """Whether a cell has a run of some status."""
     runs = plan.runs_of[id(cell)].values()
-    return any(rows.get(run.run_id, {}).get("status", "pending") in WAITING for run in runs)
-
-
-def _some_ok(plan: Plan, rows: Mapping[str, Row], cell: Cell) -> bool:
-    runs = plan.runs_of[id(cell)].values()
-    return any(rows.get(run.run_id, {}).get("status") == "ok" for run in runs)
+    return any(rows.get(run.run_id, {}).get("status", "pending") in statuses for run in runs)
 
 
 def _margin(plan: Plan, metric: str, log_scale: bool) -> float | None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.stats.distributions import t_quantile, t_tail
-from ablate.stats.layout import ROUNDING
+from ablate.stats.layout import rounding_error
 from ablate.stats.pooling import ALPHA, certain_p
 
 Values = NDArray[np.float64]
@@ -33,7 +33,7 @@ def compare_again(baseline: Values, again: Values) -> Again:
         again: (num_other_seeds,), nan where a run is missing.
     """
     first, second = (values[~np.isnan(values)] for values in (baseline, again))
-    rounding = ROUNDING * max(float(np.abs(v).max(initial=0)) for v in (first, second))
+    rounding = rounding_error(np.concatenate([first, second]))
     difference = float(second.mean() - first.mean()) if len(first) and len(second) else math.nan
     difference = 0.0 if abs(difference) <= rounding else difference
     if min(len(first), len(second)) < 2:

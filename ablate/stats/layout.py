@@ -69,7 +69,7 @@ def fit_layout(values: Values) -> Layout:
     unscaled = np.diag(1 / np.maximum(per_cell, 1)) + share @ inverse @ share.T
     residuals = np.where(there, values - cells[:, None] - seeds, np.nan)
     # What arithmetic leaves of exact agreement is no spread.
-    rounding = ROUNDING * float(np.abs(filled).max(initial=0.0))
+    rounding = rounding_error(filled)
     residuals[np.abs(residuals) <= rounding] = 0.0
     group = _linked(there)
     rank = int((per_cell > 0).sum() + (per_seed > 0).sum() - len(set(group[per_cell > 0])))
@@ -108,6 +108,11 @@ def contrast_correlation(
     )  # fmt: skip
     scale = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
     return covariance / np.outer(scale, scale)
+
+
+def rounding_error(values: Values) -> float:
+    """Differences of values up to this are none; nan stands for a missing value."""
+    return ROUNDING * float(np.nanmax(np.abs(values), initial=0.0))
 
 
 def num_results(values: Values) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.stats.distributions import f_tail
-from ablate.stats.layout import RANK_TOLERANCE, ROUNDING
+from ablate.stats.layout import RANK_TOLERANCE, rounding_error
 from ablate.stats.pooling import certain_p
 
 Values = NDArray[np.float64]
@@ -101,7 +101,7 @@ def without(nuisance: Values, entries: Values) -> Values:
     there = ~np.isnan(entries)
     filled = np.where(there, entries, 0)
     left = _remover(nuisance, there) @ filled
-    left[np.abs(left) <= ROUNDING * np.abs(filled).max(initial=0)] = 0
+    left[np.abs(left) <= rounding_error(filled)] = 0
     return np.where(there, left, np.nan)
 
 
@@ -168,7 +168,7 @@ def _fit_shared(table: Values, nuisance: Values) -> tuple[Values, float, int, fl
     right = known.T @ np.einsum("sij,js->i", removers, filled)
     effect = known @ (right / strengths[strengths > SAME])
     left = np.einsum("sij,js->si", removers, filled - effect[:, None])
-    rounding = ROUNDING * np.abs(filled).max(initial=0)
+    rounding = rounding_error(filled)
     effect[np.abs(effect) <= rounding] = 0
     left[np.abs(left) <= rounding] = 0
     df = known.shape[1]

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from ablate.stats.distributions import t_quantile, t_tail
 from ablate.stats.dunnett import Family
 from ablate.stats.layout import (
-    ROUNDING,
     Estimate,
     Layout,
     contrast_correlation,
     difference,
     fit_layout,
     noisy_cells,
+    rounding_error,
 )
 
 Values = NDArray[np.float64]
@@ -148,7 +148,7 @@ class Pool:
 
     @cached_property
     def _rounding(self) -> float:
-        return ROUNDING * float(np.nanmax(np.abs(self.values), initial=0.0))
+        return rounding_error(self.values)
 
     @cached_property
     def _kept(self) -> NDArray[np.intp]:
