@@ -12,6 +12,8 @@ from ablate.plan import Plan, Run
 from ablate.progress import clock
 from ablate.replicates import first_stage
 from ablate.results import on_scale, uses_log, values_of
+from ablate.stats.layout import fit_layout
+from ablate.stats.replication import detectable_difference
 
 
 def price(plan: Plan, todo: Sequence[Run], rows: Mapping[str, Row]) -> str:
@@ -53,14 +55,10 @@ def visible(plan: Plan, rows: Mapping[str, Row]) -> str:
     df = (num_cells - 1) * (first - 1)
     if df < 1 or num_compared < 1:
         return ""
-    # SciPy takes half a second to import: not where there is nothing to tell.
-    from ablate.stats.layout import fit_layout
-    from ablate.stats.replication import detectable_difference
-
     study = plan.study
-    values = values_of(plan, rows, study.metric)[:, :first]
     log_scale = uses_log(plan, rows, study.metric)
-    sd = math.sqrt(fit_layout(on_scale(values, log_scale)).variance)
+    values = on_scale(values_of(plan, rows, study.metric)[:, :first], log_scale)
+    sd = math.nan if np.isnan(values).all() else math.sqrt(fit_layout(values).variance)
     found = detectable_difference(1.0, df, num_compared, num_seeds)
     if not sd > 0:
         return (

@@ -11,6 +11,7 @@ from ablate.numbers import rounded
 from ablate.paths import StudyPaths, write_atomically
 from ablate.plan import Plan, plan_study
 from ablate.results import on_scale, uses_log, values_of
+from ablate.stats.replication import needed_replicates
 from ablate.study import SeedRule, Study
 
 
@@ -83,9 +84,6 @@ def _first_stage_told(rule: SeedRule) -> str:
 
 def _decide(plan: Plan, rule: SeedRule, rows: Mapping[str, Row]) -> tuple[int, str]:
     """The number of seeds in all, and why."""
-    # SciPy takes half a second to import: not where a plan is shown that needs none of it.
-    from ablate.stats.replication import needed_replicates
-
     study, width = plan.study, rule.until.half_width
     if study.log_scale and not uses_log(plan, rows, study.metric):
         return rule.min, f"{study.metric} is not always positive: no ratios, so no seeds added"

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ablate.comparability import differing_keys, ranks, resolved_model
 from ablate.design import Cell, text
@@ -19,14 +19,13 @@ from ablate.report.records import (
     StudyRecord,
 )
 from ablate.results import Values, on_scale, uses_log, values_again, values_of
+from ablate.stats.again import compare_again
+from ablate.stats.effects import Effects, MainEffect, factor_effects
+from ablate.stats.layout import num_results
+from ablate.stats.replication import detectable_difference
 from ablate.stats.spread import spread
+from ablate.stats.verdicts import Comparison, Judgement, Mode, judge
 from ablate.study import SeedRule
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from ablate.stats.effects import Effects, MainEffect
-    from ablate.stats.verdicts import Comparison, Judgement, Mode
 
 WAITING = ("pending", "interrupted")
 CLEARLY_WIDER = 1.2
@@ -62,12 +61,6 @@ def _metric_record(
     plan: Plan, rows: Mapping[str, Row], metric: str, incomparable: Sequence[str]
 ) -> MetricRecord:
     """One metric, cell by cell: means, comparisons, effects of the factors."""
-    # SciPy takes half a second to import: not where a plan is shown.
-    from ablate.stats.again import compare_again
-    from ablate.stats.layout import num_results
-    from ablate.stats.replication import detectable_difference
-    from ablate.stats.verdicts import judge
-
     study = plan.study
     values = values_of(plan, rows, metric)
     log_scale = uses_log(plan, rows, metric)
@@ -115,12 +108,12 @@ class _Measured:
     """Of each cell, whether any run of it ended well."""
     ranked: bool
     log_scale: bool
-    mode: "Mode"
+    mode: Mode
     margin: float | None
     first_seeds: int | None
 
 
-def _unranked(judgement: "Judgement") -> "Judgement":
+def _unranked(judgement: Judgement) -> Judgement:
     """Of a metric that says nothing of better or worse."""
     comparisons = [
         replace(found, verdict="differs")
@@ -151,7 +144,7 @@ def _scaled(plan: Plan, metric: str, log_scale: bool, asked: float) -> float | N
 
 
 def _cells(
-    plan: Plan, values: Values, judgement: "Judgement", measured: _Measured
+    plan: Plan, values: Values, judgement: Judgement, measured: _Measured
 ) -> list[CellRecord]:
     cells: list[CellRecord] = []
     for index, cell in enumerate(plan.cells):
@@ -167,7 +160,7 @@ def _cells(
     return cells
 
 
-def _with_cause(comparison: "Comparison", waiting: bool, some_ok: bool) -> "Comparison":
+def _with_cause(comparison: Comparison, waiting: bool, some_ok: bool) -> Comparison:
     """Without any value a cell has failed only where its runs have, and have ended."""
     if not (waiting or some_ok):
         return comparison
@@ -193,10 +186,8 @@ def _block(block: PlannedBlock, measured: _Measured, plan: Plan) -> BlockRecord:
 
 
 def _effects(
-    block: PlannedBlock, measured: _Measured, codes: "NDArray[np.intp]", baseline: Sequence[int]
-) -> "Effects":
-    from ablate.stats.effects import factor_effects
-
+    block: PlannedBlock, measured: _Measured, codes: NDArray[np.intp], baseline: Sequence[int]
+) -> Effects:
     found = factor_effects(
         measured.values[list(block.members)], codes, [len(f.levels) for f in block.factors],
         baseline, measured.mode, measured.margin, first_seeds=measured.first_seeds,
@@ -211,8 +202,8 @@ def _effects(
 
 
 def _told_effect(
-    effect: "MainEffect", levels: "NDArray[np.intp]", baseline: int, measured: _Measured
-) -> "MainEffect":
+    effect: MainEffect, levels: NDArray[np.intp], baseline: int, measured: _Measured
+) -> MainEffect:
     """An effect whose verdicts name the causes that its cells' do.
 
     Args:
@@ -236,7 +227,7 @@ def _told_effect(
     return replace(effect, judgement=judgement if measured.ranked else _unranked(judgement))
 
 
-def _resolution(judgement: "Judgement") -> float:
+def _resolution(judgement: Judgement) -> float:
     widths = [(c.high - c.low) / 2 for c in judgement.comparisons if c.pooled]
     known = [width for width in widths if not np.isnan(width)]
     return float(np.median(known)) if known else float("nan")
@@ -261,7 +252,7 @@ def _cautions(plan: Plan, metric: str, log_scale: bool, incomparable: Sequence[s
 
 
 def _wider_than_asked(
-    plan: Plan, judgement: "Judgement", measured: _Measured, metric: str
+    plan: Plan, judgement: Judgement, measured: _Measured, metric: str
 ) -> list[str]:
     """Cells whose own spread makes their interval wider than the rule for seeds asked."""
     rule = plan.study.seeds

@@ -13,6 +13,7 @@ from ablate.numbers import p_text
 from ablate.plan import Plan
 from ablate.report.records import Environment, MissingRun, RunRecord
 from ablate.results import run_value
+from ablate.stats.failures import failures_differ
 from ablate.study import SeedRule
 
 FAILURES_ALPHA = 0.05
@@ -103,8 +104,6 @@ def _added_seeds(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
 
 
 def _failures(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
-    from ablate.stats.failures import failures_differ
-
     counts = [
         Counter(_status(rows, run.run_id) for run in plan.runs_of[id(cell)].values())
         for cell in plan.cells

@@ -11,10 +11,9 @@ from ablate.report.records import StudyRecord
 
 def prepare_report() -> None:
     """Does beforehand what a first report waits for: imports, and the renderer's start; 1.5 s."""
-    for name in ("page", "sections"):
-        import_module(f"ablate.report.{name}")
-    for name in ("again", "effects", "replication", "verdicts"):
-        import_module(f"ablate.stats.{name}")
+    slow = "ablate.report.page", "ablate.report.sections", "scipy.special"
+    for name in slow:
+        import_module(name)
     from ablate.report.figures import svg
 
     svg({"data": {"values": [{}]}, "mark": "point"})

@@ -3,15 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from ablate.results import Values
+from ablate.stats.again import Again
+from ablate.stats.effects import Effects
 from ablate.stats.spread import Spread
-
-if TYPE_CHECKING:
-    from ablate.stats.again import Again
-    from ablate.stats.effects import Effects
-    from ablate.stats.verdicts import Comparison, Judgement
+from ablate.stats.verdicts import Comparison, Judgement
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class CellRecord:
     """Position of the cell that it is compared with; its own for a baseline."""
     num_planned: int
     value: Spread
-    comparison: "Comparison"
+    comparison: Comparison
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ class BlockRecord:
     """Of each member, the number of each factor's level; -1 where the factor does not apply."""
     conditions: frozenset[str]
     """Factors on whose levels it depends whether others apply: their effects hold those."""
-    effects: "Effects | None"
+    effects: Effects | None
     """Of grids of several factors: elsewhere the cells themselves say it."""
 
 
@@ -87,7 +85,7 @@ class MetricRecord:
     """(num_cells, num_seeds), nan where a run is missing."""
     cells: Sequence[CellRecord]
     blocks: Sequence[BlockRecord]
-    judgement: "Judgement"
+    judgement: Judgement
     resolution: float
     """The smallest difference that this study can tell from noise: half an interval's width."""
     detectable: float
@@ -97,7 +95,7 @@ class MetricRecord:
     cautions: Sequence[str]
     margin: float | None
     """As in the study file; a share on the log scale; None but for the study's own metric."""
-    again: "Again | None" = None
+    again: Again | None = None
     """The baseline against itself on other seeds."""
 
 

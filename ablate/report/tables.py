@@ -3,14 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
 from ablate.report.records import BlockRecord, CellRecord, MetricRecord, StudyRecord
-
-if TYPE_CHECKING:
-    from ablate.stats.effects import Effects, MainEffect
-    from ablate.stats.verdicts import Comparison, Judgement
+from ablate.stats.effects import Effects, MainEffect
+from ablate.stats.layout import ROUNDING
+from ablate.stats.verdicts import Comparison, Judgement
 
 NOT_APPLICABLE = "–"
 ALPHA = 0.05
@@ -62,7 +61,7 @@ def metric_table(record: StudyRecord, metric: MetricRecord) -> TextTable:
     return TextTable(headline(record, metric), labels, numbers, rows, notes)
 
 
-def effects_table(block: BlockRecord, effects: "Effects", metric: MetricRecord) -> TextTable:
+def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) -> TextTable:
     """Main effects: each level of each factor against the baseline's, over all other factors."""
     rows: list[TableRow] = []
     for effect in effects.mains:
@@ -83,7 +82,7 @@ def headline(record: StudyRecord, metric: MetricRecord) -> str:
     return f"{metric.name} ({direction}), {seeds}"
 
 
-def difference_text(comparison: "Comparison", log_scale: bool) -> str:
+def difference_text(comparison: Comparison, log_scale: bool) -> str:
     """A difference with its interval; on the log scale a change by a share."""
     show = share_text if log_scale else interval_text
     return show(comparison.difference, comparison.low, comparison.high)
@@ -119,7 +118,7 @@ def _cell_row(record: StudyRecord, metric: MetricRecord, cell: CellRecord) -> Ta
     )
 
 
-def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: "MainEffect") -> list[TableRow]:
+def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: MainEffect) -> list[TableRow]:
     rows: list[TableRow] = []
     for number, comparison in enumerate(effect.judgement.comparisons):
         is_first = number == 0
@@ -137,7 +136,7 @@ def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: "MainEffect")
     return rows
 
 
-def _level_mean(effect: "MainEffect", number: int, log_scale: bool) -> str:
+def _level_mean(effect: MainEffect, number: int, log_scale: bool) -> str:
     mean, half = float(effect.level_means[number]), _half_width(effect)
     if log_scale:  # back to the metric's own units: a geometric mean
         mean = math.exp(mean)
@@ -145,12 +144,12 @@ def _level_mean(effect: "MainEffect", number: int, log_scale: bool) -> str:
     return rounded(mean, half)
 
 
-def _half_width(effect: "MainEffect") -> float:
+def _half_width(effect: MainEffect) -> float:
     widths = [(c.high - c.low) / 2 for c in effect.judgement.comparisons if c.high == c.high]
     return max(widths, default=float("nan"))
 
 
-def _effect_notes(block: BlockRecord, effects: "Effects") -> list[str]:
+def _effect_notes(block: BlockRecord, effects: Effects) -> list[str]:
     notes = [
         "each factor is tested by itself, against its own scatter over seeds (factor x seed)"
         f"{_false_share(len(effects.mains))}; share of variance: omega squared"
@@ -229,7 +228,7 @@ def _margin_notes(metric: MetricRecord) -> list[str]:
     ]
 
 
-def _is_certain(judgement: "Judgement") -> bool:
+def _is_certain(judgement: Judgement) -> bool:
     """Whether what is compared has no residual spread at all."""
     known = any(not math.isnan(found.difference) for found in judgement.comparisons)
     return known and judgement.residual_sd == 0
@@ -237,9 +236,6 @@ def _is_certain(judgement: "Judgement") -> bool:
 
 def _what_never_varies(cells: Sequence[CellRecord]) -> str:
     """Of results without any residual spread: whether runs do not vary, or differences do not."""
-    # SciPy takes half a second to import: not where a plan is shown.
-    from ablate.stats.layout import ROUNDING
-
     if any(cell.value.sd > ROUNDING * abs(cell.value.mean) for cell in cells):
         what = "differences do not vary at all between seeds: do the cells train what they say?"
     else:

@@ -6,22 +6,19 @@ in the p value, so that the two cannot contradict each other.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
-from ablate.stats.distributions import chi2_quantile, t_quantile, t_tail
+from ablate.stats.distributions import residual_scales, t_quantile, t_tail
+from ablate.stats.normal import normal_cdf
+from ablate.stats.roots import rising_root
 
 Values = NDArray[np.float64]
 NODES, FARTHEST = 32, 6.5
 """Of the trapezoid rule over what the comparisons have in common; half of it, by symmetry."""
-TOLERANCE = 1e-10
-SCALES = 48
-"""Of the Gauss-Legendre rule over the residual's scale."""
 
 
 @dataclass(frozen=True)
@@ -61,39 +58,9 @@ class Family:
         shared, weights = _shared()
         spread = math.sqrt(1 - self.correlation)
         centre = math.sqrt(self.correlation) * shared
-        upper = special.ndtr((centre + t * scales[:, None]) / spread)
-        lower = special.ndtr((centre - t * scales[:, None]) / spread)
+        upper = normal_cdf((centre + t * scales[:, None]) / spread)
+        lower = normal_cdf((centre - t * scales[:, None]) / spread)
         return float(scale_weights @ (upper - lower) ** self.num @ weights)
-
-
-def rising_root(rising: Callable[[float], float], low: float, high: float) -> float:
-    """Where a rising function crosses zero, by false position with the Illinois rule.
-
-    (Dowell & Jarratt 1971, BIT 11. `scipy.optimize` takes a third of a second to import.)
-    """
-    at_low, at_high, last = rising(low), rising(high), 0
-    while high - low > TOLERANCE:
-        middle = (low * at_high - high * at_low) / (at_high - at_low)
-        value = rising(middle)
-        if value == 0 or not low < middle < high:
-            return middle
-        if value > 0:
-            at_low = at_low / 2 if last > 0 else at_low
-            high, at_high, last = middle, value, 1
-        else:
-            at_high = at_high / 2 if last < 0 else at_high
-            low, at_low, last = middle, value, -1
-    return (low + high) / 2
-
-
-@lru_cache(maxsize=64)
-def residual_scales(df: float) -> tuple[Values, Values]:
-    """Values of an estimated residual sd in units of the true one, and their weights."""
-    u, weights = np.polynomial.legendre.leggauss(SCALES)
-    # Squeezed towards both ends, where a chi-square's quantiles run away.
-    at = (u + 1) / 2
-    quantile, slope = at**2 * (3 - 2 * at), 6 * at * (1 - at)
-    return np.sqrt(chi2_quantile(quantile, df) / df), weights / 2 * slope
 
 
 @lru_cache(maxsize=1)

@@ -5,10 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
-from ablate.stats.dunnett import Family, residual_scales, rising_root
+from ablate.stats.distributions import residual_scales
+from ablate.stats.dunnett import Family
+from ablate.stats.normal import normal_cdf
 from ablate.stats.pooling import ALPHA, Named, Pool, References, pool_cells
+from ablate.stats.roots import rising_root
 
 Values = NDArray[np.float64]
 
@@ -91,7 +93,7 @@ def detectable_difference(
     scales, weights = residual_scales(df)
 
     def lacking(shift: float) -> float:
-        found = special.ndtr(shift - critical * scales) + special.ndtr(-shift - critical * scales)
+        found = normal_cdf(shift - critical * scales) + normal_cdf(-shift - critical * scales)
         return float(weights @ found) - power
 
     highest = critical * float(scales.max()) + 10

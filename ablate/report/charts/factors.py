@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -12,9 +12,7 @@ from ablate.report.charts.encoding import Rows, Spec, data, name, number, spec_o
 from ablate.report.charts.theme import STEPS, colour
 from ablate.report.records import BlockRecord, MetricRecord
 from ablate.report.tables import ALPHA
-
-if TYPE_CHECKING:
-    from ablate.stats.effects import Interaction
+from ablate.stats.effects import Interaction
 
 LEVELS_UPRIGHT = 7
 """Levels from which on their labels are slanted."""
@@ -118,7 +116,7 @@ def _panel(number_of: int, factor: str, levels: Sequence[str], metric: str) -> A
     return (dots + bars).properties(width=alt.Step(64), height=200, title=title)
 
 
-def _strongest(pairs: Sequence["Interaction"]) -> float:
+def _strongest(pairs: Sequence[Interaction]) -> float:
     known = [np.abs(pair.residuals) for pair in pairs if pair.estimable]
     return max((float(np.nanmax(residuals)) for residuals in known), default=0.0) or 1.0
 
