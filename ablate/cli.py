@@ -5,12 +5,14 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 from rich.text import Text
 
 from ablate import compare, evaluate, sample
 from ablate.errors import InputError, Problem
+from ablate.leaving import leave
 from ablate.ledger import COLUMNS, Ledger
 from ablate.loading import load_saved_study
 from ablate.paths import StudyPaths
@@ -39,14 +41,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command in ("run", "plan"):
         arguments.plan = arguments.plan or arguments.command == "plan"
         return guarded(lambda console: run_command(arguments, console))
-    command = {
+    work = {
         "report": lambda console: report(Path(arguments.study_dir), console, arguments.metric),
         "status": lambda console: status(Path(arguments.study_dir), console),
         "sample": lambda console: sample.sample_command(arguments, console),
         "compare": lambda console: compare.compare_command(arguments, console),
         "evaluate": lambda console: evaluate.evaluate_command(arguments, console),
     }[arguments.command]
-    return guarded(command)
+    return guarded(work)
+
+
+def command() -> NoReturn:
+    """The console script `ablate`."""
+    leave(main())
 
 
 def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
@@ -96,4 +103,4 @@ def _refuse_unmeasured(ledger: Ledger, factors: Sequence[str], metric: str) -> N
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

@@ -14,6 +14,7 @@ from ablate.context import JobContext, job_context
 from ablate.errors import AblateError, InputError, Problem
 from ablate.events import Broadcast, Listener
 from ablate.identity import canonical_json
+from ablate.imports import uncollected
 from ablate.interrupts import Interrupts
 from ablate.ledger import ENDED, Ledger
 from ablate.loading import save_study
@@ -263,14 +264,18 @@ def _work_on_ray(
     context: JobContext, left: Remaining, ledger: Ledger, options: Options, interrupts: Interrupts
 ) -> None:
     """Launches until every run has ended; more than once only where Tune lost some on the way."""
-    from ablate.launch.cluster import cluster
-    from ablate.launch.state import restorable_launch
-
     plan, paths = context.plan, context.paths
     todo = list(left.todo)
+    if not plan.short:
+        context.sink.port(context.say)  # imports W&B while Ray starts
+    with uncollected():
+        from ablate.launch.cluster import cluster
+        from ablate.launch.state import restorable_launch
+
     with cluster(plan, len(todo), options.address, interrupts, context.say) as at_once:
-        from ablate.launch.experiment import Launch
-        from ablate.tracking import AblateWandbCallback
+        with uncollected():
+            from ablate.launch.experiment import Launch
+            from ablate.tracking import AblateWandbCallback
 
         while todo and not interrupts.seen:
             number, why_not = restorable_launch(paths, plan.study, todo, ledger.rows)

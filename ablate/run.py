@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from rich.text import Text
 
 from ablate.errors import AblateError
 from ablate.job import Options, Outcome, check_data, examine, execute, plan_notes
+from ablate.leaving import leave
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study, load_study
 from ablate.paths import StudyPaths
@@ -122,6 +122,7 @@ def _report(outcome: Outcome, sink: SharedSink, console: Console) -> None:
     port = None if outcome.interrupted else sink.port(console.print)
     if port is not None:
         publish_tables(record, study, paths, port)
+        sink.no_more()
     write_report(record, paths)
 
 
@@ -169,4 +170,4 @@ def _short(path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -54,9 +54,13 @@ class SinkPort:
         except queue.Full:
             self._say_once("W&B is too slow: what it misses is in the ledger")
 
+    def no_more(self) -> None:
+        """Nothing comes any more: the sink may end while the driver does other things."""
+        self.put({"kind": "close"})
+
     def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
         """Lets the sink end; kills it where it takes longer than it may."""
-        self.put({"kind": "close"})
+        self.no_more()
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -121,6 +125,11 @@ class SharedSink:
         if mode != "disabled":
             self._port = SinkPort(StudyPaths(self._study.directory), mode, say)
         return self._port
+
+    def no_more(self) -> None:
+        """Nothing comes any more; `close` need not wait as long then."""
+        if self._port is not None:
+            self._port.no_more()
 
     def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
         """Ends the sink, if there is one; what comes later goes to a new one."""

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ablate.history import History
+from ablate.imports import uncollected
+from ablate.leaving import leave
 from ablate.paths import StudyPaths
 from ablate.wandb_files import last_step, mend, segments
 
@@ -37,7 +39,8 @@ class Sink:
     """
 
     def __init__(self, paths: StudyPaths, mode: str, notices: TextIO) -> None:
-        import wandb
+        with uncollected():
+            import wandb
 
         self._wandb = wandb
         self._paths = paths
@@ -245,3 +248,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    leave(0)

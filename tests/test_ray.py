@@ -131,10 +131,35 @@ def test_a_study_starts_and_ends_a_ray_of_its_own(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     rows = Ledger(StudyPaths(tmp_path / "studies" / "slow")).rows.values()
     assert [row["status"] for row in rows] == ["ok"] * 4
+    logs = Path("/tmp/ray/session_latest/logs")
+    assert not list(logs.glob("*_agent.log")), "nobody asks for an agent: they sleep"
     cores = len(os.sched_getaffinity(0))
     if cores <= 4:  # else there are more cores than trials, and nothing is imported ahead
-        logs = Path("/tmp/ray/session_latest/logs")
         assert len(list(logs.glob("worker-*.out"))) < 2 * cores, "trials got workers of their own"
+
+
+def test_a_sleeping_agent_wakes_when_it_is_asked_and_ends_with_its_node(tmp_path):
+    """A trainable of somebody's own may start workers with an environment of their own."""
+    code = (
+        "import psutil, ray, time\n"
+        "from ablate.launch.own_ray import start_ray\n"
+        "start_ray((), log_to_driver=False, logging_level='ERROR')\n"
+        "below = psutil.Process().children(recursive=True)\n"
+        "asleep = lambda p: any(part.endswith('sleeping_agent.py') for part in p.cmdline())\n"
+        "agents = [p for p in below if asleep(p)]\n"
+        "assert len(agents) == 2, below\n"
+        "@ray.remote(runtime_env={'env_vars': {'ASKED': 'yes'}})\n"
+        "def asked():\n"
+        "    import os\n"
+        "    return os.environ['ASKED']\n"
+        "assert ray.get(asked.remote()) == 'yes'\n"
+        "next(p for p in below if p.name() == 'raylet').kill()\n"
+        "gone, left = psutil.wait_procs(agents, timeout=20)\n"
+        "assert not left, left\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_study_beside_another_one_has_a_ray_of_its_own(tmp_path, monkeypatch):

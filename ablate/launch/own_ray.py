@@ -5,27 +5,32 @@ theirs while the driver still imports Tune.
 """
 
 import contextlib
-import functools
 import os
-import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import ray
 
+from ablate.launch.ray_services import few_services
+from ablate.launch.waiting_worker import MODULES
+
 OBJECT_STORE_BYTES = 256 * 1024**2
 """Results are small; the default takes a third of the memory's share of /dev/shm."""
-
-NODE_TIMEOUT_S = 10.0
-"""Then Ray looks for its node in its own way."""
 
 OWN = "ablate_study"
 """A resource that tells a study's own Ray, which ends with it, from a cluster to be shared."""
 
-_PRELOAD = "RAY_preload_python_modules"
-_KEEP_IDLE = "RAY_idle_worker_killing_time_threshold_ms"
-_KEEP_IDLE_MS = 60_000
-"""Ray ends workers that have idled for 1 s once trials are reserved places, and starts others."""
+_SETTINGS = {
+    # The node's parts look for each other 50 times a second, for as long as Ray would; once a
+    # second costs every third study a second.
+    "RAY_raylet_client_connect_timeout_milliseconds": "20",
+    "RAY_raylet_client_num_connect_attempts": "500",
+}
+_IMPORT_AHEAD = {
+    "RAY_preload_python_modules": "ablate.launch.waiting_worker",
+    # Ray ends workers that have idled for 1 s once trials are reserved places, and starts others.
+    "RAY_idle_worker_killing_time_threshold_ms": "60000",
+}
 
 
 def start_ray(preload: Sequence[str], **settings: Any) -> None:
@@ -35,8 +40,8 @@ def start_ray(preload: Sequence[str], **settings: Any) -> None:
         preload: Modules that each idle worker imports, without waiting for a trial.
         settings: Of `ray.init`.
     """
-    ahead = {_PRELOAD: ",".join(preload), _KEEP_IDLE: str(_KEEP_IDLE_MS)} if preload else {}
-    with _environment(ahead), _few_services():
+    ahead = {MODULES: ",".join(preload), **_IMPORT_AHEAD} if preload else {}
+    with _environment({**_SETTINGS, **ahead}), few_services():
         ray.init(
             address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES,
             resources={OWN: 1}, **settings,
@@ -69,56 +74,3 @@ def _environment(variables: Mapping[str, str]) -> Generator[None]:
     finally:
         for name in added:
             del os.environ[name]
-
-
-@contextlib.contextmanager
-def _few_services() -> Generator[None]:
-    """`ray.init` without autoscaler, log monitor and API server: nobody asks a study's own Ray.
-
-    Nor does it look only once a second whether the node is there. There is no public setting for
-    any of it. Where Ray has changed, it starts with all of them, in its own time.
-    """
-    from ray._private import node, parameter, services
-
-    known = parameter.RayParams.__init__.__annotations__.keys()
-    with contextlib.ExitStack() as stack:
-        if {"no_monitor", "include_log_monitor"} <= known:
-            fewer: Any = functools.partial(
-                parameter.RayParams, no_monitor=True,
-                include_log_monitor=False,  # pyright: ignore[reportArgumentType] - a bool, in fact
-            )  # fmt: skip
-            stack.enter_context(_replaced(parameter, "RayParams", fewer))
-        if hasattr(node.Node, "start_api_server"):
-            stack.enter_context(_replaced(node.Node, "start_api_server", _no_api_server))
-        if hasattr(services, "get_node"):
-            found = functools.partial(_found_node, services.get_node)
-            stack.enter_context(_replaced(services, "get_node", found))
-        yield
-
-
-def _found_node(get_node: Callable[[str, str], Any], gcs_address: str, node_id: str) -> Any:
-    """Asks for a node once it is there: where it is not, `get_node` sleeps for whole seconds."""
-    deadline = time.monotonic() + NODE_TIMEOUT_S
-    with contextlib.suppress(ImportError, AttributeError, TypeError, RuntimeError):
-        from ray._raylet import GcsClient  # pyright: ignore - compiled
-
-        client: Any = GcsClient(address=gcs_address)
-        while time.monotonic() < deadline:
-            if any(known.hex() == node_id for known in client.get_all_node_info()):
-                break
-            time.sleep(0.02)
-    return get_node(gcs_address, node_id)
-
-
-def _no_api_server(self: Any, **settings: Any) -> None:
-    self._webui_url = None
-
-
-@contextlib.contextmanager
-def _replaced(owner: Any, name: str, value: Callable[..., Any]) -> Generator[None]:
-    original = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, original)

@@ -4,6 +4,7 @@ import shutil
 from importlib import import_module
 
 from ablate.history import History
+from ablate.imports import uncollected
 from ablate.paths import StudyPaths, write_atomically
 from ablate.report.files import latex, markdown
 from ablate.report.records import StudyRecord
@@ -12,9 +13,10 @@ from ablate.report.records import StudyRecord
 def prepare_report() -> None:
     """Does beforehand what a first report waits for: imports, and the renderer's start; 1.5 s."""
     slow = "ablate.report.page", "ablate.report.sections", "scipy.special"
-    for name in slow:
-        import_module(name)
-    from ablate.report.figures import svg
+    with uncollected():
+        for name in slow:
+            import_module(name)
+        from ablate.report.figures import svg
 
     svg({"data": {"values": [{}]}, "mark": "point"})
 

@@ -1,5 +1,6 @@
 """What the velocity networks share: stacked linear maps, the time embedding, padding."""
 
+import functools
 import math
 from collections.abc import Mapping
 
@@ -20,9 +21,9 @@ def linear(weights: Weights, name: str, x: Tensor) -> Tensor:
 
 def time_embedding(t: Tensor) -> Tensor:
     """Sinusoidal features of t in [0, 1]: (...) -> (..., TIME_DIM), Vaswani et al. 2017, 3.5."""
-    half = TIME_DIM // 2
-    exponents = torch.arange(half, dtype=t.dtype, device=t.device) / half
-    angles = 1000.0 * t.unsqueeze(-1) * torch.exp(-math.log(10_000.0) * exponents)
+    # Kept on the CPU alone: what a graph's capture makes on a GPU, its replays write over.
+    frequencies = _kept_frequencies if t.device.type == "cpu" else _frequencies
+    angles = 1000.0 * t.unsqueeze(-1) * frequencies(t.dtype, t.device)
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
 
@@ -30,3 +31,12 @@ def pad(x: Tensor) -> Tensor:
     """Zeros behind the last axis, up to the next width that kernels treat alike."""
     missing = padded(x.shape[-1]) - x.shape[-1]
     return functional.pad(x, (0, missing)) if missing else x
+
+
+def _frequencies(dtype: torch.dtype, device: torch.device) -> Tensor:
+    half = TIME_DIM // 2
+    exponents = torch.arange(half, dtype=dtype, device=device) / half
+    return torch.exp(-math.log(10_000.0) * exponents)
+
+
+_kept_frequencies = functools.cache(_frequencies)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.linalg import vector_norm
 
 from trainables.flow.ahead import ahead
 from trainables.flow.checkpoint import load_run_state, run_state
@@ -110,7 +111,7 @@ class Pack:
         """
         losses = self._fill_gradients(x_t, u_t, t)
         # A row a run: a norm of all at once may sum in another order for another K.
-        norms = torch.stack([run.row.gradients.norm() for run in self.active])
+        norms = torch.stack([vector_norm(run.row.gradients) for run in self.active])
         measured = torch.stack([losses, norms], dim=1).tolist()
         for run, (loss, norm) in zip(self.active, measured, strict=True):
             if run.training and run.measured(loss, norm):

@@ -1,0 +1,125 @@
+"""What a study's own Ray starts with: a node and its workers, no services that nobody asks.
+
+There is no public setting for any of it. Where Ray has changed, it starts with all of them, in
+its own time.
+"""
+
+import contextlib
+import functools
+import importlib
+import inspect
+import socket
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+NODE_TIMEOUT_S = 10.0
+"""Then Ray looks for its node in its own way."""
+
+_AGENT = Path(__file__).with_name("sleeping_agent.py")
+_PYTHON = "_build_python_executable_command_memory_profileable"
+_NO_PORT = -1
+"""What the dashboard's agent says of its ports where there is no dashboard."""
+
+
+@contextlib.contextmanager
+def few_services() -> Generator[None]:
+    """`ray.init` without autoscaler, log monitor and API server, and with agents that sleep.
+
+    Nor does it look only once a second whether the node is there.
+    """
+    from ray._private import node, parameter, services
+
+    known = parameter.RayParams.__init__.__annotations__.keys()
+    with contextlib.ExitStack() as stack:
+        if {"no_monitor", "include_log_monitor"} <= known:
+            fewer: Any = functools.partial(
+                parameter.RayParams, no_monitor=True,
+                include_log_monitor=False,  # pyright: ignore[reportArgumentType] - a bool, in fact
+            )  # fmt: skip
+            stack.enter_context(_replaced(parameter, "RayParams", fewer))
+        if hasattr(node.Node, "start_api_server"):
+            stack.enter_context(_replaced(node.Node, "start_api_server", _no_api_server))
+        if hasattr(services, "get_node"):
+            found = functools.partial(_found_node, services.get_node)
+            stack.enter_context(_replaced(services, "get_node", found))
+        if hasattr(services, _PYTHON) and _no_dashboard():
+            sleepy = functools.partial(_with_sleeping_agents, services.start_raylet)
+            stack.enter_context(_replaced(services, "start_raylet", sleepy))
+        yield
+
+
+def _no_dashboard() -> bool:
+    """Whether Ray is installed without what its dashboard needs: then that agent does nothing."""
+    try:
+        from ray._private.utils import get_dashboard_dependency_error
+    except ImportError:
+        return False
+    return get_dashboard_dependency_error() is not None
+
+
+def _with_sleeping_agents(start_raylet: Callable[..., Any], *args: Any, **settings: Any) -> Any:
+    """Starts the node with stand-ins for its agents, whose ports it need not wait for."""
+    from ray._private import services
+
+    compiled: Any = importlib.import_module("ray._raylet")
+    given = inspect.signature(start_raylet).bind(*args, **settings)
+    port = _held_port()
+    given.arguments["runtime_env_agent_port"] = port
+    ports = {
+        compiled.METRICS_AGENT_PORT_NAME: _NO_PORT,
+        compiled.METRICS_EXPORT_PORT_NAME: _NO_PORT,
+        compiled.DASHBOARD_AGENT_LISTEN_PORT_NAME: _NO_PORT,
+        compiled.RUNTIME_ENV_AGENT_PORT_NAME: port,
+    }
+    node = given.arguments["session_dir"], given.arguments["node_id"]
+    for name, number in ports.items():
+        compiled.persist_port(*node, name, number)
+    stand_in = functools.partial(_stand_in, getattr(services, _PYTHON))
+    with _replaced(services, _PYTHON, stand_in):
+        return start_raylet(*given.args, **given.kwargs)
+
+
+def _stand_in(python: Callable[..., list[str]], *args: Any, **settings: Any) -> list[str]:
+    """How to start an agent's stand-in; the agent's file and options follow."""
+    interpreter, *flags = python(*args, **settings)
+    return [interpreter, "-S", "-E", str(_AGENT), *flags]
+
+
+def _held_port() -> int:
+    """A port that is the agent's alone: whoever listens there must allow for our hold on it."""
+    hold = socket.socket()
+    hold.bind(("", 0))
+    hold.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    port = hold.getsockname()[1]
+    hold.detach()  # held until this process ends: the agent may wake late
+    return port
+
+
+def _found_node(get_node: Callable[[str, str], Any], gcs_address: str, node_id: str) -> Any:
+    """Asks for a node once it is there: where it is not, `get_node` sleeps for whole seconds."""
+    deadline = time.monotonic() + NODE_TIMEOUT_S
+    with contextlib.suppress(ImportError, AttributeError, TypeError, RuntimeError):
+        from ray._raylet import GcsClient  # pyright: ignore - compiled
+
+        client: Any = GcsClient(address=gcs_address)
+        while time.monotonic() < deadline:
+            if any(known.hex() == node_id for known in client.get_all_node_info()):
+                break
+            time.sleep(0.02)
+    return get_node(gcs_address, node_id)
+
+
+def _no_api_server(self: Any, **settings: Any) -> None:
+    self._webui_url = None
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, value: Callable[..., Any]) -> Generator[None]:
+    original = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
