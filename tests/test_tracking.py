@@ -213,12 +213,14 @@ def test_a_stopped_wandb_neither_blocks_nor_stays_silent(sink, monkeypatch):
     start(sink)
     log(sink, [1])
     wait_for_step(sink, 1)
-    os.kill(core_of(sink), signal.SIGSTOP)
+    core = core_of(sink)
+    os.kill(core, signal.SIGSTOP)
     began = time.monotonic()
     for step in range(2, 4000):
         sink.put({"kind": "points", "id": "one", "points": [[step, {"loss": 1.0}]]})
     assert time.monotonic() - began < 5
     sink.close(timeout_s=1.0)
+    os.kill(core, signal.SIGKILL)  # stopped, it would not even notice that its sink is gone
     assert sink.said == ["W&B did not end in time: what it misses is in the ledger"]
 
 
