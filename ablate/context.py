@@ -12,7 +12,7 @@ from pathlib import Path
 from ablate.events import Broadcast
 from ablate.paths import StudyPaths
 from ablate.plan import Plan
-from ablate.wandb_port import SharedSink
+from ablate.wandb_port import SharedSink, SinkPort
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,10 @@ class JobContext:
     """Runs that an earlier command had started."""
     settled: Callable[[], Iterable[str]]
     """Runs that have ended by now, and are not to be done again."""
+
+    def port(self) -> SinkPort | None:
+        """The way to W&B; None where it is disabled, or runs are only tried."""
+        return None if self.plan.short else self.sink.port(self.say)
 
     def resumed(self, run_id: str) -> bool:
         """Whether a run goes on from, or comes after, an earlier command."""

@@ -266,8 +266,7 @@ def _work_on_ray(
     """Launches until every run has ended; more than once only where Tune lost some on the way."""
     plan, paths = context.plan, context.paths
     todo = list(left.todo)
-    if not plan.short:
-        context.sink.port(context.say)  # imports W&B while Ray starts
+    context.port()  # the sink imports W&B while Ray starts
     with uncollected():
         from ablate.launch.cluster import cluster
         from ablate.launch.state import restorable_launch

@@ -53,8 +53,7 @@ class AblateWandbCallback(WandbLoggerCallback):
         """Finds the job of this process, and its sink unless W&B is disabled."""
         self._context = context_of(self._study_dir)
         self._translate = TrialEvents(self._context.settled())
-        if not self._context.plan.short:
-            self._port = self._context.sink.port(self._context.say)
+        self._port = self._context.port()
 
     def log_trial_start(self, trial: Any) -> None:
         """Tune: a trial begins or goes on."""

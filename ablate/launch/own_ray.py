@@ -12,13 +12,15 @@ from typing import Any
 import ray
 
 from ablate.launch.ray_services import few_services
-from ablate.launch.waiting_worker import MODULES
 
 OBJECT_STORE_BYTES = 256 * 1024**2
 """Results are small; the default takes a third of the memory's share of /dev/shm."""
 
 OWN = "ablate_study"
 """A resource that tells a study's own Ray, which ends with it, from a cluster to be shared."""
+
+MODULES = "ABLATE_PRELOAD"
+"""The environment variable that names what `waiting_worker` imports, with commas between."""
 
 _SETTINGS = {
     # The node's parts look for each other 50 times a second, for as long as Ray would; once a

@@ -19,6 +19,12 @@ NODE_TIMEOUT_S = 10.0
 
 _AGENT = Path(__file__).with_name("sleeping_agent.py")
 _PYTHON = "_build_python_executable_command_memory_profileable"
+_PORTS_OF_DASHBOARD = (
+    "METRICS_AGENT_PORT_NAME",
+    "METRICS_EXPORT_PORT_NAME",
+    "DASHBOARD_AGENT_LISTEN_PORT_NAME",
+)
+_PORT_OF_ENVIRONMENTS = "RUNTIME_ENV_AGENT_PORT_NAME"
 _NO_PORT = -1
 """What the dashboard's agent says of its ports where there is no dashboard."""
 
@@ -44,19 +50,25 @@ def few_services() -> Generator[None]:
         if hasattr(services, "get_node"):
             found = functools.partial(_found_node, services.get_node)
             stack.enter_context(_replaced(services, "get_node", found))
-        if hasattr(services, _PYTHON) and _no_dashboard():
+        if _agents_can_sleep(services):
             sleepy = functools.partial(_with_sleeping_agents, services.start_raylet)
             stack.enter_context(_replaced(services, "start_raylet", sleepy))
         yield
 
 
-def _no_dashboard() -> bool:
-    """Whether Ray is installed without what its dashboard needs: then that agent does nothing."""
-    try:
-        from ray._private.utils import get_dashboard_dependency_error
-    except ImportError:
+def _agents_can_sleep(services: Any) -> bool:
+    """Whether Ray is as we know it, and without what its dashboard needs: an idle agent then."""
+    utils, compiled = (
+        importlib.import_module(f"ray.{name}") for name in ("_private.utils", "_raylet")
+    )
+    names = (*_PORTS_OF_DASHBOARD, _PORT_OF_ENVIRONMENTS, "persist_port")
+    if not all(hasattr(compiled, name) for name in names) or not hasattr(services, _PYTHON):
         return False
-    return get_dashboard_dependency_error() is not None
+    arguments = {"session_dir", "node_id", "runtime_env_agent_port"}
+    if not arguments <= inspect.signature(services.start_raylet).parameters.keys():
+        return False
+    missing = getattr(utils, "get_dashboard_dependency_error", lambda: None)
+    return missing() is not None
 
 
 def _with_sleeping_agents(start_raylet: Callable[..., Any], *args: Any, **settings: Any) -> Any:
@@ -67,15 +79,10 @@ def _with_sleeping_agents(start_raylet: Callable[..., Any], *args: Any, **settin
     given = inspect.signature(start_raylet).bind(*args, **settings)
     port = _held_port()
     given.arguments["runtime_env_agent_port"] = port
-    ports = {
-        compiled.METRICS_AGENT_PORT_NAME: _NO_PORT,
-        compiled.METRICS_EXPORT_PORT_NAME: _NO_PORT,
-        compiled.DASHBOARD_AGENT_LISTEN_PORT_NAME: _NO_PORT,
-        compiled.RUNTIME_ENV_AGENT_PORT_NAME: port,
-    }
     node = given.arguments["session_dir"], given.arguments["node_id"]
-    for name, number in ports.items():
-        compiled.persist_port(*node, name, number)
+    for name in _PORTS_OF_DASHBOARD:
+        compiled.persist_port(*node, getattr(compiled, name), _NO_PORT)
+    compiled.persist_port(*node, getattr(compiled, _PORT_OF_ENVIRONMENTS), port)
     stand_in = functools.partial(_stand_in, getattr(services, _PYTHON))
     with _replaced(services, _PYTHON, stand_in):
         return start_raylet(*given.args, **given.kwargs)

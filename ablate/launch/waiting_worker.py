@@ -1,12 +1,10 @@
-"""What a worker of a study's own Ray imports while it waits for a trial (`own_ray`)."""
+"""What a worker of a study's own Ray imports while it waits for a trial: importing this does it."""
 
 import importlib
 import os
 
 from ablate.imports import uncollected
-
-MODULES = "ABLATE_PRELOAD"
-"""The environment variable that names them, with commas between."""
+from ablate.launch.own_ray import MODULES
 
 with uncollected():
     for name in os.environ.get(MODULES, "").split(","):
