@@ -11,14 +11,14 @@ from torch.linalg import vector_norm
 
 from trainables.flow.ahead import ahead
 from trainables.flow.checkpoint import load_run_state, run_state
-from trainables.flow.config import FlowConfig
 from trainables.flow.data import Dataset
 from trainables.flow.device_steps import NORM_EPS, DeviceSteps, orders_of, take_note
 from trainables.flow.draws import Draw, Targets, stacked
 from trainables.flow.ema import ema_update
 from trainables.flow.evaluation import final_metrics
+from trainables.flow.gradients import fill_gradients
 from trainables.flow.held_out import HeldOut
-from trainables.flow.networks import State, initial_state, velocity
+from trainables.flow.networks import State, initial_state
 from trainables.flow.progress import RunSpec
 from trainables.flow.reflow import begin_student, make_pairs
 from trainables.flow.run import FlowRun
@@ -230,36 +230,6 @@ class Pack:
         for k, run in enumerate(kept):
             run.move(self.rows.row(k))
         self._held_out = self._held_out.kept(places)
-
-
-def fill_gradients(
-    config: FlowConfig, weights: State, gradients: State, x_t: Tensor, u_t: Tensor, t: Tensor
-) -> Tensor:
-    """Forward and backward pass of K runs.
-
-    Args:
-        config: Of any of the runs.
-        weights: Stacked parameters that require gradients, (K, ...) each.
-        gradients: Where their gradients go.
-        x_t: Points of the paths, (K, batch, dim).
-        u_t: Their target velocities, (K, batch, dim).
-        t: Their times, (K, batch).
-
-    Returns:
-        The losses, (K,).
-    """
-    losses = _mean_squares(velocity(config, weights, x_t, t) - u_t)
-    found = torch.autograd.grad(losses.sum(), list(weights.values()))
-    torch._foreach_copy_(list(gradients.values()), found)
-    return losses.detach()
-
-
-def _mean_squares(error: Tensor) -> Tensor:
-    """(K, batch, dim) -> (K,)."""
-    if error.device.type != "cpu":
-        return error.square().flatten(1).mean(dim=1)
-    # A slice a run: a mean over all at once may sum in another order for another K.
-    return torch.stack([part.square().mean() for part in error.unbind(0)])
 
 
 def _check_alike(specs: Sequence[RunSpec], states: Sequence[State]) -> None:
