@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from ablate.comparability import differing_keys, measures, ranks, resolved_model
+from ablate.comparability import differing_keys, has_ratios, measures, ranks, resolved_model
 from ablate.design import Cell, blocks_of
 from ablate.design_checks import (
     block_problems,
@@ -77,26 +77,32 @@ def _metric_problems(study: Study, model: type[BaseModel] | None) -> Iterator[Pr
         elif not known and metric in COLUMNS:
             yield Problem(key, "the ledger has a column of that name for something else", metric,
                           fix="report it under another name")  # fmt: skip
+    if study.log_scale and not has_ratios(model, study.metric):
+        yield Problem("log_scale", f"ratios of {study.metric} mean nothing: its zero depends on "
+                      "the data's units", True, fix="drop it")  # fmt: skip
 
 
 def _comparability(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
-    configs = [resolved_model(cell, model) for cell in _cells(study)]
-    broken = differing_keys(configs, study.metric)
-    if study.allow_incomparable or not broken:
+    # Cells are compared within their block.
+    blocks = [[resolved_model(cell, model) for cell in block.cells] for block in blocks_of(study)]
+    found = [key for configs in blocks for key in differing_keys(configs, study.metric)]
+    if study.allow_incomparable or not found:
         return
+    broken = dict.fromkeys(found)
     good = tuple(
         name
         for name in getattr(model, "metrics", ())
         if ranks(model, name)
-        and all(measures(config, name) for config in configs)
-        and not differing_keys(configs, name)
+        and all(measures(config, name) for configs in blocks for config in configs)
+        and not any(differing_keys(configs, name) for configs in blocks)
     )
     yield Problem(
         "metric",
         f"measures another thing in cells that differ in {', '.join(broken)}",
         study.metric, good,
         f"write metric: {good[0]}, or allow_incomparable: true to rank by it all the same"
-        if good else "write allow_incomparable: true to rank by it all the same",
+        if good else "give each a block with a baseline of its own, or write "
+        "allow_incomparable: true to rank by it all the same",
     )  # fmt: skip
 
 

@@ -39,6 +39,11 @@ def ranks(model: type[BaseModel] | None, metric: str) -> bool:
     return metric not in getattr(model, "unranked", ())
 
 
+def has_ratios(model: type[BaseModel] | None, metric: str) -> bool:
+    """Whether "half as much" means anything of a metric, as its config model says."""
+    return metric not in getattr(model, "no_ratios", ())
+
+
 def resolved_model(cell: Cell, model: type[BaseModel] | None) -> Any:
     """The config model of a cell's runs, or its plain config where there is no model."""
     config = cell.written_config()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ablate.comparability import has_ratios
 from ablate.design import Cell
 from ablate.ledger import Row, metric_value
 from ablate.plan import AGAIN_SEEDS, Plan
@@ -47,8 +48,8 @@ def on_scale(values: Values, log_scale: bool) -> Values:
 
 
 def uses_log(plan: Plan, rows: Mapping[str, Row], metric: str) -> bool:
-    """Whether a metric is compared by ratios: where the study asks for it and all are positive."""
-    if not plan.study.log_scale:
+    """Whether a metric is compared by ratios: where asked for, of meaning, and all are positive."""
+    if not plan.study.log_scale or not has_ratios(plan.model, metric):
         return False
     cells = [*plan.cells, *([plan.again] if plan.again else [])]
     runs = [run for cell in cells for run in plan.runs_of[id(cell)].values()]

@@ -1,6 +1,7 @@
 """What a study found, as people read it."""
 
 import math
+import re
 
 import pytest
 from reports import RESULTS, grid, record, rows_of
@@ -11,7 +12,7 @@ from ablate.numbers import interval_text, p_text, rounded, share_text, spread_te
 from ablate.plan import plan_study
 from ablate.report.assembly import study_record
 from ablate.report.files import latex, markdown
-from ablate.report.tables import effects_table, metric_table
+from ablate.report.tables import effects_table, metric_table, tables_of
 from ablate.report.terminal import print_report
 from ablate.report.words import answers
 
@@ -201,6 +202,13 @@ def test_ratios_on_request(tmp_path):
         "caution: score is not always positive: compared as it is, not by ratios, without margin"
     )
     assert caution in footnotes(negative)
+    plan = plan_study(flow_study(tmp_path, seeds=[1, 2], log_scale=True))
+    densities = {
+        run.run_id: {"status": "ok", "nll_best": 3.0 + n} for n, run in enumerate(plan.runs)
+    }
+    found_nll = study_record(plan, densities, "nll")
+    assert metric_table(found_nll, found_nll.metric).columns[3] == "difference [95 %]"
+    assert any("nll has no zero that ratios could refer to" in n for n in found_nll.metric.cautions)
     zero = record(
         tmp_path, {1: [1e-3, 0.0, 1e-3], 2: [1e-3, 0.0, 2e-3]}, log_scale=True, margin=0.05
     )
@@ -262,17 +270,43 @@ def test_only_named_comparisons_count(tmp_path):
     assert len(table_rows(found)[2].numbers[2]) <= len(everything[2].numbers[2])
 
 
-@pytest.mark.parametrize("width", [60, 80])
-def test_the_terminal_shows_every_verdict_whole(tmp_path, width):
+def shown(record, width):
     with open("/dev/null", "w") as nowhere:
         console = Console(record=True, width=width, file=nowhere)
-        print_report(record(tmp_path), console)
-    text = console.export_text()
+        print_report(record, console)
+    return console.export_text()
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_the_terminal_shows_every_verdict_whole(tmp_path, width):
+    text = shown(record(tmp_path), width)
     for verdict in ("baseline", "better", "within noise", "not enough seeds"):
         assert verdict in text
     assert ("adj. p" in text) == (width > 70)
     assert "1/3" in text
     assert "difference [95 %]" in text
+
+
+def test_the_terminal_shows_factors_of_wide_changes(tmp_path):
+    text = shown(record(tmp_path, {1: [1.0, 9.0, 3.0], 2: [8.0, 7.0, 30.0]}, log_scale=True), 80)
+    [line] = [line for line in text.splitlines() if line.startswith("2")]
+    assert re.search(r"x4\.\d+ \[x0\.\d+, x\d+\]  ", line)
+
+
+def test_the_terminal_folds_names_before_numbers(tmp_path):
+    levels = {f"an-ingredient-with-a-long-name-{n}": {"gain": n} for n in (1, 2)}
+    more = {
+        "a-second-one": {f"with-a-name-{n}": {"length": n} for n in (1, 2)},
+        "step_s": [0.1, 0.2],
+    }
+    plan = plan_study(toy_study(tmp_path, factors={"what": levels, **more}, seeds=[1, 2, 3]))
+    rows = rows_of(plan, lambda labels, seed: len(str(labels)) + seed + 0.1 * (seed % 2))
+    found = study_record(plan, rows)
+    text = shown(found, 80)
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
+    for table in tables_of(found):
+        for row in table.rows:
+            assert all(number in text for number in (row.numbers[-2], row.verdict))
 
 
 def test_a_metric_without_a_better_side_differs_or_does_not(tmp_path):

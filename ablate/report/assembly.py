@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.comparability import differing_keys, ranks, resolved_model
+from ablate.comparability import differing_keys, has_ratios, ranks, resolved_model
 from ablate.design import Cell, text
 from ablate.ledger import Row
 from ablate.plan import Plan, PlannedBlock
@@ -245,9 +245,9 @@ def _cautions(plan: Plan, metric: str, log_scale: bool, incomparable: Sequence[s
         keys = ", ".join(incomparable)
         cautions.append(f"{metric} measures another thing in cells that differ in {keys}")
     if plan.study.log_scale and not log_scale:
-        cautions.append(
-            f"{metric} is not always positive: compared as it is, not by ratios, without margin"
-        )
+        known = has_ratios(plan.model, metric)
+        why = "is not always positive" if known else "has no zero that ratios could refer to"
+        cautions.append(f"{metric} {why}: compared as it is, not by ratios, without margin")
     return cautions
 
 

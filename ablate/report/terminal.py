@@ -14,7 +14,7 @@ GAP = 2
 EXPENDABLE = ("adj. p", "share of variance", "ok/planned", "mean ± sd", "mean")
 """Columns that a narrow terminal does without, in this order: intervals and verdicts stay.
 
-`ok/planned` stays too where a run is missing.
+`ok/planned` stays too where a run is missing. Where that is not enough, labels are folded.
 """
 STYLES = {"better": "green", "worse": "red", "failed": "red"}
 
@@ -42,31 +42,32 @@ def _print_table(table: TextTable, console: Console) -> None:
 
 def _table(content: TextTable, width: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
+    shown, fits = _fitting(content, width)
     for title in content.labels:
-        table.add_column(Text(title), no_wrap=True)
-    shown = _fitting(content, width)
+        table.add_column(Text(title), no_wrap=fits, overflow="fold")
     for number in shown:
         table.add_column(content.numbers[number], justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for row in content.rows:
         style = STYLES.get(row.verdict.removeprefix("baseline, ").split(",")[0], "")
         verdict = Text(row.verdict, style=style)
-        table.add_row(*map(Text, row.labels), *(row.numbers[n] for n in shown), verdict)
+        table.add_row(*map(Text, row.labels), *(Text(row.numbers[n]) for n in shown), verdict)
     return table
 
 
-def _fitting(content: TextTable, width: int) -> list[int]:
-    """The columns of numbers that fit; those that say least go first."""
+def _fitting(content: TextTable, width: int) -> tuple[list[int], bool]:
+    """The columns of numbers to show, and whether all fits; those that say least go first."""
     rows = [content.columns, *([*r.labels, *r.numbers, r.verdict] for r in content.rows)]
     widths = [max(map(len, column)) + GAP for column in zip(*rows, strict=True)]
     first = len(content.labels)
     shown = list(range(len(content.numbers)))
+    total = sum(widths) - GAP
     for title in (t for t in EXPENDABLE if t != "ok/planned" or not _is_incomplete(content)):
-        kept = sum(widths[:first]) + widths[-1] + sum(widths[first + n] for n in shown)
-        if kept - GAP <= width:
+        if total <= width:
             break
+        total -= sum(widths[first + n] for n in shown if content.numbers[n] == title)
         shown = [n for n in shown if content.numbers[n] != title]
-    return shown
+    return shown, total <= width
 
 
 def _is_incomplete(content: TextTable) -> bool:

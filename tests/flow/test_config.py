@@ -146,6 +146,13 @@ def test_trainings_that_differ(one, other):
             False,
         ),
         ({"flow": "reflow", "ema_decay": 0.9999}, {"flow": "reflow", "ema_decay": 0.9995}, True),
+        ({"flow": "reflow", "epochs": 4}, {"flow": "reflow", "steps": 40}, True),
+        # 10 steps of the teacher and 20 of the student, and 15 of each
+        (
+            {"flow": "reflow", "epochs": 3, "patience": None, "warmup": 2.0, "ema_decay": 0.5},
+            {"flow": "reflow", "steps": 30, "patience": None, "warmup": 2.0, "ema_decay": 0.5},
+            False,
+        ),
     ],
 )
 def test_with_the_rows_known_more_is_noticed(one, other, same):
@@ -174,7 +181,6 @@ def test_the_plan_names_what_is_trained_twice():
         ({"flow": ["icfm", "si", "reflow"]}, "flow"),
         ({"sigma": [0, 0.1]}, "sigma"),
         ({"p": {"a": {"flow": "si", "gamma": 0.1}, "b": {"flow": "si", "gamma": 0.2}}}, "gamma"),
-        ({"data.source": ["digits", "moons"]}, "data.source"),
         ({"f": {"a": {"flow": "reflow"}, "b": {"flow": "reflow", "lr": 0.01}}}, "lr"),
     ],
 )
@@ -185,6 +191,33 @@ def test_losses_are_not_ranked_across_paths(factors, differ):
     raw = {**RAW, "metric": "val_loss", "factors": factors}
     assert read_study({**raw, "allow_incomparable": True}, "x")
     assert read_study({**raw, "metric": "mmd"}, "x")
+
+
+@pytest.mark.parametrize("metric", ["energy_distance", "straightness", "val_loss"])
+@pytest.mark.parametrize(
+    ("source", "factors", "differ"),
+    [
+        ("digits", {"data.source": ["digits", "moons"]}, "data.source"),
+        ("moons", {"data.rows": [300, 5000]}, "data.rows"),
+        ("gaussians", {"data.dim": [2, 4]}, "data.dim"),
+        ("digits", {"data.split_seed": [0, 1]}, "data.split_seed"),
+    ],
+)
+def test_nothing_is_ranked_across_held_out_rows(metric, source, factors, differ):
+    raw = {**RAW, "metric": metric, "base": {"data": {"source": source}}, "factors": factors}
+    text = mistakes(**raw)
+    assert f"measures another thing in cells that differ in {differ}\n" in text
+    assert "fix: give each a block with a baseline of its own, or write allow_inc" in text
+    assert read_study({**raw, "allow_incomparable": True}, "x")
+    [name], [levels] = factors, factors.values()
+    keys = [{"source": source, name.removeprefix("data."): level} for level in levels]
+    own = [{"base": {"data": data}, "factors": {"lr": [0.1, 0.01]}} for data in keys]
+    assert read_study({**raw, "factors": {}, "blocks": own}, "x")
+
+
+def test_sizes_of_one_training_part_are_ranked():
+    sizes = {**RAW, "metric": "mmd", "factors": {"data.size": [100, "all"]}}
+    assert read_study({**sizes, "base": {"data": {"source": "moons", "rows": 5000}}}, "x")
 
 
 def test_losses_are_ranked_within_one_path():
@@ -203,6 +236,8 @@ def test_nll_is_a_metric_where_it_is_asked_for():
     assert "metric = 'nll': is not measured in cell flow=icfm" in text
     assert "fix: set base.nll: true" in text
     assert read_study({**RAW, "metric": "nll", "base": {"nll": True}, "factors": factors}, "x")
+    ratios = mistakes(metric="nll", base={"nll": True}, factors=factors, log_scale=True)
+    assert "log_scale = True: ratios of nll mean nothing: its zero depends on the da" in ratios
     levels = {"asked": {"nll": True}, "not": {"nll": False}}
     assert "two cells are the same" in mistakes(factors={"likelihood": levels})
 

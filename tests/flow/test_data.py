@@ -185,6 +185,14 @@ def test_too_many_identical_rows_leave_nothing_to_learn_from(tmp_path):
         split_of(tmp_path, 200)
 
 
+def test_few_rows_are_told_how_many_are_needed(tmp_path):
+    np.save(tmp_path / "x.npy", np.eye(19))
+    with pytest.raises(
+        DataError, match=r"^19 rows are too few to split .*: at least 20 are needed$"
+    ):
+        load_dataset(DataConfig(source="npy", path=str(tmp_path / "x.npy")))
+
+
 def test_preflight_counts_rows_and_parameters():
     known = preflight({"hidden_dim": 64, "num_layers": 1, "data": {"source": "moons"}})
     assert known["data_fingerprint"].startswith("5000x2-")

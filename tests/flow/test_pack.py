@@ -6,7 +6,7 @@ import pytest
 import torch
 from states import assert_same
 
-from trainables.flow import draws
+from trainables.flow import draws, held_out
 from trainables.flow.config import FlowConfig
 from trainables.flow.data import load_dataset
 from trainables.flow.progress import RunSpec
@@ -116,6 +116,13 @@ def test_other_precisions(arch, dtype, shape):
 def test_the_size_that_studies_of_embeddings_train():
     specs = specs_of([MIXED[0], MIXED[1]], "mlp", EMBEDDINGS, scale="base")
     assert_equals_solo(train(moved(train(pack_of(specs), 1), specs[::-1])))
+
+
+def test_validation_of_many_blocks(monkeypatch):
+    """Their sums are added up in one order, whatever the number of runs."""
+    monkeypatch.setattr(held_out, "BLOCK", 8)
+    specs = specs_of([{"epochs": 30}, {"epochs": 30, "flow": "vp"}], "mlp", (64, 8, 900))
+    assert_equals_solo(train(pack_of(specs)))
 
 
 def test_early_stopping_counts_on_after_a_restore():

@@ -94,3 +94,14 @@ class TestLikelihood:
         torch.testing.assert_close(exact, expected + matrix.trace(), rtol=1e-6, atol=1e-6)
         # A probe's error has the variance of the off-diagonal sum: 2 |M|_F^2 at most.
         assert (estimate - exact).abs().max() < 3 * matrix.norm()
+
+    def test_the_errors_of_rows_average_out(self):
+        """Jacobians that are alike, as those of a trained network are: each row has own probes."""
+        matrix = torch.full((40, 40), 0.01).double()
+        x = torch.zeros(4000, 40).double()
+        exact, estimate = (
+            negative_log_likelihood(lambda x, t: x @ matrix.T, x, 2, exact=e).mean()
+            for e in (True, False)
+        )
+        error_of_a_row = math.sqrt(40 * 39) * 0.01  # two probes, sd sqrt(2 |M - diag|_F^2) each
+        assert 0 < (estimate - exact).abs() < 4 * error_of_a_row / math.sqrt(4000)

@@ -57,7 +57,7 @@ class FlowConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     """Raised when a default or a meaning changes: then finished runs no longer count as done."""
     unhashed: ClassVar[frozenset[str]] = frozenset({"device", "nll"})
     """Keys that change no other result."""
@@ -71,6 +71,8 @@ class FlowConfig(BaseModel):
     unranked: ClassVar[frozenset[str]] = frozenset({"train_distance"})
     """Metrics of which neither lower nor higher is better: samples near the training rows may be
     good, or training rows learned by heart."""
+    no_ratios: ClassVar[frozenset[str]] = frozenset({"nll"})
+    """Metrics whose zero means nothing: other units of the data move it."""
     smoke: ClassVar[Mapping[str, Any]] = {"epochs": None, "steps": 2}
     """What makes a run as short as it can be, its final metrics included."""
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.flow.config import FlowConfig
-from trainables.flow.data_config import DataConfig
+from trainables.flow.data_config import MIN_ROWS, DataConfig
 from trainables.flow.rows import DataError, Floats
 from trainables.flow.shapes import num_parameters
 from trainables.flow.sources import read_rows, stamp
@@ -144,13 +144,17 @@ def _read(config: DataConfig) -> _Source:
     rows = read_rows(config)
     parts = _split(rows, config.split_seed)
     if min(map(len, parts)) < 2 or not (rows[parts[0]] != rows[parts[0][0]]).any():
-        counts = _identical(rows)[1]
-        raise DataError(
-            f"{len(rows)} rows, {len(counts)} of them distinct, the commonest {max(counts)} times, "
-            "are too few to split into three parts to learn from (identical rows go to one part): "
-            "drop repeated rows"
-        )
+        raise DataError(_too_few(rows))
     return _Source(rows, parts, _statistics(rows[parts[0]]), fingerprint(rows))
+
+
+def _too_few(rows: Floats) -> str:
+    counts = _identical(rows)[1]
+    told, fix = f"{len(rows)} rows", f"at least {MIN_ROWS} are needed"
+    if max(counts) > 1:
+        told += f", {len(counts)} of them distinct, the commonest {max(counts)} times,"
+        fix = "drop repeated rows (identical ones go to one part)"
+    return f"{told} are too few to split into three parts to learn from: {fix}"
 
 
 def _sized(source: _Source, config: DataConfig) -> Dataset:

@@ -9,6 +9,8 @@ Int = Annotated[int, Strict()]
 SIZES = {"1k": 1_000, "5k": 5_000, "10k": 10_000}
 DEFAULT_ROWS = 5_000
 DEFAULT_DIM = 2
+MIN_ROWS = 20
+"""Before they are split: a tenth of them are two."""
 FILES = frozenset({"parquet", "npy"})
 """Sources that are read from `data.path`."""
 SYNTHETIC = frozenset({"moons", "checkerboard", "gaussians"})
@@ -36,7 +38,7 @@ class DataConfig(BaseModel):
     """A Parquet file or directory, or a .npy file, here or as a URI (`s3://bucket/rows.parquet`)."""
     column: str = "embedding"
     """The column of float lists, for `source: parquet`."""
-    rows: Annotated[Int, Field(ge=10)] | None = None
+    rows: Annotated[Int, Field(ge=MIN_ROWS)] | None = None
     """How many rows are drawn (null: 5,000), before they are split."""
     dim: Annotated[Int, Field(ge=1)] | None = None
     """Width of the rows of `gaussians` (null: 2)."""

@@ -64,14 +64,16 @@ def comparison(config: "FlowConfig", metric: str) -> dict[str, Any]:
 
     A flow-matching loss is an error against targets that path, coupling, sigma and source
     define; training's also against augmented rows. A reflow's targets come from its own teacher,
-    so nothing of it may differ. Distances between samples and data depend on none of this.
+    so nothing of it may differ. Whatever is measured of samples depends on none of this, but on
+    the rows that they are held against, whose number and coordinates it is in.
     """
+    data = {key: value for key, value in _data(config, None).items() if value is not None}
+    held_out = {f"data.{key}": value for key, value in data.items() if key != "size"}
     if metric not in ("val_loss", "train_loss"):
-        return {}
+        return held_out
     if config.flow == "reflow":
-        return config.model_dump(exclude=set(config.unhashed))
-    data = config.data.model_dump(exclude={"size"})
-    needed = {**path_identity(config), **{f"data.{key}": value for key, value in data.items()}}
+        return {**config.model_dump(exclude=set(config.unhashed)), "data": data}
+    needed = {**path_identity(config), **held_out}
     if metric == "train_loss":
         active = _active(config)
         strengths = {k: getattr(config, k) for k, owner in _KNOBS.items() if owner in active}
@@ -102,7 +104,7 @@ def _in_steps(config: "FlowConfig", rows: int) -> dict[str, Any]:
     epochs = max(-(-steps // per_epoch) for steps in phases)  # each phase has its own patience
     return {
         "epochs": None,
-        "steps": sum(phases),
+        "steps": phases,
         "warmup": [warmup_steps(config.warmup, steps) for steps in phases],
         # The average's decay warms up: a cap that it never reaches caps nothing.
         "ema_decay": ema_decay(max(phases) - 1, config.ema_decay),

@@ -11,6 +11,7 @@ from trainables.flow.sampling import SAMPLING_BATCH, Velocity
 EXACT_MAX_DIM = 16
 """Up to here the divergence is summed term by term, above it is estimated."""
 NUM_PROBES = 2
+"""For each row: of probes that rows shared the errors would not average out."""
 
 
 def negative_log_likelihood(
@@ -20,7 +21,8 @@ def negative_log_likelihood(
 
     d log p / dt = -div v along the ODE (Chen et al. 2018, arXiv:1806.07366, theorem 1), solved
     backwards from t = 1 by RK4. Above `EXACT_MAX_DIM` the divergence is Hutchinson's estimate with
-    fixed Rademacher probes, as in FFJORD (Grathwohl et al. 2019, arXiv:1810.01367, section 3.1).
+    Rademacher probes, each row's own and the same at all times, as in FFJORD (Grathwohl et al.
+    2019, arXiv:1810.01367, section 3.1).
 
     Args:
         velocity: The velocity field v(x, t).
@@ -31,17 +33,27 @@ def negative_log_likelihood(
     Returns:
         (rows,)
     """
-    dim = x_1.shape[1]
+    rows, dim = x_1.shape
     exact = dim <= EXACT_MAX_DIM if exact is None else exact
-    probes = torch.eye(dim) if exact else _rademacher(dim)
+    probes = torch.eye(dim).unsqueeze(1).expand(-1, rows, -1) if exact else _rademacher(rows, dim)
     # Averaged over random probes, summed over the unit vectors.
     weight = 1.0 if exact else 1 / NUM_PROBES
-    field = _Divergence(velocity, probes.to(x_1), weight)
-    return torch.cat([_batch(field, batch, num_steps) for batch in x_1.split(SAMPLING_BATCH)])
+    batches = zip(
+        x_1.split(SAMPLING_BATCH), probes.to(x_1).split(SAMPLING_BATCH, dim=1), strict=True
+    )
+    return torch.cat(
+        [_batch(_Divergence(velocity, own, weight), batch, num_steps) for batch, own in batches]
+    )
 
 
 class _Divergence:
-    """The velocity at a point, and its divergence there from products probe . J probe."""
+    """The velocity at points, and its divergence there from products probe . J probe.
+
+    Args:
+        velocity: The velocity field.
+        probes: (probes, rows, dim).
+        weight: Of each product.
+    """
 
     def __init__(self, velocity: Velocity, probes: Tensor, weight: float) -> None:
         self._velocity = velocity
@@ -78,6 +90,6 @@ def _batch(field: _Divergence, x_1: Tensor, num_steps: int) -> Tensor:
     return normal - log_det
 
 
-def _rademacher(dim: int) -> Tensor:
-    draws = torch.randint(0, 2, (NUM_PROBES, dim), generator=generator(0, 0, "probes"))
+def _rademacher(rows: int, dim: int) -> Tensor:
+    draws = torch.randint(0, 2, (NUM_PROBES, rows, dim), generator=generator(0, 0, "probes"))
     return 2.0 * draws - 1.0
