@@ -5,7 +5,7 @@ and the settings of today here.
 """
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,8 @@ class JobContext:
     """Runs that an earlier command had started."""
     settled: Callable[[], Iterable[str]]
     """Runs that have ended by now, and are not to be done again."""
+    restarts: Callable[[], Mapping[str, int]]
+    """By run, the launch in which it last began anew."""
 
     def port(self) -> SinkPort | None:
         """The way to W&B; None where it is disabled, or runs are only tried."""

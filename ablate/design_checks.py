@@ -46,7 +46,8 @@ def design_problems(study: Study, model: type[BaseModel] | None) -> list[Problem
         choices = list(_choices(block))
         problems += choices or _cell_problems(block)
     problems += _compare_problems(study, blocks)
-    return [*problems, *_config_problems(blocks, model)]
+    told = {problem.key for problem in problems}
+    return [*problems, *_config_problems(blocks, model, told)]
 
 
 def name_problems(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
@@ -279,8 +280,13 @@ def _compare_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[P
             yield Problem(f"compare[{index}]", "matches no cell", choice, fix="drop it")
 
 
-def _config_problems(blocks: Sequence[DesignBlock], model: type[BaseModel] | None) -> list[Problem]:
-    """What the config model refuses, each mistake once, at the place in the YAML that sets it."""
+def _config_problems(
+    blocks: Sequence[DesignBlock], model: type[BaseModel] | None, told: set[str]
+) -> list[Problem]:
+    """What the config model refuses, each mistake once, at the place in the YAML that sets it.
+
+    What was told of a factor already is not told once more.
+    """
     if model is None:
         return []
     found: dict[str, Problem] = {}
@@ -288,9 +294,7 @@ def _config_problems(blocks: Sequence[DesignBlock], model: type[BaseModel] | Non
         for cell in block.cells:
             for problem in _refused(block, cell, model):
                 found.setdefault(problem.key, problem)
-    # A factor's name that is no config key is told by itself.
-    unknown = {f"{block.place}factors.{f.name}" for block in blocks for f in block.factors}
-    return [p for p in found.values() if p.message != "unknown key" or not _inside(p.key, unknown)]
+    return [p for p in found.values() if p.message != "unknown key" or not _inside(p.key, told)]
 
 
 def _inside(key: str, places: set[str]) -> bool:

@@ -1,6 +1,7 @@
 """The main job: a study directory, what it still needs, and getting it done."""
 
 import contextlib
+import functools
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,41 +10,22 @@ from typing import Any
 
 from rich.console import Console
 
-from ablate.checkpoints import drop_checkpoints, newest_checkpoints
-from ablate.context import JobContext, job_context
-from ablate.errors import AblateError, InputError, Problem
-from ablate.events import Broadcast, Listener
+from ablate.errors import InputError, Problem
+from ablate.events import Listener
 from ablate.identity import canonical_json
-from ablate.imports import uncollected
-from ablate.interrupts import Interrupts
-from ablate.ledger import ENDED, Ledger
+from ablate.launch.address import check_address
+from ablate.ledger import Ledger
 from ablate.loading import save_study
 from ablate.lock import driver_lock
-from ablate.packs import packs_of
 from ablate.paths import StudyPaths, write_atomically
 from ablate.plan import Plan, Run, twin_notes
-from ablate.progress import Progress
 from ablate.provenance import code_hash, provenance
 from ablate.remaining import Remaining, changed_data, remaining
 from ablate.replicates import keep_decision, plan_so_far
 from ablate.selection import select_runs
 from ablate.study import Study
 from ablate.wandb_port import SharedSink
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run a study, as on the command line."""
-
-    local: bool = False
-    only: str | None = None
-    debug: bool = False
-    retry_failed: bool = False
-    fresh: bool = False
-    accept_changed_data: bool = False
-    address: str | None = None
-    short: bool = False
-    """End every run after two steps, see `ablate.smoke`."""
+from ablate.work import Caller, Options, do_runs, next_launch
 
 
 @dataclass(frozen=True)
@@ -63,15 +45,6 @@ class Outcome:
         return 1 if statuses & {"failed", "diverged"} else 0
 
 
-@dataclass(frozen=True)
-class _Caller:
-    """What whoever runs a study brings along."""
-
-    console: Console
-    sink: SharedSink
-    listeners: Sequence[Listener]
-
-
 def run_study(study: Study, console: Console | None = None, **options: Any) -> Ledger:
     """Runs what a study still needs and returns its ledger.
 
@@ -86,8 +59,12 @@ def run_study(study: Study, console: Console | None = None, **options: Any) -> L
     Raises:
         InputError: Where the options, the data or the cluster do not fit the study.
         StudyInUseError: Where another driver works on the study directory.
+        KeyboardInterrupt: Where it was interrupted, once everything is saved.
     """
-    return execute(study, Options(**options), console or Console()).ledger
+    outcome = execute(study, Options(**options), console or Console())
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    return outcome.ledger
 
 
 def execute(
@@ -109,7 +86,7 @@ def execute(
     if sink is None:
         with contextlib.closing(SharedSink(study)) as own:
             return execute(study, options, console, own, listeners)
-    caller = _Caller(console, sink, listeners)
+    caller = Caller(console, sink, listeners)
     paths = StudyPaths(study.directory)
     if options.fresh:
         _check_from_scratch(study, options)
@@ -140,6 +117,11 @@ def examine(study: Study, ledger: Ledger, options: Options) -> tuple[Plan, Remai
     runs = select_runs(plan, options.only) if options.only else plan.runs
     code = code_hash(plan.entry)
     return plan, remaining(plan, ledger.rows, runs, code, options.retry_failed)
+
+
+def no_ledger(study: Study) -> Ledger:
+    """The ledger of a study that starts over: nothing is in it."""
+    return Ledger(StudyPaths(study.directory / ".nothing"))
 
 
 def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
@@ -192,7 +174,7 @@ def _run_stages(
     known: Mapping[str, Mapping[str, Any]],
     ledger: Ledger,
     options: Options,
-    caller: _Caller,
+    caller: Caller,
 ) -> tuple[Plan, bool]:
     """Does what is left, and what its results ask for then: a rule for seeds may want more.
 
@@ -201,8 +183,12 @@ def _run_stages(
     """
     while True:
         keep_decision(plan)
-        _enter_rows(plan, left, known, ledger)
-        interrupted = bool(left.todo) and _run_left(plan, left, ledger, options, caller)
+        enter = functools.partial(_enter_rows, plan, left, known, ledger)
+        if left.todo:
+            interrupted = do_runs(plan, left, ledger, options, caller, enter)
+        else:
+            enter()
+            interrupted = False
         later, left = examine(plan.study, ledger, options)
         if interrupted or later.seeds == plan.seeds:
             return later, interrupted
@@ -210,96 +196,12 @@ def _run_stages(
         caller.console.print(f"note: {plan.seeding}", markup=False)
 
 
-def _run_left(
-    plan: Plan, left: Remaining, ledger: Ledger, options: Options, caller: _Caller
-) -> bool:
-    """Does what is left; returns whether it was interrupted."""
-    paths = StudyPaths(plan.study.directory)
-    drop_checkpoints(paths, ledger.resumable() - left.restart)
-    before = frozenset(ledger.started_names())
-    names = {run.run_id: run.run_name for run in left.todo}
-    interrupts = Interrupts()
-    with (
-        interrupts.watched(),
-        Progress(names, (plan.study.metric, "val_loss"), caller.console) as progress,
-        job_context(
-            JobContext(
-                plan,
-                paths,
-                Broadcast([ledger, progress, *caller.listeners]),
-                progress.say,
-                caller.sink,
-                before,
-                ledger.settled,
-            )
-        ) as context,
-        contextlib.suppress(KeyboardInterrupt),
-    ):
-        work = _work_locally if options.local else _work_on_ray
-        work(context, left, ledger, options, interrupts)
-    drop_checkpoints(paths, ledger.resumable())
-    return any(ledger.rows[run.run_id]["status"] not in ENDED for run in left.todo)
-
-
-def _work_locally(
-    context: JobContext, left: Remaining, ledger: Ledger, options: Options, interrupts: Interrupts
-) -> None:
-    from ablate.local import run_local
-    from ablate.tracking import AblateWandbCallback
-
-    tracking = AblateWandbCallback(str(context.paths.root))
-    tracking.setup()
-    number = _next_launch(context.paths)
-    try:
-        run_local(
-            context.plan, packs_of(context.plan, left.todo, ledger.rows, at_once=1), context.paths,
-            number, newest_checkpoints(context.paths, ledger.restarts()),
-            Broadcast([tracking, context.broadcast]), options.debug,
-        )  # fmt: skip
-    finally:
-        tracking.close()
-
-
-def _work_on_ray(
-    context: JobContext, left: Remaining, ledger: Ledger, options: Options, interrupts: Interrupts
-) -> None:
-    """Launches until every run has ended; more than once only where Tune lost some on the way."""
-    plan, paths = context.plan, context.paths
-    todo = list(left.todo)
-    context.port()  # the sink imports W&B while Ray starts
-    with uncollected():
-        from ablate.launch.cluster import cluster
-        from ablate.launch.state import restorable_launch
-
-    with cluster(plan, len(todo), options.address, interrupts, context.say) as at_once:
-        with uncollected():
-            from ablate.launch.experiment import Launch
-            from ablate.tracking import AblateWandbCallback
-
-        while todo and not interrupts.seen:
-            number, why_not = restorable_launch(paths, plan.study, todo, ledger.rows)
-            if why_not:
-                context.say(f"note: {why_not}; going on from the runs' own checkpoints")
-            trackers = [AblateWandbCallback(str(paths.root))]
-            if number is not None and not left.restart:
-                Launch(plan, paths, number, trackers, interrupts).restore()
-            else:
-                launch = Launch(plan, paths, _next_launch(paths), trackers, interrupts)
-                packs = packs_of(plan, todo, ledger.rows, at_once)
-                launch.start(packs, newest_checkpoints(paths, ledger.restarts()))
-            undone = [run for run in todo if ledger.rows[run.run_id]["status"] not in ENDED]
-            if len(undone) == len(todo) and not interrupts.seen:
-                logs = paths.root / "logs"
-                raise AblateError(f"Tune ended without ending any of {len(undone)} runs: {logs}")
-            todo = undone
-
-
 def _enter_rows(
     plan: Plan, left: Remaining, known: Mapping[str, Mapping[str, Any]], ledger: Ledger
 ) -> None:
     """Rows for the planned runs; those to be done say what they are made with."""
     code = provenance(plan.entry)
-    launch = _next_launch(StudyPaths(plan.study.directory))
+    launch = next_launch(StudyPaths(plan.study.directory))
     ledger.protect(plan.factors)
     todo = {run.run_id for run in left.todo}
     for run_id in left.restart & ledger.rows.keys():
@@ -323,10 +225,6 @@ def _enter_rows(
             config=canonical_json(run.config), **made_with,
         )  # fmt: skip
     ledger.compact()
-
-
-def _next_launch(paths: StudyPaths) -> int:
-    return max(paths.launch_numbers(), default=0) + 1
 
 
 def _with_data_of_today(
@@ -364,8 +262,8 @@ def _make_directory(study: Study, paths: StudyPaths) -> None:
 
 def _check_from_scratch(study: Study, options: Options) -> None:
     """A command that cannot start must not have put the old directory aside."""
-    nothing = Ledger(StudyPaths(study.directory / ".nothing"))
-    plan, left = examine(study, nothing, options)
+    check_address(options.address)
+    plan, left = examine(study, no_ledger(study), options)
     check_data(plan, left.todo)
 
 

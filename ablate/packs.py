@@ -1,7 +1,7 @@
 """Which runs share a trial: runs of one shape can be trained as one."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from ablate.plan import Plan, Run
@@ -21,7 +21,9 @@ GPU_BYTES = 16 * 1024**3
 """Memory that every GPU in use has; nobody asks the workers' GPUs before they start."""
 
 
-def packs_of(plan: Plan, runs: Sequence[Run], rows: Rows, at_once: int) -> list[Pack]:
+def packs_of(
+    plan: Plan, runs: Sequence[Run], rows: Rows, at_once: int, alone: Container[str] = ()
+) -> list[Pack]:
     """Runs as packs, in the order of the plan: each pack where its first run would be.
 
     Args:
@@ -29,10 +31,12 @@ def packs_of(plan: Plan, runs: Sequence[Run], rows: Rows, at_once: int) -> list[
         runs: The runs to do.
         rows: The ledger's rows by run id: `num_parameters`, where it is known.
         at_once: Trials that run at a time.
+        alone: Ids of runs that share a pack with no other.
     """
     by_key: dict[object, list[Run]] = {}
     for index, run in enumerate(runs):
-        by_key.setdefault(_key(plan, run, index), []).append(run)
+        key = index if run.run_id in alone else _key(plan, run, index)
+        by_key.setdefault(key, []).append(run)
     packs: list[Pack] = []
     for alike in by_key.values():
         size = _size(plan, alike, rows, at_once)

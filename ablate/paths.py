@@ -103,6 +103,11 @@ class StudyPaths:
         return self.root / "wandb"
 
     @property
+    def wandb_whole(self) -> Path:
+        """Ended runs that W&B has whole: id and launch, a line each."""
+        return self.root / ".wandb-whole"
+
+    @property
     def sink_lock(self) -> Path:
         """Held by the W&B sink until it has written everything."""
         return self.root / ".sink.lock"

@@ -36,14 +36,20 @@ class Progress:
         names: Run names by id, of the runs to be done.
         watched: Metrics to show of a running run; the first one that it reports.
         console: Where to show it.
+        live: Whether a terminal shows it as it changes, instead of a line now and then.
     """
 
     def __init__(
-        self, names: Mapping[str, str], watched: tuple[str, ...], console: Console
+        self,
+        names: Mapping[str, str],
+        watched: tuple[str, ...],
+        console: Console,
+        live: bool = True,
     ) -> None:
         self._names = names
         self._watched = watched
         self._console = console
+        self._is_live = live and console.is_terminal
         self._running: dict[str, _Running] = {}
         self._ended = {"ok": 0, "failed": 0, "diverged": 0}
         self._start = self._told_at = time.monotonic()
@@ -51,7 +57,7 @@ class Progress:
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self._is_live:
             self._live = Live(
                 get_renderable=self._render, console=self._console, refresh_per_second=4,
                 transient=True,

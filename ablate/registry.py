@@ -88,12 +88,16 @@ def find_trainable(name: str) -> TrainableEntry | Problem:
             tuple(REGISTERED),
             "write one of them, or module:Class of a ray.tune.Trainable of your own",
         )
+    if module == "__main__":
+        return Problem("trainable", "is in the script that runs, which workers cannot import", name,
+                       fix="put the class into a module of its own")  # fmt: skip
     entry = TrainableEntry(name=name, target=name)
     try:
         found: Any = entry.load_class()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # noqa: BLE001 - somebody's module may raise anything
+        kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
         return Problem(
-            "trainable", f"cannot be imported: {error}", name,
+            "trainable", f"cannot be imported: {kind}{error}", name,
             fix="start from the folder that holds the module, or install it",
         )  # fmt: skip
     if not isinstance(found, type) or not hasattr(found, "save_checkpoint"):

@@ -19,6 +19,8 @@ class Remaining:
     notes: Sequence[str]
     mixed: frozenset[str] = frozenset()
     """Ids of runs that go on with other training code than they began with."""
+    crashed: frozenset[str] = frozenset()
+    """Ids of runs that had failed: each goes alone, for one of them may have crashed others."""
 
 
 def remaining(
@@ -41,6 +43,7 @@ def remaining(
     rerun = plan.study.on_code_change == "rerun"
     restart: set[str] = set()
     begun: set[str] = set()
+    crashed: set[str] = set()
     todo: list[Run] = []
     kept: list[Run] = []
     for run in runs:
@@ -53,6 +56,8 @@ def remaining(
         todo.append(run)
         if stale or status == "diverged":  # it would diverge again from where it did
             restart.add(run.run_id)
+        if status == "failed":
+            crashed.add(run.run_id)
         if run.run_id in outdated and status != "ok":
             begun.add(run.run_id)
     finished = sum(rows[i]["status"] == "ok" for i in outdated)
@@ -62,7 +67,9 @@ def remaining(
         notes.append(
             f"{_runs(len(failed))} failed before and kept so (--retry-failed runs them again)"
         )
-    return Remaining(todo, frozenset(restart), kept, notes, frozenset(begun - restart))
+    return Remaining(
+        todo, frozenset(restart), kept, notes, frozenset(begun - restart), frozenset(crashed)
+    )
 
 
 def changed_data(rows: Mapping[str, Row], runs: Sequence[Run], now: Mapping[str, str]) -> list[Run]:

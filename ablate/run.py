@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ablate.errors import AblateError
-from ablate.job import Options, Outcome, check_data, examine, execute, plan_notes
+from ablate.job import Outcome, check_data, examine, execute, no_ledger, plan_notes
 from ablate.leaving import leave
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study, load_study
@@ -21,8 +21,10 @@ from ablate.report.plan_table import print_plan
 from ablate.report.terminal import print_report
 from ablate.smoke import try_cells
 from ablate.study import Study
+from ablate.wandb_messages import complete_runs
 from ablate.wandb_port import SharedSink
 from ablate.wandb_table import publish_tables
+from ablate.work import Options
 
 INTERRUPTED = 130
 BAD_INPUT = 2
@@ -93,7 +95,7 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
 
 def show_plan(study: Study, options: Options, console: Console) -> int:
     """`--plan`: what would be run, and what is done already."""
-    ledger = Ledger(StudyPaths(study.directory))
+    ledger = Ledger(StudyPaths(study.directory)) if not options.fresh else no_ledger(study)
     plan, left = examine(study, ledger, options)
     known = check_data(plan, [*left.todo, *left.kept])
     print_plan(plan, left, ledger.rows, known, console)
@@ -121,6 +123,7 @@ def _report(outcome: Outcome, sink: SharedSink, console: Console) -> None:
     print_report(record, console)
     port = None if outcome.interrupted else sink.port(console.print)
     if port is not None:
+        complete_runs(outcome.plan, outcome.ledger.rows, paths, port)
         publish_tables(record, study, paths, port)
         sink.no_more()
     write_report(record, paths)

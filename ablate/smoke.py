@@ -9,10 +9,11 @@ from dataclasses import replace
 from rich.console import Console
 from rich.text import Text
 
-from ablate.job import Options, Outcome, execute
+from ablate.job import Outcome, execute
 from ablate.ledger import metric_value
 from ablate.paths import StudyPaths
 from ablate.study import Study
+from ablate.work import Options
 
 
 def try_cells(study: Study, options: Options, console: Console) -> Outcome:

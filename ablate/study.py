@@ -47,6 +47,12 @@ class Resources(_Frozen):
             raise ValueError("above 1, GPUs come whole: write a fraction below 1 or an integer")
         return gpu
 
+    @model_validator(mode="after")
+    def _takes_something(self) -> Self:
+        if not self.cpu and not self.gpu:
+            raise ValueError("a trial takes a share of CPUs or GPUs: set cpu or gpu above 0")
+        return self
+
 
 class Tracking(_Frozen):
     """Where the runs appear in Weights & Biases."""

@@ -11,17 +11,10 @@ from typing import Any
 from ray.air.integrations.wandb import WandbLoggerCallback
 
 from ablate.context import JobContext, context_of
-from ablate.design import text
 from ablate.events import Event, RunEnded, RunReported, RunRetried, RunStarted
-from ablate.identity import content_id
-from ablate.plan import Plan, Run
 from ablate.trial_events import TrialEvents
-from ablate.wandb_port import INTERRUPT_TIMEOUT_S, SinkPort, tracked_as
-
-MAX_TAG = 64
-"""W&B's own limit."""
-FAILED = 1
-"""Exit code of a failed run."""
+from ablate.wandb_messages import RunMessages
+from ablate.wandb_port import INTERRUPT_TIMEOUT_S, SinkPort
 
 
 class AblateWandbCallback(WandbLoggerCallback):
@@ -38,6 +31,7 @@ class AblateWandbCallback(WandbLoggerCallback):
         self._context: JobContext | None = None
         self._port: SinkPort | None = None
         self._open: set[str] = set()
+        self._launches: dict[str, int] = {}
         self._warnings: dict[str, list[str]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -54,6 +48,9 @@ class AblateWandbCallback(WandbLoggerCallback):
         self._context = context_of(self._study_dir)
         self._translate = TrialEvents(self._context.settled())
         self._port = self._context.port()
+        self._messages = RunMessages(
+            self._context.plan, self._context.paths, self._context.restarts()
+        )
 
     def log_trial_start(self, trial: Any) -> None:
         """Tune: a trial begins or goes on."""
@@ -82,22 +79,22 @@ class AblateWandbCallback(WandbLoggerCallback):
         if self._port is None or self._context is None:
             return
         match event:
-            case RunStarted(run_id):
+            case RunStarted(run_id, _, launch):
+                self._launches[run_id] = launch
                 self._start(run_id)
             case RunReported(run_id, points, _, warnings):
                 self._start(run_id)
                 self._warnings.setdefault(run_id, []).extend(warnings)
-                self._send("points", run_id, {"points": [list(point) for point in points]})
+                self._port.put(self._messages.points(run_id, points))
             case RunRetried():
                 pass  # the run stays open: a retry goes on in it
             case RunEnded(run_id):
                 self._start(run_id)
                 self._open.discard(run_id)
-                ending = _ending(event, self._context, run_id)
-                warnings = self._warnings.pop(run_id, [])
-                if warnings:
-                    ending["summary"]["warnings"] = "\n".join(warnings)
-                self._send("end", run_id, ending)
+                warnings = "\n".join(self._warnings.pop(run_id, []))
+                resumed = self._context.resumed(run_id)
+                launch = self._launches.get(run_id, 0)
+                self._port.put(self._messages.end(event, launch, resumed, warnings))
 
     def tick(self) -> None:
         """Nothing is ever due: the sink has its own process."""
@@ -117,48 +114,6 @@ class AblateWandbCallback(WandbLoggerCallback):
         if run_id in self._open:
             return
         assert self._context is not None
-        self._open.add(run_id)
-        self._send("start", run_id, _beginning(self._context, run_id))
-
-    def _send(self, kind: str, run_id: str, content: dict[str, Any]) -> None:
         assert self._port is not None
-        assert self._context is not None
-        self._port.put({"kind": kind, "id": wandb_id(self._context, run_id), **content})
-
-
-def wandb_id(context: JobContext, run_id: str) -> str:
-    """W&B's id of a run: two studies that share a run, or a fresh start, never share it."""
-    return content_id([context.paths.uid.read_text(), run_id])
-
-
-def _beginning(context: JobContext, run_id: str) -> dict[str, Any]:
-    plan = context.plan
-    run = plan.by_id[run_id]
-    return {
-        **tracked_as(plan.study),
-        "run_id": run_id,
-        "name": run.run_name,
-        "config": {**run.config, "seed": run.seed, "study": plan.study.study, "run_id": run_id},
-        "tags": _tags(plan, run),
-        "resumed": context.resumed(run_id),
-    }
-
-
-def _tags(plan: Plan, run: Run) -> list[str]:
-    """Never empty: a resumed run without tags of its own would keep the tag `failed`."""
-    levels = [f"{name}={text(label)}"[:MAX_TAG] for name, label in run.cell.labels.items()]
-    return [*levels, f"seed={run.seed}", *plan.study.tracking.tags]
-
-
-def _ending(event: RunEnded, context: JobContext, run_id: str) -> dict[str, Any]:
-    summary: dict[str, Any] = {**event.metrics, "status": event.status}
-    failed = event.failure is not None
-    if event.failure is not None:
-        summary["error_type"] = event.failure.kind
-        summary["error"] = event.failure.message
-    elif context.resumed(run_id):
-        summary["error_type"] = summary["error"] = None  # what an earlier attempt left there
-    best = context.paths.best(context.plan.by_id[run_id].run_name)
-    if best.exists():
-        summary["checkpoint"] = str(best)
-    return {"summary": summary, "failed": failed, "exit_code": FAILED if failed else 0}
+        self._open.add(run_id)
+        self._port.put(self._messages.start(run_id, self._context.resumed(run_id)))

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ablate.paths import StudyPaths
+
 FILE_HEADER_BYTES = 7
 BLOCK_BYTES = 32_768
 _HEADER = struct.Struct("<IHB")
@@ -55,6 +57,11 @@ def mend(path: Path) -> bool:
     with path.open("r+b") as file:
         file.truncate(whole)
     return True
+
+
+def whole_runs(paths: StudyPaths) -> set[str]:
+    """The ended runs that W&B has whole, by id and launch."""
+    return set(paths.wandb_whole.read_text().split("\n")) if paths.wandb_whole.exists() else set()
 
 
 def _steps(history: Any) -> list[int]:

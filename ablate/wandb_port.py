@@ -47,6 +47,11 @@ class SinkPort:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def is_dead(self) -> bool:
+        """Whether the sink has ended before it was asked to."""
+        return self._process.poll() is not None
+
     def put(self, message: dict[str, Any]) -> None:
         """Hands a message over; drops it where W&B is hopelessly behind."""
         try:
@@ -118,6 +123,8 @@ class SharedSink:
         Args:
             say: Told from now on what went wrong.
         """
+        if self._port is not None and self._port.is_dead:
+            self.close()
         if self._port is not None:
             self._port.say = say
             return self._port

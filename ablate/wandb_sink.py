@@ -18,7 +18,7 @@ from ablate.history import History
 from ablate.imports import uncollected
 from ablate.leaving import leave
 from ablate.paths import StudyPaths
-from ablate.wandb_files import last_step, mend, segments
+from ablate.wandb_files import last_step, mend, segments, whole_runs
 
 INIT_TIMEOUT_S = 20.0
 FINISH_TIMEOUT_S = 30.0
@@ -49,6 +49,7 @@ class Sink:
         self._starts: dict[str, dict[str, Any]] = {}
         self._runs: dict[str, Any] = {}
         self._last_step: dict[str, int] = {}
+        self._whole = whole_runs(paths)
         self._recoveries = 0
         self._dead = False
 
@@ -79,6 +80,9 @@ class Sink:
         elif message["kind"] == "tables":
             self._log_tables(wandb_id, message["tables"])
         elif message["kind"] == "end" and wandb_id in self._runs:
+            self._end(wandb_id, message)
+        elif message["kind"] == "complete" and message["whole"] not in self._whole:
+            self._carry_out(message["start"])
             self._end(wandb_id, message)
 
     def _open(self, wandb_id: str) -> None:
@@ -143,6 +147,10 @@ class Sink:
         del self._runs[wandb_id]
         del self._starts[wandb_id]
         del self._last_step[wandb_id]
+        if message.get("whole"):
+            self._whole.add(message["whole"])
+            with self._paths.wandb_whole.open("a") as file:
+                file.write(message["whole"] + "\n")
 
     def _recover(self, error: Exception) -> bool:
         """After a failure of W&B: a new wandb-core, the open runs again, what was lost again."""

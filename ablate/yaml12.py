@@ -18,9 +18,16 @@ class _Loader(yaml.SafeLoader):
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
         self.duplicates: list[Problem] = []
+        self._looked_at: set[int] = set()
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """As the parent's, noting keys that stand twice."""
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """As the parent's, noting keys that stand twice; before merges, which may repeat keys."""
+        if id(node) not in self._looked_at:
+            self._looked_at.add(id(node))
+            self._note_duplicates(node)
+        super().flatten_mapping(node)
+
+    def _note_duplicates(self, node: yaml.MappingNode) -> None:
         seen: set[Hashable] = set()
         for key_node, _ in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
@@ -33,7 +40,6 @@ class _Loader(yaml.SafeLoader):
                 message = f"the key stands twice in one mapping (again in line {line})"
                 self.duplicates.append(Problem(str(key), message, fix="keep one of the two"))
             seen.add(key)
-        return super().construct_mapping(node, deep=deep)
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
         text = str(self.construct_scalar(node))

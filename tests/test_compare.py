@@ -3,7 +3,8 @@
 from studies import toy_study
 
 from ablate.cli import main
-from ablate.job import Options, execute
+from ablate.job import execute
+from ablate.work import Options
 
 
 def test_runs_that_agree_in_config_are_compared(tmp_path, console, capsys):

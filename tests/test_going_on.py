@@ -9,18 +9,20 @@ from toy import Counter
 
 from ablate.checkpoints import newest_checkpoints
 from ablate.cli import main
-from ablate.errors import InputError
+from ablate.errors import AblateError, InputError
 from ablate.events import PRIVATE_KEY, Failure, RunEnded
 from ablate.hosting import hosted, write_manifest
-from ablate.job import Options, execute
-from ablate.launch.state import restorable_launch
+from ablate.job import execute
+from ablate.launch.state import LaunchRecord, restorable_launch
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study, save_study
 from ablate.local import LocalTrial
 from ablate.paths import StudyPaths
+from ablate.plan import plan_study
 from ablate.provenance import code_hash
 from ablate.registry import TrainableEntry
 from ablate.trial_events import TrialEvents
+from ablate.work import Options
 
 
 def run(study, console, **options):
@@ -111,6 +113,40 @@ def test_fresh_keeps_the_directory_where_the_command_cannot_start(tmp_path, cons
     with pytest.raises(InputError):
         run(study, console, fresh=True, only="rat=1")
     assert [path.name for path in study.directory.parent.iterdir()] == ["toys"]
+
+
+def known(study):
+    ledger = Ledger(StudyPaths(study.directory))
+    return repr([(row, ledger.history(run_id)) for run_id, row in ledger.rows.items()])
+
+
+@pytest.mark.parametrize("options", [{}, {"fresh": True}, {"retry_failed": True}])
+def test_a_command_that_cannot_start_changes_nothing(tmp_path, console, monkeypatch, options):
+    fails = {"fail": ["none", "step", "nan"]}
+    study = toy_study(tmp_path, factors=fails, seeds=[1], on_code_change="rerun", retries=0)
+    run(study, console)
+    before = known(study)
+    monkeypatch.setattr("ablate.job.code_hash", lambda entry: "other")
+    with pytest.raises(AblateError, match="nothing answers there"):
+        execute(study, Options(address="127.0.0.1:1", **options), console)
+    assert known(study) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["toys"]
+
+
+def test_a_launch_whose_configs_were_edited_is_not_restored(tmp_path):
+    """Not all keys are in a run's id."""
+    records = []
+    for nll in (False, True):
+        study = flow_study(tmp_path, base={"nll": nll, "epochs": 2})
+        records.append(LaunchRecord.of(study, plan_study(study).runs))
+    assert records[0].runs.keys() == records[1].runs.keys()
+    paths = StudyPaths(study.directory)
+    records[0].write(paths.launch_record(1))
+    assert records[0].runs != records[1].runs
+    assert restorable_launch(paths, study, plan_study(study).runs, {}) == (None, "")
+    records[1].write(paths.launch_record(1))
+    torn = "the Tune state of launch 1 is torn or missing"
+    assert restorable_launch(paths, study, plan_study(study).runs, {}) == (None, torn)
 
 
 def test_a_directory_that_has_moved_is_whole_and_starts_a_new_launch(tmp_path):

@@ -111,6 +111,13 @@ aa, resources, pack, retries, checkpoint_every_s, on_code_change, tracking, stor
         ({"trainable": "flow_match"}, "trainable = 'flow_match': not a registered trainable\n"
          "      choices: flow_matching (nearest: flow_matching)"),
         ({"trainable": "no_such:Class"}, "cannot be imported: No module named 'no_such'"),
+        ({"trainable": "./toys.py:T"}, "'./toys.py:T': cannot be imported: TypeError: "),
+        ({"trainable": "__main__:T"}, "is in the script that runs, which workers cannot import"),
+        ({"resources": {"cpu": 0}}, "resources: a trial takes a share of CPUs or GPUs: set cpu or"),
+        ({"factors": {"data": [{"source": "digits"}, {"source": "moons", "row": 1000}]}},
+         "factors.data[1] = 'row': unknown key\n      choices: source, path"),
+        ({"factors": {"on": {"a": {"lr": 1}, "b": {"data": {"source": "moons", "row": 9}}}}},
+         "factors.on.b.data.row: unknown key"),
         ({"factors": {"flow": "icfm"}}, "factors.flow = 'icfm': is neither a list of levels nor"),
         ({"factors": {"seed": [1]}}, "factors.seed: is a column of the ledger"),
         ({"factors": {"m": {"a/b": {"lr": 1}}}}, "factors.m.a/b: a level's name becomes part of"),

@@ -1,6 +1,8 @@
 """Whole studies in this process: what a researcher sees, without a cluster."""
 
+import contextlib
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -16,10 +18,11 @@ import toy
 from studies import by_name, flow_study, stop_at_result, toy_study
 
 from ablate.errors import InputError, StudyInUseError
-from ablate.job import Options, execute, run_study
+from ablate.job import execute, run_study
 from ablate.ledger import Ledger
 from ablate.lock import driver_lock
 from ablate.paths import StudyPaths
+from ablate.work import Options
 
 LOCAL = Options(local=True)
 
@@ -262,6 +265,8 @@ def test_only_a_part_fresh_and_the_plan(tmp_path, console, capsys):
     assert main(["--resume", str(study.directory), "--plan"]) == 0
     text = capsys.readouterr().out
     assert "2 cells x 2 seeds (1, 2) = 4 runs; 3 to do, 1 done" in text
+    assert main(["--resume", str(study.directory), "--plan", "--fresh"]) == 0
+    assert "= 4 runs; 4 to do" in capsys.readouterr().out
     uid = StudyPaths(study.directory).uid.read_text()
     fresh = run(study, console, only="flow=vp,seed=1", fresh=True)
     assert [r["status"] for r in fresh.ledger.rows.values()].count("ok") == 1
@@ -355,6 +360,44 @@ def test_the_debugger_stops_where_a_run_fails(tmp_path):
     assert '-> raise RuntimeError("the third step is broken")' in done.stdout
     assert "(Pdb) 2" in done.stdout
     assert done.returncode == 1
+
+
+def test_the_debugger_has_the_terminal_for_itself(tmp_path):
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(
+        "study: broken\ntrainable: toy:Counter\nmetric: score\nbase: {fail: step}\nseeds: [1]\n"
+    )
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "ablate.run", str(grid), "--pdb"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        for prompts, typed in enumerate((b"p 6 * 7\n", b"q\n"), start=1):
+            deadline = time.monotonic() + 60
+            while shown.count(b"(Pdb) ") < prompts and time.monotonic() < deadline:
+                shown += os.read(ours, 4096)
+            os.write(ours, typed)
+        assert b"\r\n42\r\n(Pdb) " in shown
+        with contextlib.suppress(OSError):  # the other end is closed
+            while os.read(ours, 4096):
+                pass
+        assert process.wait(60) == 1
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def test_who_calls_from_python_hears_of_an_interruption(tmp_path, console, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at_result(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            run_study(toy_study(tmp_path), console, local=True)
+    statuses = {row["status"] for row in Ledger(StudyPaths(tmp_path / "toys")).rows.values()}
+    assert statuses == {"interrupted", "pending"}
 
 
 def test_from_python(tmp_path, console):

@@ -5,12 +5,13 @@ import torch
 from studies import by_name, flow_study, stop_at_result, toy_study
 from test_local import best_weights, histories, numbers
 
-from ablate.job import Options, execute
+from ablate.job import execute
 from ablate.packs import auto_size, packs_of
 from ablate.paths import StudyPaths
 from ablate.plan import plan_study
 from ablate.run import show_plan
 from ablate.trials import trial_name
+from ablate.work import Options
 
 LOCAL = Options(local=True)
 MIXED = {
@@ -35,6 +36,8 @@ def test_runs_of_one_shape_share_a_trial(tmp_path):
     assert names(packs_of(plan, plan.runs, {}, 1)) == ["plain-s1+2", "deep-s1+1", "plain-s2+2"]
     alone = plan_study(flow_study(tmp_path, **MIXED))
     assert len(packs_of(alone, alone.runs, {}, 1)) == 8
+    crashed = {plan.runs[1].run_id}
+    assert names(packs_of(plan, plan.runs, {}, 1, crashed))[:2] == ["plain-s1+2", "short-s1"]
     foreign = plan_study(toy_study(tmp_path, pack=4))
     assert len(packs_of(foreign, foreign.runs, {}, 1)) == 4
 
@@ -129,6 +132,25 @@ def test_a_restarted_run_forgets_a_checkpoint_that_others_of_its_pack_still_need
     rows = by_name(outcome.ledger)
     assert (rows["wild-s1"]["launch"], rows["wild-s1"]["status"]) == (2, "diverged")
     assert_equal_to(study, outcome.ledger, *alone)
+
+
+def test_a_run_that_crashes_its_pack_does_so_once(tmp_path, console, monkeypatch):
+    from trainables.flow.draws import Draw
+
+    targets = Draw.targets
+
+    def crash(draw, config):
+        if config.flow == "vp":
+            raise RuntimeError("no such path")
+        return targets(draw, config)
+
+    monkeypatch.setattr(Draw, "targets", crash)
+    study = flow_study(tmp_path, pack=4, retries=0)
+    first = execute(study, LOCAL, console)
+    assert {row["status"] for row in first.ledger.rows.values()} == {"failed"}
+    again = execute(study, Options(local=True, retry_failed=True), console)
+    statuses = {name: row["status"] for name, row in by_name(again.ledger).items()}
+    assert statuses == {"icfm-s1": "ok", "icfm-s2": "ok", "vp-s1": "failed", "vp-s2": "failed"}
 
 
 def test_a_failed_run_of_a_pack_is_retried_alone(tmp_path, console, alone):

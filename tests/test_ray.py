@@ -16,10 +16,11 @@ from test_local import best_weights, histories, numbers, wait_for
 from wandb_records import tracked_runs
 
 from ablate.errors import AblateError, InputError
-from ablate.job import Options, execute
+from ablate.job import execute
 from ablate.launch.cluster import BESIDE_ANOTHER
 from ablate.ledger import Ledger
 from ablate.paths import StudyPaths
+from ablate.work import Options
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(300)]
 
@@ -85,6 +86,8 @@ def test_failures_beside_healthy_runs(tmp_path, console, monkeypatch):
         "nan-s1": ("failed", [1], ends["nan-s1"][2]),
         "once-s1": ("seed=1", [0], [1, 2, 3, 4, 5, 6]),
     }
+    run(study, console, retry_failed=True)
+    assert "disagree" not in console.export_text()
 
 
 @pytest.mark.parametrize(("gpu", "at_once", "cpu"), [(0.25, 4, 0.5), (0.5, 2, 1), (1, 4, 0)])
@@ -136,6 +139,27 @@ def test_a_study_starts_and_ends_a_ray_of_its_own(tmp_path):
     cores = len(os.sched_getaffinity(0))
     if cores <= 4:  # else there are more cores than trials, and nothing is imported ahead
         assert len(list(logs.glob("worker-*.out"))) < 2 * cores, "trials got workers of their own"
+
+
+def test_a_signal_to_the_whole_group_stops_in_good_order(tmp_path):
+    """As `timeout` and batch systems send it: Ray's own processes do not get it."""
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(SLOW.replace("EPOCHS", "5000"))
+    command = [sys.executable, "-m", "ablate.run", str(grid), "--address", "local"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    root = tmp_path / "studies" / "slow"
+    wait_for(lambda: list(root.glob("launches/1/*/checkpoint_*/manifest.json")), 90)
+    below = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGTERM)
+    out, err = process.communicate(timeout=40)
+    assert (process.returncode, err) == (130, "")
+    assert "python -m ablate.run --resume studies/slow" in out
+    statuses = {row["status"] for row in Ledger(StudyPaths(root)).rows.values()}
+    assert "interrupted" in statuses
+    assert not psutil.wait_procs(below, timeout=20)[1]
 
 
 def test_a_sleeping_agent_wakes_when_it_is_asked_and_ends_with_its_node(tmp_path):
@@ -278,7 +302,7 @@ def test_a_killed_driver_is_restored_by_the_same_command(tmp_path, ray_cluster, 
     assert {r["status"] for r in before.rows.values()} <= {"pending", "ok"}
     again = Driver(tmp_path, ray_cluster, EPOCHS)
     code, out, err = again.finish()
-    assert (code, err) == (0, ""), out
+    assert (code, err) == (0, ""), out + err
     after = Ledger(StudyPaths(driver.root))
     assert_equal_to(after, uninterrupted(EPOCHS))
     assert {row["launch"] for row in after.rows.values()} == {1}, "Tuner.restore went on"

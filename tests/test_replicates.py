@@ -8,7 +8,7 @@ from reports import rows_of
 from studies import by_name, flow_study, toy_study
 
 from ablate.forecast import visible
-from ablate.job import Options, execute
+from ablate.job import execute
 from ablate.ledger import Ledger
 from ablate.numbers import rounded
 from ablate.paths import StudyPaths
@@ -17,6 +17,7 @@ from ablate.replicates import plan_so_far
 from ablate.report.assembly import study_record
 from ablate.smoke import try_cells
 from ablate.study import SeedRule
+from ablate.work import Options
 
 LOCAL = Options(local=True)
 

@@ -15,14 +15,18 @@ from wandb_records import tracked_runs
 
 from ablate.history import History
 from ablate.hosting import read_manifest, write_manifest
-from ablate.job import Options, execute
+from ablate.job import execute
+from ablate.ledger import Ledger
+from ablate.loading import save_study
 from ablate.paths import StudyPaths
 from ablate.report.assembly import study_record
 from ablate.report.words import answers
+from ablate.run import main
 from ablate.wandb_files import last_step, mend, read_records, segments
 from ablate.wandb_port import SinkPort
 from ablate.wandb_sink import resolved_mode
 from ablate.wandb_table import publish_tables
+from ablate.work import Options
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +99,57 @@ def test_an_interrupted_run_goes_on_without_gaps_or_repeats(tmp_path, console, m
     assert tracked.segments == 2
     assert tracked.steps == [10, 20, 30, 40, 50, 60]
     assert tracked.exit_codes == [130, 0]
+
+
+def test_a_run_that_begins_again_is_a_run_of_its_own(tmp_path, console, monkeypatch):
+    """W&B takes no step twice: in the old one the old curve would stay."""
+    study = toy_study(tmp_path, factors={"gain": [1]}, seeds=[1], on_code_change="rerun")
+    run(study, console)
+    monkeypatch.setattr("ablate.job.code_hash", lambda entry: "other")
+    [row] = run(study, console).ledger.rows.values()
+    assert row["restarted_in"] == 2
+    logs = sorted(StudyPaths(study.directory).wandb_runs.glob("offline-run-*/*.wandb"))
+    assert len({path.name for path in logs}) == 2
+    assert [last_step(path) for path in logs] == [4, 4]
+    tracked = tracked_runs(study.directory)["gain=1-s1"]
+    assert tracked.steps == [1, 2, 3, 4] * 2
+
+
+@pytest.mark.parametrize("missed", ["killed", "disabled"])
+def test_what_w_and_b_missed_it_gets_at_the_end(tmp_path, monkeypatch, missed):
+    study = toy_study(tmp_path, factors={"gain": [1, 2]}, seeds=[1, 2])
+    save_study(study, StudyPaths(study.directory))
+    command = ["--resume", str(study.directory), "--local"]
+    killed = []
+    started = SinkPort.put
+
+    def put(port, message):
+        if message["kind"] == "points" and not killed:
+            killed.append(port)
+            port._process.kill()
+            port._process.wait()
+        started(port, message)
+
+    if missed == "killed":
+        monkeypatch.setattr(SinkPort, "put", put)
+    else:
+        monkeypatch.setenv("WANDB_MODE", "disabled")
+        assert main(command) == 0
+        assert not StudyPaths(study.directory).wandb_runs.exists()
+        monkeypatch.setenv("WANDB_MODE", "offline")
+    assert main(command) == 0
+    ledger = Ledger(StudyPaths(study.directory))
+    tracked = tracked_runs(study.directory)
+    assert tracked.pop("toys-ablation-table").exit_codes == [0]
+    assert sorted(tracked) == sorted(by_name(ledger))
+    for name, row in by_name(ledger).items():
+        assert tracked[name].steps == [1, 2, 3, 4]
+        assert tracked[name].summary["score_best"] == row["score_best"]
+        assert tracked[name].exit_codes[-1] == 0
+    segments_before = {name: run.segments for name, run in tracked.items()}
+    assert main(command) == 0  # and no more than that
+    tracked = tracked_runs(study.directory)
+    assert {name: tracked[name].segments for name in segments_before} == segments_before
 
 
 def test_statistics_that_differ_are_told_in_log_ledger_and_wandb(tmp_path, console, monkeypatch):

@@ -25,6 +25,15 @@ def test_merge_keys_work():
     assert parse_yaml(text, "x")["b"] == {"x": 1, "y": 3}
 
 
+def test_merged_mappings_are_merged_again():
+    text = (
+        "small: &small {x: 1, y: 1}\n"
+        "nets:\n  large: &large\n    <<: *small\n    y: 2\n"
+        "base:\n  <<: *large\n  z: 3\n"
+    )
+    assert parse_yaml(text, "x")["base"] == {"x": 1, "y": 2, "z": 3}
+
+
 def test_duplicate_keys_are_told_with_their_lines():
     with pytest.raises(InputError) as error:
         parse_yaml("a: 1\nb: {c: 1, c: 2}\na: 3\n", "grid.yaml")

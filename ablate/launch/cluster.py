@@ -2,22 +2,19 @@
 
 import contextlib
 import os
-import socket
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import ray
 
 from ablate.errors import AblateError, InputError, Problem
+from ablate.imports import uncollected
 from ablate.interrupts import Interrupts
+from ablate.launch.address import LOCAL, check_address
 from ablate.launch.own_ray import is_anothers, start_ray, use_waiting_workers
 from ablate.plan import Plan
 from ablate.study import Study
 
-LOCAL = "local"
-"""The address of a Ray of our own, also beside one that runs."""
-
-CONNECT_TIMEOUT_S = 5.0
 BESIDE_ANOTHER = (
     "note: another study is running on this machine, and both take all of it; "
     "`ray start --head` before them lets studies share it"
@@ -73,19 +70,15 @@ def cluster(
         yield slots
     finally:
         if not found:
-            ray.shutdown()
+            # Whatever another thread collects meanwhile may be Ray's, and ends the process.
+            with uncollected():
+                ray.shutdown()
 
 
 def _connect(address: str | None, preload: Sequence[str], say: Callable[[str], None]) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address is not None and address.startswith("ray://"):
-        raise AblateError(
-            f"{address}: Tune cannot be driven through Ray Client; "
-            "give the address of the cluster itself, HOST:6379 say, from one of its machines"
-        )
+    check_address(address)
     if address not in (None, LOCAL):
-        if not _answers(address):
-            raise AblateError(f"no Ray cluster at {address}: nothing answers there")
         try:
             ray.init(address=address, **quiet)
         except (ConnectionError, ValueError) as error:
@@ -107,18 +100,6 @@ def _worth_preloading(plan: Plan, num_runs: int) -> Sequence[str]:
     resources = plan.study.resources
     used = not resources.gpu and resources.cpu <= 1
     return plan.entry.preload if used and num_runs >= len(os.sched_getaffinity(0)) else ()
-
-
-def _answers(address: str) -> bool:
-    """Whether something listens at `host:port`; Ray itself would try for minutes."""
-    host, _, port = address.rpartition(":")
-    if not port.isdigit():
-        return True  # `auto`
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()
-    except OSError:
-        return False
-    return True
 
 
 def _slots(study: Study) -> int:

@@ -8,6 +8,7 @@ import contextlib
 import functools
 import importlib
 import inspect
+import os
 import socket
 import time
 from collections.abc import Callable, Generator
@@ -33,9 +34,10 @@ _NO_PORT = -1
 def few_services() -> Generator[None]:
     """`ray.init` without autoscaler, log monitor and API server, and with agents that sleep.
 
-    Nor does it look only once a second whether the node is there.
+    Nor does it look only once a second whether the node is there. What it starts is no part of
+    this process's group: a signal to all of that is the driver's to answer, in good order.
     """
-    from ray._private import node, parameter, services
+    from ray._private import node, parameter, services, utils
 
     known = parameter.RayParams.__init__.__annotations__.keys()
     with contextlib.ExitStack() as stack:
@@ -47,6 +49,9 @@ def few_services() -> Generator[None]:
             stack.enter_context(_replaced(parameter, "RayParams", fewer))
         if hasattr(node.Node, "start_api_server"):
             stack.enter_context(_replaced(node.Node, "start_api_server", _no_api_server))
+        if hasattr(utils, "set_kill_on_parent_death_linux"):
+            apart = functools.partial(_in_a_group_apart, utils.set_kill_on_parent_death_linux)
+            stack.enter_context(_replaced(utils, "set_kill_on_parent_death_linux", apart))
         if hasattr(services, "get_node"):
             found = functools.partial(_found_node, services.get_node)
             stack.enter_context(_replaced(services, "get_node", found))
@@ -54,6 +59,12 @@ def few_services() -> Generator[None]:
             sleepy = functools.partial(_with_sleeping_agents, services.start_raylet)
             stack.enter_context(_replaced(services, "start_raylet", sleepy))
         yield
+
+
+def _in_a_group_apart(kill_on_parent_death: Callable[[], None]) -> None:
+    """Between fork and exec of a service, where Ray ties its life to ours."""
+    os.setpgrp()
+    kill_on_parent_death()
 
 
 def _agents_can_sleep(services: Any) -> bool:

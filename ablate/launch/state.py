@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.events import PRIVATE_KEY
+from ablate.identity import content_id
 from ablate.ledger import ENDED, Row
 from ablate.paths import StudyPaths, write_atomically
 from ablate.plan import Run
@@ -20,7 +21,8 @@ from ablate.study import Study
 class LaunchRecord:
     """What a launch set out to do."""
 
-    runs: list[str]
+    runs: dict[str, str]
+    """By run, a hash of its config: Tune keeps that as it was, and not all of it is in the id."""
     settings: dict[str, Any]
 
     @classmethod
@@ -35,7 +37,7 @@ class LaunchRecord:
             "metric": study.metric,
             "directory": str(study.directory),  # Tune's configs name it
         }
-        return cls([run.run_id for run in runs], settings)
+        return cls({run.run_id: content_id(run.config) for run in runs}, settings)
 
     def write(self, path: Path) -> None:
         """Keeps the record beside the launch."""
@@ -57,13 +59,16 @@ def restorable_launch(
     folder = paths.launch(number)
     try:
         record = LaunchRecord(**json.loads(paths.launch_record(number).read_text()))
-    except (OSError, ValueError, TypeError):
+        record.runs.items()
+    except (OSError, ValueError, TypeError, AttributeError):
         return None, ""  # a local launch: nothing of Tune's to restore
-    wanted = {run.run_id for run in todo}
-    unfinished = {i for i in record.runs if rows.get(i, {}).get("status") not in ENDED}
-    if not unfinished:
-        return None, ""
-    if unfinished != wanted or record.settings != LaunchRecord.of(study, todo).settings:
+    wanted = LaunchRecord.of(study, todo)
+    unfinished = {
+        run_id: config
+        for run_id, config in record.runs.items()
+        if rows.get(run_id, {}).get("status") not in ENDED
+    }
+    if not unfinished or unfinished != wanted.runs or record.settings != wanted.settings:
         return None, ""
     finished = _finished_by_tune(folder)
     if finished is None:

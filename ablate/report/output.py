@@ -18,7 +18,7 @@ def prepare_report() -> None:
             import_module(name)
         from ablate.report.figures import svg
 
-    svg({"data": {"values": [{}]}, "mark": "point"})
+        svg({"data": {"values": [{}]}, "mark": "point"})
 
 
 def write_report(record: StudyRecord, paths: StudyPaths) -> None:

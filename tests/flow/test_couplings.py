@@ -41,6 +41,15 @@ def test_threads_share_the_batches_of_a_chunk_in_order(monkeypatch):
         assert torch.equal(ot_pairings(x_0, x_1), expected)
 
 
+def test_points_without_a_distance_are_left_as_they_are():
+    """So the loss ends the run that they belong to, and no other of its pack."""
+    x_0, x_1 = torch.randn(2, 2, 20, 16, generator=torch.Generator().manual_seed(0))
+    x_1[0] *= 1e38
+    pairings = ot_pairings(x_0, x_1)
+    assert torch.equal(pairings[0], torch.arange(20))
+    assert torch.equal(pairings[1], ot_pairing(x_0[1], x_1[1]))
+
+
 def test_a_training_batch_keeps_its_rows_and_comes_nearer():
     spec = RunSpec("x", 1, FlowConfig(flow="otcfm", data={"source": "moons"}))
     data = load_dataset(DataConfig(source="moons"))

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -56,6 +57,8 @@ def _costs(x_0: Tensor, x_1: Tensor) -> NDArray[Any]:
 
 def _assigned(costs: NDArray[Any]) -> Tensor:
     """The cheapest assignment, (batch,); lets other threads run meanwhile."""
+    if not np.isfinite(costs).all():
+        return torch.arange(len(costs))  # the losses of such a run end it
     from scipy.optimize import linear_sum_assignment  # slow to import, and needed by one flow
 
     return torch.from_numpy(linear_sum_assignment(costs)[1])
