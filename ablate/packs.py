@@ -12,7 +12,7 @@ Rows = Mapping[str, Mapping[str, Any]]
 MOST_ON_GPU = 32
 """Small networks saturate a GPU at 16 to 32 runs."""
 MOST_ON_CPU = 8
-"""A CPU gains a quarter from packs of 8 where steps are small, and nothing from larger ones."""
+"""A CPU gains up to a third from packs where steps are small, and nothing from more than 8 runs."""
 SMALL_STEP = 70_000_000
 """Parameters x batch above which one run's arithmetic keeps a CPU core busy: hardly a gain."""
 BYTES_A_PARAMETER = 48
