@@ -13,7 +13,7 @@ from rich.text import Text
 from ablate import compare, evaluate, sample
 from ablate.errors import InputError, Problem
 from ablate.leaving import leave
-from ablate.ledger import COLUMNS, Ledger
+from ablate.ledger import Ledger, metrics_of
 from ablate.loading import load_saved_study
 from ablate.paths import StudyPaths
 from ablate.replicates import plan_so_far
@@ -89,13 +89,7 @@ def status(study_dir: Path, console: Console) -> int:
 
 
 def _refuse_unmeasured(ledger: Ledger, factors: Sequence[str], metric: str) -> None:
-    columns = {
-        name
-        for row in ledger.rows.values()
-        for name, value in row.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
-    columns -= {*COLUMNS, *factors}
+    columns = {name for row in ledger.rows.values() for name in metrics_of(row, factors)}
     known = {re.sub("_(best|final)$", "", name) for name in columns if not name.endswith("_floor")}
     if metric not in known:
         problem = Problem("--metric", "no run has it", metric, tuple(sorted(known)))

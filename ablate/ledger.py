@@ -6,7 +6,7 @@ the same columns twice does no harm, so replaying a journal is always safe.
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -261,6 +261,16 @@ def summary(points: Sequence[Mapping[str, Any]], metric: str, mode: str) -> dict
         if name == metric:
             columns[f"{name}_best"] = min(values) if mode == "min" else max(values)
     return columns
+
+
+def metrics_of(row: Mapping[str, Any], factors: Container[str]) -> dict[str, float]:
+    """The numbers in a run's row that it has measured: no columns of the ledger or of factors."""
+    return {
+        name: value
+        for name, value in row.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        if name not in COLUMNS and name not in factors
+    }
 
 
 def metric_value(row: Mapping[str, Any], metric: str) -> float | None:

@@ -123,7 +123,7 @@ def _report(outcome: Outcome, sink: SharedSink, console: Console) -> None:
     print_report(record, console)
     port = None if outcome.interrupted else sink.port(console.print)
     if port is not None:
-        complete_runs(outcome.plan, outcome.ledger.rows, paths, port)
+        complete_runs(outcome.plan, outcome.ledger, paths, port)
         publish_tables(record, study, paths, port)
         sink.no_more()
     write_report(record, paths)

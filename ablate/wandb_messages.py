@@ -6,7 +6,7 @@ from typing import Any
 from ablate.design import text
 from ablate.events import Failure, Point, RunEnded
 from ablate.identity import content_id
-from ablate.ledger import COLUMNS, ENDED, Row
+from ablate.ledger import Ledger, Row, metrics_of
 from ablate.paths import StudyPaths
 from ablate.plan import Plan, Run
 from ablate.wandb_files import whole_runs
@@ -40,6 +40,10 @@ class RunMessages:
         """
         restarts = [self._restarts[run_id]] if run_id in self._restarts else []
         return content_id([self._uid, run_id, *restarts])
+
+    def attempt(self, run_id: str, launch: int) -> str:
+        """What the sink notes once W&B has a run whole that ended in a launch."""
+        return f"{self.wandb_id(run_id)} {launch}"
 
     def start(self, run_id: str, resumed: bool) -> dict[str, Any]:
         """A run begins, or goes on where `resumed`."""
@@ -79,44 +83,38 @@ class RunMessages:
             summary["checkpoint"] = str(best)
         if warnings:
             summary["warnings"] = warnings
-        wandb_id = self.wandb_id(event.run_id)
         return {
-            "kind": "end", "id": wandb_id, "summary": summary, "failed": failed,
-            "exit_code": FAILED if failed else 0, "whole": f"{wandb_id} {launch}",
+            "kind": "end", "id": self.wandb_id(event.run_id), "summary": summary,
+            "failed": failed, "exit_code": FAILED if failed else 0,
+            "whole": self.attempt(event.run_id, launch),
         }  # fmt: skip
 
 
-def complete_runs(plan: Plan, rows: Mapping[str, Row], paths: StudyPaths, port: SinkPort) -> None:
+def complete_runs(plan: Plan, ledger: Ledger, paths: StudyPaths, port: SinkPort) -> None:
     """Hands over the ended runs that W&B has not whole: its process died, or it was disabled.
 
     Args:
         plan: The plan.
-        rows: The ledger's rows by run id.
+        ledger: The record of its runs.
         paths: The study directory.
         port: The way to W&B; the sink leaves out what it has by then.
     """
-    restarts = {i: row["restarted_in"] for i, row in rows.items() if row.get("restarted_in")}
-    messages, whole = RunMessages(plan, paths, restarts), whole_runs(paths)
-    for run_id in plan.by_id:
-        row = rows.get(run_id, {})
-        if row.get("status") not in ENDED:
-            continue
-        end = messages.end(_ended(row, plan), row.get("launch", 0), True, row.get("warnings") or "")
-        if end["whole"] not in whole:
+    messages, whole = RunMessages(plan, paths, ledger.restarts()), whole_runs(paths)
+    settled = ledger.settled()
+    for run_id in (run_id for run_id in plan.by_id if run_id in settled):
+        row = ledger.rows[run_id]
+        launch = row.get("launch", 0)
+        if messages.attempt(run_id, launch) not in whole:
+            end = messages.end(_ended(row, plan), launch, True, row.get("warnings") or "")
             port.put({**end, "kind": "complete", "start": messages.start(run_id, True)})
 
 
 def _ended(row: Row, plan: Plan) -> RunEnded:
     """The end of a run as the ledger has it."""
-    known = COLUMNS.keys() | plan.factors
-    metrics = {
-        name: float(value)
-        for name, value in row.items()
-        if name not in known and isinstance(value, int | float) and not isinstance(value, bool)
-    }
     failure = None
     if row["status"] != "ok":
         failure = Failure(row.get("error_type") or "", row.get("error") or "")
+    metrics = metrics_of(row, plan.factors)
     return RunEnded(row["run_id"], row["status"], row.get("stop_reason") or "", metrics, failure)
 
 

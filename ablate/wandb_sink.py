@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
+from ablate.garbage import uncollected
 from ablate.history import History
-from ablate.imports import uncollected
 from ablate.leaving import leave
 from ablate.paths import StudyPaths
 from ablate.wandb_files import last_step, mend, segments, whole_runs

@@ -10,7 +10,7 @@ from ablate.checkpoints import drop_checkpoints, newest_checkpoints
 from ablate.context import JobContext, job_context
 from ablate.errors import AblateError
 from ablate.events import Broadcast, Listener
-from ablate.imports import uncollected
+from ablate.garbage import uncollected
 from ablate.interrupts import Interrupts
 from ablate.ledger import ENDED, Ledger
 from ablate.packs import packs_of
@@ -67,22 +67,23 @@ def do_runs(
     Returns:
         Whether it was interrupted.
     """
-    paths = StudyPaths(plan.study.directory)
     interrupts, entered = Interrupts(), False
     with (
         interrupts.watched(),
         _progress(plan, left, options, caller) as progress,
-        job_context(_context(plan, paths, left, ledger, progress, caller)) as context,
+        job_context(_context(plan, left, ledger, progress, caller)) as context,
         contextlib.suppress(KeyboardInterrupt),
         _place(context, len(left.todo), options, interrupts) as at_once,
     ):
         enter()
         entered = True
-        drop_checkpoints(paths, ledger.resumable() - left.restart)
-        work = _work_locally if options.local else _work_on_ray
-        work(context, left, ledger, options, interrupts, at_once)
+        drop_checkpoints(context.paths, ledger.resumable() - left.restart)
+        if options.local:
+            _work_locally(context, left, ledger, options.debug)
+        else:
+            _work_on_ray(context, left, ledger, interrupts, at_once)
     if entered:
-        drop_checkpoints(paths, ledger.resumable())
+        drop_checkpoints(context.paths, ledger.resumable())
     return not entered or any(ledger.rows[r.run_id]["status"] not in ENDED for r in left.todo)
 
 
@@ -99,16 +100,11 @@ def _progress(plan: Plan, left: Remaining, options: Options, caller: Caller) -> 
 
 
 def _context(
-    plan: Plan,
-    paths: StudyPaths,
-    left: Remaining,
-    ledger: Ledger,
-    progress: Progress,
-    caller: Caller,
+    plan: Plan, left: Remaining, ledger: Ledger, progress: Progress, caller: Caller
 ) -> JobContext:
     return JobContext(
         plan,
-        paths,
+        StudyPaths(plan.study.directory),
         Broadcast([ledger, progress, *caller.listeners]),
         progress.say,
         caller.sink,
@@ -134,25 +130,18 @@ def _place(
         yield at_once
 
 
-def _work_locally(
-    context: JobContext,
-    left: Remaining,
-    ledger: Ledger,
-    options: Options,
-    interrupts: Interrupts,
-    at_once: int,
-) -> None:
+def _work_locally(context: JobContext, left: Remaining, ledger: Ledger, debug: bool) -> None:
     from ablate.local import run_local
     from ablate.tracking import AblateWandbCallback
 
     tracking = AblateWandbCallback(str(context.paths.root))
     tracking.setup()
-    packs = packs_of(context.plan, left.todo, ledger.rows, at_once, left.crashed)
+    packs = packs_of(context.plan, left.todo, ledger.rows, 1, left.crashed)
     try:
         run_local(
             context.plan, packs, context.paths, next_launch(context.paths),
             newest_checkpoints(context.paths, ledger.restarts()),
-            Broadcast([tracking, context.broadcast]), options.debug,
+            Broadcast([tracking, context.broadcast]), debug,
         )  # fmt: skip
     finally:
         tracking.close()
@@ -162,7 +151,6 @@ def _work_on_ray(
     context: JobContext,
     left: Remaining,
     ledger: Ledger,
-    options: Options,
     interrupts: Interrupts,
     at_once: int,
 ) -> None:

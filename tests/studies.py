@@ -1,5 +1,7 @@
 """Small studies for tests."""
 
+import time
+
 from ablate.loading import read_study
 
 
@@ -43,6 +45,14 @@ def stop_at_result(patch, number):
             raise KeyboardInterrupt
 
     patch.setattr("ablate.progress.Progress.tick", stop)
+
+
+def wait_for(condition, timeout_s=60):
+    """Until something holds; fails where it takes too long."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
 
 
 def by_name(ledger):

@@ -1,9 +1,5 @@
 """Whole studies in this process: what a researcher sees, without a cluster."""
 
-import contextlib
-import os
-import pty
-import signal
 import subprocess
 import sys
 import time
@@ -320,75 +316,6 @@ def test_a_second_driver_is_refused_and_a_dead_ones_lock_is_not_in_the_way(tmp_p
     holder.communicate()
     with driver_lock(paths.lock):
         pass
-
-
-def test_sigterm_stops_and_says_how_to_go_on(tmp_path):
-    grid = tmp_path / "grid.yaml"
-    grid.write_text(
-        "study: slow\ntrainable: toy:Counter\nmetric: score\nbase: {step_s: 0.2, length: 50}\n"
-        "factors: {gain: [1, 2]}\nseeds: [1]\ncheckpoint_every_s: 0\n"
-    )
-    command = [sys.executable, "-m", "ablate.run", str(grid), "--local"]
-    driver = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    root = tmp_path / "studies" / "slow"
-    wait_for(lambda: list(root.glob("launches/1/gain=1-s1/checkpoint_*")))
-    driver.send_signal(signal.SIGTERM)
-    out, _ = driver.communicate(timeout=30)
-    assert driver.returncode == 130
-    assert "python -m ablate.run --resume studies/slow --local" in out
-    statuses = {r["run_name"]: r["status"] for r in Ledger(StudyPaths(root)).rows.values()}
-    assert statuses == {"gain=1-s1": "interrupted", "gain=2-s1": "pending"}
-
-
-def wait_for(condition, timeout_s=60):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
-def test_the_debugger_stops_where_a_run_fails(tmp_path):
-    grid = tmp_path / "grid.yaml"
-    grid.write_text(
-        "study: broken\ntrainable: toy:Counter\nmetric: score\nbase: {fail: step}\nseeds: [1]\n"
-    )
-    command = [sys.executable, "-m", "ablate.run", str(grid), "--pdb"]
-    done = subprocess.run(
-        command, cwd=tmp_path, input="p self.iteration\nq\n", capture_output=True, text=True,
-        env={**os.environ}, timeout=60,
-    )  # fmt: skip
-    assert '-> raise RuntimeError("the third step is broken")' in done.stdout
-    assert "(Pdb) 2" in done.stdout
-    assert done.returncode == 1
-
-
-def test_the_debugger_has_the_terminal_for_itself(tmp_path):
-    grid = tmp_path / "grid.yaml"
-    grid.write_text(
-        "study: broken\ntrainable: toy:Counter\nmetric: score\nbase: {fail: step}\nseeds: [1]\n"
-    )
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "ablate.run", str(grid), "--pdb"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True
-    )
-    os.close(theirs)
-    shown = b""
-    try:
-        for prompts, typed in enumerate((b"p 6 * 7\n", b"q\n"), start=1):
-            deadline = time.monotonic() + 60
-            while shown.count(b"(Pdb) ") < prompts and time.monotonic() < deadline:
-                shown += os.read(ours, 4096)
-            os.write(ours, typed)
-        assert b"\r\n42\r\n(Pdb) " in shown
-        with contextlib.suppress(OSError):  # the other end is closed
-            while os.read(ours, 4096):
-                pass
-        assert process.wait(60) == 1
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
 
 
 def test_who_calls_from_python_hears_of_an_interruption(tmp_path, console, monkeypatch):

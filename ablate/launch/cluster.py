@@ -8,7 +8,7 @@ from typing import Any
 import ray
 
 from ablate.errors import AblateError, InputError, Problem
-from ablate.imports import uncollected
+from ablate.garbage import uncollected
 from ablate.interrupts import Interrupts
 from ablate.launch.address import LOCAL, check_address
 from ablate.launch.own_ray import is_anothers, start_ray, use_waiting_workers

@@ -59,15 +59,14 @@ def restorable_launch(
     folder = paths.launch(number)
     try:
         record = LaunchRecord(**json.loads(paths.launch_record(number).read_text()))
-        record.runs.items()
+        unfinished = {
+            run_id: config
+            for run_id, config in record.runs.items()
+            if rows.get(run_id, {}).get("status") not in ENDED
+        }
     except (OSError, ValueError, TypeError, AttributeError):
-        return None, ""  # a local launch: nothing of Tune's to restore
+        return None, ""  # a local launch, or a record of an older kind
     wanted = LaunchRecord.of(study, todo)
-    unfinished = {
-        run_id: config
-        for run_id, config in record.runs.items()
-        if rows.get(run_id, {}).get("status") not in ENDED
-    }
     if not unfinished or unfinished != wanted.runs or record.settings != wanted.settings:
         return None, ""
     finished = _finished_by_tune(folder)

@@ -3,7 +3,7 @@
 import importlib
 import os
 
-from ablate.imports import uncollected
+from ablate.garbage import uncollected
 from ablate.launch.own_ray import MODULES
 
 with uncollected():

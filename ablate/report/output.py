@@ -3,8 +3,8 @@
 import shutil
 from importlib import import_module
 
+from ablate.garbage import uncollected
 from ablate.history import History
-from ablate.imports import uncollected
 from ablate.paths import StudyPaths, write_atomically
 from ablate.report.files import latex, markdown
 from ablate.report.records import StudyRecord

@@ -40,6 +40,7 @@ def mlp_pullback(
         torch.sum(slope, dim=1, out=gradients[f"{name}.bias"])
 
     def pull_back(slope: Tensor) -> None:
+        """Fills the gradients, from the outputs' layer to the inputs'."""
         slope = pad(slope)
         fill("skip", time, slope * padded)
         above = "out"
