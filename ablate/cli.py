@@ -1,4 +1,4 @@
-"""The `ablate` command: run, plan, report, status, compare, sample, evaluate."""
+"""The `ablate` command: run, plan, report, status, compare, sample, evaluate, sync."""
 
 import argparse
 import re
@@ -10,7 +10,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.text import Text
 
-from ablate import compare, evaluate, sample
+from ablate import compare, evaluate, sample, sync
 from ablate.errors import InputError, Problem
 from ablate.leaving import leave
 from ablate.ledger import Ledger, metrics_of
@@ -21,6 +21,7 @@ from ablate.report.assembly import study_record
 from ablate.report.output import write_report
 from ablate.report.terminal import print_report
 from ablate.run import build_parser, guarded, run_command
+from ablate.wandb_places import tracked_at
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sample.build_parser(commands.add_parser("sample", help="draw samples from a run"))
     evaluate.build_parser(commands.add_parser("evaluate", help="a further metric of finished runs"))
     compare.build_parser(commands.add_parser("compare", help="two studies side by side"))
+    sync.build_parser(commands.add_parser("sync", help="bring W&B to what the ledger has"))
     arguments = parser.parse_args(argv)
     if arguments.command in ("run", "plan"):
         arguments.plan = arguments.plan or arguments.command == "plan"
@@ -47,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "sample": lambda console: sample.sample_command(arguments, console),
         "compare": lambda console: compare.compare_command(arguments, console),
         "evaluate": lambda console: evaluate.evaluate_command(arguments, console),
+        "sync": lambda console: sync.sync_command(arguments, console),
     }[arguments.command]
     return guarded(work)
 
@@ -68,7 +71,8 @@ def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
     if metric is not None:
         _refuse_unmeasured(ledger, tuple(plan.factors), metric)
     paths = StudyPaths(study.directory)
-    record = study_record(plan, ledger.rows, metric, paths.study_yaml.read_text())
+    study_yaml = paths.study_yaml.read_text()
+    record = study_record(plan, ledger.rows, metric, study_yaml, tracked_at(study))
     print_report(record, console)
     if metric is None:
         write_report(record, paths)

@@ -5,14 +5,13 @@ and the settings of today here.
 """
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ablate.events import Broadcast
 from ablate.paths import StudyPaths
 from ablate.plan import Plan
-from ablate.wandb_port import SharedSink, SinkPort
 
 
 @dataclass(frozen=True)
@@ -23,22 +22,8 @@ class JobContext:
     paths: StudyPaths
     broadcast: Broadcast
     say: Callable[[str], None]
-    sink: SharedSink
-    """Where what W&B is to get goes."""
-    started_before: frozenset[str]
-    """Runs that an earlier command had started."""
     settled: Callable[[], Iterable[str]]
     """Runs that have ended by now, and are not to be done again."""
-    restarts: Callable[[], Mapping[str, int]]
-    """By run, the launch in which it last began anew."""
-
-    def port(self) -> SinkPort | None:
-        """The way to W&B; None where it is disabled, or runs are only tried."""
-        return None if self.plan.short else self.sink.port(self.say)
-
-    def resumed(self, run_id: str) -> bool:
-        """Whether a run goes on from, or comes after, an earlier command."""
-        return run_id in self.started_before
 
 
 _CONTEXTS: dict[str, JobContext] = {}

@@ -11,6 +11,15 @@ PRIVATE_KEY = "_ablate"
 """Key of a trial's config that says which runs it carries, and of its results that holds their
 reports. A list under it keeps Tune from flattening what is inside."""
 
+TIMESTAMP = "_timestamp"
+"""When a point was measured, in seconds since 1970 (UTC), by the clock of its worker."""
+GPU_PERCENT = "_gpu_percent"
+"""How busy the GPU of a run's trial was, as of a point."""
+GPU_MEMORY_MB = "_gpu_memory_mb"
+"""What was in use of the GPU's memory."""
+PRIVATE_METRICS = frozenset({TIMESTAMP, GPU_PERCENT, GPU_MEMORY_MB})
+"""What points carry beside their metrics: kept in the curves, in no table and no summary."""
+
 Point = tuple[int, dict[str, float]]
 """A global step and the metrics measured at it."""
 Status = Literal["ok", "failed", "diverged"]
@@ -24,6 +33,8 @@ class RunReport(TypedDict, total=False):
     stop_reason: str
     error: str
     points: list[Point]
+    times: list[float]
+    """When each point was measured, in seconds since 1970; without them, as of now."""
     facts: dict[str, Any]
     """Columns of the run's row in the ledger: epoch, step, seconds, device, checkpoint, ..."""
     metrics: dict[str, float]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.events import Point
+from ablate.events import PRIVATE_METRICS, Point
 from ablate.parquet_files import read_table, write_columns
 from ablate.paths import StudyPaths
 
@@ -38,7 +38,7 @@ class History:
 
     def finish(self, run_id: str) -> None:
         """The run has ended: its points go into a Parquet file of their own."""
-        points = self.read(run_id)
+        points = self._points(run_id)
         self._last_step.pop(run_id, None)
         if points:
             names = dict.fromkeys(name for point in points for name in point if name != "run_id")
@@ -54,19 +54,39 @@ class History:
         self._last_step.pop(run_id, None)
 
     def read(self, run_id: str) -> list[dict[str, Any]]:
-        """A run's points by step, whether it has ended or not."""
+        """A run's points by step, `step` and metrics each, whether it has ended or not."""
+        return [
+            {name: value for name, value in point.items() if name not in PRIVATE_METRICS}
+            for point in self._points(run_id)
+        ]
+
+    def timed(self, run_id: str) -> list[Point]:
+        """A run's points by step, with when they were measured and what is private beside it."""
+        return [(point.pop("step"), point) for point in self._points(run_id)]
+
+    def _points(self, run_id: str) -> list[dict[str, Any]]:
+        # In this order: a run that ends meanwhile is in the second once it has left the first.
+        live = self._live_points(run_id)
         points: dict[int, dict[str, Any]] = {}
         if self._done(run_id).exists():
             for point in read_table(self._done(run_id)).drop_columns("run_id").to_pylist():
                 points[point["step"]] = {k: v for k, v in point.items() if v is not None}
-        if self._live(run_id).exists():
-            for line in self._live(run_id).read_text().splitlines():
-                try:
-                    point = json.loads(line)
-                except ValueError:
-                    continue  # torn when its driver died: the run repeats the step
-                points.setdefault(point["step"], point)
+        for point in live:
+            points.setdefault(point["step"], point)
         return [points[step] for step in sorted(points)]
+
+    def _live_points(self, run_id: str) -> list[dict[str, Any]]:
+        try:
+            lines = self._live(run_id).read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        points: list[dict[str, Any]] = []
+        for line in lines:
+            try:
+                points.append(json.loads(line))
+            except ValueError:
+                continue  # torn when its driver died: the run repeats the step
+        return points
 
     def columns(self, run_id: str, names: Sequence[str]) -> dict[str, Column]:
         """Steps and values of some metrics of a run, those that it has, as arrays."""

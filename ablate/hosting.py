@@ -14,7 +14,8 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from ablate.events import PRIVATE_KEY, RunReport
+from ablate.events import PRIVATE_KEY, TIMESTAMP, RunReport
+from ablate.gpu_monitor import GpuMonitor
 from ablate.paths import StudyPaths, write_atomically
 
 MANIFEST = "manifest.json"
@@ -50,6 +51,7 @@ class Hosting:
     """
 
     __can_save = True
+    __gpus = GpuMonitor()
 
     def __init__(self, config: dict[str, Any] | None = None, storage: Any = None) -> None:
         self.__take_host(config)
@@ -75,6 +77,7 @@ class Hosting:
         self.__share_time(reports, result.get("time_this_iter_s") or 0.0)
         for report in reports:
             report["warnings"] = [*self.__warnings, *report.get("warnings", [])]
+            _stamp(report, self.__gpus.latest())
         self.__warnings = []
         result[PRIVATE_KEY] = reports
         # Tune copies the last result into every checkpoint's metrics and its own state.
@@ -132,6 +135,8 @@ class Hosting:
         self.__since_checkpoint_s = self.__checkpoint_cost_s = 0.0
         self.__seconds: dict[str, float] = {}
         self.__steps: dict[str, int] = {}
+        if self.__host["gpu"]:
+            self.__gpus.start()
         torch = sys.modules.get("torch")
         if torch is not None:
             # Sums over more threads have other bits; Ray does the same with OMP_NUM_THREADS.
@@ -246,6 +251,19 @@ class _Tee:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def _stamp(report: RunReport, gpus: Mapping[str, float]) -> None:
+    """Says of each point when it was measured, and of the last one how busy the GPU was."""
+    now, points = time.time(), report.get("points", [])
+    times = report.pop("times", None) or [now] * len(points)
+    stamped = [
+        (step, {**metrics, TIMESTAMP: measured})
+        for (step, metrics), measured in zip(points, times, strict=True)
+    ]
+    if stamped:
+        stamped[-1][1].update(gpus)
+    report["points"] = stamped
 
 
 def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:

@@ -103,9 +103,14 @@ class StudyPaths:
         return self.root / "wandb"
 
     @property
-    def wandb_whole(self) -> Path:
-        """Ended runs that W&B has whole: id and launch, a line each."""
-        return self.root / ".wandb-whole"
+    def wandb_home(self) -> Path:
+        """Server, entity and project of the first online start."""
+        return self.root / ".wandb.json"
+
+    @property
+    def wandb_notes(self) -> Path:
+        """What W&B has of which run, a line each."""
+        return self.root / ".wandb-notes.jsonl"
 
     @property
     def sink_lock(self) -> Path:

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -21,9 +22,11 @@ from ablate.report.plan_table import print_plan
 from ablate.report.terminal import print_report
 from ablate.smoke import try_cells
 from ablate.study import Study
-from ablate.wandb_messages import complete_runs
+from ablate.wandb_places import lacking_messages, tracked_at, wandb_places
 from ablate.wandb_port import SharedSink
-from ablate.wandb_table import publish_tables
+from ablate.wandb_record import WandbRecord
+from ablate.wandb_settings import Destination, destination, given_keys
+from ablate.wandb_table import table_message
 from ablate.work import Options
 
 INTERRUPTED = 130
@@ -79,17 +82,19 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         accept_changed_data=arguments.accept_changed_data,
         address=arguments.address,
     )
+    given = given_keys(_overrides(arguments))
+    destination(study, given)  # before anything else: the environment may be wrong, too
     if arguments.plan:
         return show_plan(study, options, console)
     if arguments.smoke:
         tried = try_cells(study, options, console)
         if tried.exit_code:
             return tried.exit_code
-    with contextlib.closing(SharedSink(study)) as sink:
+    with contextlib.closing(SharedSink(study, given)) as sink:
         ahead = [] if options.local else [Preparation(prepare_report)]
         outcome = execute(study, options, console, sink, ahead)
         _report(outcome, sink, console)
-    _print_places(outcome, arguments, console)
+    _print_places(outcome, sink.to, arguments, console)
     return outcome.exit_code
 
 
@@ -116,48 +121,63 @@ def guarded(command: Callable[[Console], int]) -> int:
 
 
 def _report(outcome: Outcome, sink: SharedSink, console: Console) -> None:
-    study = outcome.plan.study
+    plan, ledger, study = outcome.plan, outcome.ledger, outcome.plan.study
     paths = StudyPaths(study.directory)
     study_yaml = paths.study_yaml.read_text()
-    record = study_record(outcome.plan, outcome.ledger.rows, study_yaml=study_yaml)
+    record = study_record(plan, ledger.rows, study_yaml=study_yaml)
     print_report(record, console)
-    port = None if outcome.interrupted else sink.port(console.print)
-    if port is not None:
-        complete_runs(outcome.plan, outcome.ledger, paths, port)
-        publish_tables(record, study, paths, port)
-        sink.no_more()
+    tracks = not outcome.interrupted and sink.to.mode != "disabled"
+    say = _say(console)
+    if tracks:
+        sink.put(lacking_messages(plan, ledger, sink.to.mode), say)
+        sink.wait_for_answer()
+    record = replace(record, tracked_at=tracked_at(study))
     write_report(record, paths)
+    if tracks:
+        table = table_message(record, study, paths)
+        is_there = WandbRecord(paths).has(table["id"], table["what"], sink.to.mode)
+        sink.put([] if is_there else [table], say)
+        sink.no_more()
+
+
+def _say(console: Console) -> Callable[[str], None]:
+    return lambda notice: console.print(Text(notice), soft_wrap=True)
 
 
 def _load(arguments: argparse.Namespace) -> Study:
     if (arguments.grid is None) == (arguments.resume is None):
         raise AblateError("give a GRID file or --resume DIR, exactly one of the two")
+    overrides = _overrides(arguments)
+    if arguments.resume is not None:
+        return load_saved_study(Path(arguments.resume), overrides)
+    return load_study(arguments.grid, overrides)
+
+
+def _overrides(arguments: argparse.Namespace) -> list[str]:
     overrides = list(arguments.set)
     if arguments.wandb_project:
         overrides.append(f"tracking.project={arguments.wandb_project}")
     if arguments.pack:
         overrides.append(f"pack={arguments.pack}")
-    if arguments.resume is not None:
-        return load_saved_study(Path(arguments.resume), overrides)
-    if arguments.storage:
+    if arguments.storage and arguments.resume is None:
         overrides.append(f"storage={arguments.storage}")
-    return load_study(arguments.grid, overrides)
+    return overrides
 
 
-def _print_places(outcome: Outcome, arguments: argparse.Namespace, console: Console) -> None:
+def _print_places(
+    outcome: Outcome, to: Destination, arguments: argparse.Namespace, console: Console
+) -> None:
     paths = StudyPaths(outcome.plan.study.directory)
     console.print()
     places = {
         "ledger": paths.runs_parquet,
         "report": paths.report / "index.html",
         "best weights": paths.root / "checkpoints",
-        "W&B": paths.wandb_runs,
     }
     for name, path in ((name, path) for name, path in places.items() if path.exists()):
         console.print(Text(f"{name + ':':<14}{_short(path)}"), soft_wrap=True)
-    if any(paths.wandb_runs.glob("offline-run-*")):
-        command = f"wandb sync {_short(paths.wandb_runs)}/offline-run-*"
-        console.print(Text(f"{'upload:':<14}{command}"), soft_wrap=True)
+    for name, told in wandb_places(outcome.plan, outcome.ledger, to, _short(paths.root)):
+        console.print(Text(f"{name + ':':<14}{told}"), soft_wrap=True)
     if outcome.interrupted:
         again = f"python -m ablate.run --resume {_short(paths.root)}"
         if arguments.local:

@@ -54,6 +54,29 @@ class Resources(_Frozen):
         return self
 
 
+MAX_WANDB_NAME = 128
+"""Letters of a W&B project or group, its own limit."""
+PROJECT_RULE = (
+    f"at most {MAX_WANDB_NAME} characters, none of / \\ # ? % : and no control characters"
+)
+ENTITY_RULE = "a user or team: letters, digits, '-', '_' and '.'"
+
+
+def project_problem(name: str) -> str:
+    """Why W&B would refuse a project's name; empty where it takes it."""
+    if not name.strip():
+        return "is empty"
+    if len(name) > MAX_WANDB_NAME:
+        return f"has {len(name)} characters"
+    refused = "".join(dict.fromkeys(c for c in name if c in r"/\#?%:" or not c.isprintable()))
+    return f"holds {refused!r}, which W&B refuses in a project's name" if refused else ""
+
+
+def entity_problem(name: str) -> str:
+    """Why W&B would refuse an entity's name; empty where it takes it."""
+    return "" if re.fullmatch(r"[\w.-]{1,128}", name) else "is no name of a W&B user or team"
+
+
 class Tracking(_Frozen):
     """Where the runs appear in Weights & Biases."""
 
@@ -61,6 +84,30 @@ class Tracking(_Frozen):
     entity: Text | None = None
     mode: Literal["auto", "online", "offline", "disabled"] = "auto"
     tags: tuple[Annotated[Text, Field(max_length=64)], ...] = ()
+    patience_s: Annotated[Float, Field(ge=0)] = 60
+    """How long the end of a command waits for a W&B that makes no progress."""
+
+    @field_validator("project")
+    @classmethod
+    def _is_a_project(cls, name: str | None) -> str | None:
+        if name is not None and project_problem(name):
+            raise ValueError(f"{project_problem(name)}: {PROJECT_RULE}")
+        return name
+
+    @field_validator("entity")
+    @classmethod
+    def _is_an_entity(cls, name: str | None) -> str | None:
+        if name is not None and entity_problem(name):
+            raise ValueError(f"{entity_problem(name)}: {ENTITY_RULE}")
+        return name
+
+    @field_validator("tags")
+    @classmethod
+    def _are_tags(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
+        for tag in tags:
+            if not tag.strip() or not tag.isprintable():
+                raise ValueError(f"{tag!r} is no tag: W&B takes 1 to 64 printable characters")
+        return tags
 
 
 class Until(_Frozen):

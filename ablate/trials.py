@@ -48,6 +48,7 @@ def trial_config(
         "launch": launch,
         "metric": plan.study.metric,
         "checkpoint_every_s": plan.study.checkpoint_every_s,
+        "gpu": plan.study.resources.gpu,
         "threads": max(1, int(plan.study.resources.cpu)),
         "max_results": SHORT_RESULTS if plan.short and not hasattr(plan.model, "smoke") else None,
     }

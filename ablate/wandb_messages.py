@@ -1,21 +1,27 @@
-"""What the W&B sink is told of the runs of a study."""
+"""What the W&B sink is told of the runs of a study, made from the ledger's rows."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ablate.design import text
-from ablate.events import Failure, Point, RunEnded
+from ablate.events import Point
 from ablate.identity import content_id
-from ablate.ledger import Ledger, Row, metrics_of
+from ablate.ledger import ENDED, Ledger, Row, metrics_of
 from ablate.paths import StudyPaths
 from ablate.plan import Plan, Run
-from ablate.wandb_files import whole_runs
-from ablate.wandb_port import SinkPort, tracked_as
+from ablate.study import MAX_WANDB_NAME
+from ablate.wandb_content import noted
+from ablate.wandb_record import WandbRecord
+from ablate.wandb_settings import at_home, command_line
 
 MAX_TAG = 64
 """W&B's own limit."""
 FAILED = 1
 """Exit code of a failed run."""
+INTERRUPTED = 130
+JOB_TYPE = "train"
 
 
 class RunMessages:
@@ -24,101 +30,131 @@ class RunMessages:
     Args:
         plan: The plan.
         paths: The study directory.
-        restarts: By run, the launch in which it last began anew.
+        ledger: Its record: it hears of everything before W&B does.
     """
 
-    def __init__(self, plan: Plan, paths: StudyPaths, restarts: Mapping[str, int]) -> None:
+    def __init__(self, plan: Plan, paths: StudyPaths, ledger: Ledger) -> None:
         self._plan = plan
         self._paths = paths
-        self._restarts = restarts
+        self._ledger = ledger
         self._uid = paths.uid.read_text()
+        self._command = command_line()
 
     def wandb_id(self, run_id: str) -> str:
         """W&B's id: two studies that share a run, or a fresh start, never share it.
 
         Nor does a run that begins anew go on in its old curve: W&B takes no step twice.
         """
-        restarts = [self._restarts[run_id]] if run_id in self._restarts else []
-        return content_id([self._uid, run_id, *restarts])
+        restarted = self._ledger.rows.get(run_id, {}).get("restarted_in")
+        return content_id([self._uid, run_id, *([restarted] if restarted else [])])
 
-    def attempt(self, run_id: str, launch: int) -> str:
-        """What the sink notes once W&B has a run whole that ended in a launch."""
-        return f"{self.wandb_id(run_id)} {launch}"
-
-    def start(self, run_id: str, resumed: bool) -> dict[str, Any]:
-        """A run begins, or goes on where `resumed`."""
-        plan = self._plan
+    def start(self, run_id: str) -> dict[str, Any]:
+        """A run begins, or goes on."""
+        plan, row = self._plan, self._ledger.rows.get(run_id, {})
         run = plan.by_id[run_id]
+        made_with = {
+            "git_commit": row.get("git_commit"), "git_dirty": row.get("git_dirty"),
+            "versions": row.get("versions"), "command": self._command,
+        }  # fmt: skip
+        config = {
+            **{key: _published(value) for key, value in run.config.items()},
+            "seed": run.seed, "study": plan.study.study, "run_id": run_id,
+            **{key: value for key, value in made_with.items() if value is not None},
+        }  # fmt: skip
         return {
             "kind": "start",
             "id": self.wandb_id(run_id),
-            **tracked_as(plan.study),
+            "group": short(plan.study.study, MAX_WANDB_NAME),
+            "job_type": JOB_TYPE,
             "run_id": run_id,
-            "name": run.run_name,
-            "config": {
-                **run.config, "seed": run.seed, "study": plan.study.study, "run_id": run_id,
-            },
+            "name": short(run.run_name, MAX_WANDB_NAME),
+            "notes": plan.study.question or None,
+            "config": config,
             "tags": _tags(plan, run),
-            "resumed": resumed,
-        }  # fmt: skip
+            "program": self._command,
+            "commit": row.get("git_commit"),
+        }
 
     def points(self, run_id: str, points: Iterable[Point]) -> dict[str, Any]:
         """A run measured something."""
         content = [list(point) for point in points]
         return {"kind": "points", "id": self.wandb_id(run_id), "points": content}
 
-    def end(
-        self, event: RunEnded, launch: int, resumed: bool, warnings: str = ""
-    ) -> dict[str, Any]:
-        """A run is over, in the given launch."""
-        summary: dict[str, Any] = {**event.metrics, "status": event.status}
-        failed = event.failure is not None
-        if event.failure is not None:
-            summary["error_type"] = event.failure.kind
-            summary["error"] = event.failure.message
-        elif resumed:
-            summary["error_type"] = summary["error"] = None  # what an earlier attempt left there
-        best = self._paths.best(self._plan.by_id[event.run_id].run_name)
-        if best.exists():
-            summary["checkpoint"] = str(best)
-        if warnings:
-            summary["warnings"] = warnings
+    def end(self, run_id: str) -> dict[str, Any]:
+        """A run is over, or was interrupted: as the ledger has it."""
+        row = self._ledger.rows[run_id]
+        status = row["status"]
+        failed = status in ("failed", "diverged")
+        summary = _summary(row, self._plan, self._paths)
+        exit_code = 0 if status == "ok" else FAILED if failed else INTERRUPTED
+        content = {"summary": summary, "failed": failed, "exit_code": exit_code}
         return {
-            "kind": "end", "id": self.wandb_id(event.run_id), "summary": summary,
-            "failed": failed, "exit_code": FAILED if failed else 0,
-            "whole": self.attempt(event.run_id, launch),
+            "kind": "end", "id": self.wandb_id(run_id), **content,
+            "what": content_id([content, row.get("launch", 0)]) if status in ENDED else "",
+            "log": str(self._paths.log(row["run_name"])) if failed else None,
         }  # fmt: skip
 
+    def complete(self, run_id: str) -> dict[str, Any]:
+        """All there is of a run."""
+        end = {**self.end(run_id), "num_rows": len(self._ledger.history(run_id))}
+        return {**end, "kind": "complete", "start": self.start(run_id)}
 
-def complete_runs(plan: Plan, ledger: Ledger, paths: StudyPaths, port: SinkPort) -> None:
-    """Hands over the ended runs that W&B has not whole: its process died, or it was disabled.
+
+def lacking_runs(
+    messages: RunMessages, plan: Plan, ledger: Ledger, record: WandbRecord, mode: str
+) -> list[str]:
+    """The runs that have started, and of which W&B is not known to have all there is.
 
     Args:
+        messages: What W&B should have of each.
         plan: The plan.
         ledger: The record of its runs.
-        paths: The study directory.
-        port: The way to W&B; the sink leaves out what it has by then.
+        record: What is known of W&B.
+        mode: Where `offline`, a folder that was written will do.
     """
-    messages, whole = RunMessages(plan, paths, ledger.restarts()), whole_runs(paths)
-    settled = ledger.settled()
-    for run_id in (run_id for run_id in plan.by_id if run_id in settled):
-        row = ledger.rows[run_id]
-        launch = row.get("launch", 0)
-        if messages.attempt(run_id, launch) not in whole:
-            end = messages.end(_ended(row, plan), launch, True, row.get("warnings") or "")
-            port.put({**end, "kind": "complete", "start": messages.start(run_id, True)})
+    started = ledger.started_names()
+    lacking: list[str] = []
+    for run_id in (run_id for run_id in plan.by_id if run_id in started):
+        end = messages.end(run_id)
+        what = end["what"] or noted(end, len(ledger.history(run_id)))
+        if not record.has(messages.wandb_id(run_id), what, mode):
+            lacking.append(run_id)
+    return lacking
 
 
-def _ended(row: Row, plan: Plan) -> RunEnded:
-    """The end of a run as the ledger has it."""
-    failure = None
-    if row["status"] != "ok":
-        failure = Failure(row.get("error_type") or "", row.get("error") or "")
-    metrics = metrics_of(row, plan.factors)
-    return RunEnded(row["run_id"], row["status"], row.get("stop_reason") or "", metrics, failure)
+def short(name: str, most: int) -> str:
+    """A name as W&B takes it; long ones that begin alike stay different."""
+    printable = "".join(c if c.isprintable() else "_" for c in name).strip() or "_"
+    if len(printable) <= most:
+        return printable
+    return f"{printable[: most - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _summary(row: Row, plan: Plan, paths: StudyPaths) -> dict[str, Any]:
+    summary: dict[str, Any] = {**metrics_of(row, plan.factors), "status": row["status"]}
+    if row["status"] in ("failed", "diverged"):
+        summary["error_type"] = row.get("error_type") or ""
+        summary["error"] = at_home(row.get("error") or "")
+    best = paths.best(row["run_name"])
+    if best.exists():
+        summary["checkpoint"] = str(best.relative_to(paths.root))
+    if row.get("warnings"):
+        summary["warnings"] = at_home(row["warnings"])
+    return summary
+
+
+def _published(value: Any) -> Any:
+    """A value of a config, with paths below the home directory as people write them."""
+    if isinstance(value, str):
+        return at_home(value)
+    if isinstance(value, Mapping):
+        return {key: _published(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_published(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def _tags(plan: Plan, run: Run) -> list[str]:
     """Never empty: a resumed run without tags of its own would keep the tag `failed`."""
-    levels = [f"{name}={text(label)}"[:MAX_TAG] for name, label in run.cell.labels.items()]
-    return [*levels, f"seed={run.seed}", *plan.study.tracking.tags]
+    levels = [short(f"{name}={text(label)}", MAX_TAG) for name, label in run.cell.labels.items()]
+    return list(dict.fromkeys([*levels, f"seed={run.seed}", *plan.study.tracking.tags]))

@@ -2,23 +2,27 @@
 
 import contextlib
 import json
-import os
 import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ablate.paths import StudyPaths
 from ablate.study import Study
-from ablate.wandb_sink import resolved_mode
+from ablate.wandb_record import Home, WandbRecord
+from ablate.wandb_settings import Destination, clean_environment, destination, group_url
 
 MAX_QUEUED = 20_000
-"""Messages that wait for a slow W&B before points are left to the ledger alone."""
-CLOSE_TIMEOUT_S = 40.0
-"""For everything to be written once the last run has ended."""
-INTERRUPT_TIMEOUT_S = 5.0
+"""Messages that wait for a slow sink before rows are left to the ledger alone."""
+INTERRUPT_PATIENCE_S = 5.0
+GRACE_S = 10.0
+"""The sink ends by itself where W&B does not move; this much later it is killed."""
+ANSWER_S = 5.0
+SILENT_S = 3.0
+"""How long a command waits for W&B before it says so."""
 
 
 class SinkPort:
@@ -26,19 +30,35 @@ class SinkPort:
 
     Args:
         paths: The study directory.
-        mode: `online` or `offline`.
+        to: Where runs go.
+        patience_s: How long the end waits for a W&B that makes no progress.
         say: Told once what went wrong.
+
+    Raises:
+        OSError: Where no process can be started.
     """
 
-    def __init__(self, paths: StudyPaths, mode: str, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, paths: StudyPaths, to: Destination, patience_s: float, say: Callable[[str], None]
+    ) -> None:
         self.say = say
+        self.patience_s = patience_s
+        self.served: dict[str, dict[str, Any]] = {}
+        """What the server had of runs that it was asked for, by name."""
+        self._to = to
         self._told: set[str] = set()
-        self._queue: queue.Queue[dict[str, Any]] = queue.Queue(MAX_QUEUED)
+        self._behind: set[str] = set()
+        self._num_left = 0
+        self._heard_at = time.monotonic()
+        self._answered = threading.Event()
+        self._queue: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        asked = json.dumps({**to.as_json(), "patience_s": patience_s})
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "ablate.wandb_sink", str(paths.root), mode],
+            [sys.executable, "-m", "ablate.wandb_sink", str(paths.root), asked],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
+            env=clean_environment(to.server),
             start_new_session=True,  # Ctrl-C in the terminal is not for it
         )
         self._threads = [
@@ -53,25 +73,46 @@ class SinkPort:
         return self._process.poll() is not None
 
     def put(self, message: dict[str, Any]) -> None:
-        """Hands a message over; drops it where W&B is hopelessly behind."""
-        try:
-            self._queue.put_nowait(message)
-        except queue.Full:
-            self._say_once("W&B is too slow: what it misses is in the ledger")
+        """Hands a message over; drops rows, which the ledger has, where the sink is far behind."""
+        if message["kind"] == "points":
+            if self._queue.qsize() > MAX_QUEUED:
+                self._behind.add(message["id"])
+                return
+            message["behind"] = message["id"] in self._behind
+            self._behind.discard(message["id"])
+        self._queue.put(message)
 
-    def no_more(self) -> None:
+    def wait_for_answer(self) -> None:
+        """Until W&B has said where runs are, or that it cannot be had; not for long."""
+        self._answered.wait(ANSWER_S if self._to.mode == "online" else 0)
+
+    def no_more(self, patience_s: float | None = None) -> None:
         """Nothing comes any more: the sink may end while the driver does other things."""
-        self.put({"kind": "close"})
+        if patience_s is not None:
+            self.patience_s = patience_s
+        self.put({"kind": "close", "patience_s": self.patience_s})
 
-    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
-        """Lets the sink end; kills it where it takes longer than it may."""
-        self.no_more()
-        try:
-            self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-            self._say_once("W&B did not end in time: what it misses is in the ledger")
+    def close(self, patience_s: float | None = None) -> None:
+        """Waits for the sink as long as rows move; kills it where it does not end by itself.
+
+        Args:
+            patience_s: How long without progress; the study's own by default.
+        """
+        self.no_more(patience_s)
+        began = self._heard_at = time.monotonic()
+        while self._process.poll() is None:
+            now = time.monotonic()
+            if now - began > SILENT_S and self._num_left:
+                runs = f"{self._num_left} run{'s' if self._num_left > 1 else ''}"
+                self._say_once(
+                    f"W&B: waiting for {runs} to arrive, for {self.patience_s:.0f} s at most "
+                    "without progress", key="waiting",
+                )  # fmt: skip
+            if now - self._heard_at > self.patience_s + GRACE_S:
+                self._process.kill()
+                self._say_once("W&B did not end in time: what it misses is in the ledger")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.05)
         for thread in self._threads:
             thread.join(1.0)
 
@@ -87,7 +128,7 @@ class SinkPort:
                 if message["kind"] == "close":
                     stdin.close()
                     return
-            except OSError:
+            except (OSError, ValueError):  # gone, or closed
                 self._say_once("the W&B process died: what it misses is in the ledger")
                 with contextlib.suppress(OSError):  # what is still in its buffer has no reader
                     stdin.close()
@@ -98,11 +139,26 @@ class SinkPort:
         assert stdout is not None
         with stdout:
             for line in stdout:
-                self._say_once(json.loads(line)["say"])
+                self._hear(json.loads(line))
 
-    def _say_once(self, notice: str) -> None:
-        if notice not in self._told:
-            self._told.add(notice)
+    def _hear(self, fact: dict[str, Any]) -> None:
+        self._heard_at = time.monotonic()
+        to = self._to
+        if "say" in fact or "entity" in fact:
+            self._answered.set()
+        if "say" in fact:
+            self._say_once(fact["say"])
+        if "entity" in fact:
+            url = group_url(to.server, fact["entity"], to.project, to.group)
+            self._say_once(f"W&B: {url}", key="url")
+        if "left" in fact:
+            self._num_left = fact["left"]
+        if "served" in fact:
+            self.served[fact["name"]] = fact["served"]
+
+    def _say_once(self, notice: str, key: str = "") -> None:
+        if (key or notice) not in self._told:
+            self._told.add(key or notice)
             self.say(notice)
 
 
@@ -111,14 +167,20 @@ class SharedSink:
 
     Args:
         study: Says whether its runs are tracked, and how.
+        given: The keys of `tracking` that were given on the command line.
+
+    Raises:
+        InputError: Where the environment asks for what W&B does not know.
     """
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, given: frozenset[str] = frozenset()) -> None:
+        self.to = destination(study, given)
         self._study = study
         self._port: SinkPort | None = None
+        self._is_off = self.to.mode == "disabled"
 
     def port(self, say: Callable[[str], None]) -> SinkPort | None:
-        """The sink, or None where W&B is disabled.
+        """The sink, or None where W&B is disabled or cannot be had.
 
         Args:
             say: Told from now on what went wrong.
@@ -128,28 +190,49 @@ class SharedSink:
         if self._port is not None:
             self._port.say = say
             return self._port
-        mode = resolved_mode(self._study.tracking.mode)
-        if mode != "disabled":
-            self._port = SinkPort(StudyPaths(self._study.directory), mode, say)
+        paths = StudyPaths(self._study.directory)
+        home = WandbRecord(paths).home
+        if not self._is_off and self.to.mode == "online" and home and not home.fits(self.to):
+            self._is_off = True
+            say(_elsewhere(home, self.to, paths))
+        if self._is_off:
+            return None
+        try:
+            self._port = SinkPort(paths, self.to, self._study.tracking.patience_s, say)
+        except OSError as error:
+            self._is_off = True
+            reason = error.strerror or error
+            say(f"W&B's process cannot be started ({reason}): the study goes on without it")
         return self._port
+
+    def put(self, messages: Iterable[dict[str, Any]], say: Callable[[str], None]) -> None:
+        """Hands messages over; without any, no process is started for them."""
+        for message in messages:
+            port = self.port(say)
+            if port is not None:
+                port.put(message)
+
+    def wait_for_answer(self) -> None:
+        """Until the server has said whose runs they are, which the report's link needs."""
+        if self._port is not None:
+            self._port.wait_for_answer()
 
     def no_more(self) -> None:
         """Nothing comes any more; `close` need not wait as long then."""
         if self._port is not None:
             self._port.no_more()
 
-    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
+    def close(self, patience_s: float | None = None) -> None:
         """Ends the sink, if there is one; what comes later goes to a new one."""
         if self._port is not None:
-            self._port.close(timeout_s)
+            self._port.close(patience_s)
             self._port = None
 
 
-def tracked_as(study: Study) -> dict[str, Any]:
-    """Project, entity and group of a study's runs in W&B."""
-    tracking = study.tracking
-    return {
-        "project": tracking.project or os.environ.get("WANDB_PROJECT") or study.study,
-        "entity": tracking.entity or os.environ.get("WANDB_ENTITY"),
-        "group": study.study,
-    }
+def _elsewhere(home: Home, to: Destination, paths: StudyPaths) -> str:
+    place = f"{to.entity or home.entity}/{to.project}"
+    asked = f"{place} at {to.server}" if to.server != home.server else place
+    return (
+        f"W&B: the runs of this study are in {home}, this command means {asked}: it tracks "
+        f"nothing. `ablate sync {paths.root} --to {place}` moves them there"
+    )

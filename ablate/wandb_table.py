@@ -7,38 +7,56 @@ from ablate.paths import StudyPaths
 from ablate.report.records import StudyRecord
 from ablate.report.tables import TextTable, tables_of
 from ablate.report.words import answers
-from ablate.study import Study
-from ablate.wandb_port import SinkPort, tracked_as
+from ablate.study import MAX_WANDB_NAME, Study
+from ablate.wandb_messages import short
+from ablate.wandb_settings import command_line
 
 JOB_TYPE = "ablation-table"
 
 
-def publish_tables(record: StudyRecord, study: Study, paths: StudyPaths, port: SinkPort) -> None:
-    """Hands a report's tables to W&B; a study that goes on logs them again in the same run.
+def table_message(record: StudyRecord, study: Study, paths: StudyPaths) -> dict[str, Any]:
+    """A report's tables and page for W&B; a study that goes on logs them again in the same run.
 
     Args:
         record: The report.
-        study: Says where its runs are tracked.
+        study: Says what it is called.
         paths: The study directory.
-        port: The way to W&B.
     """
-    wandb_id = content_id([paths.uid.read_text(), JOB_TYPE])
-    port.put({"kind": "start", "id": wandb_id, **_beginning(record, study)})
     tables = {_key(n, table): _content(table) for n, table in enumerate(tables_of(record))}
-    port.put({"kind": "tables", "id": wandb_id, "tables": tables})
     summary = {"answer": "\n".join(answers(record)), "missing runs": len(record.missing)}
-    port.put({"kind": "end", "id": wandb_id, "summary": summary, "exit_code": 0})
-
-
-def _beginning(record: StudyRecord, study: Study) -> dict[str, Any]:
+    page = paths.report / "index.html"
+    start = _beginning(record, study, paths)
     return {
-        **tracked_as(study),
-        "run_id": JOB_TYPE,
+        "kind": "complete", "id": start["id"], "start": start, "tables": tables,
+        "page": str(page) if page.exists() else None,
+        "summary": summary, "failed": False, "exit_code": 0,
+        "what": content_id([tables, summary]), "num_rows": 1,
+    }  # fmt: skip
+
+
+def table_id(paths: StudyPaths) -> str:
+    """W&B's id of the table's run."""
+    return content_id([paths.uid.read_text(), JOB_TYPE])
+
+
+def table_name(study: Study) -> str:
+    """What the table's run is called."""
+    return short(f"{study.study}-{JOB_TYPE}", MAX_WANDB_NAME)
+
+
+def _beginning(record: StudyRecord, study: Study, paths: StudyPaths) -> dict[str, Any]:
+    command = command_line()
+    return {
+        "id": table_id(paths),
+        "group": short(study.study, MAX_WANDB_NAME),
         "job_type": JOB_TYPE,
-        "name": f"{study.study}-{JOB_TYPE}",
-        "config": {"question": record.question, "design": record.design},
-        "tags": [JOB_TYPE, *study.tracking.tags],
-        "resumed": True,
+        "run_id": JOB_TYPE,
+        "name": table_name(study),
+        "notes": record.question or None,
+        "config": {"question": record.question, "design": record.design, "command": command},
+        "tags": list(dict.fromkeys([JOB_TYPE, *study.tracking.tags])),
+        "program": command,
+        "commit": None,
     }
 
 

@@ -18,7 +18,9 @@ from ablate.paths import StudyPaths
 from ablate.plan import Plan
 from ablate.progress import Progress
 from ablate.remaining import Remaining
-from ablate.wandb_port import SharedSink
+from ablate.wandb_messages import RunMessages
+from ablate.wandb_port import INTERRUPT_PATIENCE_S, SharedSink
+from ablate.wandb_tracker import WandbTracker
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def do_runs(
     with (
         interrupts.watched(),
         _progress(plan, left, options, caller) as progress,
-        job_context(_context(plan, left, ledger, progress, caller)) as context,
+        job_context(_context(plan, ledger, progress, caller)) as context,
         contextlib.suppress(KeyboardInterrupt),
         _place(context, len(left.todo), options, interrupts) as at_once,
     ):
@@ -84,7 +86,12 @@ def do_runs(
             _work_on_ray(context, left, ledger, interrupts, at_once)
     if entered:
         drop_checkpoints(context.paths, ledger.resumable())
-    return not entered or any(ledger.rows[r.run_id]["status"] not in ENDED for r in left.todo)
+    interrupted = not entered or any(
+        ledger.rows[run.run_id]["status"] not in ENDED for run in left.todo
+    )
+    if interrupted:
+        caller.sink.close(INTERRUPT_PATIENCE_S)
+    return interrupted
 
 
 def next_launch(paths: StudyPaths) -> int:
@@ -99,18 +106,17 @@ def _progress(plan: Plan, left: Remaining, options: Options, caller: Caller) -> 
     return Progress(names, (plan.study.metric, "val_loss"), caller.console, live)
 
 
-def _context(
-    plan: Plan, left: Remaining, ledger: Ledger, progress: Progress, caller: Caller
-) -> JobContext:
+def _context(plan: Plan, ledger: Ledger, progress: Progress, caller: Caller) -> JobContext:
+    paths = StudyPaths(plan.study.directory)
+    # The sink imports W&B while Ray starts. Runs that are only tried are nobody's business.
+    port = None if plan.short else caller.sink.port(progress.say)
+    trackers = [WandbTracker(RunMessages(plan, paths, ledger), port)] if port else []
     return JobContext(
         plan,
-        StudyPaths(plan.study.directory),
-        Broadcast([ledger, progress, *caller.listeners]),
+        paths,
+        Broadcast([ledger, progress, *trackers, *caller.listeners]),
         progress.say,
-        caller.sink,
-        frozenset(ledger.started_names()) - left.restart,
         ledger.settled,
-        ledger.restarts,
     )
 
 
@@ -122,7 +128,6 @@ def _place(
     if options.local:
         yield 1
         return
-    context.port()  # the sink imports W&B while Ray starts
     with uncollected():
         from ablate.launch.cluster import cluster
 
@@ -132,19 +137,12 @@ def _place(
 
 def _work_locally(context: JobContext, left: Remaining, ledger: Ledger, debug: bool) -> None:
     from ablate.local import run_local
-    from ablate.tracking import AblateWandbCallback
 
-    tracking = AblateWandbCallback(str(context.paths.root))
-    tracking.setup()
     packs = packs_of(context.plan, left.todo, ledger.rows, 1, left.crashed)
-    try:
-        run_local(
-            context.plan, packs, context.paths, next_launch(context.paths),
-            newest_checkpoints(context.paths, ledger.restarts()),
-            Broadcast([tracking, context.broadcast]), debug,
-        )  # fmt: skip
-    finally:
-        tracking.close()
+    run_local(
+        context.plan, packs, context.paths, next_launch(context.paths),
+        newest_checkpoints(context.paths, ledger.restarts()), context.broadcast, debug,
+    )  # fmt: skip
 
 
 def _work_on_ray(

@@ -8,6 +8,7 @@ TESTS = Path(__file__).parent
 os.environ["WANDB_MODE"] = "disabled"  # the tests of tracking switch it on
 os.environ.pop("WANDB_API_KEY", None)
 os.environ["NETRC"] = os.devnull
+os.environ["WANDB_CONFIG_DIR"] = os.devnull  # nor what `wandb login` left behind
 # Ray's workers import the toy trainables by name.
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(TESTS), os.environ.get("PYTHONPATH", "")])
@@ -50,3 +51,16 @@ def ray_cluster():
     )
     yield ray.get_runtime_context().gcs_address
     ray.shutdown()
+
+
+@pytest.fixture
+def wandb_server(monkeypatch):
+    """A W&B server on loopback that this process's studies are tracked by."""
+    from wandb_server import WandbServer
+
+    server = WandbServer()
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    yield server
+    server.close()

@@ -106,3 +106,9 @@ def test_a_command_leaves_with_everything_said_and_done():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 3
     assert (done.stdout, done.stderr) == ("said\na thread\nat exit\n", "told\n")
+
+
+def test_only_the_client_of_the_sink_imports_wandb():
+    for path in (ROOT / "ablate").rglob("*.py"):
+        if path.name != "wandb_client.py":
+            assert "wandb" not in set(imports_of(path)), path

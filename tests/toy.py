@@ -37,6 +37,15 @@ class Counter(Trainable):
         self.total = checkpoint["total"]
 
 
+class Fragile(Counter):
+    """Fails in `setup`, the first time."""
+
+    def setup(self, config):
+        if _first_time(config["marker"]):
+            raise ValueError("not yet")
+        super().setup(config)
+
+
 class Noisy(Trainable):
     """Scores once, with noise that config and seed decide."""
 

@@ -1,10 +1,18 @@
 """What W&B's own files say of the runs of a study."""
 
 import json
+import struct
+import zlib
 from dataclasses import dataclass, field
 
+from wandb.proto import wandb_internal_pb2
+
 from ablate.paths import StudyPaths
-from ablate.wandb_files import read_records
+
+BLOCK_BYTES = 32_768
+HEADER = struct.Struct("<IHB")
+FILE_HEADER_BYTES = 7
+FULL, FIRST, LAST = 1, 2, 4
 
 
 @dataclass
@@ -57,3 +65,29 @@ def _update(target, items):
 
 def _key(item):
     return item.key or ".".join(item.nested_key)
+
+
+def read_records(path):
+    """The protobuf records of a transaction log: a LevelDB-style file of 32 KiB blocks."""
+    for body in _bodies(path.read_bytes()):
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(body)
+        yield record
+
+
+def _bodies(data):
+    offset, parts = FILE_HEADER_BYTES, b""
+    while offset + HEADER.size <= len(data):
+        left = BLOCK_BYTES - offset % BLOCK_BYTES
+        if left < HEADER.size:
+            offset += left
+            continue
+        checksum, length, kind = HEADER.unpack_from(data, offset)
+        start = offset + HEADER.size
+        body = data[start : start + length]
+        if len(body) < length or zlib.crc32(bytes([kind]) + body) != checksum:
+            return
+        offset = start + length
+        parts = body if kind in (FULL, FIRST) else parts + body
+        if kind in (FULL, LAST):
+            yield parts

@@ -156,6 +156,7 @@ class FlowMatchingTrainable(Trainable):
         report = RunReport(
             run_id=run.spec.run_id,
             status=progress.status,
+            times=list(run.curves.times),
             points=run.curves.drain(),
             facts={
                 "epoch": progress.epoch,

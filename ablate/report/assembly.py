@@ -32,7 +32,11 @@ CLEARLY_WIDER = 1.2
 
 
 def study_record(
-    plan: Plan, rows: Mapping[str, Row], metric: str | None = None, study_yaml: str = ""
+    plan: Plan,
+    rows: Mapping[str, Row],
+    metric: str | None = None,
+    study_yaml: str = "",
+    tracked_at: str = "",
 ) -> StudyRecord:
     """The results of a plan, from the rows of its ledger.
 
@@ -41,6 +45,7 @@ def study_record(
         rows: The ledger's rows by run id.
         metric: What to report in the place of the study's own metrics.
         study_yaml: The study as last run.
+        tracked_at: The page of its runs in W&B.
     """
     study = plan.study
     names = study.metrics if metric is None else (metric,)
@@ -53,7 +58,7 @@ def study_record(
     return StudyRecord(
         study.study, study.question, first, further, tuple(plan.factors), plan.seeds,
         _design(plan), how_it_came(plan, rows), runs, missing_runs(plan, rows, first.name),
-        sum(known), environment(plan, rows), study_yaml, incomparable,
+        sum(known), environment(plan, rows), study_yaml, incomparable, tracked_at,
     )  # fmt: skip
 
 

@@ -25,6 +25,8 @@ def markdown(record: StudyRecord) -> str:
         lines += ["", f"## {_md(table.title)}", "", *_md_table(table), ""]
         lines += [f"- {_md(note)}" for note in table.notes]
     lines += ["", *(f"- {_md(note)}" for note in record.notes)]
+    if record.tracked_at:
+        lines.append(f"- W&amp;B: <{record.tracked_at}>")
     return "\n".join([*lines, *(f"- {_md(_missing(run))}" for run in record.missing), ""])
 
 

@@ -133,6 +133,8 @@ class StudyRecord:
     """The study as last run."""
     incomparable: Mapping[str, Sequence[str]]
     """Of metrics that measure another thing from cell to cell: the config keys that make it so."""
+    tracked_at: str = ""
+    """The page of its runs in W&B, where they are online."""
 
     @property
     def metrics(self) -> Sequence[MetricRecord]:

@@ -1,6 +1,7 @@
 """One run inside a pack: its slice of the weights, optimizer, schedule, averages and curves."""
 
 import math
+import time
 from typing import Any
 
 import torch
@@ -201,6 +202,8 @@ class Curves:
 
     def __init__(self) -> None:
         self.points: list[Point] = []
+        self.times: list[float] = []
+        """When each point was measured: it came to be, or got its last metric."""
         self._lr = 0.0
         self._losses: list[float] = []
         self._norms: list[float] = []
@@ -230,12 +233,15 @@ class Curves:
         """Adds metrics to the point of a step."""
         if self.points and self.points[-1][0] == step:
             self.points[-1][1].update(metrics)
+            self.times[-1:] = [time.time()]
         else:
             self.points.append((step, metrics))
+            self.times.append(time.time())
 
     def drain(self) -> list[Point]:
         """Points measured since the last call."""
         points, self.points = self.points, []
+        self.times = []
         return points
 
 
