@@ -1,6 +1,5 @@
 """The `ablate` command: run, plan, report, status, compare, sample, evaluate."""
 
-import argparse
 import re
 import sys
 from collections.abc import Sequence
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
-from rich.text import Text
 
 from ablate import compare, evaluate, sample
 from ablate.errors import InputError, Problem
@@ -21,13 +19,14 @@ from ablate.report.assembly import study_record
 from ablate.report.output import write_report
 from ablate.report.terminal import print_report
 from ablate.run import build_parser, guarded, run_command
+from ablate.screen import Arguments, Text
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a subcommand; returns its exit code."""
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: trainables of one's own
-    parser = argparse.ArgumentParser(prog="ablate", description="Ablation studies that hold up.")
+    parser = Arguments(prog="ablate", description="Ablation studies that hold up.")
     commands = parser.add_subparsers(dest="command", required=True)
     build_parser(commands.add_parser("run", help="run a study, or what is left of it"))
     build_parser(commands.add_parser("plan", help="show what a study would run"))
@@ -68,7 +67,7 @@ def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
     if metric is not None:
         _refuse_unmeasured(ledger, tuple(plan.factors), metric)
     paths = StudyPaths(study.directory)
-    record = study_record(plan, ledger.rows, metric, paths.study_yaml.read_text())
+    record = study_record(plan, ledger.rows, metric, paths.study_yaml.read_text(encoding="utf-8"))
     print_report(record, console)
     if metric is None:
         write_report(record, paths)
@@ -84,7 +83,7 @@ def status(study_dir: Path, console: Console) -> int:
     statuses = [ledger.rows.get(run.run_id, {}).get("status", "pending") for run in plan.runs]
     counts = {name: statuses.count(name) for name in dict.fromkeys(statuses)}
     shown = ", ".join(f"{count} {name}" for name, count in counts.items())
-    console.print(f"{study.study}: {len(plan.runs)} runs: {shown}", markup=False)
+    console.print(Text(f"{study.study}: {len(plan.runs)} runs: {shown}"))
     return 0
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from ablate.errors import AblateError
 from ablate.ledger import Ledger
@@ -26,7 +25,9 @@ from ablate.report.background import environment
 from ablate.report.records import Environment
 from ablate.results import run_value
 from ablate.run import guarded
+from ablate.screen import Arguments, Text
 from ablate.stats.spread import Spread, spread
+from ablate.text import visible
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:
     """The arguments of `ablate compare`."""
-    parser = parser or argparse.ArgumentParser(
+    parser = parser or Arguments(
         prog="ablate compare", description="Two studies side by side, where runs agree in config."
     )
     parser.add_argument("study_dir", metavar="STUDY_DIR")
@@ -87,7 +88,7 @@ def compare_command(arguments: argparse.Namespace, console: Console) -> int:
         _print_unlike(what, one.environment, other.environment, console)
     console.print(_table(metric, pairs))
     a, b = _ok(one), _ok(other)
-    console.print(f"{len(a - b)} finished runs are in A alone, {len(b - a)} in B alone")
+    console.print(Text(f"{len(a - b)} finished runs are in A alone, {len(b - a)} in B alone"))
     return 0
 
 
@@ -133,7 +134,7 @@ def _table(metric: str, pairs: Sequence[CellPair]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("cell")
     for title in ("runs in both", f"A: {metric}", f"B: {metric}", "B - A, by seed", "same bits"):
-        table.add_column(title, justify="right")
+        table.add_column(Text(visible(title)), justify="right")
     for pair in pairs:
         difference = pair.difference
         uncertainty = difference.sd if difference.sd > 0 else math.nan

@@ -7,9 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Required, TypedDict
 
+from ablate.text import message_of, storable, visible_lines, without_middle
+
 PRIVATE_KEY = "_ablate"
 """Key of a trial's config that says which runs it carries, and of its results that holds their
 reports. A list under it keeps Tune from flattening what is inside."""
+
+MAX_TOLD = 100_000
+"""Characters that are kept of an exception's message, and of its traceback."""
 
 Point = tuple[int, dict[str, float]]
 """A global step and the metrics measured at it."""
@@ -39,11 +44,16 @@ class Failure:
     message: str
     trace: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("kind", "message", "trace"):
+            told = without_middle(storable(getattr(self, name)), MAX_TOLD)
+            object.__setattr__(self, name, told)
+
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
         """An exception as a failure, with its traceback."""
         trace = "".join(traceback.format_exception(error))
-        return cls(type(error).__name__, str(error), trace)
+        return cls(type(error).__name__, message_of(error), trace)
 
     @classmethod
     def of_trace(cls, trace: str) -> "Failure":
@@ -133,11 +143,12 @@ class Broadcast:
                 if index not in self._failed:
                     self._failed.add(index)
                     print(f"{type(listener).__name__} failed:", file=sys.stderr)
-                    traceback.print_exc()
+                    print(visible_lines(traceback.format_exc()), file=sys.stderr)
 
 
 def events_of_report(report: RunReport) -> list[Event]:
     """The events that one report stands for."""
+    report = storable(report)
     run_id = report["run_id"]
     facts, warnings = report.get("facts", {}), report.get("warnings", [])
     events: list[Event] = [RunReported(run_id, report.get("points", []), facts, warnings)]

@@ -30,7 +30,7 @@ class History:
         new = [(step, metrics) for step, metrics in points if step > last]
         if not new:
             return
-        with self._live(run_id).open("a") as file:
+        with self._live(run_id).open("a", encoding="utf-8") as file:
             if not known and file.tell():
                 file.write("\n")  # ends the line that a dead driver may have left torn
             file.writelines(json.dumps({**metrics, "step": s}) + "\n" for s, metrics in new)
@@ -60,7 +60,7 @@ class History:
             for point in read_table(self._done(run_id)).drop_columns("run_id").to_pylist():
                 points[point["step"]] = {k: v for k, v in point.items() if v is not None}
         if self._live(run_id).exists():
-            for line in self._live(run_id).read_text().splitlines():
+            for line in self._live(run_id).read_text("utf-8").splitlines():
                 try:
                     point = json.loads(line)
                 except ValueError:

@@ -67,7 +67,7 @@ def first_stage(plan: Plan) -> int | None:
 
 def _decisions(study: Study) -> list[dict[str, Any]]:
     path = StudyPaths(study.directory).seed_decisions
-    return json.loads(path.read_text()) if path.exists() else []
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def _asked(study: Study) -> dict[str, Any]:

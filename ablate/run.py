@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from ablate.errors import AblateError
 from ablate.job import Outcome, check_data, examine, execute, no_ledger, plan_notes
@@ -19,8 +18,10 @@ from ablate.report.assembly import study_record
 from ablate.report.output import prepare_report, write_report
 from ablate.report.plan_table import print_plan
 from ablate.report.terminal import print_report
+from ablate.screen import Arguments, Text
 from ablate.smoke import try_cells
 from ablate.study import Study
+from ablate.text import tolerate_all_text
 from ablate.wandb_messages import complete_runs
 from ablate.wandb_port import SharedSink
 from ablate.wandb_table import publish_tables
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:
     """The arguments of `python -m ablate.run` and of `ablate run`."""
-    parser = parser or argparse.ArgumentParser(
+    parser = parser or Arguments(
         prog="python -m ablate.run",
         description="Runs every cell x seed of a study, or what is left of it.",
         epilog="Running the same command again goes on: finished runs are kept.",
@@ -57,6 +58,7 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--retry-failed", action="store_true", help="run failed and diverged runs again")
     add("--fresh", action="store_true", help="start over; the old directory is kept, renamed")
     add("--accept-changed-data", action="store_true", help="keep runs made with other data")
+    add("--trust-owner", action="store_true", help="unpickle checkpoints that another user owns")
     add("--pack", metavar="N|auto", help="runs of one shape that share a trial (default 1)")
     add("--address", metavar="ADDR", help="of a running Ray cluster, or local")
     add("--wandb-project", metavar="NAME", help="the W&B project")
@@ -78,6 +80,7 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         fresh=arguments.fresh,
         accept_changed_data=arguments.accept_changed_data,
         address=arguments.address,
+        trust_owner=arguments.trust_owner,
     )
     if arguments.plan:
         return show_plan(study, options, console)
@@ -106,6 +109,7 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
 
 def guarded(command: Callable[[Console], int]) -> int:
     """Runs a command; mistakes of the user's are told without a traceback."""
+    tolerate_all_text()
     try:
         return command(Console())
     except AblateError as error:
@@ -118,7 +122,7 @@ def guarded(command: Callable[[Console], int]) -> int:
 def _report(outcome: Outcome, sink: SharedSink, console: Console) -> None:
     study = outcome.plan.study
     paths = StudyPaths(study.directory)
-    study_yaml = paths.study_yaml.read_text()
+    study_yaml = paths.study_yaml.read_text(encoding="utf-8")
     record = study_record(outcome.plan, outcome.ledger.rows, study_yaml=study_yaml)
     print_report(record, console)
     port = None if outcome.interrupted else sink.port(console.print)

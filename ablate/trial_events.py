@@ -90,7 +90,7 @@ def _failure(trial: TrialLike) -> Failure:
     path = trial.error_file
     trace = ""
     if path and Path(path).exists():
-        trace = Path(path).read_text(errors="replace")
+        trace = Path(path).read_text(encoding="locale", errors="backslashreplace")
     # The file collects every failure of the trial: the last one is what happened now.
     latest = trace.split("Failure # ")[-1]
     return Failure.of_trace(latest.partition("\n")[2])

@@ -61,7 +61,11 @@ def mend(path: Path) -> bool:
 
 def whole_runs(paths: StudyPaths) -> set[str]:
     """The ended runs that W&B has whole, by id and launch."""
-    return set(paths.wandb_whole.read_text().split("\n")) if paths.wandb_whole.exists() else set()
+    return (
+        set(paths.wandb_whole.read_text("utf-8").split("\n"))
+        if paths.wandb_whole.exists()
+        else set()
+    )
 
 
 def _steps(history: Any) -> list[int]:

@@ -31,7 +31,7 @@ class RunMessages:
         self._plan = plan
         self._paths = paths
         self._restarts = restarts
-        self._uid = paths.uid.read_text()
+        self._uid = paths.uid.read_text("utf-8")
 
     def wandb_id(self, run_id: str) -> str:
         """W&B's id: two studies that share a run, or a fresh start, never share it.

@@ -12,6 +12,7 @@ from typing import Any
 
 from ablate.paths import StudyPaths
 from ablate.study import Study
+from ablate.text import storable
 from ablate.wandb_sink import resolved_mode
 
 MAX_QUEUED = 20_000
@@ -81,7 +82,7 @@ class SinkPort:
         while True:
             message = self._queue.get()
             try:
-                stdin.write(json.dumps(message) + "\n")
+                stdin.write(json.dumps(storable(message)) + "\n")
                 if self._queue.empty():
                     stdin.flush()
                 if message["kind"] == "close":

@@ -149,7 +149,7 @@ class Sink:
         del self._last_step[wandb_id]
         if message.get("whole"):
             self._whole.add(message["whole"])
-            with self._paths.wandb_whole.open("a") as file:
+            with self._paths.wandb_whole.open("a", encoding="utf-8") as file:
                 file.write(message["whole"] + "\n")
 
     def _recover(self, error: Exception) -> bool:
@@ -235,12 +235,12 @@ def main() -> None:
     os.nice(PATIENCE)
     paths = StudyPaths(Path(sys.argv[1]))
     mode = sys.argv[2]
-    notices = os.fdopen(os.dup(1), "w")
+    notices = os.fdopen(os.dup(1), "w", encoding="utf-8")
     paths.sink_log.parent.mkdir(parents=True, exist_ok=True)
-    log = paths.sink_log.open("a", buffering=1)
+    log = paths.sink_log.open("a", buffering=1, encoding="utf-8")
     os.dup2(log.fileno(), 1)
     os.dup2(log.fileno(), 2)
-    with paths.sink_lock.open("a") as lock:
+    with paths.sink_lock.open("a", encoding="utf-8") as lock:
         # An earlier driver's sink may still be writing.
         fcntl.flock(lock, fcntl.LOCK_EX)
         sink = Sink(paths, mode, notices)

@@ -22,7 +22,7 @@ def publish_tables(record: StudyRecord, study: Study, paths: StudyPaths, port: S
         paths: The study directory.
         port: The way to W&B.
     """
-    wandb_id = content_id([paths.uid.read_text(), JOB_TYPE])
+    wandb_id = content_id([paths.uid.read_text("utf-8"), JOB_TYPE])
     port.put({"kind": "start", "id": wandb_id, **_beginning(record, study)})
     tables = {_key(n, table): _content(table) for n, table in enumerate(tables_of(record))}
     port.put({"kind": "tables", "id": wandb_id, "tables": tables})

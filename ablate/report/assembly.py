@@ -26,6 +26,7 @@ from ablate.stats.replication import detectable_difference
 from ablate.stats.spread import spread
 from ablate.stats.verdicts import Comparison, Judgement, Mode, judge
 from ablate.study import SeedRule
+from ablate.text import visible
 
 WAITING = ("pending", "interrupted")
 CLEARLY_WIDER = 1.2
@@ -51,7 +52,7 @@ def study_record(
     runs = run_records(plan, rows)
     known = [run.seconds for run in runs if not np.isnan(run.seconds)]
     return StudyRecord(
-        study.study, study.question, first, further, tuple(plan.factors), plan.seeds,
+        study.study, study.question, first, further, tuple(map(visible, plan.factors)), plan.seeds,
         _design(plan), how_it_came(plan, rows), runs, missing_runs(plan, rows, first.name),
         sum(known), environment(plan, rows), study_yaml, incomparable,
     )  # fmt: skip
@@ -148,7 +149,7 @@ def _cells(
 ) -> list[CellRecord]:
     cells: list[CellRecord] = []
     for index, cell in enumerate(plan.cells):
-        labels = {name: text(label) for name, label in cell.labels.items()}
+        labels = {visible(name): text(label) for name, label in cell.labels.items()}
         reference = plan.references[index]
         comparison = _with_cause(
             judgement.comparisons[index], measured.waiting[index], measured.some_ok[index]
@@ -181,8 +182,9 @@ def _block(block: PlannedBlock, measured: _Measured, plan: Plan) -> BlockRecord:
     if block.design == "grid" and len(names) > 1:
         effects = _effects(block, measured, np.array(codes), baseline_levels)
     return BlockRecord(
-        block.name, names, labels, baseline_levels, block.members, codes, block.conditions, effects
-    )
+        block.name, [visible(name) for name in names], labels, baseline_levels, block.members,
+        codes, frozenset(map(visible, block.conditions)), effects,
+    )  # fmt: skip
 
 
 def _effects(
@@ -289,7 +291,7 @@ def _design(plan: Plan) -> str:
     """`grid of flow (3) x arch (2)`, for each block."""
     parts: list[str] = []
     for block in plan.blocks:
-        factors = " x ".join(f"{f.name} ({len(f.levels)})" for f in block.factors) or "one config"
+        factors = " x ".join(f"{visible(f.name)} ({len(f.levels)})" for f in block.factors) or "one config"
         name = f"{block.name}: " if block.name else ""
         parts.append(f"{name}{_KINDS[block.design]} {factors}, {len(block.members)} cells")
     return "; ".join(parts)

@@ -15,6 +15,7 @@ from ablate.report.records import Environment, MissingRun, RunRecord
 from ablate.results import run_value
 from ablate.stats.failures import failures_differ
 from ablate.study import SeedRule
+from ablate.text import first_line, quoted
 
 FAILURES_ALPHA = 0.05
 
@@ -42,11 +43,11 @@ def missing_runs(plan: Plan, rows: Mapping[str, Row], metric: str) -> list[Missi
                 value = metric_value(row, metric)
                 cause = f"reported no {metric}" if value is None else f"{metric} is {value}"
                 if value is None and metric in getattr(plan.model, "measurable", ()):
-                    cause += f" (ablate evaluate STUDY_DIR --metric {metric} adds it)"
+                    cause += f" (ablate evaluate STUDY_DIR --metric {quoted([metric])} adds it)"
                 missing.append(MissingRun(run.run_name, status, cause))
             continue
         cause = ": ".join(filter(None, [row.get("error_type"), row.get("error")]))
-        missing.append(MissingRun(run.run_name, status, cause.splitlines()[0] if cause else ""))
+        missing.append(MissingRun(run.run_name, status, first_line(cause)))
     return missing
 
 

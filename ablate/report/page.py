@@ -45,7 +45,7 @@ def page(record: StudyRecord, sections: Sequence[Section]) -> str:
     What users wrote is text wherever it stands: the template escapes it, and in scripts it is
     JSON that cannot end them.
     """
-    bundle = _bundle((HERE / "page.js").read_text())
+    bundle = _bundle((HERE / "page.js").read_text("utf-8"))
     template = Templates(autoescape=True).from_string((HERE / "page.html").read_text("utf-8"))
     used = [section.table for section in sections if section.table]
     tables = tables_of(record)

@@ -1,12 +1,13 @@
 """The tables of a report in a terminal."""
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from ablate.progress import clock
 from ablate.report.records import StudyRecord
 from ablate.report.tables import TextTable, tables_of
+from ablate.screen import Text
 
 MISSING_SHOWN = 20
 GAP = 2
@@ -58,7 +59,7 @@ def _table(content: TextTable, width: int) -> Table:
 def _fitting(content: TextTable, width: int) -> tuple[list[int], bool]:
     """The columns of numbers to show, and whether all fits; those that say least go first."""
     rows = [content.columns, *([*r.labels, *r.numbers, r.verdict] for r in content.rows)]
-    widths = [max(map(len, column)) + GAP for column in zip(*rows, strict=True)]
+    widths = [max(map(cell_len, column)) + GAP for column in zip(*rows, strict=True)]
     first = len(content.labels)
     shown = list(range(len(content.numbers)))
     total = sum(widths) - GAP
