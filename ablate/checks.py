@@ -20,6 +20,7 @@ from ablate.ledger import COLUMNS
 from ablate.plan import AGAIN_SEEDS
 from ablate.registry import find_trainable
 from ablate.study import Study
+from ablate.text import storable
 
 
 def study_problems(study: Study) -> list[Problem]:
@@ -47,6 +48,14 @@ def storage_problems(study: Study) -> Iterator[Problem]:
         yield Problem(
             "storage", "only local paths for now", study.storage, fix="write a path, ./studies say"
         )
+        return
+    if not study.storage:
+        yield Problem("storage", "is empty", fix="write a path, ./studies say")
+        return
+    directory = str(study.directory)
+    if storable(directory) != directory or "\0" in directory:
+        yield Problem("storage", "is no path of UTF-8 text, as Parquet and Ray need it", directory,
+                      fix="name another path")  # fmt: skip
         return
     existing = study.directory
     while not os.path.exists(existing):  # unlike Path.exists it never raises

@@ -17,7 +17,7 @@ from ablate.paths import StudyPaths
 from ablate.replicates import plan_so_far
 from ablate.report.assembly import study_record
 from ablate.report.output import write_report
-from ablate.report.terminal import print_report
+from ablate.report.terminal import print_report, print_undrawn
 from ablate.run import build_parser, guarded, run_command
 from ablate.screen import Arguments, Text
 
@@ -70,7 +70,7 @@ def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
     record = study_record(plan, ledger.rows, metric, paths.study_yaml.read_text(encoding="utf-8"))
     print_report(record, console)
     if metric is None:
-        write_report(record, paths)
+        print_undrawn(write_report(record, paths), console)
         console.print(Text(f"report: {paths.report / 'index.html'}"), soft_wrap=True)
     return 0
 

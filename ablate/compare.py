@@ -27,7 +27,7 @@ from ablate.results import run_value
 from ablate.run import guarded
 from ablate.screen import Arguments, Text
 from ablate.stats.spread import Spread, spread
-from ablate.text import visible
+from ablate.text import printable
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _table(metric: str, pairs: Sequence[CellPair]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("cell")
     for title in ("runs in both", f"A: {metric}", f"B: {metric}", "B - A, by seed", "same bits"):
-        table.add_column(Text(visible(title)), justify="right")
+        table.add_column(Text(printable(title)), justify="right")
     for pair in pairs:
         difference = pair.difference
         uncertainty = difference.sd if difference.sd > 0 else math.nan

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Required, TypedDict
 
-from ablate.text import message_of, storable, visible_lines, without_middle
+from ablate.text import message_of, printable_lines, storable, without_middle
 
 PRIVATE_KEY = "_ablate"
 """Key of a trial's config that says which runs it carries, and of its results that holds their
@@ -143,7 +143,7 @@ class Broadcast:
                 if index not in self._failed:
                     self._failed.add(index)
                     print(f"{type(listener).__name__} failed:", file=sys.stderr)
-                    print(visible_lines(traceback.format_exc()), file=sys.stderr)
+                    print(printable_lines(traceback.format_exc()), file=sys.stderr)
 
 
 def events_of_report(report: RunReport) -> list[Event]:

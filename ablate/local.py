@@ -14,7 +14,7 @@ from ablate.hosting import hosted, newest_whole
 from ablate.packs import Pack
 from ablate.paths import StudyPaths
 from ablate.plan import Plan
-from ablate.text import visible_lines
+from ablate.text import printable_lines
 from ablate.trial_events import TrialEvents
 from ablate.trials import trial_config, trial_name
 
@@ -74,7 +74,7 @@ def _run_with_retries(
         except Exception as error:  # noqa: BLE001 - the run's boundary
             failure = Failure.of(error)
             if debug:
-                print(visible_lines(failure.trace), file=sys.stderr)
+                print(printable_lines(failure.trace), file=sys.stderr)
                 pdb.post_mortem(error.__traceback__)
             if debug or attempt == retries:
                 _tell(broadcast, events.ended(trial, True, failure))

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,15 +18,17 @@ from ablate.preparation import Preparation
 from ablate.report.assembly import study_record
 from ablate.report.output import prepare_report, write_report
 from ablate.report.plan_table import print_plan
-from ablate.report.terminal import print_report
+from ablate.report.renderer import Renderer
+from ablate.report.terminal import print_report, print_undrawn
 from ablate.screen import Arguments, Text
 from ablate.smoke import try_cells
 from ablate.study import Study
-from ablate.text import tolerate_all_text
+from ablate.text import quoted, tolerate_all_text
 from ablate.wandb_messages import complete_runs
 from ablate.wandb_port import SharedSink
 from ablate.wandb_table import publish_tables
 from ablate.work import Options
+from ablate.yaml12 import dump_yaml
 
 INTERRUPTED = 130
 BAD_INPUT = 2
@@ -88,10 +91,11 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         tried = try_cells(study, options, console)
         if tried.exit_code:
             return tried.exit_code
-    with contextlib.closing(SharedSink(study)) as sink:
-        ahead = [] if options.local else [Preparation(prepare_report)]
+    with contextlib.closing(SharedSink(study)) as sink, Renderer() as renderer:
+        prepare = functools.partial(prepare_report, renderer)
+        ahead = [] if options.local else [Preparation(prepare)]
         outcome = execute(study, options, console, sink, ahead)
-        _report(outcome, sink, console)
+        _report(outcome, sink, renderer, console)
     _print_places(outcome, arguments, console)
     return outcome.exit_code
 
@@ -119,7 +123,7 @@ def guarded(command: Callable[[Console], int]) -> int:
         return INTERRUPTED
 
 
-def _report(outcome: Outcome, sink: SharedSink, console: Console) -> None:
+def _report(outcome: Outcome, sink: SharedSink, renderer: Renderer, console: Console) -> None:
     study = outcome.plan.study
     paths = StudyPaths(study.directory)
     study_yaml = paths.study_yaml.read_text(encoding="utf-8")
@@ -130,22 +134,30 @@ def _report(outcome: Outcome, sink: SharedSink, console: Console) -> None:
         complete_runs(outcome.plan, outcome.ledger, paths, port)
         publish_tables(record, study, paths, port)
         sink.no_more()
-    write_report(record, paths)
+    print_undrawn(write_report(record, paths, renderer), console)
 
 
 def _load(arguments: argparse.Namespace) -> Study:
     if (arguments.grid is None) == (arguments.resume is None):
         raise AblateError("give a GRID file or --resume DIR, exactly one of the two")
     overrides = list(arguments.set)
-    if arguments.wandb_project:
-        overrides.append(f"tracking.project={arguments.wandb_project}")
-    if arguments.pack:
-        overrides.append(f"pack={arguments.pack}")
+    if arguments.wandb_project is not None:
+        overrides.append(_literal("tracking.project", arguments.wandb_project))
+    if arguments.pack is not None:
+        overrides.append(
+            f"pack={arguments.pack}" if arguments.pack.isdecimal()
+            else _literal("pack", arguments.pack)
+        )  # fmt: skip
     if arguments.resume is not None:
         return load_saved_study(Path(arguments.resume), overrides)
-    if arguments.storage:
-        overrides.append(f"storage={arguments.storage}")
+    if arguments.storage is not None:
+        overrides.append(_literal("storage", arguments.storage))
     return load_study(arguments.grid, overrides)
+
+
+def _literal(key: str, text: str) -> str:
+    """An override whose value is text, whatever YAML would read in it."""
+    return f"{key}={dump_yaml(text)}"
 
 
 def _print_places(outcome: Outcome, arguments: argparse.Namespace, console: Console) -> None:
@@ -160,12 +172,11 @@ def _print_places(outcome: Outcome, arguments: argparse.Namespace, console: Cons
     for name, path in ((name, path) for name, path in places.items() if path.exists()):
         console.print(Text(f"{name + ':':<14}{_short(path)}"), soft_wrap=True)
     if any(paths.wandb_runs.glob("offline-run-*")):
-        command = f"wandb sync {_short(paths.wandb_runs)}/offline-run-*"
+        command = f"wandb sync {quoted([_short(paths.wandb_runs)])}/offline-run-*"
         console.print(Text(f"{'upload:':<14}{command}"), soft_wrap=True)
     if outcome.interrupted:
-        again = f"python -m ablate.run --resume {_short(paths.root)}"
-        if arguments.local:
-            again += " --local"
+        words = ["python", "-m", "ablate.run", "--resume", _short(paths.root)]
+        again = quoted([*words, *["--local"] * arguments.local])
         console.print(
             Text(f"\ninterrupted; the state is saved. Go on with:\n  {again}"), soft_wrap=True
         )

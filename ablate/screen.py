@@ -5,7 +5,7 @@ from typing import NoReturn
 
 import rich.text
 
-from ablate.text import visible_lines
+from ablate.text import printable_lines
 
 
 class Text(rich.text.Text):
@@ -17,7 +17,7 @@ class Text(rich.text.Text):
     """
 
     def __init__(self, text: str = "", style: str = "") -> None:
-        super().__init__(visible_lines(text), style)
+        super().__init__(printable_lines(text), style)
 
 
 class Arguments(argparse.ArgumentParser):
@@ -25,4 +25,4 @@ class Arguments(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Tells a mistake, and ends with exit code 2."""
-        super().error(visible_lines(message))
+        super().error(printable_lines(message))

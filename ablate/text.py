@@ -1,6 +1,6 @@
 """Text from outside: what people write, exceptions say and trainables print may hold anything.
 
-What is kept is made `storable`, what is shown is made `visible`, what a stream gets is made
+What is kept is made `storable`, what is shown is made `printable`, what a stream gets is made
 `encodable`, what is to be typed again is `quoted`: each once, where it crosses the boundary.
 """
 
@@ -45,13 +45,13 @@ def encodable(text: str, encoding: str | None) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def visible(text: str) -> str:
+def printable(text: str) -> str:
     r"""Text as one line that can be shown anywhere: controls are written out, `\x1b`, `\n`."""
     return _IN_A_LINE.sub(_written_out, text)
 
 
-def visible_lines(text: str) -> str:
-    """As `visible`, but of several lines, with their tabs."""
+def printable_lines(text: str) -> str:
+    """As `printable`, but of several lines, with their tabs."""
     return _IN_LINES.sub(_written_out, text.replace("\r\n", "\n"))
 
 
@@ -66,7 +66,7 @@ def shortened(text: str, length: int) -> str:
 def first_line(text: str) -> str:
     """The beginning of a message, for a line of its own."""
     line = next(iter(text.split("\n", 1)), "").rstrip()
-    return visible(line if len(line) <= MAX_CAUSE else f"{line[: MAX_CAUSE - 1]}…")
+    return printable(line if len(line) <= MAX_CAUSE else f"{line[: MAX_CAUSE - 1]}…")
 
 
 def message_of(error: BaseException) -> str:
@@ -102,7 +102,7 @@ def _written_out(found: re.Match[str]) -> str:
 
 
 def _quoted(word: str) -> str:
-    if visible(word) == word:
+    if printable(word) == word:
         return shlex.quote(word)
     # What cannot be shown goes byte by byte, as bash, zsh and ksh read it.
     escaped = "".join(

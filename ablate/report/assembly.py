@@ -26,7 +26,7 @@ from ablate.stats.replication import detectable_difference
 from ablate.stats.spread import spread
 from ablate.stats.verdicts import Comparison, Judgement, Mode, judge
 from ablate.study import SeedRule
-from ablate.text import visible
+from ablate.text import printable
 
 WAITING = ("pending", "interrupted")
 CLEARLY_WIDER = 1.2
@@ -52,9 +52,10 @@ def study_record(
     runs = run_records(plan, rows)
     known = [run.seconds for run in runs if not np.isnan(run.seconds)]
     return StudyRecord(
-        study.study, study.question, first, further, tuple(map(visible, plan.factors)), plan.seeds,
-        _design(plan), how_it_came(plan, rows), runs, missing_runs(plan, rows, first.name),
-        sum(known), environment(plan, rows), study_yaml, incomparable,
+        study.study, study.question, first, further, tuple(map(printable, plan.factors)),
+        plan.seeds, _design(plan), how_it_came(plan, rows), runs,
+        missing_runs(plan, rows, first.name), sum(known), environment(plan, rows), study_yaml,
+        incomparable,
     )  # fmt: skip
 
 
@@ -149,7 +150,7 @@ def _cells(
 ) -> list[CellRecord]:
     cells: list[CellRecord] = []
     for index, cell in enumerate(plan.cells):
-        labels = {visible(name): text(label) for name, label in cell.labels.items()}
+        labels = {printable(name): text(label) for name, label in cell.labels.items()}
         reference = plan.references[index]
         comparison = _with_cause(
             judgement.comparisons[index], measured.waiting[index], measured.some_ok[index]
@@ -182,8 +183,8 @@ def _block(block: PlannedBlock, measured: _Measured, plan: Plan) -> BlockRecord:
     if block.design == "grid" and len(names) > 1:
         effects = _effects(block, measured, np.array(codes), baseline_levels)
     return BlockRecord(
-        block.name, [visible(name) for name in names], labels, baseline_levels, block.members,
-        codes, frozenset(map(visible, block.conditions)), effects,
+        block.name, [printable(name) for name in names], labels, baseline_levels, block.members,
+        codes, frozenset(map(printable, block.conditions)), effects,
     )  # fmt: skip
 
 
@@ -291,7 +292,10 @@ def _design(plan: Plan) -> str:
     """`grid of flow (3) x arch (2)`, for each block."""
     parts: list[str] = []
     for block in plan.blocks:
-        factors = " x ".join(f"{visible(f.name)} ({len(f.levels)})" for f in block.factors) or "one config"
+        factors = (
+            " x ".join(f"{printable(f.name)} ({len(f.levels)})" for f in block.factors)
+            or "one config"
+        )
         name = f"{block.name}: " if block.name else ""
         parts.append(f"{name}{_KINDS[block.design]} {factors}, {len(block.members)} cells")
     return "; ".join(parts)

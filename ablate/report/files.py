@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ablate.report.records import MissingRun, StudyRecord
 from ablate.report.tables import TextTable, tables_of
 from ablate.report.words import answers
-from ablate.text import visible, visible_lines
+from ablate.text import printable, printable_lines
 
 LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
@@ -43,7 +43,7 @@ def _missing(run: MissingRun) -> str:
 
 
 def _md(text: str) -> str:
-    return visible_lines(text).translate(MARKDOWN)
+    return printable_lines(text).translate(MARKDOWN)
 
 
 def _md_table(table: TextTable) -> list[str]:
@@ -75,11 +75,11 @@ def _tex_table(table: TextTable, caption: str) -> list[str]:
 
 def _tex_comments(notes: Sequence[str]) -> list[str]:
     # A message may have several lines: none of them may leave the comment.
-    return [f"% {visible(' '.join(note.split()))}" for note in notes]
+    return [f"% {printable(' '.join(note.split()))}" for note in notes]
 
 
 def _tex(text: str) -> str:
-    return visible(text).translate(LATEX)
+    return printable(text).translate(LATEX)
 
 
 def _tex_row(cells: Sequence[str]) -> str:

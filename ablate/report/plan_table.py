@@ -15,7 +15,7 @@ from ablate.plan import Plan
 from ablate.remaining import Remaining
 from ablate.report.tables import NOT_APPLICABLE
 from ablate.screen import Text
-from ablate.text import visible
+from ablate.text import printable
 
 CELLS_SHOWN = 60
 
@@ -61,7 +61,7 @@ def _table(plan: Plan, rows: Mapping[str, Row], known: Mapping[str, Mapping[str,
     sizes = _sizes(plan, known)
     has_blocks = any(cell.block for cell in plan.cells)
     for name in ["block"] * has_blocks + list(plan.factors):
-        table.add_column(Text(visible(name)))
+        table.add_column(Text(printable(name)))
     if sizes:
         table.add_column("parameters", justify="right")
     table.add_column("done")

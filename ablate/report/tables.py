@@ -10,7 +10,7 @@ from ablate.report.records import BlockRecord, CellRecord, MetricRecord, StudyRe
 from ablate.stats.effects import Effects, MainEffect
 from ablate.stats.layout import ROUNDING
 from ablate.stats.verdicts import Comparison, Judgement
-from ablate.text import visible
+from ablate.text import printable
 
 NOT_APPLICABLE = "–"
 ALPHA = 0.05
@@ -68,7 +68,7 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
     for effect in effects.mains:
         rows += _effect_rows(block, metric, effect)
     of = f" of {block.name}" if block.name else ""
-    title = f"{visible(metric.name)}: each factor{of}, over all the others"
+    title = f"{printable(metric.name)}: each factor{of}, over all the others"
     numbers = ("mean", *_comparison_titles(metric), "share of variance")
     notes = [*_margin_notes(metric), *_effect_notes(block, effects)]
     return TextTable(title, ("factor", "level"), numbers, rows, notes)
@@ -80,7 +80,7 @@ def headline(record: StudyRecord, metric: MetricRecord) -> str:
     if not metric.ranked:
         direction = "neither lower nor higher is better"
     seeds = f"{len(record.seeds)} seed{'s' if len(record.seeds) != 1 else ''}"
-    return f"{visible(metric.name)} ({direction}), {seeds}"
+    return f"{printable(metric.name)} ({direction}), {seeds}"
 
 
 def difference_text(comparison: Comparison, log_scale: bool) -> str:

@@ -1,5 +1,7 @@
 """The tables of a report in a terminal."""
 
+from collections.abc import Sequence
+
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
@@ -8,6 +10,7 @@ from ablate.progress import clock
 from ablate.report.records import StudyRecord
 from ablate.report.tables import TextTable, tables_of
 from ablate.screen import Text
+from ablate.text import first_line
 
 MISSING_SHOWN = 20
 GAP = 2
@@ -30,6 +33,12 @@ def print_report(record: StudyRecord, console: Console) -> None:
         console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
     _print_missing(record, console)
     console.print(Text(f"training time, all runs together: {clock(record.seconds)}"))
+
+
+def print_undrawn(undrawn: Sequence[str], console: Console) -> None:
+    """Says what the report's files lack."""
+    for told in undrawn:
+        console.print(Text(f"not drawn: {first_line(told)}", style="yellow"), soft_wrap=True)
 
 
 def _print_table(table: TextTable, console: Console) -> None:

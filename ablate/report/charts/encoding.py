@@ -4,10 +4,12 @@ from typing import Any
 
 import altair as alt
 
-from ablate.text import visible
+from ablate.text import printable
 
 Rows = list[dict[str, Any]]
 Spec = dict[str, Any]
+VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+"""The version that Altair writes, as vl_convert calls it."""
 MANY_ROWS = 40
 """Cells from which on rows are drawn closer together."""
 
@@ -48,16 +50,16 @@ def spec_of(chart: Any, **rows: Rows) -> Spec:
     spec = chart.to_dict(validate=False)  # a browser's test sees what a schema would find
     del spec["config"], spec["$schema"]
     described = {**spec, "description": _description(spec["title"]), "datasets": rows}
-    return _with_titles(_visible(described))
+    return _with_titles(_printable(described))
 
 
-def _visible(value: Any) -> Any:
+def _printable(value: Any) -> Any:
     """With what users wrote as text that a browser and SVG can hold."""
     if isinstance(value, str):
-        return visible(value)
+        return printable(value)
     if isinstance(value, dict):
-        return {_visible(key): _visible(item) for key, item in value.items()}
-    return [_visible(item) for item in value] if isinstance(value, list | tuple) else value
+        return {_printable(key): _printable(item) for key, item in value.items()}
+    return [_printable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _with_titles(spec: Any) -> Any:

@@ -59,7 +59,8 @@ def interaction(metric: MetricRecord, block: BlockRecord, number_of_pair: int) -
     y = name("one", names[0], scale=alt.Scale(domain=list(block.levels[one])))
     base = data("rows").encode(
         x=alt.X(**x, axis=alt.Axis(labelAngle=0, orient="top")), y=alt.Y(**y),
-        tooltip=tips("effect", "mean", one=names[0], other=names[1], effect="beyond both", mean="mean"),
+        tooltip=tips("effect", "mean", one=names[0], other=names[1], effect="beyond both",
+                     mean="mean"),
     )  # fmt: skip
     tiles = base.mark_rect(cornerRadius=3).encode(color=_by_effect("tile", most))
     words = base.mark_text(fontSize=13).encode(
