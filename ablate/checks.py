@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -52,10 +53,9 @@ def storage_problems(study: Study) -> Iterator[Problem]:
     if not study.storage:
         yield Problem("storage", "is empty", fix="write a path, ./studies say")
         return
-    directory = str(study.directory)
-    if storable(directory) != directory or "\0" in directory:
-        yield Problem("storage", "is no path of UTF-8 text, as Parquet and Ray need it", directory,
-                      fix="name another path")  # fmt: skip
+    unusable = list(path_problems("storage", study.directory))
+    if unusable:
+        yield from unusable
         return
     existing = study.directory
     while not os.path.exists(existing):  # unlike Path.exists it never raises
@@ -66,6 +66,14 @@ def storage_problems(study: Study) -> Iterator[Problem]:
     elif not os.access(existing, os.W_OK | os.X_OK):
         yield Problem("storage", f"{existing} cannot be written", study.storage,
                       fix="name a path that you may write, or --storage DIR")  # fmt: skip
+
+
+def path_problems(key: str, directory: Path) -> Iterator[Problem]:
+    """Whether Parquet and Ray can take the path of a study directory."""
+    path = str(directory)
+    if storable(path) != path or "\0" in path:
+        yield Problem(key, "is not a path of UTF-8 text, which Parquet and Ray need", path,
+                      fix="use another path")  # fmt: skip
 
 
 def _seed_problems(study: Study) -> Iterator[Problem]:

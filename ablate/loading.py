@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ablate.checks import storage_problems, study_problems
+from ablate.checks import path_problems, storage_problems, study_problems
 from ablate.errors import InputError, Problem
 from ablate.nested import set_key
 from ablate.paths import StudyPaths, write_atomically
@@ -80,6 +80,9 @@ def load_saved_study(directory: Path, overrides: Sequence[str] = ()) -> Study:
         InputError: Where the directory holds no study.
     """
     root = directory.resolve()
+    unusable = list(path_problems("STUDY_DIR", root))
+    if unusable:
+        raise InputError("command line", unusable)
     paths = StudyPaths(root)
     if not paths.study_yaml.is_file():
         problem = Problem(

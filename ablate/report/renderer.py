@@ -14,7 +14,7 @@ from typing import Any, Self
 TIME_LIMIT_S = 120.0
 """For one figure."""
 MAX_DEATHS = 3
-"""In a row, after which nothing more is asked of the renderer: it cannot live here."""
+"""In a row, after which nothing more is asked of the renderer: it cannot work here."""
 
 
 class NotDrawnError(Exception):
@@ -30,7 +30,7 @@ class Drawing:
 
 
 class Renderer:
-    """Draws charts in a process that may die of them, and is then started again."""
+    """Draws charts in a process that may die of them; it is then started again."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
@@ -91,7 +91,7 @@ class Renderer:
     def _running(self) -> "subprocess.Popen[str]":
         if self._process is None:
             if self._deaths >= MAX_DEATHS:
-                raise NotDrawnError(f"the renderer died {self._deaths} times in a row")
+                raise NotDrawnError(f"the renderer crashed {self._deaths} times in a row")
             command = [sys.executable, "-m", "ablate.report.figures"]
             try:
                 self._process = subprocess.Popen(
@@ -144,5 +144,5 @@ def _exchange(process: "subprocess.Popen[str]", request: str) -> tuple[str, bool
 
 def _death(code: int) -> str:
     if code < 0:
-        return f"the renderer died of it ({signal.Signals(-code).name})"
+        return f"the renderer crashed ({signal.Signals(-code).name})"
     return f"the renderer ended with exit code {code}"
