@@ -53,7 +53,11 @@ def storage_problems(study: Study) -> Iterator[Problem]:
     if not study.storage:
         yield Problem("storage", "is empty", fix="write a path, ./studies say")
         return
-    unusable = list(path_problems("storage", study.directory))
+    for path in (study.storage, study.folder or ""):
+        if "\0" in path:
+            yield Problem("storage", "holds a NUL, which no path can", path, fix="drop it")
+            return
+    unusable = path_problems("storage", study.directory)
     if unusable:
         yield from unusable
         return
@@ -68,12 +72,13 @@ def storage_problems(study: Study) -> Iterator[Problem]:
                       fix="name a path that you may write, or --storage DIR")  # fmt: skip
 
 
-def path_problems(key: str, directory: Path) -> Iterator[Problem]:
+def path_problems(key: str, directory: Path) -> list[Problem]:
     """Whether Parquet and Ray can take the path of a study directory."""
     path = str(directory)
-    if storable(path) != path or "\0" in path:
-        yield Problem(key, "is not a path of UTF-8 text, which Parquet and Ray need", path,
-                      fix="use another path")  # fmt: skip
+    if storable(path) == path:
+        return []
+    message = "is not a path of UTF-8 text, which Parquet and Ray need"
+    return [Problem(key, message, path, fix="use another path")]
 
 
 def _seed_problems(study: Study) -> Iterator[Problem]:

@@ -80,7 +80,7 @@ def load_saved_study(directory: Path, overrides: Sequence[str] = ()) -> Study:
         InputError: Where the directory holds no study.
     """
     root = directory.resolve()
-    unusable = list(path_problems("STUDY_DIR", root))
+    unusable = path_problems("STUDY_DIR", root)
     if unusable:
         raise InputError("command line", unusable)
     paths = StudyPaths(root)

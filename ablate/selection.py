@@ -19,7 +19,8 @@ def select_runs(plan: Plan, only: str) -> list[Run]:
     choice: dict[str, Any] = {}
     factors = plan.factors
     for part in _parts(only):
-        name, _, written = part.strip().partition("=")
+        name, _, written = part.partition("=")
+        name = name.strip()
         if name != "seed" and name not in factors:
             problems.append(Problem("--only", "is not a factor", name, (*factors, "seed")))
             continue

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+COMMAND = (sys.executable, "-m", "ablate.report.figures")
 TIME_LIMIT_S = 120.0
 """For one figure."""
 MAX_DEATHS = 3
@@ -92,10 +93,9 @@ class Renderer:
         if self._process is None:
             if self._deaths >= MAX_DEATHS:
                 raise NotDrawnError(f"the renderer crashed {self._deaths} times in a row")
-            command = [sys.executable, "-m", "ablate.report.figures"]
             try:
                 self._process = subprocess.Popen(
-                    command,
+                    COMMAND,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,  # it dumps its stack where it dies
