@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, Page
@@ -99,6 +100,7 @@ def test_a_renderer_that_cannot_be_started_costs_the_figures_alone(tmp_path, mon
 
 REPORT = """
 import sys
+from pathlib import Path
 from pathlib import Path
 from reports import grid
 from ablate.paths import StudyPaths

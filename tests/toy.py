@@ -106,3 +106,13 @@ class Loud(Trainable):
 
     def load_checkpoint(self, checkpoint):
         pass
+
+
+class Stumbler(Counter):
+    """Raises once, at its third step."""
+
+    def step(self):
+        marker = Path(self.logdir, "stumbled")
+        if self.iteration == 2 and _first_time(marker):
+            raise RuntimeError("once")
+        return super().step()
