@@ -73,8 +73,8 @@ def check_trust(
     if foreign:
         told = ", ".join(foreign[:5]) + ", ..." * (len(foreign) > 5)
         message = (
-            f"another user owns the pickles that {len(foreign)} unfinished runs would go on from "
-            f"({told}), and a pickle can run any code"
+            f"unfinished runs ({told}) would resume from pickles that another user owns, and a "
+            "pickle can run any code"
         )
         fix = "--trust-owner unpickles them, --fresh starts over"
         raise InputError(str(paths.root), [Problem("checkpoints", message, fix=fix)])

@@ -28,14 +28,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: trainables of one's own
     parser = Arguments(prog="ablate", description="Ablation studies that hold up.")
     commands = parser.add_subparsers(dest="command", required=True)
-    build_parser(commands.add_parser("run", help="run a study, or what is left of it"))
+    build_parser(commands.add_parser("run", help="run a study, or finish it"))
     build_parser(commands.add_parser("plan", help="show what a study would run"))
-    for name, what in (("report", "the table of a study"), ("status", "how far a study is")):
+    for name, what in (
+        ("report", "print a study's table, write its report"),
+        ("status", "how many runs are done"),
+    ):
         commands.add_parser(name, help=what).add_argument("study_dir", metavar="STUDY_DIR")
-    commands.choices["report"].add_argument("--metric", help="another metric than the study's")
+    commands.choices["report"].add_argument("--metric", help="a metric other than the study's")
     sample.build_parser(commands.add_parser("sample", help="draw samples from a run"))
-    evaluate.build_parser(commands.add_parser("evaluate", help="a further metric of finished runs"))
-    compare.build_parser(commands.add_parser("compare", help="two studies side by side"))
+    evaluate.build_parser(commands.add_parser("evaluate", help="add a metric to finished runs"))
+    compare.build_parser(commands.add_parser("compare", help="compare two studies"))
     arguments = parser.parse_args(argv)
     if arguments.command in ("run", "plan"):
         arguments.plan = arguments.plan or arguments.command == "plan"
@@ -91,7 +94,7 @@ def _refuse_unmeasured(ledger: Ledger, factors: Sequence[str], metric: str) -> N
     columns = {name for row in ledger.rows.values() for name in metrics_of(row, factors)}
     known = {re.sub("_(best|final)$", "", name) for name in columns if not name.endswith("_floor")}
     if metric not in known:
-        problem = Problem("--metric", "no run has it", metric, tuple(sorted(known)))
+        problem = Problem("--metric", "no run reports it", metric, tuple(sorted(known)))
         raise InputError("command line", [problem])
 
 

@@ -61,11 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:
     """The arguments of `ablate compare`."""
     parser = parser or Arguments(
-        prog="ablate compare", description="Two studies side by side, where runs agree in config."
+        prog="ablate compare", description="Compares two studies over the runs whose configs agree."
     )
     parser.add_argument("study_dir", metavar="STUDY_DIR")
     parser.add_argument("other_dir", metavar="STUDY_DIR")
-    parser.add_argument("--metric", metavar="NAME", help="another metric than the first study's")
+    parser.add_argument("--metric", metavar="NAME", help="a metric other than the first study's")
     return parser
 
 
@@ -80,15 +80,15 @@ def compare_command(arguments: argparse.Namespace, console: Console) -> int:
     pairs = cell_pairs(one.plan, one.ledger, other.ledger, metric)
     if not pairs:
         raise AblateError(
-            f"no run with a {metric} is in both {one.path} and {other.path}: runs agree where "
-            "trainable, config and seed do"
+            f"no run with {metric} is in both {one.path} and {other.path}: runs match by "
+            "trainable, config and seed"
         )
     console.print(Text(f"A: {one.path}\nB: {other.path}"), soft_wrap=True)
     for what in ("versions", "code", "devices"):
         _print_unlike(what, one.environment, other.environment, console)
     console.print(_table(metric, pairs))
     a, b = _ok(one), _ok(other)
-    console.print(Text(f"{len(a - b)} finished runs are in A alone, {len(b - a)} in B alone"))
+    console.print(Text(f"finished runs only in A: {len(a - b)}, only in B: {len(b - a)}"))
     return 0
 
 

@@ -253,7 +253,7 @@ class Hosting:
 class _Tee:
     """Writes to a stream and to files."""
 
-    def __init__(self, stream: TextIO, files: list[TextIO]) -> None:
+    def __init__(self, stream: TextIO | None, files: list[TextIO]) -> None:
         self._stream = stream
         self._files = files
 
@@ -261,7 +261,8 @@ class _Tee:
         for file in self._files:
             if not file.closed:  # a logger may keep the stream longer than the capture lasts
                 file.write(text)
-        self._stream.write(encodable(text, self._stream.encoding))
+        if self._stream is not None:  # as where standard output is closed
+            self._stream.write(encodable(text, self._stream.encoding))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -269,7 +270,8 @@ class _Tee:
             self.write(line)
 
     def flush(self) -> None:
-        self._stream.flush()
+        if self._stream is not None:
+            self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

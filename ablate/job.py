@@ -215,7 +215,7 @@ def _enter_rows(
     for run_id in todo & ledger.settled():
         ledger.patch(run_id, status="interrupted")  # also where this command never comes to it
     for run_id in left.mixed:
-        ledger.warn(run_id, ["went on with other training code than it began with"])
+        ledger.warn(run_id, ["resumed with different training code"])
     for run in plan.runs:
         made_with = code if run.run_id in todo else {}
         columns = dict(run.cell.labels)
@@ -245,10 +245,10 @@ def _with_data_of_today(
     if changed and not options.accept_changed_data:
         names = ", ".join([run.run_name for run in changed[:5]] + ["..."] * (len(changed) > 5))
         message = (
-            f"has changed since earlier runs were made or begun ({len(changed)}: {names}): "
-            "they would not be comparable with new ones"
+            f"changed since earlier runs started ({len(changed)}: {names}): "
+            "new runs would not be comparable with them"
         )
-        fix = "--fresh starts over, --accept-changed-data keeps finished ones all the same"
+        fix = "--fresh starts over, --accept-changed-data keeps finished runs anyway"
         raise InputError("the study's data", [Problem("data", message, fix=fix)])
     unfinished = {run.run_id for run in changed if run in going_on}
     return replace(left, restart=left.restart | unfinished)
@@ -260,7 +260,7 @@ def _make_directory(study: Study, paths: StudyPaths) -> None:
         (paths.root / ".writable").touch()
         (paths.root / ".writable").unlink()
     except OSError as error:
-        fix = "name a path that you may write, or --storage DIR"
+        fix = "choose a path that you can write to, or --storage DIR"
         problem = Problem("storage", f"cannot be written: {error.strerror}", study.storage, fix=fix)
         raise InputError(study.study, [problem]) from error
 

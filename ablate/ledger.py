@@ -170,7 +170,9 @@ class Ledger:
         Raises:
             InputError: Where some of them would lead out of the study directory.
         """
-        names = {i: row.get("run_name") for i, row in self.rows.items() if row.get("started_at")}
+        names: dict[str, Any] = {
+            i: row.get("run_name") for i, row in self.rows.items() if row.get("started_at")
+        }
         check_names(names.values(), self._paths.ledger)
         return names
 

@@ -148,7 +148,10 @@ def check_names(names: Iterable[Any], source: Path | str) -> None:
     """
     wrong = [n for n in names if not (isinstance(n, str) and _NAME.fullmatch(n))]
     if wrong:
-        message, fix = "cannot be the name of a run: it is no name of a file", "use a backup"
+        message, fix = (
+            "cannot be a run's name: it is not a file name",
+            "restore the ledger from a backup",
+        )
         raise InputError(str(source), [Problem("run_name", message, n, fix=fix) for n in wrong])
 
 

@@ -92,7 +92,7 @@ class Progress:
             case RunReported():
                 self._report(event)
             case RunRetried(_, failure):
-                self.say(f"{name}: crashed ({_cause(failure)}), goes on")
+                self.say(f"{name}: crashed ({_cause(failure)}), retrying")
             case RunEnded():
                 self._end(event, name)
 

@@ -48,22 +48,22 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     )
     add = parser.add_argument
     add("grid", nargs="?", metavar="GRID", help="the study's YAML file")
-    add("--resume", metavar="DIR", help="go on with a study directory, without its YAML")
+    add("--resume", metavar="DIR", help="continue a study directory, without its YAML")
     add("--plan", action="store_true", help="show cells, runs and what is done; start nothing")
     add("--local", action="store_true", help="in this process, one run after another, no Ray")
     add("--smoke", action="store_true", help="first try every cell for two steps")
-    add("--only", metavar="KEY=VALUE,...", help="a part of the plan: flow=vp,seed=42")
+    add("--only", metavar="KEY=VALUE,...", help="only a part of the plan: flow=vp,seed=42")
     add("--pdb", action="store_true", help="with --local: stop in the debugger where a run fails")
     add(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the YAML"
     )
     add("--storage", metavar="DIR", help="where study directories go (default ./studies)")
     add("--retry-failed", action="store_true", help="run failed and diverged runs again")
-    add("--fresh", action="store_true", help="start over; the old directory is kept, renamed")
-    add("--accept-changed-data", action="store_true", help="keep runs made with other data")
+    add("--fresh", action="store_true", help="start over; the old directory is renamed and kept")
+    add("--accept-changed-data", action="store_true", help="keep runs made with different data")
     add("--trust-owner", action="store_true", help="unpickle checkpoints that another user owns")
     add("--pack", metavar="N|auto", help="runs of one shape that share a trial (default 1)")
-    add("--address", metavar="ADDR", help="of a running Ray cluster, or local")
+    add("--address", metavar="ADDR", help="address of a running Ray cluster, or local")
     add("--wandb-project", metavar="NAME", help="the W&B project")
     return parser
 
@@ -139,7 +139,7 @@ def _report(outcome: Outcome, sink: SharedSink, renderer: Renderer, console: Con
 
 def _load(arguments: argparse.Namespace) -> Study:
     if (arguments.grid is None) == (arguments.resume is None):
-        raise AblateError("give a GRID file or --resume DIR, exactly one of the two")
+        raise AblateError("give either a GRID file or --resume DIR")
     overrides = list(arguments.set)
     if arguments.wandb_project is not None:
         overrides.append(_literal("tracking.project", arguments.wandb_project))

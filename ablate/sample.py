@@ -86,7 +86,7 @@ def _problems(
     if arguments.steps is not None and arguments.steps < 1:
         problems.append(Problem("--steps", "should be at least 1", arguments.steps))
     if target.suffix not in FORMATS:
-        problems.append(Problem("-o", "is of no known format", arguments.o, FORMATS))
+        problems.append(Problem("-o", "has no known format", arguments.o, FORMATS))
     elif not target.absolute().parent.is_dir():
         problems.append(Problem("-o", "its folder does not exist", arguments.o))
     solvers = _solvers(model)

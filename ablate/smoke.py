@@ -41,11 +41,11 @@ def try_cells(study: Study, options: Options, console: Console) -> Outcome:
         console.print(Text(f"smoke: {row['run_name']} {row['status']}: {cause}", style="red"))
     if failed:
         logs = paths.smoke / "logs"
-        console.print(Text(f"smoke: the study is not started; logs: {logs}"), soft_wrap=True)
+        console.print(Text(f"smoke: the study was not started; see {logs}"), soft_wrap=True)
     elif not outcome.interrupted:
         tried = [row for row in rows if row["status"] == "ok"]
         silent = sum(metric_value(row, study.metric) is None for row in tried)
-        told = f"they start and end, {silent} without a word of {study.metric} in two results"
+        told = f"they start and end; {silent} reported no {study.metric} within two results"
         told = told if silent else "they start, end and are measured"
         tried_of = f"{len(tried)} of {len(outcome.plan.cells)} cells tried"
         console.print(Text(f"smoke: {tried_of}: {told}"))

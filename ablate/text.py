@@ -5,12 +5,13 @@ What is kept is made `storable`, what is shown is made `printable`, what a strea
 """
 
 import hashlib
+import io
 import os
 import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, TextIO, TypeVar
+from typing import Any, TypeVar
 
 Value = TypeVar("Value")
 
@@ -74,7 +75,7 @@ def message_of(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - somebody's own `__str__` may raise anything
-        return "its message cannot be told: __str__ failed"
+        return "its message could not be read: __str__ failed"
 
 
 def without_middle(text: str, length: int) -> str:
@@ -90,10 +91,10 @@ def quoted(words: Sequence[str | os.PathLike[str]]) -> str:
     return " ".join(_quoted(os.fspath(word)) for word in words)
 
 
-def tolerate_all_text(streams: Sequence[TextIO | Any] | None = None) -> None:
+def tolerate_all_text() -> None:
     """Lets the terminal's streams write out what their encoding does not have."""
-    for stream in (sys.stdout, sys.stderr) if streams is None else streams:
-        if hasattr(stream, "reconfigure"):  # not where somebody has put something else there
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not where somebody has put something else
             stream.reconfigure(errors="backslashreplace")
 
 

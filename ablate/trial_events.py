@@ -76,7 +76,7 @@ class TrialEvents:
         """The trial is over: so are its runs."""
         for run_id in list(self._open(trial)):
             self._ended.add(run_id)
-            silent = Failure("NoReport", "the trial ended without a report of the run's end")
+            silent = Failure("NoReport", "the trial ended without reporting how the run ended")
             cause = (failure or _failure(trial)) if failed else silent
             yield RunEnded(run_id, "failed", "crashed", failure=cause)
 

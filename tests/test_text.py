@@ -186,7 +186,7 @@ def test_any_level_and_factor_is_shown_as_text_everywhere(tmp_path, name):
 
 
 def test_labels_that_look_alike_are_refused(tmp_path):
-    with pytest.raises(InputError, match="stands twice"):
+    with pytest.raises(InputError, match="listed twice"):
         toy_study(tmp_path, factors={"gain": ["a\nb", "a\\nb"]})
 
 

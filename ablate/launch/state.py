@@ -78,7 +78,7 @@ def restorable_launch(
     if {i for i in record.runs if i not in unfinished} - finished:
         return None, ""  # runs that ended after Tune's last snapshot would be run again
     if not (is_own(paths.root) and is_own_tree(folder)):
-        return None, f"launch {number} is another user's, and Tune's state of it is a pickle"
+        return None, f"launch {number} belongs to another user, and its Tune state is a pickle"
     return number, ""
 
 

@@ -246,11 +246,11 @@ def _cautions(plan: Plan, metric: str, log_scale: bool, incomparable: Sequence[s
     cautions: list[str] = []
     if incomparable:
         keys = ", ".join(incomparable)
-        cautions.append(f"{metric} measures another thing in cells that differ in {keys}")
+        cautions.append(f"{metric} measures different things in cells that differ in {keys}")
     if plan.study.log_scale and not log_scale:
         known = has_ratios(plan.model, metric)
-        why = "is not always positive" if known else "has no zero that ratios could refer to"
-        cautions.append(f"{metric} {why}: compared as it is, not by ratios, without margin")
+        why = "is not always positive" if known else "has no meaningful zero"
+        cautions.append(f"{metric} {why}: compared as it is, not by ratios, and without a margin")
     return cautions
 
 
@@ -273,8 +273,8 @@ def _wider_than_asked(
         )
         if not (found.pooled or waits) and (found.high - found.low) / 2 > least
     ]
-    why = "own runs, or their baseline's, vary more than those of the others"
-    return [f"intervals wider than the half-width of {asked:g} asked, since their {why}: "
+    why = "these cells' runs, or their baseline's, vary more than the others"
+    return [f"intervals wider than the requested half-width of {asked:g}, because {why}: "
             f"{', '.join(wide)}"] * bool(wide)  # fmt: skip
 
 

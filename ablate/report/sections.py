@@ -70,7 +70,7 @@ _PAIRS = (
 def _unlike(record: StudyRecord, metric: str) -> str:
     keys = ", ".join(record.incomparable.get(metric, ()))
     return (
-        f"{metric} measures another thing in cells that differ in {keys}: see the shape of a "
+        f"{metric} measures different things in cells that differ in {keys}: see the shape of a "
         "curve, not its height."
         if keys
         else ""

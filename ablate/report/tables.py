@@ -158,7 +158,7 @@ def _effect_notes(block: BlockRecord, effects: Effects) -> list[str]:
     for pair in effects.interactions:
         one, other = (block.factors[number] for number in pair.factors)
         if not pair.estimable:
-            notes.append(f"{one} x {other}: not estimable from the runs that there are")
+            notes.append(f"{one} x {other}: cannot be estimated from these runs")
         elif pair.p < ALPHA:
             notes.append(
                 f"caution: {one} x {other} interact (adj. p {p_text(pair.p)}): what {one} does "
@@ -202,7 +202,7 @@ def _notes(metric: MetricRecord, whole: bool) -> list[str]:
         notes.append(f"floor, training data against test data: {shown}")
     unmeasured = sum(cell.comparison.verdict.endswith("not measured") for cell in metric.cells)
     if unmeasured:
-        notes.append(f"caution: {unmeasured} cells have finished runs, none of which measured it")
+        notes.append(f"caution: {unmeasured} cells have finished runs that did not measure it")
     if metric.resolution > 0:
         notes += [_interval_note(metric)] if whole else []
         notes.append(_resolution_note(metric))
@@ -248,7 +248,7 @@ def _interval_note(metric: MetricRecord) -> str:
     sd = metric.judgement.residual_sd
     shown = share_text(sd).lstrip("+") if metric.log_scale else rounded(sd, sd)
     return (
-        "differences to the baseline paired by seed; intervals hold all at once (Dunnett, "
+        "differences to the baseline paired by seed; intervals hold simultaneously (Dunnett, "
         f"residual sd {shown}, df {metric.judgement.df})"
     )
 
@@ -273,6 +273,6 @@ def _again_note(metric: MetricRecord) -> str:
     if again.verdict == "differs":
         return (
             f"caution: A/A: the baseline differs from itself on other seeds by {shown}: something "
-            "but chance differs, or this is the one time in twenty"
+            "other than chance differs, or this is the one time in twenty"
         )
     return f"A/A: the baseline on other seeds differs from itself by {shown}: {again.verdict}"
