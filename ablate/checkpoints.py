@@ -4,8 +4,10 @@ import shutil
 from collections.abc import Container, Mapping
 from pathlib import Path
 
+from ablate.errors import InputError, Problem
 from ablate.hosting import is_whole, read_manifest
 from ablate.paths import StudyPaths
+from ablate.trust import is_own, may_unpickle, pickles_of
 
 
 def newest_checkpoints(
@@ -19,7 +21,7 @@ def newest_checkpoints(
             though runs that shared a pack with it may still need it.
     """
     found: dict[str, tuple[tuple[int, float], Path]] = {}
-    for folder in _checkpoint_folders(paths):
+    for folder in checkpoint_folders(paths):
         if not is_whole(folder):
             continue
         manifest = read_manifest(folder)
@@ -36,7 +38,7 @@ def newest_checkpoints(
 
 def drop_checkpoints(paths: StudyPaths, kept: Container[str]) -> None:
     """Removes the checkpoints of all runs but those kept: resuming is over for them."""
-    for folder in _checkpoint_folders(paths):
+    for folder in checkpoint_folders(paths):
         try:
             runs = read_manifest(folder)["runs"]
         except (OSError, ValueError, KeyError):
@@ -45,5 +47,39 @@ def drop_checkpoints(paths: StudyPaths, kept: Container[str]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _checkpoint_folders(paths: StudyPaths) -> list[Path]:
+def check_trust(
+    paths: StudyPaths, names: Mapping[str, str], restarts: Mapping[str, int], launch: int
+) -> None:
+    """Refuses to go on from checkpoints that somebody else has pickled.
+
+    Args:
+        paths: The study directory.
+        names: Of the runs that are to go on from their checkpoints, by run id.
+        restarts: By run, the launch in which it last began anew.
+        launch: The launch to come.
+
+    Raises:
+        InputError: Where there are such checkpoints.
+    """
+    own = is_own(paths.root)
+    if own and all(is_own(f) for folder in checkpoint_folders(paths) for f in pickles_of(folder)):
+        return  # which checkpoint is the newest whole one takes reading them all
+    start_from = newest_checkpoints(paths, restarts)
+    foreign = [
+        names[run_id]
+        for run_id, folder in start_from.items()
+        if run_id in names and not may_unpickle(folder, paths.root, paths.launch(launch))
+    ]
+    if foreign:
+        told = ", ".join(foreign[:5]) + ", ..." * (len(foreign) > 5)
+        message = (
+            f"unfinished runs ({told}) would resume from pickles that another user owns, and a "
+            "pickle can run any code"
+        )
+        fix = "--trust-owner unpickles them, --fresh starts over"
+        raise InputError(str(paths.root), [Problem("checkpoints", message, fix=fix)])
+
+
+def checkpoint_folders(paths: StudyPaths) -> list[Path]:
+    """Every checkpoint directory, whole or not."""
     return sorted(paths.launches.glob("*/*/checkpoint_*"))

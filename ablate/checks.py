@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -20,6 +21,7 @@ from ablate.ledger import COLUMNS
 from ablate.plan import AGAIN_SEEDS
 from ablate.registry import find_trainable
 from ablate.study import Study
+from ablate.text import storable
 
 
 def study_problems(study: Study) -> list[Problem]:
@@ -45,27 +47,50 @@ def storage_problems(study: Study) -> Iterator[Problem]:
     """Whether the study's directory can be made where it is to be."""
     if "://" in study.storage:
         yield Problem(
-            "storage", "only local paths for now", study.storage, fix="write a path, ./studies say"
+            "storage",
+            "only local paths for now",
+            study.storage,
+            fix="write a path, such as ./studies",
         )
+        return
+    if not study.storage:
+        yield Problem("storage", "is empty", fix="write a path, such as ./studies")
+        return
+    for path in (study.storage, study.folder or ""):
+        if "\0" in path:
+            yield Problem("storage", "contains a NUL, which no path can", path, fix="drop it")
+            return
+    unusable = path_problems("storage", study.directory)
+    if unusable:
+        yield from unusable
         return
     existing = study.directory
     while not os.path.exists(existing):  # unlike Path.exists it never raises
         existing = existing.parent
     if not existing.is_dir():
         yield Problem("storage", f"{existing} is a file, not a directory", study.storage,
-                      fix="name another path, or move the file away")  # fmt: skip
+                      fix="choose another path, or move the file")  # fmt: skip
     elif not os.access(existing, os.W_OK | os.X_OK):
         yield Problem("storage", f"{existing} cannot be written", study.storage,
-                      fix="name a path that you may write, or --storage DIR")  # fmt: skip
+                      fix="choose a path that you can write to, or --storage DIR")  # fmt: skip
+
+
+def path_problems(key: str, directory: Path) -> list[Problem]:
+    """Whether Parquet and Ray can take the path of a study directory."""
+    path = str(directory)
+    if storable(path) == path:
+        return []
+    message = "is not a path of UTF-8 text, which Parquet and Ray need"
+    return [Problem(key, message, path, fix="use another path")]
 
 
 def _seed_problems(study: Study) -> Iterator[Problem]:
     seeds = study.first_seeds
     for index, seed in enumerate(seeds):
         if seed in seeds[:index]:
-            yield Problem(f"seeds[{index}]", "the seed stands twice", seed, fix="drop one")
+            yield Problem(f"seeds[{index}]", "the seed is listed twice", seed, fix="drop one")
         if study.aa and seed + AGAIN_SEEDS in seeds:
-            yield Problem("aa", f"the second baseline of seed {seed} would have seed",
+            yield Problem("aa", f"the second baseline of seed {seed} would use this seed too",
                           seed + AGAIN_SEEDS, fix="use other seeds")  # fmt: skip
 
 
@@ -75,10 +100,10 @@ def _metric_problems(study: Study, model: type[BaseModel] | None) -> Iterator[Pr
         if known and metric not in known:
             yield Problem(key, "the trainable reports no such metric", metric, tuple(known))
         elif not known and metric in COLUMNS:
-            yield Problem(key, "the ledger has a column of that name for something else", metric,
+            yield Problem(key, "the ledger already has a column of that name", metric,
                           fix="report it under another name")  # fmt: skip
     if study.log_scale and not has_ratios(model, study.metric):
-        yield Problem("log_scale", f"ratios of {study.metric} mean nothing: its zero depends on "
+        yield Problem("log_scale", f"ratios of {study.metric} are meaningless: its zero depends on "
                       "the data's units", True, fix="drop it")  # fmt: skip
 
 
@@ -98,11 +123,11 @@ def _comparability(study: Study, model: type[BaseModel] | None) -> Iterator[Prob
     )
     yield Problem(
         "metric",
-        f"measures another thing in cells that differ in {', '.join(broken)}",
+        f"measures different things in cells that differ in {', '.join(broken)}",
         study.metric, good,
-        f"write metric: {good[0]}, or allow_incomparable: true to rank by it all the same"
-        if good else "give each a block with a baseline of its own, or write "
-        "allow_incomparable: true to rank by it all the same",
+        f"write metric: {good[0]}, or allow_incomparable: true to rank by it anyway"
+        if good else "put each in a block with its own baseline, or write "
+        "allow_incomparable: true to rank by it anyway",
     )  # fmt: skip
 
 
@@ -113,7 +138,7 @@ def _unmeasured(study: Study, model: type[BaseModel] | None) -> Iterator[Problem
         lacking = next((cell for cell, config in configs if not measures(config, metric)), None)
         if lacking is not None:
             yield Problem(
-                key, f"is not measured in cell {lacking.name}: its config does not ask for it",
+                key, f"is not measured in cell {lacking.name}: its config does not turn it on",
                 metric, fix=f"set base.{metric}: true",
             )  # fmt: skip
 

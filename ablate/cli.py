@@ -1,6 +1,5 @@
 """The `ablate` command: run, plan, report, status, compare, sample, evaluate, sync."""
 
-import argparse
 import re
 import sys
 from collections.abc import Sequence
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
-from rich.text import Text
 
 from ablate import compare, evaluate, sample, sync
 from ablate.errors import InputError, Problem
@@ -19,8 +17,9 @@ from ablate.paths import StudyPaths
 from ablate.replicates import plan_so_far
 from ablate.report.assembly import study_record
 from ablate.report.output import write_report
-from ablate.report.terminal import print_report
+from ablate.report.terminal import print_report, print_undrawn
 from ablate.run import build_parser, guarded, run_command
+from ablate.screen import Arguments, Text
 from ablate.wandb_places import tracked_at
 
 
@@ -28,17 +27,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a subcommand; returns its exit code."""
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: trainables of one's own
-    parser = argparse.ArgumentParser(prog="ablate", description="Ablation studies that hold up.")
+    parser = Arguments(prog="ablate", description="Ablation studies that hold up.")
     commands = parser.add_subparsers(dest="command", required=True)
-    build_parser(commands.add_parser("run", help="run a study, or what is left of it"))
+    build_parser(commands.add_parser("run", help="run a study, or finish it"))
     build_parser(commands.add_parser("plan", help="show what a study would run"))
-    for name, what in (("report", "the table of a study"), ("status", "how far a study is")):
+    for name, what in (
+        ("report", "print a study's table, write its report"),
+        ("status", "how many runs are done"),
+    ):
         commands.add_parser(name, help=what).add_argument("study_dir", metavar="STUDY_DIR")
-    commands.choices["report"].add_argument("--metric", help="another metric than the study's")
+    commands.choices["report"].add_argument("--metric", help="a metric other than the study's")
     sample.build_parser(commands.add_parser("sample", help="draw samples from a run"))
-    evaluate.build_parser(commands.add_parser("evaluate", help="a further metric of finished runs"))
-    compare.build_parser(commands.add_parser("compare", help="two studies side by side"))
-    sync.build_parser(commands.add_parser("sync", help="bring W&B to what the ledger has"))
+    evaluate.build_parser(commands.add_parser("evaluate", help="add a metric to finished runs"))
+    compare.build_parser(commands.add_parser("compare", help="compare two studies"))
+    sync.build_parser(commands.add_parser("sync", help="bring W&B up to date with the ledger"))
     arguments = parser.parse_args(argv)
     if arguments.command in ("run", "plan"):
         arguments.plan = arguments.plan or arguments.command == "plan"
@@ -71,11 +73,11 @@ def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
     if metric is not None:
         _refuse_unmeasured(ledger, tuple(plan.factors), metric)
     paths = StudyPaths(study.directory)
-    study_yaml = paths.study_yaml.read_text()
+    study_yaml = paths.study_yaml.read_text(encoding="utf-8")
     record = study_record(plan, ledger.rows, metric, study_yaml, tracked_at(study))
     print_report(record, console)
     if metric is None:
-        write_report(record, paths)
+        print_undrawn(write_report(record, paths), console)
         console.print(Text(f"report: {paths.report / 'index.html'}"), soft_wrap=True)
     return 0
 
@@ -88,7 +90,7 @@ def status(study_dir: Path, console: Console) -> int:
     statuses = [ledger.rows.get(run.run_id, {}).get("status", "pending") for run in plan.runs]
     counts = {name: statuses.count(name) for name in dict.fromkeys(statuses)}
     shown = ", ".join(f"{count} {name}" for name, count in counts.items())
-    console.print(f"{study.study}: {len(plan.runs)} runs: {shown}", markup=False)
+    console.print(Text(f"{study.study}: {len(plan.runs)} runs: {shown}"))
     return 0
 
 
@@ -96,7 +98,7 @@ def _refuse_unmeasured(ledger: Ledger, factors: Sequence[str], metric: str) -> N
     columns = {name for row in ledger.rows.values() for name in metrics_of(row, factors)}
     known = {re.sub("_(best|final)$", "", name) for name in columns if not name.endswith("_floor")}
     if metric not in known:
-        problem = Problem("--metric", "no run has it", metric, tuple(sorted(known)))
+        problem = Problem("--metric", "no run reports it", metric, tuple(sorted(known)))
         raise InputError("command line", [problem])
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from ablate.errors import AblateError
 from ablate.ledger import Ledger
@@ -26,7 +25,9 @@ from ablate.report.background import environment
 from ablate.report.records import Environment
 from ablate.results import run_value
 from ablate.run import guarded
+from ablate.screen import Arguments, Text
 from ablate.stats.spread import Spread, spread
+from ablate.text import printable
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:
     """The arguments of `ablate compare`."""
-    parser = parser or argparse.ArgumentParser(
-        prog="ablate compare", description="Two studies side by side, where runs agree in config."
+    parser = parser or Arguments(
+        prog="ablate compare", description="Compares two studies over the runs whose configs agree."
     )
     parser.add_argument("study_dir", metavar="STUDY_DIR")
     parser.add_argument("other_dir", metavar="STUDY_DIR")
-    parser.add_argument("--metric", metavar="NAME", help="another metric than the first study's")
+    parser.add_argument("--metric", metavar="NAME", help="a metric other than the first study's")
     return parser
 
 
@@ -79,15 +80,15 @@ def compare_command(arguments: argparse.Namespace, console: Console) -> int:
     pairs = cell_pairs(one.plan, one.ledger, other.ledger, metric)
     if not pairs:
         raise AblateError(
-            f"no run with a {metric} is in both {one.path} and {other.path}: runs agree where "
-            "trainable, config and seed do"
+            f"no run with {metric} is in both {one.path} and {other.path}: runs match by "
+            "trainable, config and seed"
         )
     console.print(Text(f"A: {one.path}\nB: {other.path}"), soft_wrap=True)
     for what in ("versions", "code", "devices"):
         _print_unlike(what, one.environment, other.environment, console)
     console.print(_table(metric, pairs))
     a, b = _ok(one), _ok(other)
-    console.print(f"{len(a - b)} finished runs are in A alone, {len(b - a)} in B alone")
+    console.print(Text(f"finished runs only in A: {len(a - b)}, only in B: {len(b - a)}"))
     return 0
 
 
@@ -133,7 +134,7 @@ def _table(metric: str, pairs: Sequence[CellPair]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("cell")
     for title in ("runs in both", f"A: {metric}", f"B: {metric}", "B - A, by seed", "same bits"):
-        table.add_column(title, justify="right")
+        table.add_column(Text(printable(title)), justify="right")
     for pair in pairs:
         difference = pair.difference
         uncertainty = difference.sd if difference.sd > 0 else math.nan

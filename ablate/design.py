@@ -11,8 +11,11 @@ from pydantic import BaseModel, ValidationError
 from ablate.identity import canonical_json
 from ablate.nested import flatten, nest, set_key
 from ablate.study import Block, Factor, Level, Study
+from ablate.text import printable, shortened
 
 Levels = Mapping[str, Level]
+MAX_LABEL = 200
+"""Characters of a level's label where people read it."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,10 @@ class Cell:
     @property
     def name(self) -> str:
         """The cell for people: `flow=icfm, arch=mlp`."""
-        name = ", ".join(f"{name}={text(label)}" for name, label in self.labels.items()) or "base"
+        name = (
+            ", ".join(f"{printable(name)}={text(label)}" for name, label in self.labels.items())
+            or "base"
+        )
         if self.block:
             name = f"{self.block}: {name}"
         return f"{name} again" if self.again else name
@@ -181,7 +187,8 @@ def hashed_config(model: type[BaseModel] | None, config: Mapping[str, Any]) -> d
 
 def text(label: Any) -> str:
     """A level's label as people read it."""
-    return label if isinstance(label, str) else canonical_json(label).strip('"')
+    shown = label if isinstance(label, str) else canonical_json(label).strip('"')
+    return shortened(printable(shown), MAX_LABEL)
 
 
 def _holds(condition: Mapping[str, Any] | None, levels: Levels) -> bool:

@@ -58,8 +58,8 @@ def name_problems(study: Study, model: type[BaseModel] | None) -> Iterator[Probl
     for place, block in places:
         for name in block.factors:
             if name in columns:
-                yield Problem(f"{place}factors.{name}", "is called as a metric's column is",
-                              fix="use named levels under another name")  # fmt: skip
+                yield Problem(f"{place}factors.{name}", "has the name of a metric's column",
+                              fix="rename the factor, and give its levels names")  # fmt: skip
 
 
 def block_problems(study: Study) -> Iterator[Problem]:
@@ -67,25 +67,25 @@ def block_problems(study: Study) -> Iterator[Problem]:
     if study.blocks and not study.factors:
         for key in ("baseline", "cells", "when", "exclude"):
             if getattr(study, key):
-                yield Problem(key, "goes with the study's own factors, and there are none",
+                yield Problem(key, "applies to the study's own factors, and there are none",
                               getattr(study, key), fix="move it into the block")  # fmt: skip
         if study.design != "grid":
-            yield Problem("design", "goes with the study's own factors, and there are none",
+            yield Problem("design", "applies to the study's own factors, and there are none",
                           study.design, fix="move it into the block")  # fmt: skip
     names: list[str] = []
     levels: dict[tuple[str, str], tuple[str, Any]] = {}
     for block in blocks_of(study):
         if block.name in names:
-            yield Problem(f"{block.place}name", "another block is called so", block.name,
-                          fix="name each block")  # fmt: skip
+            yield Problem(f"{block.place}name", "another block has this name", block.name,
+                          fix="give each block its own name")  # fmt: skip
         names.append(block.name)
         for factor in block.factors:
             for level in factor.levels:
                 place = f"{block.place}factors.{factor.name}"
                 first, sets = levels.setdefault((factor.name, level.key), (place, level.sets))
                 if canonical_json(sets) != canonical_json(level.sets):
-                    yield Problem(place, f"a level sets other keys than in {first}", level.label,
-                                  fix="give one of the two another name")  # fmt: skip
+                    yield Problem(place, f"the level sets different keys than in {first}",
+                                  level.label, fix="rename one of them")  # fmt: skip
 
 
 def torn_cells(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
@@ -103,8 +103,8 @@ def torn_cells(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]
             if baseline not in (other, key) and other != key:
                 yield Problem(
                     f"{block.place}baseline",
-                    f"cell {cell.name} also stands in {where.rstrip('.')}, against another cell",
-                    block.baseline_labels, fix="give both blocks one baseline, or exclude the cell",
+                    f"cell {cell.name} is also in {where.rstrip('.')}, with another baseline",
+                    block.baseline_labels, fix="use one baseline in both, or exclude the cell",
                 )  # fmt: skip
 
 
@@ -150,8 +150,8 @@ def _well_formed(block: Block, place: str) -> tuple[dict[str, Any], list[Problem
 
 def _shape_problems(key: str, name: str, raw: Any) -> Iterator[Problem]:
     if name in RESERVED:
-        yield Problem(key, "is a column of the ledger: a factor cannot be called so",
-                      fix="seeds go under 'seeds:'; else use another name")  # fmt: skip
+        yield Problem(key, "is a column of the ledger, so no factor can have that name",
+                      fix="put seeds under 'seeds:', or use another name")  # fmt: skip
     if not isinstance(raw, list | Mapping):
         yield Problem(key, "is neither a list of levels nor a mapping of named levels", raw,
                       fix=f"write {name}: [{raw}, ...]")  # fmt: skip
@@ -164,7 +164,7 @@ def _shape_problems(key: str, name: str, raw: Any) -> Iterator[Problem]:
 def _named_level_problems(key: str, levels: Mapping[Any, Any]) -> Iterator[Problem]:
     for label, sets in levels.items():
         if not isinstance(label, str) or not NAME.fullmatch(label):
-            yield Problem(f"{key}.{label}", "a level's name becomes part of file names", label,
+            yield Problem(f"{key}.{label}", "level names become parts of file names", label,
                           fix="use letters, digits, '.', '_' and '-' only")  # fmt: skip
         if not isinstance(sets, Mapping) or not sets:
             yield Problem(f"{key}.{label}", "does not say which config keys it sets", sets,
@@ -180,16 +180,16 @@ def _factor_problems(block: DesignBlock, model: type[BaseModel] | None) -> Itera
         texts: set[str] = set()
         for index, level in enumerate(factor.levels):
             if level.key in seen or text(level.label) in texts:
-                yield Problem(f"{place}[{index}]", "the level stands twice", level.label,
+                yield Problem(f"{place}[{index}]", "the level is listed twice", level.label,
                               fix="drop one")  # fmt: skip
             seen.add(level.key)
             texts.add(text(level.label))
         for key in dict.fromkeys(key for level in factor.levels for key in level.sets):
             if keys and not any(known == key or known.startswith(f"{key}.") for known in keys):
-                yield Problem(place, "names no config key", key, keys)
+                yield Problem(place, "is not a config key", key, keys)
             if key in owners:
-                yield Problem(place, f"sets a key that {owners[key]} sets too", key,
-                              fix="let one factor set it")  # fmt: skip
+                yield Problem(place, f"sets a key that {owners[key]} also sets", key,
+                              fix="let only one factor set it")  # fmt: skip
             owners[key] = place
 
 
@@ -207,7 +207,9 @@ def _choices(block: DesignBlock) -> Iterator[Problem]:
         through = _way_back(spec.when, name)
         if through:
             chain = " -> ".join((name, *through))
-            yield Problem(f"{place}when.{name}", "depends on itself", chain, fix="drop one of them")
+            yield Problem(
+                f"{place}when.{name}", "depends on itself", chain, fix="drop one of the conditions"
+            )
         for other, written in condition.items():
             for label in as_labels(written):
                 where = f"{place}when.{name}"
@@ -243,7 +245,7 @@ def _cell_problems(block: DesignBlock) -> Iterator[Problem]:
     spec, place = block.spec, block.place
     if (spec.design == "cells") != bool(spec.cells):
         key, fix = ("cells", "design: cells") if spec.cells else ("design", "cells: [...]")
-        yield Problem(f"{place}{key}", "go together: design: cells, and the list cells",
+        yield Problem(f"{place}{key}", "go together: design: cells and a list of cells",
                       getattr(spec, key), fix=f"add {fix}")  # fmt: skip
         return
     for index, choice in enumerate(spec.exclude):
@@ -253,7 +255,7 @@ def _cell_problems(block: DesignBlock) -> Iterator[Problem]:
         yield Problem(f"{place}exclude", "leaves no cell", fix="exclude less")
     elif block.baseline is None:
         yield Problem(f"{place}baseline", "matches no cell: it is excluded", block.baseline_labels,
-                      fix="name another baseline, or do not exclude it")  # fmt: skip
+                      fix="choose another baseline, or do not exclude this one")  # fmt: skip
     elif spec.design == "one_at_a_time":
         yield from _unvaried(block, [block.baseline], "does not hold at the baseline, from which "
                              "one factor at a time is changed")  # fmt: skip

@@ -4,6 +4,10 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ablate.text import printable, shortened
+
+MAX_VALUE = 300
+"""Characters of a wrong value that are told."""
 MISSING = object()
 """Stands for no value, where None is one."""
 
@@ -28,11 +32,11 @@ class Problem:
 
     def __str__(self) -> str:
         told = self.value is MISSING or self.key.endswith(str(self.value))
-        shown = "" if told else f" = {self.value!r}"
-        lines = [f"  {self.key}{shown}: {self.message}"]
+        shown = "" if told else f" = {shortened(repr(self.value), MAX_VALUE)}"
+        lines = [f"  {printable(self.key)}{shown}: {self.message}"]
         if self.choices:
-            nearest = f" (nearest: {self.nearest})" if self.nearest else ""
-            lines.append(f"      choices: {', '.join(self.choices)}{nearest}")
+            nearest = f" (nearest: {printable(self.nearest)})" if self.nearest else ""
+            lines.append(f"      choices: {', '.join(map(printable, self.choices))}{nearest}")
         fix = self.fix or (f"write {self.nearest}" if self.nearest else "")
         if fix:
             lines.append(f"      fix: {fix}")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from ablate.errors import AblateError, InputError, Problem
 from ablate.job import check_data
@@ -21,6 +20,7 @@ from ablate.replicates import plan_so_far
 from ablate.report.assembly import study_record
 from ablate.report.terminal import print_report
 from ablate.run import guarded
+from ablate.screen import Arguments, Text
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:
     """The arguments of `python -m ablate.evaluate` and of `ablate evaluate`."""
-    parser = parser or argparse.ArgumentParser(
+    parser = parser or Arguments(
         prog="python -m ablate.evaluate",
         description="Adds a metric to finished runs, from their best weights, without training.",
     )

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Required, TypedDict
 
+from ablate.text import message_of, printable_lines, storable, without_middle
+
 PRIVATE_KEY = "_ablate"
 """Key of a trial's config that says which runs it carries, and of its results that holds their
 reports. A list under it keeps Tune from flattening what is inside."""
@@ -19,6 +21,8 @@ GPU_MEMORY_MB = "_gpu_memory_mb"
 """What was in use of the GPU's memory."""
 PRIVATE_METRICS = frozenset({TIMESTAMP, GPU_PERCENT, GPU_MEMORY_MB})
 """What points carry beside their metrics: kept in the curves, in no table and no summary."""
+MAX_TOLD = 100_000
+"""Characters that are kept of an exception's message, and of its traceback."""
 
 Point = tuple[int, dict[str, float]]
 """A global step and the metrics measured at it."""
@@ -50,11 +54,16 @@ class Failure:
     message: str
     trace: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("kind", "message", "trace"):
+            told = without_middle(storable(getattr(self, name)), MAX_TOLD)
+            object.__setattr__(self, name, told)
+
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
         """An exception as a failure, with its traceback."""
         trace = "".join(traceback.format_exception(error))
-        return cls(type(error).__name__, str(error), trace)
+        return cls(type(error).__name__, message_of(error), trace)
 
     @classmethod
     def of_trace(cls, trace: str) -> "Failure":
@@ -144,11 +153,12 @@ class Broadcast:
                 if index not in self._failed:
                     self._failed.add(index)
                     print(f"{type(listener).__name__} failed:", file=sys.stderr)
-                    traceback.print_exc()
+                    print(printable_lines(traceback.format_exc()), file=sys.stderr)
 
 
 def events_of_report(report: RunReport) -> list[Event]:
     """The events that one report stands for."""
+    report = storable(report)
     run_id = report["run_id"]
     facts, warnings = report.get("facts", {}), report.get("warnings", [])
     events: list[Event] = [RunReported(run_id, report.get("points", []), facts, warnings)]

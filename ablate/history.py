@@ -30,7 +30,7 @@ class History:
         new = [(step, metrics) for step, metrics in points if step > last]
         if not new:
             return
-        with self._live(run_id).open("a") as file:
+        with self._live(run_id).open("a", encoding="utf-8") as file:
             if not known and file.tell():
                 file.write("\n")  # ends the line that a dead driver may have left torn
             file.writelines(json.dumps({**metrics, "step": s}) + "\n" for s, metrics in new)

@@ -9,14 +9,17 @@ import math
 import pickle
 import sys
 import time
+import traceback
 import zlib
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from ablate.events import PRIVATE_KEY, TIMESTAMP, RunReport
 from ablate.gpu_monitor import GpuMonitor
 from ablate.paths import StudyPaths, write_atomically
+from ablate.text import encodable, message_of
+from ablate.trust import may_unpickle
 
 MANIFEST = "manifest.json"
 """Written last: a checkpoint directory without it, or whose files differ from it, is torn."""
@@ -105,7 +108,7 @@ class Hosting:
     def load_checkpoint(self, checkpoint: str) -> None:
         """Lets the trainable load what `save_checkpoint` wrote."""
         state = Path(checkpoint, DICT_STATE)
-        # A trainable's own dict, from this user's own study directory.
+        # A trainable's own dict: `__restore_folder` has seen who wrote it.
         value = pickle.loads(state.read_bytes()) if state.exists() else checkpoint
         super().load_checkpoint(value)  # pyright: ignore
 
@@ -123,11 +126,22 @@ class Hosting:
 
     def __restore_folder(self, folder: Path) -> None:
         manifest = read_manifest(folder)
+        self.__refuse_foreign_pickles(folder)
         with self.__captured():
             super().restore(str(folder))  # pyright: ignore
         self._iteration = manifest["iteration"]
         self._time_total = manifest["time_total_s"]
         self.__seconds, self.__steps = manifest["seconds"], manifest["steps"]
+
+    def __refuse_foreign_pickles(self, folder: Path) -> None:
+        host = self.__host
+        root = Path(host["study_dir"])
+        launch = StudyPaths(root).launch(host["launch"])
+        if not (host.get("trust_owner") or may_unpickle(folder, root, launch)):
+            raise PermissionError(
+                f"{folder}: another user owns this pickle, and a pickle can run any code "
+                "(--trust-owner unpickles it)"
+            )
 
     def __take_host(self, config: dict[str, Any] | None) -> None:
         self.__host: dict[str, Any] = (config or {}).pop(PRIVATE_KEY)
@@ -167,6 +181,8 @@ class Hosting:
 
     def __load_runs(self, starts: Mapping[str, str]) -> None:
         """Runs of a pack from the checkpoints of other packs."""
+        for start in starts.values():
+            self.__refuse_foreign_pickles(Path(start))
         with self.__captured():
             self.load_runs(starts)  # pyright: ignore
         for run_id, start in starts.items():
@@ -227,16 +243,22 @@ class Hosting:
             for run in self.__host["runs"]:
                 log = paths.log(run["run_name"])
                 log.parent.mkdir(parents=True, exist_ok=True)
-                files.append(stack.enter_context(log.open("a", buffering=1)))
+                files.append(stack.enter_context(log.open("a", 1, "utf-8", "backslashreplace")))
             stack.enter_context(contextlib.redirect_stdout(_Tee(sys.stdout, files)))
             stack.enter_context(contextlib.redirect_stderr(_Tee(sys.stderr, files)))
-            yield
+            failed: Exception | None = None
+            try:
+                yield
+            except Exception as error:  # noqa: BLE001 - raised again below
+                failed = _tellable(error, self.__host.get("encoding", "utf-8"))
+            if failed is not None:
+                raise failed
 
 
 class _Tee:
     """Writes to a stream and to files."""
 
-    def __init__(self, stream: TextIO, files: list[TextIO]) -> None:
+    def __init__(self, stream: TextIO | None, files: list[TextIO]) -> None:
         self._stream = stream
         self._files = files
 
@@ -244,10 +266,17 @@ class _Tee:
         for file in self._files:
             if not file.closed:  # a logger may keep the stream longer than the capture lasts
                 file.write(text)
-        return self._stream.write(text)
+        if self._stream is not None:  # as where standard output is closed
+            self._stream.write(encodable(text, self._stream.encoding))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
 
     def flush(self) -> None:
-        self._stream.flush()
+        if self._stream is not None:
+            self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -266,6 +295,25 @@ def _stamp(report: RunReport, gpus: Mapping[str, float]) -> None:
     report["points"] = stamped
 
 
+def _tellable(error: BaseException, encoding: str) -> Any:
+    """An exception that Ray and Tune can write down; itself, where they can.
+
+    Args:
+        error: What was raised. A name of a file that is not UTF-8 has lone surrogates.
+        encoding: That of the driver's files.
+    """
+    trace = "".join(traceback.format_exception(error))
+    if encodable(trace, encoding) == trace:
+        return error
+    kind = type(type(error).__name__, (RuntimeError,), {"__module__": type(error).__module__})
+    told = kind(encodable(message_of(error), encoding))
+    for note in getattr(error, "__notes__", ()):
+        told.add_note(encodable(note, encoding))
+    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    told.__cause__ = earlier and _tellable(earlier, encoding)  # hides what is handled meanwhile
+    return told.with_traceback(error.__traceback__)
+
+
 def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
     """Seals a checkpoint directory: every file with its size and checksum."""
     files = {
@@ -278,7 +326,7 @@ def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a checkpoint directory."""
-    return json.loads((folder / MANIFEST).read_text())
+    return json.loads((folder / MANIFEST).read_text("utf-8"))
 
 
 def is_whole(folder: Path) -> bool:

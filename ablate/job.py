@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from ablate.checkpoints import check_trust
 from ablate.errors import InputError, Problem
 from ablate.events import Listener
 from ablate.identity import canonical_json
@@ -22,6 +23,7 @@ from ablate.plan import Plan, Run, twin_notes
 from ablate.provenance import code_hash, provenance
 from ablate.remaining import Remaining, changed_data, remaining
 from ablate.replicates import keep_decision, plan_so_far
+from ablate.screen import Text
 from ablate.selection import select_runs
 from ablate.study import Study
 from ablate.wandb_port import SharedSink
@@ -98,7 +100,10 @@ def execute(
         known = check_data(plan, [*left.todo, *left.kept])
         left = _with_data_of_today(ledger, left, known, options)
         for note in filter(None, (plan.seeding, *plan_notes(plan, known), *left.notes)):
-            console.print(f"note: {note}", markup=False)
+            console.print(Text(f"note: {note}"), soft_wrap=True)
+        if not options.trust_owner:
+            going_on = {r.run_id: r.run_name for r in left.todo if r.run_id not in left.restart}
+            check_trust(paths, going_on, ledger.restarts(), next_launch(paths))
         save_study(study, paths)
         if not paths.uid.exists():
             write_atomically(paths.uid, uuid.uuid4().hex)
@@ -193,7 +198,7 @@ def _run_stages(
         if interrupted or later.seeds == plan.seeds:
             return later, interrupted
         plan, known = later, check_data(later, left.todo)
-        caller.console.print(f"note: {plan.seeding}", markup=False)
+        caller.console.print(Text(f"note: {plan.seeding}"), soft_wrap=True)
 
 
 def _enter_rows(
@@ -210,7 +215,7 @@ def _enter_rows(
     for run_id in todo & ledger.settled():
         ledger.patch(run_id, status="interrupted")  # also where this command never comes to it
     for run_id in left.mixed:
-        ledger.warn(run_id, ["went on with other training code than it began with"])
+        ledger.warn(run_id, ["resumed with different training code"])
     for run in plan.runs:
         made_with = code if run.run_id in todo else {}
         columns = dict(run.cell.labels)
@@ -240,10 +245,10 @@ def _with_data_of_today(
     if changed and not options.accept_changed_data:
         names = ", ".join([run.run_name for run in changed[:5]] + ["..."] * (len(changed) > 5))
         message = (
-            f"has changed since earlier runs were made or begun ({len(changed)}: {names}): "
-            "they would not be comparable with new ones"
+            f"changed since earlier runs started ({len(changed)}: {names}): "
+            "new runs would not be comparable with them"
         )
-        fix = "--fresh starts over, --accept-changed-data keeps finished ones all the same"
+        fix = "--fresh starts over, --accept-changed-data keeps finished runs anyway"
         raise InputError("the study's data", [Problem("data", message, fix=fix)])
     unfinished = {run.run_id for run in changed if run in going_on}
     return replace(left, restart=left.restart | unfinished)
@@ -255,7 +260,7 @@ def _make_directory(study: Study, paths: StudyPaths) -> None:
         (paths.root / ".writable").touch()
         (paths.root / ".writable").unlink()
     except OSError as error:
-        fix = "name a path that you may write, or --storage DIR"
+        fix = "choose a path that you can write to, or --storage DIR"
         problem = Problem("storage", f"cannot be written: {error.strerror}", study.storage, fix=fix)
         raise InputError(study.study, [problem]) from error
 

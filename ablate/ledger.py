@@ -20,7 +20,8 @@ from ablate.events import (
 )
 from ablate.history import History
 from ablate.parquet_files import read_table, write_columns
-from ablate.paths import StudyPaths
+from ablate.paths import StudyPaths, check_names
+from ablate.text import storable
 
 MIN_COMPACTION_S = 1.0
 COMPACTION_SHARE = 19
@@ -91,7 +92,7 @@ class Ledger:
         self.interrupt()
         self.compact()
         # The table holds it all now; a torn last line must not meet the next one.
-        self._journal = self._paths.journal.open("w", buffering=1)
+        self._journal = self._paths.journal.open("w", buffering=1, encoding="utf-8")
 
     def protect(self, factors: Iterable[str]) -> None:
         """Columns of factors: a metric of that name, or of the ledger's own, is in the history."""
@@ -100,6 +101,7 @@ class Ledger:
     def add(self, run_id: str, **columns: Any) -> None:
         """A planned run: `pending` where it is new, else only what the plan says of it."""
         row = self.rows.setdefault(run_id, {"run_id": run_id, "status": "pending"})
+        columns = storable(columns)
         changed = {name: value for name, value in columns.items() if row.get(name) != value}
         if changed or len(row) == 2:
             self.patch(run_id, **changed)
@@ -112,6 +114,7 @@ class Ledger:
 
     def patch(self, run_id: str, **columns: Any) -> None:
         """Sets columns of a run's row, now in the journal and soon in the table."""
+        columns = storable(columns)
         self.rows[run_id].update(columns)
         self._append({"run_id": run_id, **columns})
 
@@ -162,8 +165,16 @@ class Ledger:
         self._dirty = False
 
     def started_names(self) -> dict[str, str]:
-        """Names by id of the runs that have ever started: those names stay."""
-        return {i: row["run_name"] for i, row in self.rows.items() if row.get("started_at")}
+        """Names by id of the runs that have ever started: those names stay.
+
+        Raises:
+            InputError: Where some of them would lead out of the study directory.
+        """
+        names: dict[str, Any] = {
+            i: row.get("run_name") for i, row in self.rows.items() if row.get("started_at")
+        }
+        check_names(names.values(), self._paths.ledger)
+        return names
 
     def settled(self) -> set[str]:
         """Runs that have ended."""
@@ -212,7 +223,7 @@ class Ledger:
     def _log(self, run_id: str, trace: str) -> None:
         path = self._paths.log(self.rows[run_id]["run_name"])
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
+        with path.open("a", encoding="utf-8") as file:
             file.write(trace.rstrip() + "\n")
 
     def _append(self, patch: Row) -> None:
@@ -291,7 +302,7 @@ def _blank(row: Row) -> Row:
 def _journal_patches(paths: StudyPaths) -> Iterator[Row]:
     if not paths.journal.exists():
         return
-    with paths.journal.open() as file:
+    with paths.journal.open(encoding="utf-8") as file:
         for line in file:
             try:
                 patch = json.loads(line)
@@ -300,7 +311,7 @@ def _journal_patches(paths: StudyPaths) -> Iterator[Row]:
             for name in ("started_at", "ended_at"):
                 if patch.get(name):
                     patch[name] = datetime.fromisoformat(patch[name])
-            yield patch
+            yield storable(patch)
 
 
 def _column(name: str, values: list[Any]) -> tuple[type | None, list[Any]]:

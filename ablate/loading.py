@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ablate.checks import storage_problems, study_problems
+from ablate.checks import path_problems, storage_problems, study_problems
 from ablate.errors import InputError, Problem
 from ablate.nested import set_key
 from ablate.paths import StudyPaths, write_atomically
@@ -54,7 +54,7 @@ def read_study(
         raise InputError(source, [Problem("the file", what, fix="see the README for a study")])
     values, problems = _overridden({k: v for k, v in raw.items() if isinstance(k, str)}, overrides)
     values = {key: value for key, value in values.items() if value is not None}
-    problems += [Problem(str(key), "is no key of a study: keys are words", key)
+    problems += [Problem(str(key), "is not a key of a study: keys are words", key)
                  for key in raw if not isinstance(key, str)]  # fmt: skip
     study, wrong = _validate(values)
     problems += wrong
@@ -80,11 +80,14 @@ def load_saved_study(directory: Path, overrides: Sequence[str] = ()) -> Study:
         InputError: Where the directory holds no study.
     """
     root = directory.resolve()
+    unusable = path_problems("STUDY_DIR", root)
+    if unusable:
+        raise InputError("command line", unusable)
     paths = StudyPaths(root)
     if not paths.study_yaml.is_file():
         problem = Problem(
             "STUDY_DIR", "is not a study directory (no study.yaml)", str(directory),
-            fix="name the directory below 'storage' that bears the study's name",
+            fix="give the directory under 'storage' that has the study's name",
         )  # fmt: skip
         raise InputError("command line", [problem])
     raw = _read(paths.study_yaml)
@@ -142,7 +145,7 @@ def _overridden(
     for override in overrides:
         key, equals, written = override.partition("=")
         if not equals or not key:
-            fix = "write --set key=value, --set base.epochs=5 say"
+            fix = "write --set key=value, for example --set base.epochs=5"
             problems.append(Problem("--set", "is not key=value", override, fix=fix))
             continue
         try:
@@ -152,7 +155,7 @@ def _overridden(
             continue
         top, _, rest = key.partition(".")
         if rest and not isinstance(values.get(top), Mapping | None):
-            problems.append(Problem(f"--set {key}", f"{top} is no mapping", values[top],
+            problems.append(Problem(f"--set {key}", f"{top} is not a mapping", values[top],
                                     fix=f"write --set {top}=value"))  # fmt: skip
             continue
         if rest and isinstance(values.get(top), Mapping | None):

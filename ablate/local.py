@@ -14,6 +14,7 @@ from ablate.hosting import hosted, newest_whole
 from ablate.packs import Pack
 from ablate.paths import StudyPaths
 from ablate.plan import Plan
+from ablate.text import printable_lines
 from ablate.trial_events import TrialEvents
 from ablate.trials import trial_config, trial_name
 
@@ -35,6 +36,7 @@ def run_local(
     start_from: Mapping[str, Path],
     broadcast: Broadcast,
     debug: bool = False,
+    trust_owner: bool = False,
 ) -> None:
     """Trains packs of runs one after the other, with the same classes and configs as under Tune.
 
@@ -46,12 +48,13 @@ def run_local(
         start_from: Checkpoint directories of earlier launches, by run id.
         broadcast: Hears what happens.
         debug: Stop in the debugger where a run fails, instead of retrying it.
+        trust_owner: Unpickle what somebody else has pickled, see `ablate.trust`.
     """
     trainable = hosted(plan.entry.load_class())
     for pack in packs:
-        config = trial_config(plan, pack, paths, launch, start_from)
+        config = trial_config(plan, pack, paths, launch, start_from, trust_owner)
         trial = LocalTrial(trial_name(pack), config)
-        folder = paths.launch(launch) / trial.trial_id
+        folder = paths.trial(launch, trial.trial_id)
         _run_with_retries(trainable, trial, folder, broadcast, plan.study.retries, debug)
 
 
@@ -71,7 +74,7 @@ def _run_with_retries(
         except Exception as error:  # noqa: BLE001 - the run's boundary
             failure = Failure.of(error)
             if debug:
-                print(failure.trace, file=sys.stderr)
+                print(printable_lines(failure.trace), file=sys.stderr)
                 pdb.post_mortem(error.__traceback__)
             if debug or attempt == retries:
                 _tell(broadcast, events.ended(trial, True, failure))

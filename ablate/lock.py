@@ -21,7 +21,7 @@ def driver_lock(path: Path) -> Generator[None]:
         StudyInUseError: Where another driver holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    with path.open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -4,9 +4,13 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from ablate.errors import InputError, Problem
+from ablate.text import storable
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,10 @@ class StudyPaths:
         """What a launch set out to do."""
         return self.launch(number) / "launch.json"
 
+    def trial(self, number: int, name: str) -> Path:
+        """What a trial of a launch writes."""
+        return self.launch(number) / _checked(name)
+
     def launch_numbers(self) -> list[int]:
         """Launches so far, in order."""
         if not self.launches.is_dir():
@@ -56,7 +64,7 @@ class StudyPaths:
 
     def best(self, run_name: str) -> Path:
         """A run's best weights."""
-        return self.root / "checkpoints" / run_name / "best.pt"
+        return self.root / "checkpoints" / _checked(run_name) / "best.pt"
 
     @property
     def ledger(self) -> Path:
@@ -90,7 +98,7 @@ class StudyPaths:
 
     def log(self, run_name: str) -> Path:
         """What a run printed, and its tracebacks."""
-        return self.root / "logs" / f"{run_name}.log"
+        return self.root / "logs" / f"{_checked(run_name)}.log"
 
     @property
     def wandb(self) -> Path:
@@ -127,12 +135,47 @@ MAX_PART = 80
 """Characters of a part of a file name, several of which make one."""
 
 
+MAX_NAME = 120
+"""Longest run name: file systems allow 255 bytes, suffixes need some."""
+_NAME = re.compile(rf"[A-Za-z0-9_=+-][A-Za-z0-9._=+-]{{0,{MAX_NAME + 20}}}")
+"""What Ablate itself calls runs and trials (`icfm-s42+3`), see `file_name`."""
+
+
+def check_names(names: Iterable[Any], source: Path | str) -> None:
+    """Refuses names of runs that cannot become part of a path, or would lead somewhere else.
+
+    Args:
+        names: As a study directory has them, which may be somebody else's, or tampered with.
+        source: What errors call that.
+
+    Raises:
+        InputError: With all of them.
+    """
+    wrong = [n for n in names if not (isinstance(n, str) and _NAME.fullmatch(n))]
+    if wrong:
+        message, fix = (
+            "cannot be a run's name: it is not a file name",
+            "restore the ledger from a backup",
+        )
+        raise InputError(str(source), [Problem("run_name", message, n, fix=fix) for n in wrong])
+
+
+def _checked(name: str) -> str:
+    """A name that becomes part of a path.
+
+    Raises:
+        InputError: Where it is none that Ablate gives: somebody else has written it.
+    """
+    check_names([name], "the study directory")
+    return name
+
+
 def file_name(text: str) -> str:
     """Text as a part of a file name: what file systems and shells take as it is."""
     name = re.sub(r"[^A-Za-z0-9._=+-]+", "_", text).strip("._") or "_"
     if len(name) <= MAX_PART:
         return name
-    return f"{name[: MAX_PART - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return f"{name[: MAX_PART - 9]}-{hashlib.sha256(storable(text).encode()).hexdigest()[:8]}"
 
 
 def user_cache() -> Path:

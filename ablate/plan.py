@@ -20,12 +20,10 @@ from ablate.design import (
 from ablate.errors import InputError, Problem
 from ablate.identity import canonical_json, content_id, difference
 from ablate.nested import flatten, set_key
-from ablate.paths import file_name
+from ablate.paths import MAX_NAME, file_name
 from ablate.registry import TrainableEntry, find_trainable
 from ablate.study import Factor, Study
 
-MAX_NAME = 120
-"""Longest run name: file systems allow 255 bytes, suffixes need some."""
 AGAIN_SEEDS = 1_000_000
 """Added to the study's seeds for a second baseline: seeds that nobody else uses."""
 

@@ -10,9 +10,10 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
 from ablate.events import Event, Failure, RunEnded, RunReported, RunRetried, RunStarted
+from ablate.screen import Text
+from ablate.text import first_line
 
 PLAIN_EVERY_S = 10.0
 """Time between the plain lines that say how far the study is."""
@@ -91,7 +92,7 @@ class Progress:
             case RunReported():
                 self._report(event)
             case RunRetried(_, failure):
-                self.say(f"{name}: crashed ({_cause(failure)}), goes on")
+                self.say(f"{name}: crashed ({_cause(failure)}), retrying")
             case RunEnded():
                 self._end(event, name)
 
@@ -159,8 +160,7 @@ class Progress:
 
 
 def _cause(failure: Failure) -> str:
-    first, *_ = [*failure.message.splitlines(), ""]
-    return f"{failure.kind}: {first}"
+    return first_line(f"{failure.kind}: {failure.message}")
 
 
 def clock(seconds: float) -> str:

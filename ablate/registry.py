@@ -90,7 +90,7 @@ def find_trainable(name: str) -> TrainableEntry | Problem:
         )
     if module == "__main__":
         return Problem("trainable", "is in the script that runs, which workers cannot import", name,
-                       fix="put the class into a module of its own")  # fmt: skip
+                       fix="move the class to a module of its own")  # fmt: skip
     entry = TrainableEntry(name=name, target=name)
     try:
         found: Any = entry.load_class()
@@ -101,7 +101,7 @@ def find_trainable(name: str) -> TrainableEntry | Problem:
             fix="start from the folder that holds the module, or install it",
         )  # fmt: skip
     if not isinstance(found, type) or not hasattr(found, "save_checkpoint"):
-        return Problem("trainable", "is no class of ray.tune.Trainable", name,
+        return Problem("trainable", "is not a ray.tune.Trainable class", name,
                        fix="derive it from ray.tune.Trainable")  # fmt: skip
     return entry
 

@@ -64,9 +64,7 @@ def remaining(
     notes = [*_code_notes(finished, len(begun), rerun), *_dropped_notes(plan, rows)]
     failed = [r for r in kept if rows[r.run_id]["status"] != "ok"]
     if failed:
-        notes.append(
-            f"{_runs(len(failed))} failed before and kept so (--retry-failed runs them again)"
-        )
+        notes.append(_kept_note(len(failed)))
     return Remaining(
         todo, frozenset(restart), kept, notes, frozenset(begun - restart), frozenset(crashed)
     )
@@ -96,13 +94,16 @@ def _is_outdated(row: Mapping[str, Any] | None, code_hash: str) -> bool:
 
 
 def _code_notes(finished: int, begun: int, rerun: bool) -> list[str]:
+    rule = f"(on_code_change: {'rerun' if rerun else 'keep'})"
     notes: list[str] = []
     if finished:
-        fate = "run again (on_code_change: rerun)" if rerun else "kept (on_code_change: keep)"
-        notes.append(f"{_runs(finished)} made by other training code than today's: {fate}")
+        what = "1 run was" if finished == 1 else f"{finished} runs were"
+        fate = "run again" if rerun else "kept"
+        notes.append(f"{what} made with different training code: {fate} {rule}")
     if begun:
-        fate = "begins again (on_code_change: rerun)" if rerun else "goes on (on_code_change: keep)"
-        notes.append(f"what was begun with other training code {fate}: {begun} of the runs")
+        what = "1 unfinished run" if begun == 1 else f"{begun} unfinished runs"
+        fate = "starting over" if rerun else "going on with today's"
+        notes.append(f"{what} started with different training code: {fate} {rule}")
     return notes
 
 
@@ -110,8 +111,12 @@ def _dropped_notes(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
     dropped = [i for i, row in rows.items() if i not in plan.by_id and row["status"] in ENDED]
     if not dropped:
         return []
-    return [f"{_runs(len(dropped))} in the ledger no longer planned: kept there, not in the table"]
+    count = len(dropped)
+    what = "1 run in the ledger is" if count == 1 else f"{count} runs in the ledger are"
+    return [f"{what} no longer planned: kept, but not in the table"]
 
 
-def _runs(count: int) -> str:
-    return f"{count} run is" if count == 1 else f"{count} runs are"
+def _kept_note(count: int) -> str:
+    if count == 1:
+        return "1 run failed earlier and is kept (--retry-failed runs it again)"
+    return f"{count} runs failed earlier and are kept (--retry-failed runs them again)"

@@ -39,8 +39,8 @@ def plan_so_far(study: Study, ledger: Ledger, short: bool = False) -> Plan:
         return replace(plan, seeding=_first_stage_told(study.seeds))
     if any(decision["rule"] != _asked(study) for decision in made):
         why += (
-            ". The rule was changed once results were there: that is optional stopping, and "
-            "intervals hold less often than they say"
+            ". The rule was changed after results were in: that is optional stopping, and "
+            "intervals cover less often than stated"
         )
     decided = plan_study(study, names, range(num), short=short)
     return replace(decided, seeding=why, seeds_decided=True)
@@ -67,7 +67,7 @@ def first_stage(plan: Plan) -> int | None:
 
 def _decisions(study: Study) -> list[dict[str, Any]]:
     path = StudyPaths(study.directory).seed_decisions
-    return json.loads(path.read_text()) if path.exists() else []
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def _asked(study: Study) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _asked(study: Study) -> dict[str, Any]:
 
 def _first_stage_told(rule: SeedRule) -> str:
     return (
-        f"first {rule.min} seeds, whose variance says how many a half-width of "
+        f"the variance of the first {rule.min} seeds decides how many a half-width of "
         f"{rule.until.half_width:g} needs, up to {rule.max}"
     )
 
@@ -95,6 +95,6 @@ def _decide(plan: Plan, rule: SeedRule, rows: Mapping[str, Row]) -> tuple[int, s
     found = f"the first {rule.min} seeds have a residual sd of {rounded(needed.sd, needed.sd)}"
     asked = f"{found}; a half-width of {width:g} needs {needed.num} seeds"
     if needed.num > rule.max:
-        return rule.max, f"{asked}, more than max: stopped at {rule.max}"
+        return rule.max, f"{asked}, more than max: limited to {rule.max}"
     added = needed.num - rule.min
     return needed.num, f"{asked}: {f'{added} added' if added else 'none added'}"

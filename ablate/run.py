@@ -2,12 +2,12 @@
 
 import argparse
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from ablate.errors import AblateError
 from ablate.job import Outcome, check_data, examine, execute, no_ledger, plan_notes
@@ -19,15 +19,19 @@ from ablate.preparation import Preparation
 from ablate.report.assembly import study_record
 from ablate.report.output import prepare_report, write_report
 from ablate.report.plan_table import print_plan
-from ablate.report.terminal import print_report
+from ablate.report.renderer import Renderer
+from ablate.report.terminal import print_report, print_undrawn
+from ablate.screen import Arguments, Text
 from ablate.smoke import try_cells
 from ablate.study import Study
+from ablate.text import quoted, tolerate_all_text
 from ablate.wandb_places import lacking_messages, tracked_at, wandb_places
 from ablate.wandb_port import SharedSink
 from ablate.wandb_record import WandbRecord
 from ablate.wandb_settings import Destination, destination, given_keys
 from ablate.wandb_table import table_message
 from ablate.work import Options
+from ablate.yaml12 import dump_yaml
 
 INTERRUPTED = 130
 BAD_INPUT = 2
@@ -40,28 +44,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:
     """The arguments of `python -m ablate.run` and of `ablate run`."""
-    parser = parser or argparse.ArgumentParser(
+    parser = parser or Arguments(
         prog="python -m ablate.run",
         description="Runs every cell x seed of a study, or what is left of it.",
         epilog="Running the same command again goes on: finished runs are kept.",
     )
     add = parser.add_argument
     add("grid", nargs="?", metavar="GRID", help="the study's YAML file")
-    add("--resume", metavar="DIR", help="go on with a study directory, without its YAML")
+    add("--resume", metavar="DIR", help="continue a study directory, without its YAML")
     add("--plan", action="store_true", help="show cells, runs and what is done; start nothing")
     add("--local", action="store_true", help="in this process, one run after another, no Ray")
     add("--smoke", action="store_true", help="first try every cell for two steps")
-    add("--only", metavar="KEY=VALUE,...", help="a part of the plan: flow=vp,seed=42")
+    add("--only", metavar="KEY=VALUE,...", help="only a part of the plan: flow=vp,seed=42")
     add("--pdb", action="store_true", help="with --local: stop in the debugger where a run fails")
     add(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the YAML"
     )
     add("--storage", metavar="DIR", help="where study directories go (default ./studies)")
     add("--retry-failed", action="store_true", help="run failed and diverged runs again")
-    add("--fresh", action="store_true", help="start over; the old directory is kept, renamed")
-    add("--accept-changed-data", action="store_true", help="keep runs made with other data")
+    add("--fresh", action="store_true", help="start over; the old directory is renamed and kept")
+    add("--accept-changed-data", action="store_true", help="keep runs made with different data")
+    add("--trust-owner", action="store_true", help="unpickle checkpoints that another user owns")
     add("--pack", metavar="N|auto", help="runs of one shape that share a trial (default 1)")
-    add("--address", metavar="ADDR", help="of a running Ray cluster, or local")
+    add("--address", metavar="ADDR", help="address of a running Ray cluster, or local")
     add("--wandb-project", metavar="NAME", help="the W&B project")
     return parser
 
@@ -81,6 +86,7 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         fresh=arguments.fresh,
         accept_changed_data=arguments.accept_changed_data,
         address=arguments.address,
+        trust_owner=arguments.trust_owner,
     )
     given = given_keys(_overrides(arguments))
     destination(study, given)  # before anything else: the environment may be wrong, too
@@ -90,10 +96,11 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         tried = try_cells(study, options, console)
         if tried.exit_code:
             return tried.exit_code
-    with contextlib.closing(SharedSink(study, given)) as sink:
-        ahead = [] if options.local else [Preparation(prepare_report)]
+    with contextlib.closing(SharedSink(study, given)) as sink, Renderer() as renderer:
+        prepare = functools.partial(prepare_report, renderer)
+        ahead = [] if options.local else [Preparation(prepare)]
         outcome = execute(study, options, console, sink, ahead)
-        _report(outcome, sink, console)
+        _report(outcome, sink, renderer, console)
     _print_places(outcome, sink.to, arguments, console)
     return outcome.exit_code
 
@@ -111,6 +118,7 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
 
 def guarded(command: Callable[[Console], int]) -> int:
     """Runs a command; mistakes of the user's are told without a traceback."""
+    tolerate_all_text()
     try:
         return command(Console())
     except AblateError as error:
@@ -120,10 +128,10 @@ def guarded(command: Callable[[Console], int]) -> int:
         return INTERRUPTED
 
 
-def _report(outcome: Outcome, sink: SharedSink, console: Console) -> None:
+def _report(outcome: Outcome, sink: SharedSink, renderer: Renderer, console: Console) -> None:
     plan, ledger, study = outcome.plan, outcome.ledger, outcome.plan.study
     paths = StudyPaths(study.directory)
-    study_yaml = paths.study_yaml.read_text()
+    study_yaml = paths.study_yaml.read_text(encoding="utf-8")
     record = study_record(plan, ledger.rows, study_yaml=study_yaml)
     print_report(record, console)
     tracks = not outcome.interrupted and sink.to.mode != "disabled"
@@ -132,7 +140,7 @@ def _report(outcome: Outcome, sink: SharedSink, console: Console) -> None:
         sink.put(lacking_messages(plan, ledger, sink.to.mode), say)
         sink.wait_for_answer()
     record = replace(record, tracked_at=tracked_at(study))
-    write_report(record, paths)
+    print_undrawn(write_report(record, paths, renderer), console)
     if tracks:
         table = table_message(record, study, paths)
         is_there = WandbRecord(paths).has(table["id"], table["what"], sink.to.mode)
@@ -146,7 +154,7 @@ def _say(console: Console) -> Callable[[str], None]:
 
 def _load(arguments: argparse.Namespace) -> Study:
     if (arguments.grid is None) == (arguments.resume is None):
-        raise AblateError("give a GRID file or --resume DIR, exactly one of the two")
+        raise AblateError("give either a GRID file or --resume DIR")
     overrides = _overrides(arguments)
     if arguments.resume is not None:
         return load_saved_study(Path(arguments.resume), overrides)
@@ -155,13 +163,21 @@ def _load(arguments: argparse.Namespace) -> Study:
 
 def _overrides(arguments: argparse.Namespace) -> list[str]:
     overrides = list(arguments.set)
-    if arguments.wandb_project:
-        overrides.append(f"tracking.project={arguments.wandb_project}")
-    if arguments.pack:
-        overrides.append(f"pack={arguments.pack}")
-    if arguments.storage and arguments.resume is None:
-        overrides.append(f"storage={arguments.storage}")
+    if arguments.wandb_project is not None:
+        overrides.append(_literal("tracking.project", arguments.wandb_project))
+    if arguments.pack is not None:
+        overrides.append(
+            f"pack={arguments.pack}" if arguments.pack.isdecimal()
+            else _literal("pack", arguments.pack)
+        )  # fmt: skip
+    if arguments.storage is not None and arguments.resume is None:
+        overrides.append(_literal("storage", arguments.storage))
     return overrides
+
+
+def _literal(key: str, text: str) -> str:
+    """An override whose value is text, whatever YAML would read in it."""
+    return f"{key}={dump_yaml(text)}"
 
 
 def _print_places(
@@ -179,9 +195,8 @@ def _print_places(
     for name, told in wandb_places(outcome.plan, outcome.ledger, to, _short(paths.root)):
         console.print(Text(f"{name + ':':<14}{told}"), soft_wrap=True)
     if outcome.interrupted:
-        again = f"python -m ablate.run --resume {_short(paths.root)}"
-        if arguments.local:
-            again += " --local"
+        words = ["python", "-m", "ablate.run", "--resume", _short(paths.root)]
+        again = quoted([*words, *["--local"] * arguments.local])
         console.print(
             Text(f"\ninterrupted; the state is saved. Go on with:\n  {again}"), soft_wrap=True
         )

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.text import Text
 
 from ablate.errors import AblateError, InputError, Problem
 from ablate.ledger import Ledger
@@ -17,6 +16,7 @@ from ablate.paths import StudyPaths
 from ablate.plan import plan_study
 from ablate.registry import load_object
 from ablate.run import guarded
+from ablate.screen import Arguments, Text
 
 FORMATS = (".parquet", ".npy")
 
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:
     """The arguments of `python -m ablate.sample` and of `ablate sample`."""
-    parser = parser or argparse.ArgumentParser(
+    parser = parser or Arguments(
         prog="python -m ablate.sample",
         description="Draws samples from the best weights of a run, in the data's own coordinates.",
     )
@@ -86,7 +86,7 @@ def _problems(
     if arguments.steps is not None and arguments.steps < 1:
         problems.append(Problem("--steps", "should be at least 1", arguments.steps))
     if target.suffix not in FORMATS:
-        problems.append(Problem("-o", "is of no known format", arguments.o, FORMATS))
+        problems.append(Problem("-o", "has no known format", arguments.o, FORMATS))
     elif not target.absolute().parent.is_dir():
         problems.append(Problem("-o", "its folder does not exist", arguments.o))
     solvers = _solvers(model)

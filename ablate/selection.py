@@ -18,18 +18,31 @@ def select_runs(plan: Plan, only: str) -> list[Run]:
     problems: list[Problem] = []
     choice: dict[str, Any] = {}
     factors = plan.factors
-    for part in only.split(","):
-        name, _, written = part.strip().partition("=")
-        value = parse_yaml(written, f"--only {name}")
+    for part in _parts(only):
+        name, _, written = part.partition("=")
+        name = name.strip()
         if name != "seed" and name not in factors:
             problems.append(Problem("--only", "is not a factor", name, (*factors, "seed")))
             continue
         labels = plan.seeds if name == "seed" else [level.label for level in factors[name].levels]
+        # A label is called as it is shown, or as YAML has it (1e-3 for 0.001).
+        by_text = {text(label): label for label in labels}
+        value = by_text[written] if written in by_text else parse_yaml(written, f"--only {name}")
         if canonical_json(value) not in map(canonical_json, labels):
-            choices = tuple(text(label) for label in labels)
-            problems.append(Problem(f"--only {name}", "is not in the study", value, choices))
+            problems.append(Problem(f"--only {name}", "is not in the study", value, (*by_text,)))
         choice[name] = value
     if problems:
         raise InputError("command line", problems)
     seed = choice.pop("seed", None)
     return [r for r in plan.runs if seed in (None, r.seed) and r.cell.matches(choice)]
+
+
+def _parts(only: str) -> list[str]:
+    """`a=x,y,seed=1` as `a=x,y` and `seed=1`: labels may have commas."""
+    parts: list[str] = []
+    for part in only.split(","):
+        if parts and "=" not in part:
+            parts[-1] += f",{part}"
+        else:
+            parts.append(part)
+    return parts

@@ -7,11 +7,11 @@ import shutil
 from dataclasses import replace
 
 from rich.console import Console
-from rich.text import Text
 
 from ablate.job import Outcome, execute
 from ablate.ledger import metric_value
 from ablate.paths import StudyPaths
+from ablate.screen import Text
 from ablate.study import Study
 from ablate.work import Options
 
@@ -31,7 +31,7 @@ def try_cells(study: Study, options: Options, console: Console) -> Outcome:
         "aa": False,
         "retries": 0,
     })  # fmt: skip
-    console.print("smoke: every cell for two steps")
+    console.print(Text("smoke: every cell for two steps"))
     short = replace(options, only=_without_seed(options.only), fresh=False, short=True)
     outcome = execute(trial, short, console)
     rows = outcome.ledger.rows.values()
@@ -41,16 +41,14 @@ def try_cells(study: Study, options: Options, console: Console) -> Outcome:
         console.print(Text(f"smoke: {row['run_name']} {row['status']}: {cause}", style="red"))
     if failed:
         logs = paths.smoke / "logs"
-        console.print(Text(f"smoke: the study is not started; logs: {logs}"), soft_wrap=True)
+        console.print(Text(f"smoke: the study was not started; see {logs}"), soft_wrap=True)
     elif not outcome.interrupted:
         tried = [row for row in rows if row["status"] == "ok"]
         silent = sum(metric_value(row, study.metric) is None for row in tried)
-        told = f"they start and end, {silent} without a word of {study.metric} in two results"
-        console.print(
-            f"smoke: {len(tried)} of {len(outcome.plan.cells)} cells tried: "
-            + (told if silent else "they start, end and are measured"),
-            markup=False,
-        )
+        told = f"they start and end; {silent} reported no {study.metric} within two results"
+        told = told if silent else "they start, end and are measured"
+        tried_of = f"{len(tried)} of {len(outcome.plan.cells)} cells tried"
+        console.print(Text(f"smoke: {tried_of}: {told}"))
         shutil.rmtree(paths.smoke)
     return outcome
 

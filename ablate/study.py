@@ -50,7 +50,7 @@ class Resources(_Frozen):
     @model_validator(mode="after")
     def _takes_something(self) -> Self:
         if not self.cpu and not self.gpu:
-            raise ValueError("a trial takes a share of CPUs or GPUs: set cpu or gpu above 0")
+            raise ValueError("a trial needs a share of CPUs or GPUs: set cpu or gpu above 0")
         return self
 
 
@@ -140,7 +140,7 @@ def _count(seeds: Any) -> Any:
     if not isinstance(seeds, int) or isinstance(seeds, bool):
         return seeds
     if not 1 <= seeds <= MOST_SEEDS:
-        raise ValueError(f"as a number of seeds, write 1 to {MOST_SEEDS}")
+        raise ValueError(f"a number of seeds is between 1 and {MOST_SEEDS}")
     return tuple(range(seeds))
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 from ablate.errors import AblateError, InputError, Problem
 from ablate.ledger import Ledger
@@ -17,6 +16,7 @@ from ablate.paths import StudyPaths
 from ablate.plan import Plan
 from ablate.replicates import plan_so_far
 from ablate.report.assembly import study_record
+from ablate.screen import Text
 from ablate.study import ENTITY_RULE, PROJECT_RULE, Study, entity_problem, project_problem
 from ablate.wandb_messages import RunMessages
 from ablate.wandb_places import tracked_at

@@ -76,7 +76,7 @@ class TrialEvents:
         """The trial is over: so are its runs."""
         for run_id in list(self._open(trial)):
             self._ended.add(run_id)
-            silent = Failure("NoReport", "the trial ended without a report of the run's end")
+            silent = Failure("NoReport", "the trial ended without reporting how the run ended")
             cause = (failure or _failure(trial)) if failed else silent
             yield RunEnded(run_id, "failed", "crashed", failure=cause)
 
@@ -90,7 +90,7 @@ def _failure(trial: TrialLike) -> Failure:
     path = trial.error_file
     trace = ""
     if path and Path(path).exists():
-        trace = Path(path).read_text(errors="replace")
+        trace = Path(path).read_text(encoding="locale", errors="backslashreplace")
     # The file collects every failure of the trial: the last one is what happened now.
     latest = trace.split("Failure # ")[-1]
     return Failure.of_trace(latest.partition("\n")[2])

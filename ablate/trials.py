@@ -1,5 +1,6 @@
 """Runs as the configs of trials, the same under Tune and in this process."""
 
+import locale
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,12 @@ def trial_name(pack: Pack) -> str:
 
 
 def trial_config(
-    plan: Plan, pack: Pack, paths: StudyPaths, launch: int, start_from: Mapping[str, Path]
+    plan: Plan,
+    pack: Pack,
+    paths: StudyPaths,
+    launch: int,
+    start_from: Mapping[str, Path],
+    trust_owner: bool = False,
 ) -> dict[str, Any]:
     """The config of the trial that carries a pack of runs.
 
@@ -44,11 +50,13 @@ def trial_config(
         ],
         "name": trial_name(pack),
         "study_dir": str(paths.root),
-        "logdir": str(paths.launch(launch) / trial_name(pack)),
+        "logdir": str(paths.trial(launch, trial_name(pack))),
         "launch": launch,
+        "trust_owner": trust_owner,
         "metric": plan.study.metric,
         "checkpoint_every_s": plan.study.checkpoint_every_s,
         "gpu": plan.study.resources.gpu,
+        "encoding": locale.getpreferredencoding(False),
         "threads": max(1, int(plan.study.resources.cpu)),
         "max_results": SHORT_RESULTS if plan.short and not hasattr(plan.model, "smoke") else None,
     }

@@ -37,7 +37,7 @@ class RunMessages:
         self._plan = plan
         self._paths = paths
         self._ledger = ledger
-        self._uid = paths.uid.read_text()
+        self._uid = paths.uid.read_text("utf-8")
         self._command = command_line()
 
     def wandb_id(self, run_id: str) -> str:

@@ -1,6 +1,5 @@
 """Where a study is in W&B, and what W&B lacks of it: for the end of a command, and the report."""
 
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from ablate.ledger import Ledger
 from ablate.paths import StudyPaths
 from ablate.plan import Plan
 from ablate.study import Study
+from ablate.text import quoted
 from ablate.wandb_messages import RunMessages, lacking_runs
 from ablate.wandb_record import WandbRecord
 from ablate.wandb_settings import Destination
@@ -52,11 +52,11 @@ def wandb_places(
     elif paths.wandb_runs.exists():
         yield "W&B", str(study_dir / paths.wandb_runs.name)
     if record.has_unsynced():
-        yield "upload", f"wandb sync {shlex.quote(str(study_dir / paths.wandb_runs.name))}"
+        yield "upload", quoted(["wandb", "sync", study_dir / paths.wandb_runs.name])
     lacking = lacking_runs(RunMessages(plan, paths, ledger), plan, ledger, record, to.mode)
     if lacking:
         names = [ledger.rows[run_id]["run_name"] for run_id in lacking]
-        command = f"ablate sync {shlex.quote(str(study_dir))}"
+        command = quoted(["ablate", "sync", study_dir])
         yield "W&B lacks", f"{_named(names)}; send {'it' if len(names) == 1 else 'them'}: {command}"
 
 

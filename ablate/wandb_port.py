@@ -12,6 +12,7 @@ from typing import Any
 
 from ablate.paths import StudyPaths
 from ablate.study import Study
+from ablate.text import quoted, storable
 from ablate.wandb_record import Home, WandbRecord
 from ablate.wandb_settings import Destination, clean_environment, destination, group_url
 
@@ -122,7 +123,7 @@ class SinkPort:
         while True:
             message = self._queue.get()
             try:
-                stdin.write(json.dumps(message) + "\n")
+                stdin.write(json.dumps(storable(message)) + "\n")
                 if self._queue.empty():
                     stdin.flush()
                 if message["kind"] == "close":
@@ -231,8 +232,9 @@ class SharedSink:
 
 def _elsewhere(home: Home, to: Destination, paths: StudyPaths) -> str:
     place = f"{to.entity or home.entity}/{to.project}"
+    command = quoted(["ablate", "sync", paths.root, "--to", place])
     asked = f"{place} at {to.server}" if to.server != home.server else place
     return (
         f"W&B: the runs of this study are in {home}, this command means {asked}: it tracks "
-        f"nothing. `ablate sync {paths.root} --to {place}` moves them there"
+        f"nothing. `{command}` moves them there"
     )

@@ -6,7 +6,6 @@ Precedence, as for W&B itself: command line, environment, YAML, W&B's own settin
 import configparser
 import os
 import re
-import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from urllib.parse import quote
 
 from ablate.errors import InputError, Problem
 from ablate.study import ENTITY_RULE, PROJECT_RULE, Study, entity_problem, project_problem
+from ablate.text import quoted
 
 MODES = ("online", "offline", "disabled")
 ALIASES = {"dryrun": "offline", "run": "online", "shared": "online"}
@@ -168,11 +168,7 @@ def command_line(arguments: Sequence[str] | None = None) -> str:
         shown = f"python -m ablate.{path.stem}"
     else:
         shown = path.name
-    return " ".join([shown, *map(_quoted, rest)])
-
-
-def _quoted(argument: str) -> str:
-    return shlex.quote(at_home(argument))
+    return f"{shown} {quoted([at_home(argument) for argument in rest])}".strip()
 
 
 def at_home(text: str) -> str:

@@ -36,7 +36,7 @@ def table_message(record: StudyRecord, study: Study, paths: StudyPaths) -> dict[
 
 def table_id(paths: StudyPaths) -> str:
     """W&B's id of the table's run."""
-    return content_id([paths.uid.read_text(), JOB_TYPE])
+    return content_id([paths.uid.read_text("utf-8"), JOB_TYPE])
 
 
 def table_name(study: Study) -> str:

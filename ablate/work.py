@@ -34,6 +34,8 @@ class Options:
     fresh: bool = False
     accept_changed_data: bool = False
     address: str | None = None
+    trust_owner: bool = False
+    """Unpickle checkpoints that another user owns, see `ablate.trust`."""
     short: bool = False
     """End every run after two steps, see `ablate.smoke`."""
 
@@ -81,9 +83,9 @@ def do_runs(
         entered = True
         drop_checkpoints(context.paths, ledger.resumable() - left.restart)
         if options.local:
-            _work_locally(context, left, ledger, options.debug)
+            _work_locally(context, left, ledger, options)
         else:
-            _work_on_ray(context, left, ledger, interrupts, at_once)
+            _work_on_ray(context, left, ledger, options, interrupts, at_once)
     if entered:
         drop_checkpoints(context.paths, ledger.resumable())
     interrupted = not entered or any(
@@ -135,13 +137,14 @@ def _place(
         yield at_once
 
 
-def _work_locally(context: JobContext, left: Remaining, ledger: Ledger, debug: bool) -> None:
+def _work_locally(context: JobContext, left: Remaining, ledger: Ledger, options: Options) -> None:
     from ablate.local import run_local
 
     packs = packs_of(context.plan, left.todo, ledger.rows, 1, left.crashed)
     run_local(
         context.plan, packs, context.paths, next_launch(context.paths),
-        newest_checkpoints(context.paths, ledger.restarts()), context.broadcast, debug,
+        newest_checkpoints(context.paths, ledger.restarts()), context.broadcast,
+        options.debug, options.trust_owner,
     )  # fmt: skip
 
 
@@ -149,6 +152,7 @@ def _work_on_ray(
     context: JobContext,
     left: Remaining,
     ledger: Ledger,
+    options: Options,
     interrupts: Interrupts,
     at_once: int,
 ) -> None:
@@ -172,7 +176,9 @@ def _work_on_ray(
         if number is not None:
             Launch(plan, paths, number, trackers, interrupts).restore()
         else:
-            launch = Launch(plan, paths, next_launch(paths), trackers, interrupts)
+            launch = Launch(
+                plan, paths, next_launch(paths), trackers, interrupts, options.trust_owner
+            )
             packs = packs_of(plan, todo, ledger.rows, at_once, left.crashed)
             launch.start(packs, newest_checkpoints(paths, ledger.restarts()))
         undone = [run for run in todo if ledger.rows[run.run_id]["status"] not in ENDED]

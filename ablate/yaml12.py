@@ -37,8 +37,8 @@ class _Loader(yaml.SafeLoader):
                 continue
             if key in seen:
                 line = key_node.start_mark.line + 1
-                message = f"the key stands twice in one mapping (again in line {line})"
-                self.duplicates.append(Problem(str(key), message, fix="keep one of the two"))
+                message = f"the key appears twice in one mapping (again on line {line})"
+                self.duplicates.append(Problem(str(key), message, fix="keep one of them"))
             seen.add(key)
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
@@ -110,7 +110,7 @@ def parse_yaml(text: str, source: str) -> Any:
     try:
         json.dumps(value, default=str, skipkeys=True)
     except ValueError as error:
-        problem = Problem("the document", "an anchor (&) stands within itself")
+        problem = Problem("the document", "an anchor (&) contains itself")
         raise InputError(source, [problem]) from error
     if loader.duplicates:
         raise InputError(source, loader.duplicates)

@@ -75,9 +75,11 @@ def test_a_prepared_report_waits_for_no_import(tmp_path):
         "from ablate.paths import StudyPaths\n"
         "from ablate.preparation import Preparation\n"
         "from ablate.report.output import prepare_report, write_report\n"
+        "from ablate.report.renderer import Renderer\n"
         "from reports import grid\n"
         "begun = []\n"
-        "ready = Preparation(lambda: (begun.append(1), prepare_report()))\n"
+        "renderer = Renderer()\n"
+        "ready = Preparation(lambda: (begun.append(1), prepare_report(renderer)))\n"
         "ready.on_event(RunStarted('x', 'trial', 1))\n"
         "assert not begun\n"
         "ready.on_event(RunReported('x', [], {}, []))\n"
@@ -86,9 +88,11 @@ def test_a_prepared_report_waits_for_no_import(tmp_path):
         "assert begun == [1]\n"
         "known = set(sys.modules)\n"
         "folder = Path(sys.argv[1])\n"
-        "write_report(grid(folder), StudyPaths(folder))\n"
+        "assert write_report(grid(folder), StudyPaths(folder), renderer) == []\n"
+        "renderer.close()\n"
         "late = {name.partition('.')[0] for name in set(sys.modules) - known}\n"
-        "assert not late & {'altair', 'jinja2', 'scipy', 'vl_convert'}, late"
+        "assert not late & {'altair', 'jinja2', 'scipy'}, late\n"
+        "assert 'vl_convert' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=ROOT)
     assert list(tmp_path.glob("report/figures/*.svg"))

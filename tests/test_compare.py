@@ -16,7 +16,7 @@ def test_runs_that_agree_in_config_are_compared(tmp_path, console, capsys):
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "gain=2 2 26.0 ± 2.8 26.0 ± 2.8 +0 2/2" in lines
     assert not any(line.startswith("gain=1") for line in lines)
-    assert lines[-1] == "2 finished runs are in A alone, 4 in B alone"
+    assert lines[-1] == "finished runs only in A: 2, only in B: 4"
 
 
 def test_studies_that_share_no_run_are_refused(tmp_path, console, capsys):
@@ -25,4 +25,4 @@ def test_studies_that_share_no_run_are_refused(tmp_path, console, capsys):
     for study in (one, other):
         execute(study, Options(local=True), console)
     assert main(["compare", str(one.directory), str(other.directory)]) == 2
-    assert "no run with a score is in both" in capsys.readouterr().err
+    assert "no run with score is in both" in capsys.readouterr().err

@@ -106,7 +106,7 @@ def test_a_second_baseline_runs_on_other_seeds():
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"design": "cells"}, "design = 'cells': go together: design: cells, and the list cells\n"
+        ({"design": "cells"}, "design = 'cells': go together: design: cells and a list of cells\n"
          "      fix: add cells: [...]"),
         ({"cells": [{"a": 1}]}, "fix: add design: cells"),
         ({"design": "cells", "cells": [{"a": 1}, {"a": 4}]}, "cells[1].a = 4: is not a level"),
@@ -128,19 +128,19 @@ def test_a_second_baseline_runs_on_other_seeds():
         ({"seeds": {"max": 3, "until": {"half_with": 1}}}, "seeds.until.half_width: missing"),
         ({"seeds": {"max": 3}}, "seeds.until: missing"),
         ({"report_metrics": 3}, "report_metrics = 3: should be a valid tuple"),
-        ({"factors": {"score_best": [1]}}, "factors.score_best: is called as a metric's column is"),
-        ({"factors": {"a": [1, "1"]}}, "factors.a[1] = '1': the level stands twice"),
+        ({"factors": {"score_best": [1]}}, "factors.score_best: has the name of a metric's column"),
+        ({"factors": {"a": [1, "1"]}}, "factors.a[1] = '1': the level is listed twice"),
         ({"when": {"a": {"a": 1}}}, "when.a = 'a -> a': depends on itself"),
         ({"when": {"a": {"b": "x"}, "b": {"a": 1}}}, "when.a = 'a -> b -> a': depends on itself"),
-        ({"seeds": 0}, "seeds = 0: as a number of seeds, write 1 to 10000"),
+        ({"seeds": 0}, "seeds = 0: a number of seeds is between 1 and 10000"),
         ({"seeds": [1, 1_000_001], "aa": True}, "aa = 1000001: the second baseline of seed 1"),
         ({"factors": {}, "blocks": [{"factors": AB}], "exclude": [{"a": 1}]},
-         "goes with the study's own factors, and there are none"),
-        ({"blocks": [{"name": "n", "factors": {"d": [1, 2]}}] * 2}, "another block is called so"),
+         "applies to the study's own factors, and there are none"),
+        ({"blocks": [{"name": "n", "factors": {"d": [1, 2]}}] * 2}, "another block has this name"),
         ({"factors": {"a": [0, 1, 2]}, "blocks": [{"factors": {"a": [5, 1]}}]},
-         "blocks[0].baseline = {'a': 5}: cell a=1 also stands in the first block, against another"),
+         "blocks[0].baseline = {'a': 5}: cell a=1 is also in the first block, with another"),
         ({"blocks": [{"factors": {"b": {"x": {"a": 3}}}}]},
-         "blocks[0].factors.b = 'x': a level sets other keys than in factors.b"),
+         "blocks[0].factors.b = 'x': the level sets different keys than in factors.b"),
     ],
 )  # fmt: skip
 def test_mistakes_of_designs(changes, told):

@@ -55,9 +55,12 @@ def test_a_run_begun_with_other_code(tmp_path, console, monkeypatch, policy):
     monkeypatch.setattr("ablate.job.code_hash", lambda entry: "other")
     outcome = run(study, console)
     [row] = outcome.ledger.rows.values()
-    fate = {"keep": "goes on (on_code_change: keep)", "rerun": "begins again (on_code_change"}
-    assert f"other training code {fate[policy]}" in console.export_text()
-    mixed = "went on with other training code than it began with"
+    fate = {
+        "keep": "going on with today's (on_code_change: keep)",
+        "rerun": "starting over (on_code",
+    }
+    assert f"different training code: {fate[policy]}" in console.export_text()
+    mixed = "resumed with different training code"
     assert (row.get("warnings") == mixed) == (policy == "keep")
     log = StudyPaths(study.directory).log(row["run_name"]).read_text()
     assert log.count("step 1 total") == (1 if policy == "keep" else 2)
@@ -73,7 +76,7 @@ def test_no_run_is_trained_on_two_versions_of_the_data(tmp_path, console, monkey
                        checkpoint_every_s=0)  # fmt: skip
     interrupted(study, console, monkeypatch, at=3)
     np.save(path, np.random.default_rng(1).normal(size=(100, 2)))
-    with pytest.raises(InputError, match=r"since earlier runs were made or begun \(1: icfm-s1\)"):
+    with pytest.raises(InputError, match=r"since earlier runs started \(1: icfm-s1\)"):
         run(study, console)
     outcome = run(study, console, accept_changed_data=True)
     [(run_id, row)] = outcome.ledger.rows.items()
@@ -193,7 +196,9 @@ def test_trainables_of_ones_own_may_use_any_name(tmp_path, console):
     told = {name: row.get(name) for name in ("status", "seed", "error", "epoch", "score_final")}
     assert told == {"status": "ok", "seed": 3, "error": None, "epoch": None, "score_final": 9.0}
     assert [point["step"] for point in outcome.ledger.history(run_id)] == [1, 2]
-    with pytest.raises(InputError, match=r"metric = 'error': the ledger has a column of that name"):
+    with pytest.raises(
+        InputError, match=r"metric = 'error': the ledger already has a column of that name"
+    ):
         toy_study(tmp_path, metric="error")
     assert hosted(Odd)._Hosting__can_save
 

@@ -64,7 +64,7 @@ aa, resources, pack, retries, checkpoint_every_s, on_code_change, tracking, stor
 (nearest: study)
       fix: write study
 
-  seeds[2] = 1: the seed stands twice
+  seeds[2] = 1: the seed is listed twice
       fix: drop one
 
   metric = 'sliced_w': the trainable reports no such metric
@@ -74,11 +74,11 @@ aa, resources, pack, retries, checkpoint_every_s, on_code_change, tracking, stor
   factors.empty: has no levels
       fix: add levels, or drop the factor
 
-  factors.epoks: names no config key
+  factors.epoks: is not a config key
       choices: {KEYS} (nearest: epochs)
       fix: write epochs
 
-  factors.lr[1] = 1.0: the level stands twice
+  factors.lr[1] = 1.0: the level is listed twice
       fix: drop one
 
   baseline.flow = 'vp': is not a level of the factor
@@ -113,17 +113,17 @@ aa, resources, pack, retries, checkpoint_every_s, on_code_change, tracking, stor
         ({"trainable": "no_such:Class"}, "cannot be imported: No module named 'no_such'"),
         ({"trainable": "./toys.py:T"}, "'./toys.py:T': cannot be imported: TypeError: "),
         ({"trainable": "__main__:T"}, "is in the script that runs, which workers cannot import"),
-        ({"resources": {"cpu": 0}}, "resources: a trial takes a share of CPUs or GPUs: set cpu or"),
+        ({"resources": {"cpu": 0}}, "resources: a trial needs a share of CPUs or GPUs: set cpu or"),
         ({"factors": {"data": [{"source": "digits"}, {"source": "moons", "row": 1000}]}},
          "factors.data[1] = 'row': unknown key\n      choices: source, path"),
         ({"factors": {"on": {"a": {"lr": 1}, "b": {"data": {"source": "moons", "row": 9}}}}},
          "factors.on.b.data.row: unknown key"),
         ({"factors": {"flow": "icfm"}}, "factors.flow = 'icfm': is neither a list of levels nor"),
         ({"factors": {"seed": [1]}}, "factors.seed: is a column of the ledger"),
-        ({"factors": {"m": {"a/b": {"lr": 1}}}}, "factors.m.a/b: a level's name becomes part of"),
+        ({"factors": {"m": {"a/b": {"lr": 1}}}}, "factors.m.a/b: level names become parts of"),
         ({"factors": {"m": {"a": 3}}}, "factors.m.a = 3: does not say which config keys it sets"),
         ({"factors": {"m": {"a": {"lr": "x"}}}}, "factors.m.a.lr = 'x': should be a valid number"),
-        ({"factors": {"lr": [1], "m": {"a": {"lr": 2}}}}, "sets a key that factors.lr sets too"),
+        ({"factors": {"lr": [1], "m": {"a": {"lr": 2}}}}, "sets a key that factors.lr also sets"),
         ({"factors": {"hidden_dim": [65]}}, "factors.hidden_dim[0] = 65: should be a multiple of"),
         ({"factors": {"data.size": [1, "x"]}}, "factors.data.size[1] = 'x': should be a valid int"),
         ({"factors": {"m": {"a": {"epochs": 5}, "b": {"epochs": 5.0}}}},
@@ -142,8 +142,8 @@ aa, resources, pack, retries, checkpoint_every_s, on_code_change, tracking, stor
          "      choices: auto, online, offline, disabled (nearest: offline)"),
         ({"base": {"data": {"source": "parquet"}}}, "base.data: source parquet needs a path"),
         ({"design": "random"}, "design = 'random'"),
-        ({"metric": "val_loss"}, "metric = 'val_loss': measures another thing in cells that differ "
-         "in flow\n      choices: sliced_w2, energy_distance, mmd, straightness\n"
+        ({"metric": "val_loss"}, "metric = 'val_loss': measures different things in cells that "
+         "differ in flow\n      choices: sliced_w2, energy_distance, mmd, straightness\n"
          "      fix: write metric: sliced_w2, or "
          "allow_incomparable: true"),
     ],
@@ -191,7 +191,7 @@ def test_a_saved_study_reads_back_and_its_directory_may_move(tmp_path):
         ("a: [", "line 1, column 5: not YAML"),
         ("", "the file: is empty"),
         ("- 1", "the file: holds a list, not a mapping"),
-        ("study: a\nstudy: b\n", "study: the key stands twice in one mapping (again in line 2)"),
+        ("study: a\nstudy: b\n", "study: the key appears twice in one mapping (again on line 2)"),
         (b"\xff\xfe\x00", "the file: is not UTF-8 text"),
     ],
 )
@@ -216,7 +216,7 @@ def test_the_command_exits_with_2_and_no_traceback(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
     both = subprocess.run([*command, "--resume", "x"], capture_output=True, text=True)
     assert (both.returncode, both.stderr.splitlines()) == (
-        2, ["error: give a GRID file or --resume DIR, exactly one of the two"],
+        2, ["error: give either a GRID file or --resume DIR"],
     )  # fmt: skip
 
 

@@ -97,7 +97,7 @@ def test_running_again_does_nothing_and_an_edited_study_runs_only_what_is_new(tm
     assert {i: edited.ledger.rows[i]["ended_at"] for i in ended} == ended
     smaller = run(flow_study(tmp_path, factors={"flow": ["vp"]}), console)
     assert len(smaller.ledger.rows) == 4
-    assert "2 runs are in the ledger no longer planned" in console.export_text()
+    assert "2 runs in the ledger are no longer planned" in console.export_text()
 
 
 @pytest.mark.parametrize("stop_at", [1, 3])
@@ -210,7 +210,7 @@ def test_failed_runs_are_kept_until_asked_to_retry(tmp_path, console):
         patch.setattr("toy.os.kill", kill)
         assert run(study, console).exit_code == 1
     assert run(study, console).exit_code == 1
-    assert "1 run is failed before and kept so" in console.export_text(clear=False)
+    assert "1 run failed earlier and is kept" in console.export_text(clear=False)
     outcome = run(study, console, retry_failed=True)
     assert outcome.exit_code == 0
     row = next(iter(outcome.ledger.rows.values()))
@@ -275,7 +275,7 @@ def test_changed_code_is_told_and_rerun_where_asked(tmp_path, console, monkeypat
     run(study, console)
     monkeypatch.setattr("ablate.job.code_hash", lambda entry: "other")
     run(study, console)
-    assert "2 runs are made by other training code than today's: kept" in console.export_text()
+    assert "2 runs were made with different training code: kept" in console.export_text()
     rerun = run(toy_study(tmp_path, seeds=[1], on_code_change="rerun"), console)
     assert {row["launch"] for row in rerun.ledger.rows.values()} == {2}
 
@@ -287,7 +287,7 @@ def test_changed_data_is_refused_until_accepted(tmp_path, console):
     study = flow_study(tmp_path, base=base, factors={"flow": ["icfm"]}, seeds=[1])
     run(study, console)
     np.save(path, np.random.default_rng(1).normal(size=(100, 2)))
-    with pytest.raises(InputError, match=r"since earlier runs were made or begun \(1: icfm-s1\)"):
+    with pytest.raises(InputError, match=r"since earlier runs started \(1: icfm-s1\)"):
         run(study, console)
     assert run(study, console, accept_changed_data=True).exit_code == 0
 

@@ -71,13 +71,13 @@ def test_a_retried_run_changes_no_number_of_seeds(tmp_path, console):
     assert again.plan.seeds == first.plan.seeds
     wider = {"min": 3, "max": 9, "until": {"half_width": 99}}
     changed = execute(study.model_copy(update={"seeds": SeedRule(**wider)}), LOCAL, console)
-    assert "The rule was changed once results were there" in changed.plan.seeding
+    assert "The rule was changed after results were in" in changed.plan.seeding
 
 
 def test_a_rule_stops_at_its_maximum_and_says_so(tmp_path, console):
     outcome = execute(noisy(tmp_path, 1e-6, most=4), LOCAL, console)
     assert outcome.plan.seeds == (0, 1, 2, 3)
-    assert "more than max: stopped at 4" in outcome.plan.seeding
+    assert "more than max: limited to 4" in outcome.plan.seeding
 
 
 def test_a_cell_that_ends_wider_than_asked_is_named(tmp_path):
@@ -87,7 +87,7 @@ def test_a_cell_that_ends_wider_than_asked_is_named(tmp_path):
     sd = {1: 0.5, 2: 0.5, 3: 0.5, 4: 5.0}
     rows = rows_of(plan, lambda labels, seed: rng.normal() * sd[labels["gain"]])
     [caution] = study_record(plan, rows).metric.cautions
-    assert caution.startswith("intervals wider than the half-width of 1 asked")
+    assert caution.startswith("intervals wider than the requested half-width of 1, because")
     assert caution.endswith(": gain=4")
 
 
@@ -104,7 +104,7 @@ def test_a_forecast_rests_on_the_first_seeds_as_verdicts_do(tmp_path):
 def test_a_rule_waits_for_its_first_stage(tmp_path, console):
     outcome = execute(noisy(tmp_path, 1e-6), Options(local=True, only="gain=1"), console)
     assert outcome.plan.seeds == (0, 1, 2)
-    assert outcome.plan.seeding.startswith("first 3 seeds, whose variance says how many")
+    assert outcome.plan.seeding.startswith("the variance of the first 3 seeds decides how many")
 
 
 def test_the_baseline_runs_again_on_other_seeds(tmp_path, console):
@@ -153,5 +153,5 @@ def test_a_cell_that_fails_is_known_before_the_study(tmp_path, console):
     assert (rows["none-s1"]["status"], rows["none-s1"]["step"]) == ("ok", 2)
     text = console.export_text()
     assert "smoke: setup-s1 failed: ValueError: no such thing as a good setup" in text
-    assert "smoke: the study is not started" in text
+    assert "smoke: the study was not started" in text
     assert not StudyPaths(study.directory).runs_parquet.exists()

@@ -198,9 +198,8 @@ def test_ratios_on_request(tmp_path):
     assert [row.verdict for row in rows] == ["baseline", "better", "equivalent"]
     assert any(note.startswith("margin -4.8 % to +5.0 %, fixed") for note in footnotes(found))
     negative = record(tmp_path, {1: [1.0, 2.0, 3.0], 2: [-1.0, 2.0, 3.0]}, log_scale=True)
-    caution = (
-        "caution: score is not always positive: compared as it is, not by ratios, without margin"
-    )
+    caution = "caution: score is not always positive: compared as it is, not by ratios, and "
+    caution += "without a margin"
     assert caution in footnotes(negative)
     plan = plan_study(flow_study(tmp_path, seeds=[1, 2], log_scale=True))
     densities = {
@@ -208,7 +207,7 @@ def test_ratios_on_request(tmp_path):
     }
     found_nll = study_record(plan, densities, "nll")
     assert metric_table(found_nll, found_nll.metric).columns[3] == "difference [95 %]"
-    assert any("nll has no zero that ratios could refer to" in n for n in found_nll.metric.cautions)
+    assert any("nll has no meaningful zero" in n for n in found_nll.metric.cautions)
     zero = record(
         tmp_path, {1: [1e-3, 0.0, 1e-3], 2: [1e-3, 0.0, 2e-3]}, log_scale=True, margin=0.05
     )
@@ -219,7 +218,7 @@ def test_failures_that_differ_between_cells_are_said(tmp_path):
     fine = [10.0 + n for n in range(6)]
     results = {1: fine, 2: fine, 3: [NAN] * 6}
     notes = record(tmp_path, results, seeds=[1, 2, 3, 4, 5, 6]).notes
-    assert notes[0].startswith("failure itself differs between cells (p < 0.001)")
+    assert notes[0].startswith("failure rates differ between cells (p < 0.001)")
     assert notes[0].endswith("gain=3 6 of 6")
 
 

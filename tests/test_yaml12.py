@@ -38,8 +38,8 @@ def test_duplicate_keys_are_told_with_their_lines():
     with pytest.raises(InputError) as error:
         parse_yaml("a: 1\nb: {c: 1, c: 2}\na: 3\n", "grid.yaml")
     assert [(p.key, p.message) for p in error.value.problems] == [
-        ("a", "the key stands twice in one mapping (again in line 3)"),
-        ("c", "the key stands twice in one mapping (again in line 2)"),
+        ("a", "the key appears twice in one mapping (again on line 3)"),
+        ("c", "the key appears twice in one mapping (again on line 2)"),
     ]
 
 

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -89,3 +90,38 @@ def _first_time(marker):
     except FileExistsError:
         return False
     return True
+
+
+class Loud(Trainable):
+    """Prints and raises what its config says, in whatever letters."""
+
+    def step(self):
+        c = self.config
+        for stream in (sys.stdout, sys.stderr):
+            print(c.get("says", ""), file=stream)
+        sys.stdout.writelines([c.get("says", ""), "\n"])
+        if "opens" in c:
+            open(c["opens"]).close()
+        if "raises" in c and self.iteration == 1:
+            try:
+                raise KeyError(c["raises"])
+            except KeyError as error:
+                raise RuntimeError(c["raises"]) from error
+        score = c.get("gain", 1) + c["seed"]
+        return {"score": score, c.get("reports", "other"): 2.0 * score, "done": self.iteration == 2}
+
+    def save_checkpoint(self, checkpoint_dir):
+        return {}
+
+    def load_checkpoint(self, checkpoint):
+        pass
+
+
+class Stumbler(Counter):
+    """Raises once, at its third step."""
+
+    def step(self):
+        marker = Path(self.logdir, "stumbled")
+        if self.iteration == 2 and _first_time(marker):
+            raise RuntimeError("once")
+        return super().step()

@@ -16,8 +16,8 @@ from ablate.plan import Plan
 from ablate.study import Study
 
 BESIDE_ANOTHER = (
-    "note: another study is running on this machine, and both take all of it; "
-    "`ray start --head` before them lets studies share it"
+    "note: another study is running on this machine, and each uses all of it; "
+    "run `ray start --head` first to let studies share it"
 )
 
 _ENVIRONMENT = {
@@ -123,7 +123,7 @@ def _too_large(need: dict[str, float], nodes: list[dict[str, float]]) -> list[Pr
         most = max(node.get(name, 0) for node in nodes)
         if amount > most:
             key = f"resources.{name.lower()}"
-            message = f"no node of the cluster has so much (nodes: {sizes})"
+            message = f"no node of the cluster has that much (nodes: {sizes})"
             problems.append(Problem(key, message, amount, fix=f"write at most {most:g}"))
     both = f"no node of the cluster has both at once (nodes: {sizes})"
-    return problems or [Problem("resources", both, need, fix="take less of one of them")]
+    return problems or [Problem("resources", both, need, fix="ask for less of one of them")]

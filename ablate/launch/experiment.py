@@ -30,6 +30,7 @@ class Launch:
         number: The launch's own number.
         trackers: Tune callbacks that come before the ledger's.
         interrupts: Stops Tune in good order.
+        trust_owner: Unpickle what somebody else has pickled, see `ablate.trust`.
     """
 
     plan: Plan
@@ -37,11 +38,13 @@ class Launch:
     number: int
     trackers: Sequence[tune.Callback]
     interrupts: Interrupts
+    trust_owner: bool = False
 
     def start(self, packs: Sequence[Pack], start_from: Mapping[str, Path]) -> None:
         """Trains packs of runs in a new experiment, each run from its checkpoint if it has one."""
         configs = [
-            trial_config(self.plan, pack, self.paths, self.number, start_from) for pack in packs
+            trial_config(self.plan, pack, self.paths, self.number, start_from, self.trust_owner)
+            for pack in packs
         ]
         runs = [run for pack in packs for run in pack]
         LaunchRecord.of(self.plan.study, runs).write(self.paths.launch_record(self.number))

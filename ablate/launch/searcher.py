@@ -34,8 +34,8 @@ class PlanSearcher(Searcher):
 
     def save(self, checkpoint_path: str) -> None:
         """Keeps how many configs are out; the configs themselves are in `tuner.pkl`."""
-        Path(checkpoint_path).write_text(json.dumps({"issued": self._issued}))
+        Path(checkpoint_path).write_text(json.dumps({"issued": self._issued}), "utf-8")
 
     def restore(self, checkpoint_path: str) -> None:
         """Goes on after the configs that were out."""
-        self._issued = json.loads(Path(checkpoint_path).read_text())["issued"]
+        self._issued = json.loads(Path(checkpoint_path).read_text("utf-8"))["issued"]

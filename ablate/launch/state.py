@@ -15,6 +15,7 @@ from ablate.ledger import ENDED, Row
 from ablate.paths import StudyPaths, write_atomically
 from ablate.plan import Run
 from ablate.study import Study
+from ablate.trust import is_own, is_own_tree
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def restorable_launch(
     number = numbers[-1]
     folder = paths.launch(number)
     try:
-        record = LaunchRecord(**json.loads(paths.launch_record(number).read_text()))
+        record = LaunchRecord(**json.loads(paths.launch_record(number).read_text("utf-8")))
         unfinished = {
             run_id: config
             for run_id, config in record.runs.items()
@@ -76,6 +77,8 @@ def restorable_launch(
         return None, f"the Tune state of launch {number} and the ledger disagree"
     if {i for i in record.runs if i not in unfinished} - finished:
         return None, ""  # runs that ended after Tune's last snapshot would be run again
+    if not (is_own(paths.root) and is_own_tree(folder)):
+        return None, f"launch {number} belongs to another user, and its Tune state is a pickle"
     return number, ""
 
 
@@ -87,7 +90,7 @@ def _finished_by_tune(folder: Path) -> set[str] | None:
         return None
     finished: set[str] = set()
     try:
-        for trial, _ in json.loads(states[-1].read_text())["trial_data"]:
+        for trial, _ in json.loads(states[-1].read_text("utf-8"))["trial_data"]:
             trial = json.loads(trial) if isinstance(trial, str) else trial
             runs = trial["config"][PRIVATE_KEY]["runs"]
             if trial["status"] in ("TERMINATED", "ERROR"):

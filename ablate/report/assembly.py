@@ -26,6 +26,7 @@ from ablate.stats.replication import detectable_difference
 from ablate.stats.spread import spread
 from ablate.stats.verdicts import Comparison, Judgement, Mode, judge
 from ablate.study import SeedRule
+from ablate.text import printable
 
 WAITING = ("pending", "interrupted")
 CLEARLY_WIDER = 1.2
@@ -56,9 +57,10 @@ def study_record(
     runs = run_records(plan, rows)
     known = [run.seconds for run in runs if not np.isnan(run.seconds)]
     return StudyRecord(
-        study.study, study.question, first, further, tuple(plan.factors), plan.seeds,
-        _design(plan), how_it_came(plan, rows), runs, missing_runs(plan, rows, first.name),
-        sum(known), environment(plan, rows), study_yaml, incomparable, tracked_at,
+        study.study, study.question, first, further, tuple(map(printable, plan.factors)),
+        plan.seeds, _design(plan), how_it_came(plan, rows), runs,
+        missing_runs(plan, rows, first.name), sum(known), environment(plan, rows), study_yaml,
+        incomparable, tracked_at,
     )  # fmt: skip
 
 
@@ -153,7 +155,7 @@ def _cells(
 ) -> list[CellRecord]:
     cells: list[CellRecord] = []
     for index, cell in enumerate(plan.cells):
-        labels = {name: text(label) for name, label in cell.labels.items()}
+        labels = {printable(name): text(label) for name, label in cell.labels.items()}
         reference = plan.references[index]
         comparison = _with_cause(
             judgement.comparisons[index], measured.waiting[index], measured.some_ok[index]
@@ -186,8 +188,9 @@ def _block(block: PlannedBlock, measured: _Measured, plan: Plan) -> BlockRecord:
     if block.design == "grid" and len(names) > 1:
         effects = _effects(block, measured, np.array(codes), baseline_levels)
     return BlockRecord(
-        block.name, names, labels, baseline_levels, block.members, codes, block.conditions, effects
-    )
+        block.name, [printable(name) for name in names], labels, baseline_levels, block.members,
+        codes, frozenset(map(printable, block.conditions)), effects,
+    )  # fmt: skip
 
 
 def _effects(
@@ -248,11 +251,11 @@ def _cautions(plan: Plan, metric: str, log_scale: bool, incomparable: Sequence[s
     cautions: list[str] = []
     if incomparable:
         keys = ", ".join(incomparable)
-        cautions.append(f"{metric} measures another thing in cells that differ in {keys}")
+        cautions.append(f"{metric} measures different things in cells that differ in {keys}")
     if plan.study.log_scale and not log_scale:
         known = has_ratios(plan.model, metric)
-        why = "is not always positive" if known else "has no zero that ratios could refer to"
-        cautions.append(f"{metric} {why}: compared as it is, not by ratios, without margin")
+        why = "is not always positive" if known else "has no meaningful zero"
+        cautions.append(f"{metric} {why}: compared as it is, not by ratios, and without a margin")
     return cautions
 
 
@@ -275,8 +278,8 @@ def _wider_than_asked(
         )
         if not (found.pooled or waits) and (found.high - found.low) / 2 > least
     ]
-    why = "own runs, or their baseline's, vary more than those of the others"
-    return [f"intervals wider than the half-width of {asked:g} asked, since their {why}: "
+    why = "these cells' runs, or their baseline's, vary more than the others"
+    return [f"intervals wider than the requested half-width of {asked:g}, because {why}: "
             f"{', '.join(wide)}"] * bool(wide)  # fmt: skip
 
 
@@ -294,7 +297,10 @@ def _design(plan: Plan) -> str:
     """`grid of flow (3) x arch (2)`, for each block."""
     parts: list[str] = []
     for block in plan.blocks:
-        factors = " x ".join(f"{f.name} ({len(f.levels)})" for f in block.factors) or "one config"
+        factors = (
+            " x ".join(f"{printable(f.name)} ({len(f.levels)})" for f in block.factors)
+            or "one config"
+        )
         name = f"{block.name}: " if block.name else ""
         parts.append(f"{name}{_KINDS[block.design]} {factors}, {len(block.members)} cells")
     return "; ".join(parts)

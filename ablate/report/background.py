@@ -15,6 +15,7 @@ from ablate.report.records import Environment, MissingRun, RunRecord
 from ablate.results import run_value
 from ablate.stats.failures import failures_differ
 from ablate.study import SeedRule
+from ablate.text import first_line, quoted
 
 FAILURES_ALPHA = 0.05
 
@@ -42,11 +43,11 @@ def missing_runs(plan: Plan, rows: Mapping[str, Row], metric: str) -> list[Missi
                 value = metric_value(row, metric)
                 cause = f"reported no {metric}" if value is None else f"{metric} is {value}"
                 if value is None and metric in getattr(plan.model, "measurable", ()):
-                    cause += f" (ablate evaluate STUDY_DIR --metric {metric} adds it)"
+                    cause += f" (ablate evaluate STUDY_DIR --metric {quoted([metric])} adds it)"
                 missing.append(MissingRun(run.run_name, status, cause))
             continue
         cause = ": ".join(filter(None, [row.get("error_type"), row.get("error")]))
-        missing.append(MissingRun(run.run_name, status, cause.splitlines()[0] if cause else ""))
+        missing.append(MissingRun(run.run_name, status, first_line(cause)))
     return missing
 
 
@@ -57,7 +58,7 @@ def how_it_came(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
     waiting = [run for run in plan.runs if _status(rows, run.run_id) not in ENDED]
     left = price(plan, waiting, rows)
     if left:
-        notes.append(f"{len(waiting)} runs are still to be done; {left}")
+        notes.append(f"runs left: {len(waiting)}; {left}")
     return [*notes, *_failures(plan, rows), *_other_code(plan, rows)]
 
 
@@ -97,9 +98,9 @@ def _added_seeds(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
         for launch, seeds in sorted(by_launch.items())
     )
     return [
-        f"seeds were added later ({told}). Looking at results and adding seeds is optional "
-        "stopping: intervals hold less often than they say. A rule (seeds: {min, max, until}) "
-        "decides beforehand"
+        f"seeds were added later ({told}). Adding seeds after looking at results is optional "
+        "stopping: intervals cover less often than stated. A rule (seeds: {min, max, until}) "
+        "decides in advance"
     ]
 
 
@@ -118,14 +119,14 @@ def _failures(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
     cells = map(int, np.flatnonzero(failed))
     worst = sorted(cells, key=lambda cell: -failed[cell] / ended[cell])[:3]
     told = ", ".join(f"{plan.cells[i].name} {failed[i]} of {ended[i]}" for i in worst)
-    return [f"failure itself differs between cells (p {p_text(p)}): {told}"]
+    return [f"failure rates differ between cells (p {p_text(p)}): {told}"]
 
 
 def _other_code(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
     hashes = {rows[r.run_id].get("code_hash") for r in plan.runs if r.run_id in rows} - {None}
     if len(hashes) < 2:
         return []
-    return [f"the runs were made by {len(hashes)} states of the training code"]
+    return [f"the runs were made with {len(hashes)} versions of the training code"]
 
 
 def _code(row: Mapping[str, Any]) -> str | None:

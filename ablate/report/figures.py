@@ -1,45 +1,82 @@
-"""Charts as SVG and PDF, for a paper."""
+"""Draws charts as SVG and PDF, for a paper: `python -m ablate.report.figures`.
 
+A process of its own, for the renderer ends its process where it meets what it does not expect, a
+small address space say. It reads requests, a JSON line each, and answers each with one.
+"""
+
+import base64
 import json
 import re
+import sys
+from collections.abc import Mapping
 from typing import Any
 
 import vl_convert
 from markupsafe import escape
 
-from ablate.report.charts.encoding import Spec
 from ablate.report.charts.theme import COLOURS, CONFIG
-from ablate.report.page import VEGA_LITE
 
 FONT = "Arial, Helvetica, 'Liberation Sans', sans-serif"
 PADDING = {"left": 5, "top": 5, "right": 30, "bottom": 5}
+WARM_UP: dict[str, Any] = {"data": {"values": [{}]}, "mark": "point"}
 
 
-def svg(spec: Spec) -> str:
+def answer(request: Mapping[str, Any]) -> dict[str, str]:
+    """Does what one request asks for.
+
+    Args:
+        request: `spec`, a chart in Vega-Lite, or `script`, to be put together with Vega; and
+            `vega_lite`, the version of it, as vl_convert calls it.
+
+    Returns:
+        `svg` and `pdf` (in base64), or `bundle`; `error` where it cannot be done.
+    """
+    version: str | None = request.get("vega_lite")
+    try:
+        if "script" in request:
+            return {"bundle": vl_convert.javascript_bundle(request["script"], vl_version=version)}
+        drawn = svg(request["spec"], version)
+        pdf = vl_convert.svg_to_pdf(drawn)  # from the SVG: it is laid out once
+        return {"svg": drawn, "pdf": base64.b64encode(pdf).decode()}
+    except (ValueError, RuntimeError) as error:
+        return {"error": str(error)}
+
+
+def svg(spec: dict[str, Any], version: str | None) -> str:
     """A chart as SVG, on white."""
-    drawn = vl_convert.vegalite_to_svg(_on_paper(spec), **_options())
+    drawn = vl_convert.vegalite_to_svg(_on_paper(spec), vl_version=version, **_options())
     label = escape(spec.get("description", ""))
     return drawn.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
 
-def pdf(drawn: str) -> bytes:
-    """A drawn chart as PDF: from its SVG, so that it is laid out once."""
-    return vl_convert.svg_to_pdf(drawn)
-
-
-def _on_paper(spec: Spec) -> Spec:
+def _on_paper(spec: dict[str, Any]) -> dict[str, Any]:
     """With light colours in the place of their names, and nothing picked."""
     params = [{**param, "value": None} for param in spec.get("params", [])]
     return _light({**spec, **({"params": params} if params else {})})
 
 
 def _light(value: Any) -> Any:
-    named = re.compile(r"var\(--(\w+)\)")
-    return json.loads(named.sub(lambda match: COLOURS[match[1]][0], json.dumps(value)))
+    if isinstance(value, dict):
+        return {k: item if k == "datasets" else _light(item) for k, item in value.items()}
+    if isinstance(value, list):
+        return [_light(item) for item in value]
+    named = re.fullmatch(r"var\(--(\w+)\)", value) if isinstance(value, str) else None
+    return COLOURS[named[1]][0] if named and named[1] in COLOURS else value
 
 
 def _options() -> dict[str, Any]:
     # An unknown font leaves a PDF without text; some text is wider in the reader's font.
     paper = {"background": COLOURS["paper"][0], "font": FONT, "padding": PADDING}
     config = _light({**CONFIG, **paper})
-    return {"vl_version": VEGA_LITE, "config": config, "allowed_base_urls": []}
+    return {"config": config, "allowed_base_urls": []}
+
+
+def main() -> None:
+    """Answers until there are no more requests."""
+    answer({"spec": WARM_UP})  # starts the renderer, while nobody waits yet
+    for line in sys.stdin:
+        print(json.dumps(answer(json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

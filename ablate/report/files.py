@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ablate.report.records import MissingRun, StudyRecord
 from ablate.report.tables import TextTable, tables_of
 from ablate.report.words import answers
+from ablate.text import printable, printable_lines
 
 LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
@@ -13,7 +14,7 @@ LATEX = str.maketrans({
 })  # fmt: skip
 MARKDOWN = str.maketrans({
     "\\": "\\\\", "|": "\\|", "&": "&amp;", "<": "&lt;", ">": "&gt;", "*": "\\*", "_": "\\_",
-    "`": "\\`", "[": "\\[", "]": "\\]", "~": "\\~", "$": "\\$", "\n": " ",
+    "`": "\\`", "[": "\\[", "]": "\\]", "~": "\\~", "$": "\\$", "\n": " ", "\t": " ",
 })  # fmt: skip
 
 
@@ -44,7 +45,7 @@ def _missing(run: MissingRun) -> str:
 
 
 def _md(text: str) -> str:
-    return text.translate(MARKDOWN)
+    return printable_lines(text).translate(MARKDOWN)
 
 
 def _md_table(table: TextTable) -> list[str]:
@@ -76,11 +77,11 @@ def _tex_table(table: TextTable, caption: str) -> list[str]:
 
 def _tex_comments(notes: Sequence[str]) -> list[str]:
     # A message may have several lines: none of them may leave the comment.
-    return [f"% {' '.join(note.split())}" for note in notes]
+    return [f"% {printable(' '.join(note.split()))}" for note in notes]
 
 
 def _tex(text: str) -> str:
-    return text.translate(LATEX)
+    return printable(text).translate(LATEX)
 
 
 def _tex_row(cells: Sequence[str]) -> str:

@@ -1,40 +1,78 @@
 """The files of a report, in the study's `report` folder."""
 
 import shutil
+from collections.abc import Mapping, Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ablate.garbage import uncollected
 from ablate.history import History
 from ablate.paths import StudyPaths, write_atomically
 from ablate.report.files import latex, markdown
 from ablate.report.records import StudyRecord
+from ablate.report.renderer import NotDrawnError, Renderer
+
+if TYPE_CHECKING:
+    from ablate.report.page import Section
 
 
-def prepare_report() -> None:
+def prepare_report(renderer: Renderer) -> None:
     """Does beforehand what a first report waits for: imports, and the renderer's start; 1.5 s."""
-    slow = "ablate.report.page", "ablate.report.sections", "scipy.special"
+    renderer.start()
     with uncollected():
-        for name in slow:
+        for name in ("ablate.report.page", "ablate.report.sections", "scipy.special"):
             import_module(name)
-        from ablate.report.figures import svg
-
-        svg({"data": {"values": [{}]}, "mark": "point"})
 
 
-def write_report(record: StudyRecord, paths: StudyPaths) -> None:
-    """Writes `index.html`, `table.md`, `table.tex` and `figures/`."""
+def write_report(
+    record: StudyRecord, paths: StudyPaths, renderer: Renderer | None = None
+) -> list[str]:
+    """Writes `index.html`, `table.md`, `table.tex` and `figures/`.
+
+    Args:
+        record: What the report says.
+        paths: The study directory.
+        renderer: The caller's own, which may have been started before.
+
+    Returns:
+        What could not be drawn, and why.
+    """
+    if renderer is None:
+        with Renderer() as own:
+            return write_report(record, paths, own)
+    renderer.start()
     # Altair takes a second to import: not where nothing is drawn.
-    from ablate.report.figures import pdf, svg
-    from ablate.report.page import page
+    from ablate.report.page import page, page_script
     from ablate.report.sections import sections_of
 
     write_atomically(paths.report / "table.md", markdown(record))
     write_atomically(paths.report / "table.tex", latex(record))
     sections = sections_of(record, History(paths))
-    write_atomically(paths.report / "index.html", page(record, sections))
-    shutil.rmtree(paths.report / "figures", ignore_errors=True)  # an older plan's, perhaps
-    for section in sections:
-        for name, spec in section.charts:
-            drawn = svg(spec)
-            write_atomically(paths.report / "figures" / f"{name}.svg", drawn)
-            write_atomically(paths.report / "figures" / f"{name}.pdf", pdf(drawn))
+    script, undrawn = "", []
+    try:
+        script = page_script(renderer)
+    except NotDrawnError as error:
+        undrawn = [f"the charts of index.html: {error}"]
+    write_atomically(paths.report / "index.html", page(record, sections, script, undrawn))
+    missing = _write_figures(sections, paths, renderer)
+    undrawn = [*undrawn, *(f"figure {name}: {why}" for name, why in missing.items())]
+    if missing:  # the page was there at once, in case that drawing takes long
+        write_atomically(paths.report / "index.html", page(record, sections, script, undrawn))
+    return undrawn
+
+
+def _write_figures(
+    sections: Sequence["Section"], paths: StudyPaths, renderer: Renderer
+) -> Mapping[str, str]:
+    """Draws the charts, each by itself; returns those that could not be drawn, and why."""
+    folder, undrawn = paths.report / "figures", {}
+    shutil.rmtree(folder, ignore_errors=True)  # an older plan's, perhaps
+    for name, spec in (chart for section in sections for chart in section.charts):
+        try:
+            drawn = renderer.draw(spec)
+        except NotDrawnError as error:
+            undrawn[name] = str(error)
+            continue
+        write_atomically(folder / f"{name}.svg", drawn.svg)
+        write_atomically(folder / f"{name}.pdf", drawn.pdf)
+    return undrawn

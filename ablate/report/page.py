@@ -10,22 +10,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import altair as alt
-import vl_convert
 from jinja2 import Environment as Templates
 from markupsafe import Markup
 
 from ablate.identity import content_id
 from ablate.paths import user_cache, write_atomically
 from ablate.progress import clock
-from ablate.report.charts.encoding import Spec
+from ablate.report.charts.encoding import VEGA_LITE, Spec
 from ablate.report.charts.theme import COLOURS, CONFIG
 from ablate.report.records import StudyRecord
+from ablate.report.renderer import Renderer
 from ablate.report.tables import TextTable, metric_table, tables_of
 from ablate.report.words import answers
+from ablate.text import printable_lines
 
-VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-"""The version that Altair writes, as vl_convert calls it."""
 HERE = Path(__file__).parent
 
 
@@ -39,14 +37,22 @@ class Section:
     text: str = ""
 
 
-def page(record: StudyRecord, sections: Sequence[Section]) -> str:
+def page(
+    record: StudyRecord, sections: Sequence[Section], script: str, undrawn: Sequence[str] = ()
+) -> str:
     """The page.
 
     What users wrote is text wherever it stands: the template escapes it, and in scripts it is
     JSON that cannot end them.
+
+    Args:
+        record: What the report says.
+        sections: With the charts.
+        script: From `page_script`.
+        undrawn: What could not be drawn, and why.
     """
-    bundle = _bundle((HERE / "page.js").read_text())
-    template = Templates(autoescape=True).from_string((HERE / "page.html").read_text("utf-8"))
+    templates = Templates(autoescape=True, finalize=_shown)
+    template = templates.from_string((HERE / "page.html").read_text("utf-8"))
     used = [section.table for section in sections if section.table]
     tables = tables_of(record)
     further = [metric_table(record, metric) for metric in record.further]
@@ -60,23 +66,34 @@ def page(record: StudyRecord, sections: Sequence[Section]) -> str:
         planned=len(record.runs),
         training_time=clock(record.seconds),
         made=_made(record),
+        undrawn=undrawn,
         colours=Markup(_colours()),
-        policy=_policy(bundle),
+        policy=_policy(script),
         config=_json(CONFIG),
-        scripts=Markup(bundle),
+        scripts=Markup(script),
     )
 
 
-def _bundle(script: str) -> str:
-    """The page's script and Vega in one: the same for every report, and slow to put together."""
+def page_script(renderer: Renderer) -> str:
+    """The page's script and Vega in one: the same for every report, and slow to put together.
+
+    Raises:
+        NotDrawnError: Where they cannot be put together.
+    """
+    script = (HERE / "page.js").read_text("utf-8")
     made_of = content_id([script, VEGA_LITE, version("vl-convert-python")])
     kept = user_cache() / f"report-{made_of}.js"
     with contextlib.suppress(OSError):
         return kept.read_text("utf-8")
-    bundle = vl_convert.javascript_bundle(script, vl_version=VEGA_LITE)
+    bundle = renderer.bundle(script)
     with contextlib.suppress(OSError):  # no place to keep it: then it is made again
         write_atomically(kept, bundle)
     return bundle
+
+
+def _shown(value: Any) -> Any:
+    """What the template is given, as text that HTML can hold."""
+    return printable_lines(value) if type(value) is str else value
 
 
 def _rendered(section: Section) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from ablate.design import text
 from ablate.forecast import at_once, price, visible
@@ -15,6 +14,8 @@ from ablate.packs import packs_of
 from ablate.plan import Plan
 from ablate.remaining import Remaining
 from ablate.report.tables import NOT_APPLICABLE
+from ablate.screen import Text
+from ablate.text import printable
 
 CELLS_SHOWN = 60
 
@@ -39,7 +40,7 @@ def print_plan(
     console.print(Text(study.question or study.study, style="bold"), soft_wrap=True)
     console.print(_table(plan, rows, known))
     if len(plan.cells) > CELLS_SHOWN:
-        console.print(f"... and {len(plan.cells) - CELLS_SHOWN} more cells")
+        console.print(Text(f"... and {len(plan.cells) - CELLS_SHOWN} more cells"))
     seeds = ", ".join(map(str, plan.seeds))
     again = f" + {len(plan.seeds)} of the baseline again" if plan.again else ""
     total = (
@@ -60,7 +61,7 @@ def _table(plan: Plan, rows: Mapping[str, Row], known: Mapping[str, Mapping[str,
     sizes = _sizes(plan, known)
     has_blocks = any(cell.block for cell in plan.cells)
     for name in ["block"] * has_blocks + list(plan.factors):
-        table.add_column(Text(name))
+        table.add_column(Text(printable(name)))
     if sizes:
         table.add_column("parameters", justify="right")
     table.add_column("done")

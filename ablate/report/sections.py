@@ -1,8 +1,10 @@
 """Which charts a report has, and in which order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from ablate.history import History
+from ablate.identity import content_id
 from ablate.paths import file_name
 from ablate.report.charts.encoding import Spec
 from ablate.report.charts.factors import factor_panels, interaction
@@ -28,7 +30,7 @@ def sections_of(record: StudyRecord, history: History) -> list[Section]:
     sections = [_section("Differences", [("forest", forest(metric))])]
     for block in metric.blocks:
         of = f" of {block.name}" if block.name else ""
-        key = f"-{file_name(block.name)}" if block.name else ""
+        key = f"-{block.name}" if block.name else ""
         panels = factor_panels(metric, block, record.seeds)
         maps = list(_maps(record, block, key))
         table = effects_table(block, block.effects, metric) if block.effects else None
@@ -39,7 +41,24 @@ def sections_of(record: StudyRecord, history: History) -> list[Section]:
         ("curves", learning_curves(what, metric, curves)),
         ("run-times", run_times(metric, record.runs)),
     ], _unlike(record, what)))  # fmt: skip
-    return [section for section in sections if section.charts or section.table]
+    shown = [section for section in sections if section.charts or section.table]
+    return _named_apart(shown)
+
+
+def _named_apart(sections: Sequence[Section]) -> list[Section]:
+    """With names of charts that are names of files, each of one chart alone."""
+    taken: set[str] = set()
+    named: list[Section] = []
+    for section in sections:
+        charts: list[tuple[str, Spec]] = []
+        for written, spec in section.charts:
+            name = file_name(written)
+            if name in taken:  # what told them apart is no part of file names
+                name = f"{name}-{content_id(written)}"
+            taken.add(name)
+            charts.append((name, spec))
+        named.append(replace(section, charts=charts))
+    return named
 
 
 _PAIRS = (
@@ -51,7 +70,7 @@ _PAIRS = (
 def _unlike(record: StudyRecord, metric: str) -> str:
     keys = ", ".join(record.incomparable.get(metric, ()))
     return (
-        f"{metric} measures another thing in cells that differ in {keys}: see the shape of a "
+        f"{metric} measures different things in cells that differ in {keys}: see the shape of a "
         "curve, not its height."
         if keys
         else ""
@@ -72,5 +91,5 @@ def _maps(record: StudyRecord, block: BlockRecord, key: str) -> Iterator[tuple[s
     pairs = block.effects.interactions
     order = sorted(range(len(pairs)), key=lambda n: pairs[n].p if pairs[n].p == pairs[n].p else 2.0)
     for number in order[:MAPS_SHOWN]:
-        names = "-".join(file_name(block.factors[n]) for n in pairs[number].factors)
+        names = "-".join(block.factors[n] for n in pairs[number].factors)
         yield f"pair{key}-{names}", interaction(record.metric, block, number)

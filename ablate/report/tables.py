@@ -10,6 +10,7 @@ from ablate.report.records import BlockRecord, CellRecord, MetricRecord, StudyRe
 from ablate.stats.effects import Effects, MainEffect
 from ablate.stats.layout import ROUNDING
 from ablate.stats.verdicts import Comparison, Judgement
+from ablate.text import printable
 
 NOT_APPLICABLE = "–"
 ALPHA = 0.05
@@ -67,7 +68,7 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
     for effect in effects.mains:
         rows += _effect_rows(block, metric, effect)
     of = f" of {block.name}" if block.name else ""
-    title = f"{metric.name}: each factor{of}, over all the others"
+    title = f"{printable(metric.name)}: each factor{of}, over all the others"
     numbers = ("mean", *_comparison_titles(metric), "share of variance")
     notes = [*_margin_notes(metric), *_effect_notes(block, effects)]
     return TextTable(title, ("factor", "level"), numbers, rows, notes)
@@ -79,7 +80,7 @@ def headline(record: StudyRecord, metric: MetricRecord) -> str:
     if not metric.ranked:
         direction = "neither lower nor higher is better"
     seeds = f"{len(record.seeds)} seed{'s' if len(record.seeds) != 1 else ''}"
-    return f"{metric.name} ({direction}), {seeds}"
+    return f"{printable(metric.name)} ({direction}), {seeds}"
 
 
 def difference_text(comparison: Comparison, log_scale: bool) -> str:
@@ -157,7 +158,7 @@ def _effect_notes(block: BlockRecord, effects: Effects) -> list[str]:
     for pair in effects.interactions:
         one, other = (block.factors[number] for number in pair.factors)
         if not pair.estimable:
-            notes.append(f"{one} x {other}: not estimable from the runs that there are")
+            notes.append(f"{one} x {other}: cannot be estimated from these runs")
         elif pair.p < ALPHA:
             notes.append(
                 f"caution: {one} x {other} interact (adj. p {p_text(pair.p)}): what {one} does "
@@ -201,7 +202,7 @@ def _notes(metric: MetricRecord, whole: bool) -> list[str]:
         notes.append(f"floor, training data against test data: {shown}")
     unmeasured = sum(cell.comparison.verdict.endswith("not measured") for cell in metric.cells)
     if unmeasured:
-        notes.append(f"caution: {unmeasured} cells have finished runs, none of which measured it")
+        notes.append(f"caution: {unmeasured} cells have finished runs that did not measure it")
     if metric.resolution > 0:
         notes += [_interval_note(metric)] if whole else []
         notes.append(_resolution_note(metric))
@@ -247,7 +248,7 @@ def _interval_note(metric: MetricRecord) -> str:
     sd = metric.judgement.residual_sd
     shown = share_text(sd).lstrip("+") if metric.log_scale else rounded(sd, sd)
     return (
-        "differences to the baseline paired by seed; intervals hold all at once (Dunnett, "
+        "differences to the baseline paired by seed; intervals hold simultaneously (Dunnett, "
         f"residual sd {shown}, df {metric.judgement.df})"
     )
 
@@ -272,6 +273,6 @@ def _again_note(metric: MetricRecord) -> str:
     if again.verdict == "differs":
         return (
             f"caution: A/A: the baseline differs from itself on other seeds by {shown}: something "
-            "but chance differs, or this is the one time in twenty"
+            "other than chance differs, or this is the one time in twenty"
         )
     return f"A/A: the baseline on other seeds differs from itself by {shown}: {again.verdict}"

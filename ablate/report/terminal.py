@@ -1,12 +1,16 @@
 """The tables of a report in a terminal."""
 
+from collections.abc import Sequence
+
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from ablate.progress import clock
 from ablate.report.records import StudyRecord
 from ablate.report.tables import TextTable, tables_of
+from ablate.screen import Text
+from ablate.text import first_line
 
 MISSING_SHOWN = 20
 GAP = 2
@@ -29,6 +33,12 @@ def print_report(record: StudyRecord, console: Console) -> None:
         console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
     _print_missing(record, console)
     console.print(Text(f"training time, all runs together: {clock(record.seconds)}"))
+
+
+def print_undrawn(undrawn: Sequence[str], console: Console) -> None:
+    """Says what the report's files lack."""
+    for told in undrawn:
+        console.print(Text(f"not drawn: {first_line(told)}", style="yellow"), soft_wrap=True)
 
 
 def _print_table(table: TextTable, console: Console) -> None:
@@ -58,7 +68,7 @@ def _table(content: TextTable, width: int) -> Table:
 def _fitting(content: TextTable, width: int) -> tuple[list[int], bool]:
     """The columns of numbers to show, and whether all fits; those that say least go first."""
     rows = [content.columns, *([*r.labels, *r.numbers, r.verdict] for r in content.rows)]
-    widths = [max(map(len, column)) + GAP for column in zip(*rows, strict=True)]
+    widths = [max(map(cell_len, column)) + GAP for column in zip(*rows, strict=True)]
     first = len(content.labels)
     shown = list(range(len(content.numbers)))
     total = sum(widths) - GAP

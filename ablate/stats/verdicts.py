@@ -140,8 +140,8 @@ def _told(values: Values, noisy: Sequence[int]) -> str:
     if num < CHECKABLE_SEEDS:
         return (
             f"whether cells differ in spread cannot be checked with {num:g} seeds "
-            f"({CHECKABLE_SEEDS} would do): the intervals take it as equal"
+            f"({CHECKABLE_SEEDS} would do): the intervals assume they do not"
         )
     if not noisy:
         return "no cell's spread over seeds stands out"
-    return f"{len(noisy)} cell{'s' * (len(noisy) > 1)} of larger spread judged by own pairs"
+    return f"{len(noisy)} cell{'s' * (len(noisy) > 1)} of larger spread judged by their own pairs"

@@ -22,11 +22,11 @@ def mistakes(**raw):
     [
         ({"flow": "otcmf"}, "choices: icfm, otcfm, target, vp, si, reflow (nearest: otcfm)"),
         ({"arch": "transformer"}, "choices: mlp, dit, unet"),
-        ({"aug": "mixup+blur"}, "base.aug = 'mixup+blur': knows no augmentation 'blur': write none,"
+        ({"aug": "mixup+blur"}, "base.aug = 'mixup+blur': no augmentation 'blur': write none,"
          " one of mixup, noise, dropout, or a sum of them such as mixup+noise"),
         ({"aug": "noise+noise"}, "names an augmentation twice"),
         ({"flow": "reflow", "aug": "mixup"}, "flow reflow trains on fixed pairs of noise and what "
-         "its teacher makes of it, which mixup would tear apart: set aug: none"),
+         "its teacher makes of it, which mixup would break up: set aug: none"),
         ({"flow": "si", "sigma": 0.1}, "flow si takes no sigma: set sigma: 0, its noise is gamma"),
         ({"flow": "reflow", "epochs": 1}, "flow reflow needs 2 epochs or steps at least"),
         ({"dtype": "bfloat16", "batch_size": 1}, "dtype bfloat16 needs a batch_size of 2"),
@@ -186,7 +186,7 @@ def test_the_plan_names_what_is_trained_twice():
 )
 def test_losses_are_not_ranked_across_paths(factors, differ):
     text = mistakes(metric="val_loss", factors=factors)
-    assert f"measures another thing in cells that differ in {differ}\n" in text
+    assert f"measures different things in cells that differ in {differ}\n" in text
     assert "choices: sliced_w2, energy_distance, mmd, straightness\n" in text
     raw = {**RAW, "metric": "val_loss", "factors": factors}
     assert read_study({**raw, "allow_incomparable": True}, "x")
@@ -206,8 +206,8 @@ def test_losses_are_not_ranked_across_paths(factors, differ):
 def test_nothing_is_ranked_across_held_out_rows(metric, source, factors, differ):
     raw = {**RAW, "metric": metric, "base": {"data": {"source": source}}, "factors": factors}
     text = mistakes(**raw)
-    assert f"measures another thing in cells that differ in {differ}\n" in text
-    assert "fix: give each a block with a baseline of its own, or write allow_inc" in text
+    assert f"measures different things in cells that differ in {differ}\n" in text
+    assert "fix: put each in a block with its own baseline, or write allow_inc" in text
     assert read_study({**raw, "allow_incomparable": True}, "x")
     [name], [levels] = factors, factors.values()
     keys = [{"source": source, name.removeprefix("data."): level} for level in levels]
@@ -237,7 +237,7 @@ def test_nll_is_a_metric_where_it_is_asked_for():
     assert "fix: set base.nll: true" in text
     assert read_study({**RAW, "metric": "nll", "base": {"nll": True}, "factors": factors}, "x")
     ratios = mistakes(metric="nll", base={"nll": True}, factors=factors, log_scale=True)
-    assert "log_scale = True: ratios of nll mean nothing: its zero depends on the da" in ratios
+    assert "log_scale = True: ratios of nll are meaningless: its zero depends on the da" in ratios
     levels = {"asked": {"nll": True}, "not": {"nll": False}}
     assert "two cells are the same" in mistakes(factors={"likelihood": levels})
 

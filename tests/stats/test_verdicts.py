@@ -224,7 +224,7 @@ class TestVerdicts:
         values[4] += 30 * np.random.default_rng(8).normal(size=10)
         judgement = judge(values, 0, "min")
         assert not judgement.comparisons[4].pooled
-        assert judgement.spread_check == "1 cell of larger spread judged by own pairs"
+        assert judgement.spread_check == "1 cell of larger spread judged by their own pairs"
         found = judgement.comparisons[1]
         assert found.high - found.low == pytest.approx(calm.high - calm.low, rel=0.2)
 

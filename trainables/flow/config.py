@@ -44,7 +44,7 @@ def _canonical_aug(written: Any) -> Any:
     if unknown:
         known = ", ".join(AUGMENTATIONS)
         raise ValueError(
-            f"knows no augmentation '{unknown[0]}': write none, one of {known}, or a sum of them "
+            f"no augmentation '{unknown[0]}': write none, one of {known}, or a sum of them "
             "such as mixup+noise"
         )
     if len(set(parts)) < len(parts):
@@ -159,7 +159,7 @@ class FlowConfig(BaseModel):
         if self.flow == "reflow" and self.aug != "none":
             wrong.append(
                 "flow reflow trains on fixed pairs of noise and what its teacher makes of it, "
-                f"which {self.aug} would tear apart: set aug: none, or exclude the cell"
+                f"which {self.aug} would break up: set aug: none, or exclude the cell"
             )
         if self.flow == "reflow" and (self.epochs or self.steps or 2) < 2:
             wrong.append("flow reflow needs 2 epochs or steps at least: half are its teacher's")

@@ -4,8 +4,12 @@ from typing import Any
 
 import altair as alt
 
+from ablate.text import printable
+
 Rows = list[dict[str, Any]]
 Spec = dict[str, Any]
+VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+"""The version that Altair writes, as vl_convert calls it."""
 MANY_ROWS = 40
 """Cells from which on rows are drawn closer together."""
 
@@ -25,11 +29,11 @@ def data(name_of_rows: str) -> alt.Chart:
     return alt.Chart(alt.NamedData(name=name_of_rows))
 
 
-def tips(**titles: str) -> list[alt.Tooltip]:
-    """Tooltip rows, field=title; a title that ends in # is a number's."""
+def tips(*numbers: str, **titles: str) -> list[alt.Tooltip]:
+    """Tooltip rows, field=title; those named first are numbers."""
     return [
-        alt.Tooltip(field=field, type="quantitative", format=".4~g", title=title[:-1])
-        if title.endswith("#")
+        alt.Tooltip(field=field, type="quantitative", format=".4~g", title=title)
+        if field in numbers
         else alt.Tooltip(field=field, type="nominal", title=title)
         for field, title in titles.items()
     ]
@@ -45,7 +49,36 @@ def spec_of(chart: Any, **rows: Rows) -> Spec:
     """The chart as Vega-Lite with its rows, without Altair's own theme and the schema's address."""
     spec = chart.to_dict(validate=False)  # a browser's test sees what a schema would find
     del spec["config"], spec["$schema"]
-    return {**spec, "description": _description(spec["title"]), "datasets": rows}
+    described = {**spec, "description": _description(spec["title"]), "datasets": rows}
+    return _with_titles(_printable(described))
+
+
+def _printable(value: Any) -> Any:
+    """With what users wrote as text that a browser and SVG can hold."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {_printable(key): _printable(item) for key, item in value.items()}
+    return [_printable(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _with_titles(spec: Any) -> Any:
+    r"""With the titles of encodings as Vega-Lite takes them: for the inside of a JavaScript string.
+
+    There `a\b` would be a backspace. What axes are called is text.
+    """
+    if isinstance(spec, list):
+        return [_with_titles(item) for item in spec]
+    if not isinstance(spec, dict):
+        return spec
+    kept = {key: item if key == "datasets" else _with_titles(item) for key, item in spec.items()}
+    if "field" in spec and isinstance(spec.get("title"), str):
+        kept["title"] = spec["title"].replace("\\", "\\\\")
+    for channel, definition in spec.get("encoding", {}).items():
+        title = definition.get("title") if channel in ("x", "y") else None
+        if title is not None:
+            kept["encoding"][channel]["axis"] = {"title": title, **(definition.get("axis") or {})}
+    return kept
 
 
 def _description(title: dict[str, Any]) -> str:

@@ -59,7 +59,8 @@ def interaction(metric: MetricRecord, block: BlockRecord, number_of_pair: int) -
     y = name("one", names[0], scale=alt.Scale(domain=list(block.levels[one])))
     base = data("rows").encode(
         x=alt.X(**x, axis=alt.Axis(labelAngle=0, orient="top")), y=alt.Y(**y),
-        tooltip=tips(one=names[0], other=names[1], effect="beyond both#", mean="mean#"),
+        tooltip=tips("effect", "mean", one=names[0], other=names[1], effect="beyond both",
+                     mean="mean"),
     )  # fmt: skip
     tiles = base.mark_rect(cornerRadius=3).encode(color=_by_effect("tile", most))
     words = base.mark_text(fontSize=13).encode(
@@ -104,7 +105,7 @@ def _panel(number_of: int, factor: str, levels: Sequence[str], metric: str) -> A
     base = data(_rows_name(number_of)).encode(x=x)
     dots = base.mark_circle(size=36, opacity=0.6, color=colour("blue")).encode(
         y=alt.Y(**y), xOffset=alt.XOffset(**number("jitter", scale=alt.Scale(domain=[-1, 1]))),
-        tooltip=tips(level=factor, cell="cell", seed="seed", value=f"{metric}#"),
+        tooltip=tips("value", level=factor, cell="cell", seed="seed", value=metric),
     )  # fmt: skip
     mean = alt.Tooltip(
         field="value", aggregate="mean", type="quantitative", title="mean", format=".4~g"

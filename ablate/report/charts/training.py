@@ -64,7 +64,7 @@ def run_times(metric: MetricRecord, runs: Sequence[RunRecord]) -> Spec | None:
     x = number("seconds", "seconds of training", scale=alt.Scale(zero=True))
     base = data("rows").encode(y=y)
     dots = base.mark_circle(size=36, opacity=0.6, color=colour("blue")).encode(
-        x=alt.X(**x), tooltip=tips(run="run", seconds="seconds#")
+        x=alt.X(**x), tooltip=tips("seconds", run="run", seconds="seconds")
     )
     bars = base.mark_tick(thickness=3, color=colour("ink")).encode(x=alt.X(**x, aggregate="mean"))
     title = alt.Title("Run time", subtitle="A dot is a run, a bar the mean of its cell.")
@@ -103,8 +103,8 @@ def _layers(names: Sequence[str], what: str) -> list[Any]:
     )  # fmt: skip
     dots = base.mark_point(size=90, opacity=0, filled=True).encode(
         x=x, y=alt.Y(**number("mean", what)), color=hues,
-        tooltip=tips(cell="cell", step="step#", mean="mean of seeds#", low="lowest#",
-                     high="highest#"),
+        tooltip=tips("step", "mean", "low", "high", cell="cell", step="step", mean="mean of seeds",
+                     low="lowest", high="highest"),
     )  # fmt: skip
     return [band.add_params(pick), line, dots]  # the legend listens to the first layer alone
 
