@@ -110,3 +110,15 @@ def test_a_command_leaves_with_everything_said_and_done():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 3
     assert (done.stdout, done.stderr) == ("said\na thread\nat exit\n", "told\n")
+
+
+def test_what_is_shown_goes_through_one_text():
+    """A terminal obeys escapes, and Rich takes brackets in plain strings for markup."""
+    for path in (ROOT / "ablate").rglob("*.py"):
+        if path.name == "screen.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            assert getattr(node, "module", "") != "rich.text", path
+            is_print = isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "print"
+            if is_print and node.args:
+                assert not isinstance(node.args[0], ast.Constant | ast.JoinedStr), path
