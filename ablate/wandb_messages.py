@@ -1,6 +1,5 @@
 """What the W&B sink is told of the runs of a study, made from the ledger's rows."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from ablate.ledger import ENDED, Ledger, Row, metrics_of
 from ablate.paths import StudyPaths
 from ablate.plan import Plan, Run
 from ablate.study import MAX_WANDB_NAME
+from ablate.text import printable, shortened
 from ablate.wandb_content import noted
 from ablate.wandb_record import WandbRecord
 from ablate.wandb_settings import at_home, command_line
@@ -64,10 +64,10 @@ class RunMessages:
         return {
             "kind": "start",
             "id": self.wandb_id(run_id),
-            "group": short(plan.study.study, MAX_WANDB_NAME),
+            "group": named(plan.study.study, MAX_WANDB_NAME),
             "job_type": JOB_TYPE,
             "run_id": run_id,
-            "name": short(run.run_name, MAX_WANDB_NAME),
+            "name": named(run.run_name, MAX_WANDB_NAME),
             "notes": plan.study.question or None,
             "config": config,
             "tags": _tags(plan, run),
@@ -122,12 +122,9 @@ def lacking_runs(
     return lacking
 
 
-def short(name: str, most: int) -> str:
+def named(text: str, most: int) -> str:
     """A name as W&B takes it; long ones that begin alike stay different."""
-    printable = "".join(c if c.isprintable() else "_" for c in name).strip() or "_"
-    if len(printable) <= most:
-        return printable
-    return f"{printable[: most - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return shortened(printable(text).strip() or "_", most)
 
 
 def _summary(row: Row, plan: Plan, paths: StudyPaths) -> dict[str, Any]:
@@ -156,5 +153,5 @@ def _published(value: Any) -> Any:
 
 def _tags(plan: Plan, run: Run) -> list[str]:
     """Never empty: a resumed run without tags of its own would keep the tag `failed`."""
-    levels = [short(f"{name}={text(label)}", MAX_TAG) for name, label in run.cell.labels.items()]
+    levels = [named(f"{name}={text(label)}", MAX_TAG) for name, label in run.cell.labels.items()]
     return list(dict.fromkeys([*levels, f"seed={run.seed}", *plan.study.tracking.tags]))

@@ -8,7 +8,7 @@ from ablate.report.records import StudyRecord
 from ablate.report.tables import TextTable, tables_of
 from ablate.report.words import answers
 from ablate.study import MAX_WANDB_NAME, Study
-from ablate.wandb_messages import short
+from ablate.wandb_messages import named
 from ablate.wandb_settings import command_line
 
 JOB_TYPE = "ablation-table"
@@ -41,14 +41,14 @@ def table_id(paths: StudyPaths) -> str:
 
 def table_name(study: Study) -> str:
     """What the table's run is called."""
-    return short(f"{study.study}-{JOB_TYPE}", MAX_WANDB_NAME)
+    return named(f"{study.study}-{JOB_TYPE}", MAX_WANDB_NAME)
 
 
 def _beginning(record: StudyRecord, study: Study, paths: StudyPaths) -> dict[str, Any]:
     command = command_line()
     return {
         "id": table_id(paths),
-        "group": short(study.study, MAX_WANDB_NAME),
+        "group": named(study.study, MAX_WANDB_NAME),
         "job_type": JOB_TYPE,
         "run_id": JOB_TYPE,
         "name": table_name(study),

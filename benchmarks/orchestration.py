@@ -62,7 +62,7 @@ def ablate(pack: str) -> Callable[[int], None]:
             "pack": int(pack) if pack.isdigit() else pack,
         }  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "grid.yaml").write_text(yaml.safe_dump(study))
+            Path(folder, "grid.yaml").write_text(yaml.safe_dump(study), "utf-8")
             _run(["-m", "ablate.run", "grid.yaml"], folder)
 
     return side

@@ -93,7 +93,7 @@ def through_ablate(num_runs: int) -> dict[str, float]:
         }, "scale.py")  # fmt: skip
         plan_study(study)
     memory, cpu = _memory_mb(), time.process_time()
-    with _phase(spent, "launch"), open(os.devnull, "w") as nowhere:
+    with _phase(spent, "launch"), open(os.devnull, "w", encoding="utf-8") as nowhere:
         outcome = execute(study, Options(), Console(file=nowhere))
     assert outcome.exit_code == 0
     spent["driver CPU"] = time.process_time() - cpu

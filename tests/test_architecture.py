@@ -116,3 +116,15 @@ def test_only_the_client_of_the_sink_imports_wandb():
     for path in (ROOT / "ablate").rglob("*.py"):
         if path.name != "wandb_client.py":
             assert "wandb" not in set(imports_of(path)), path
+
+
+def test_what_is_shown_goes_through_one_text():
+    """A terminal obeys escapes, and Rich takes brackets in plain strings for markup."""
+    for path in (ROOT / "ablate").rglob("*.py"):
+        if path.name == "screen.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            assert getattr(node, "module", "") != "rich.text", path
+            is_print = isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "print"
+            if is_print and node.args:
+                assert not isinstance(node.args[0], ast.Constant | ast.JoinedStr), path

@@ -21,7 +21,7 @@ from ablate.paths import StudyPaths
 from ablate.plan import plan_study
 from ablate.report.files import latex, markdown
 from ablate.report.terminal import print_report
-from ablate.run import build_parser, run_command
+from ablate.run import build_parser, guarded, run_command
 from ablate.selection import select_runs
 from ablate.text import encodable, first_line, printable, printable_lines, quoted, storable
 from ablate.work import Options
@@ -240,3 +240,34 @@ def test_the_command_to_go_on_is_quoted(tmp_path, monkeypatch, console):
     line = next(line for line in text_of(console).splitlines() if "--resume" in line)
     words = shlex.split(line)
     assert words[words.index("--resume") + 1] == "my x #3's/toys"
+
+
+def test_a_directory_that_parquet_cannot_name_is_told(tmp_path):
+    with pytest.raises(InputError, match="is not a path of UTF-8 text"):
+        load_saved_study(tmp_path / CAFE)
+
+
+def test_folders_that_ray_cannot_tell_its_workers_are_told_before_it_starts(
+    tmp_path, console, monkeypatch
+):
+    monkeypatch.syspath_prepend(str(tmp_path / CAFE))
+    with pytest.raises(InputError, match="which Ray needs"):
+        execute(toy_study(tmp_path), Options(address="local"), console)
+
+
+def test_trainables_may_print_where_there_is_no_standard_output(tmp_path, console, monkeypatch):
+    study = loud_study(tmp_path, says=CAFE)
+    monkeypatch.setattr("sys.stdout", None)
+    assert execute(study, LOCAL, console).exit_code == 0
+
+
+def test_a_mistake_of_any_length_in_any_letters_is_told_readably(tmp_path, capsys):
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(
+        json.dumps({"study": "toys", "\x1b[2J\x85": "x" * 10**6, "seeds": [1]}), "utf-8"
+    )
+    assert guarded(lambda console: run_command(arguments(str(grid), "--plan"), console)) == 2
+    shown = capsys.readouterr().err
+    assert no_controls(shown)
+    assert len(shown) < 5000
+    assert "\\x1b[2J\\x85" in shown

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from ablate.launch.address import LOCAL, check_address
 from ablate.launch.own_ray import is_anothers, start_ray, use_waiting_workers
 from ablate.plan import Plan
 from ablate.study import Study
+from ablate.text import storable
 
 BESIDE_ANOTHER = (
     "note: another study is running on this machine, and each uses all of it; "
@@ -56,8 +58,10 @@ def cluster(
 
     Raises:
         AblateError: Where no cluster answers at the address.
-        InputError: Where no node is large enough for a trial: Tune would wait forever.
+        InputError: Where Ray cannot start here, or no node is large enough for a trial: Tune
+            would wait forever.
     """
+    _check_import_path()
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     found = ray.is_initialized()
@@ -73,6 +77,14 @@ def cluster(
             # Whatever another thread collects meanwhile may be Ray's, and ends the process.
             with uncollected():
                 ray.shutdown()
+
+
+def _check_import_path() -> None:
+    """Refuses folders to import from, the current one among them, that Ray cannot tell workers."""
+    wrong = [path for path in sys.path if storable(path) != path]
+    if wrong:
+        message, fix = "is not a path of UTF-8 text, which Ray needs", "rename it, or use --local"
+        raise InputError("Python's path", [Problem("folder", message, p, fix=fix) for p in wrong])
 
 
 def _connect(address: str | None, preload: Sequence[str], say: Callable[[str], None]) -> None:

@@ -83,8 +83,10 @@ def page_script(renderer: Renderer) -> str:
     script = (HERE / "page.js").read_text("utf-8")
     made_of = content_id([script, VEGA_LITE, version("vl-convert-python")])
     kept = user_cache() / f"report-{made_of}.js"
-    with contextlib.suppress(OSError):
-        return kept.read_text("utf-8")
+    with contextlib.suppress(OSError, ValueError):  # not there, or torn
+        bundle = kept.read_text("utf-8")
+        if bundle:
+            return bundle
     bundle = renderer.bundle(script)
     with contextlib.suppress(OSError):  # no place to keep it: then it is made again
         write_atomically(kept, bundle)

@@ -50,7 +50,9 @@ class Renderer:
             self._running()
 
     def close(self) -> None:
-        """Ends the process."""
+        """Ends the process, also in the middle of a figure: somebody interrupted it."""
+        if self._process is not None:
+            self._process.kill()
         with self._lock:
             self._end()
 
