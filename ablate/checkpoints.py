@@ -39,11 +39,12 @@ def drop_checkpoints(paths: StudyPaths, kept: Container[str]) -> None:
     for folder in _checkpoint_folders(paths):
         try:
             runs = read_manifest(folder)["runs"]
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError):
             runs = []
         if not any(run_id in kept for run_id in runs):
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def _checkpoint_folders(paths: StudyPaths) -> list[Path]:
-    return sorted(paths.launches.glob("*/*/checkpoint_*"))
+    launches = [paths.launch(number) for number in paths.launch_numbers()]
+    return sorted(found for launch in launches for found in launch.glob("*/checkpoint_*"))

@@ -13,13 +13,14 @@ from rich.text import Text
 from ablate import compare, evaluate, sample
 from ablate.errors import InputError, Problem
 from ablate.leaving import leave
-from ablate.ledger import Ledger, metrics_of
+from ablate.ledger import Ledger
 from ablate.loading import load_saved_study
 from ablate.paths import StudyPaths
 from ablate.replicates import plan_so_far
 from ablate.report.assembly import study_record
 from ablate.report.output import write_report
 from ablate.report.terminal import print_report
+from ablate.rows import metrics_of
 from ablate.run import build_parser, guarded, run_command
 
 

@@ -102,12 +102,8 @@ def execute(
         save_study(study, paths)
         if not paths.uid.exists():
             write_atomically(paths.uid, uuid.uuid4().hex)
-        ledger.open()
-        try:
+        with ledger.writing():
             plan, interrupted = _run_stages(plan, left, known, ledger, options, caller)
-        finally:
-            ledger.interrupt()
-            ledger.close()
         return Outcome(plan, ledger, interrupted)
 
 

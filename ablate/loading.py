@@ -70,6 +70,7 @@ def read_study(
 
 def save_study(study: Study, paths: StudyPaths) -> None:
     """Keeps the study, resolved, in its directory."""
+    paths.root.mkdir(parents=True, exist_ok=True)
     write_atomically(paths.study_yaml, dump_yaml(study.model_dump()))
 
 

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ablate.events import Event, Failure, RunEnded, RunReported, RunRetried, RunStarted
+from ablate.events import Event, Failure, RunEnded, RunHalted, RunReported, RunRetried, RunStarted
 
 PLAIN_EVERY_S = 10.0
 """Time between the plain lines that say how far the study is."""
@@ -94,6 +94,8 @@ class Progress:
                 self.say(f"{name}: crashed ({_cause(failure)}), goes on")
             case RunEnded():
                 self._end(event, name)
+            case RunHalted():
+                pass  # told once, of the study
 
     def tick(self) -> None:
         """A plain line from time to time."""

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ablate.ledger import ENDED, Row
+from ablate.ledger import ENDED
 from ablate.plan import Plan, Run
+from ablate.rows import Row
 
 
 @dataclass(frozen=True)

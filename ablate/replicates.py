@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ablate.ledger import ENDED, Ledger, Row
+from ablate.ledger import ENDED, Ledger
 from ablate.numbers import rounded
 from ablate.paths import StudyPaths, write_atomically
 from ablate.plan import Plan, plan_study
 from ablate.results import on_scale, uses_log, values_of
+from ablate.rows import Row
 from ablate.stats.replication import needed_replicates
 from ablate.study import SeedRule, Study
 

@@ -2,13 +2,14 @@
 
 import argparse
 import contextlib
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from ablate.errors import AblateError
+from ablate.errors import AblateError, StorageError, file_of, reason_of
 from ablate.job import Outcome, check_data, examine, execute, no_ledger, plan_notes
 from ablate.leaving import leave
 from ablate.ledger import Ledger
@@ -27,11 +28,13 @@ from ablate.wandb_table import publish_tables
 from ablate.work import Options
 
 INTERRUPTED = 130
-BAD_INPUT = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a study; returns the exit code: 0 ok, 1 failed runs, 2 bad input, 130 interrupted."""
+    """Runs a study; returns the exit code.
+
+    0 ok, 1 failed runs, 2 bad input, 3 the study's storage failed, 130 interrupted.
+    """
     return guarded(lambda console: run_command(build_parser().parse_args(argv), console))
 
 
@@ -82,10 +85,11 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.plan:
         return show_plan(study, options, console)
     if arguments.smoke:
-        tried = try_cells(study, options, console)
+        with _going_on(study, arguments):
+            tried = try_cells(study, options, console)
         if tried.exit_code:
             return tried.exit_code
-    with contextlib.closing(SharedSink(study)) as sink:
+    with _going_on(study, arguments), contextlib.closing(SharedSink(study)) as sink:
         ahead = [] if options.local else [Preparation(prepare_report)]
         outcome = execute(study, options, console, sink, ahead)
         _report(outcome, sink, console)
@@ -109,10 +113,17 @@ def guarded(command: Callable[[Console], int]) -> int:
     try:
         return command(Console())
     except AblateError as error:
-        Console(stderr=True).print(Text(f"error: {error}"), soft_wrap=True)
-        return BAD_INPUT
+        return _told(str(error), error.exit_code)
+    except OSError as error:
+        named = ": ".join(filter(None, [file_of(error), reason_of(error)]))
+        return _told(named, AblateError.exit_code)
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _told(message: str, exit_code: int) -> int:
+    Console(stderr=True).print(Text(f"error: {message}"), soft_wrap=True)
+    return exit_code
 
 
 def _report(outcome: Outcome, sink: SharedSink, console: Console) -> None:
@@ -126,7 +137,26 @@ def _report(outcome: Outcome, sink: SharedSink, console: Console) -> None:
         complete_runs(outcome.plan, outcome.ledger, paths, port)
         publish_tables(record, study, paths, port)
         sink.no_more()
-    write_report(record, paths)
+    try:
+        write_report(record, paths)
+    except OSError as error:
+        raise StorageError.of(error, paths.report) from error
+
+
+@contextlib.contextmanager
+def _going_on(study: Study, arguments: argparse.Namespace) -> Generator[None]:
+    """Lets a failure of the study's storage say how to go on."""
+    try:
+        yield
+    except StorageError as error:
+        error.command = _again(study.directory, arguments)
+        raise
+
+
+def _again(directory: Path, arguments: argparse.Namespace) -> str:
+    """The command that goes on with a study, for a shell."""
+    options = ["--local"] if arguments.local else []
+    return shlex.join(["python", "-m", "ablate.run", "--resume", _short(directory), *options])
 
 
 def _load(arguments: argparse.Namespace) -> Study:
@@ -159,17 +189,15 @@ def _print_places(outcome: Outcome, arguments: argparse.Namespace, console: Cons
         command = f"wandb sync {_short(paths.wandb_runs)}/offline-run-*"
         console.print(Text(f"{'upload:':<14}{command}"), soft_wrap=True)
     if outcome.interrupted:
-        again = f"python -m ablate.run --resume {_short(paths.root)}"
-        if arguments.local:
-            again += " --local"
+        again = _again(paths.root, arguments)
         console.print(
             Text(f"\ninterrupted; the state is saved. Go on with:\n  {again}"), soft_wrap=True
         )
 
 
-def _short(path: Path) -> Path:
+def _short(path: Path) -> str:
     """A path as seen from here, where that is shorter."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 if __name__ == "__main__":

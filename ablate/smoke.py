@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from ablate.job import Outcome, execute
-from ablate.ledger import metric_value
 from ablate.paths import StudyPaths
+from ablate.rows import metric_value
 from ablate.study import Study
 from ablate.work import Options
 

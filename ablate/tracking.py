@@ -11,7 +11,7 @@ from typing import Any
 from ray.air.integrations.wandb import WandbLoggerCallback
 
 from ablate.context import JobContext, context_of
-from ablate.events import Event, RunEnded, RunReported, RunRetried, RunStarted
+from ablate.events import Event, RunEnded, RunHalted, RunReported, RunRetried, RunStarted
 from ablate.trial_events import TrialEvents
 from ablate.wandb_messages import RunMessages
 from ablate.wandb_port import INTERRUPT_TIMEOUT_S, SinkPort
@@ -86,8 +86,8 @@ class AblateWandbCallback(WandbLoggerCallback):
                 self._start(run_id)
                 self._warnings.setdefault(run_id, []).extend(warnings)
                 self._port.put(self._messages.points(run_id, points))
-            case RunRetried():
-                pass  # the run stays open: a retry goes on in it
+            case RunRetried() | RunHalted():
+                pass  # the run stays open: it goes on in it
             case RunEnded(run_id):
                 self._start(run_id)
                 self._open.discard(run_id)

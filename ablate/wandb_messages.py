@@ -6,9 +6,10 @@ from typing import Any
 from ablate.design import text
 from ablate.events import Failure, Point, RunEnded
 from ablate.identity import content_id
-from ablate.ledger import Ledger, Row, metrics_of
+from ablate.ledger import Ledger
 from ablate.paths import StudyPaths
 from ablate.plan import Plan, Run
+from ablate.rows import Row, metrics_of
 from ablate.wandb_files import whole_runs
 from ablate.wandb_port import SinkPort, tracked_as
 

@@ -18,6 +18,7 @@ from ablate.paths import StudyPaths
 from ablate.plan import Plan
 from ablate.progress import Progress
 from ablate.remaining import Remaining
+from ablate.storage import fault_of
 from ablate.wandb_port import SharedSink
 
 
@@ -66,25 +67,43 @@ def do_runs(
 
     Returns:
         Whether it was interrupted.
+
+    Raises:
+        StorageError: Where the study's storage failed once the runs could start.
     """
     interrupts, entered = Interrupts(), False
     with (
         interrupts.watched(),
         _progress(plan, left, options, caller) as progress,
-        job_context(_context(plan, left, ledger, progress, caller)) as context,
+        job_context(_context(plan, left, ledger, progress, caller, interrupts.stop)) as context,
         contextlib.suppress(KeyboardInterrupt),
         _place(context, len(left.todo), options, interrupts) as at_once,
     ):
         enter()
         entered = True
         drop_checkpoints(context.paths, ledger.resumable() - left.restart)
-        if options.local:
-            _work_locally(context, left, ledger, options.debug)
-        else:
-            _work_on_ray(context, left, ledger, interrupts, at_once)
+        with _blaming_storage(context):
+            if options.local:
+                _work_locally(context, left, ledger, options.debug)
+            else:
+                _work_on_ray(context, left, ledger, interrupts, at_once)
+    if context.broadcast.failure is not None:
+        raise context.broadcast.failure
     if entered:
         drop_checkpoints(context.paths, ledger.resumable())
     return not entered or any(ledger.rows[r.run_id]["status"] not in ENDED for r in left.todo)
+
+
+@contextlib.contextmanager
+def _blaming_storage(context: JobContext) -> Generator[None]:
+    """What drives the runs fails where the study's storage does, each library in its own way."""
+    try:
+        yield
+    except Exception as error:
+        fault = context.broadcast.failure or fault_of(error, context.paths)
+        if fault is None:
+            raise
+        raise fault from error
 
 
 def next_launch(paths: StudyPaths) -> int:
@@ -100,12 +119,17 @@ def _progress(plan: Plan, left: Remaining, options: Options, caller: Caller) -> 
 
 
 def _context(
-    plan: Plan, left: Remaining, ledger: Ledger, progress: Progress, caller: Caller
+    plan: Plan,
+    left: Remaining,
+    ledger: Ledger,
+    progress: Progress,
+    caller: Caller,
+    stop: Callable[[], None],
 ) -> JobContext:
     return JobContext(
         plan,
         StudyPaths(plan.study.directory),
-        Broadcast([ledger, progress, *caller.listeners]),
+        Broadcast(ledger, [progress, *caller.listeners], stop),
         progress.say,
         caller.sink,
         frozenset(ledger.started_names()) - left.restart,
@@ -136,12 +160,13 @@ def _work_locally(context: JobContext, left: Remaining, ledger: Ledger, debug: b
 
     tracking = AblateWandbCallback(str(context.paths.root))
     tracking.setup()
+    context.broadcast.join(tracking)
     packs = packs_of(context.plan, left.todo, ledger.rows, 1, left.crashed)
     try:
         run_local(
             context.plan, packs, context.paths, next_launch(context.paths),
             newest_checkpoints(context.paths, ledger.restarts()),
-            Broadcast([tracking, context.broadcast]), debug,
+            context.broadcast, debug,
         )  # fmt: skip
     finally:
         tracking.close()
@@ -177,6 +202,8 @@ def _work_on_ray(
             launch = Launch(plan, paths, next_launch(paths), trackers, interrupts)
             packs = packs_of(plan, todo, ledger.rows, at_once, left.crashed)
             launch.start(packs, newest_checkpoints(paths, ledger.restarts()))
+        if context.broadcast.failure is not None:
+            return
         undone = [run for run in todo if ledger.rows[run.run_id]["status"] not in ENDED]
         if number is None and len(undone) == len(todo) and not interrupts.seen:
             logs = paths.root / "logs"

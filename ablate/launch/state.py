@@ -11,9 +11,10 @@ from typing import Any
 
 from ablate.events import PRIVATE_KEY
 from ablate.identity import content_id
-from ablate.ledger import ENDED, Row
+from ablate.ledger import ENDED
 from ablate.paths import StudyPaths, write_atomically
 from ablate.plan import Run
+from ablate.rows import Row
 from ablate.study import Study
 
 
@@ -41,6 +42,7 @@ class LaunchRecord:
 
     def write(self, path: Path) -> None:
         """Keeps the record beside the launch."""
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(asdict(self)))
 
 

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from ablate.comparability import differing_keys, has_ratios, ranks, resolved_model
 from ablate.design import Cell, text
-from ablate.ledger import Row
 from ablate.plan import Plan, PlannedBlock
 from ablate.replicates import first_stage
 from ablate.report.background import environment, how_it_came, missing_runs, run_records
@@ -19,6 +18,7 @@ from ablate.report.records import (
     StudyRecord,
 )
 from ablate.results import Values, on_scale, uses_log, values_again, values_of
+from ablate.rows import Row
 from ablate.stats.again import compare_again
 from ablate.stats.effects import Effects, MainEffect, factor_effects
 from ablate.stats.layout import num_results

@@ -28,13 +28,16 @@ def write_report(record: StudyRecord, paths: StudyPaths) -> None:
     from ablate.report.page import page
     from ablate.report.sections import sections_of
 
+    figures = paths.report / "figures"
+    paths.report.mkdir(exist_ok=True)
     write_atomically(paths.report / "table.md", markdown(record))
     write_atomically(paths.report / "table.tex", latex(record))
     sections = sections_of(record, History(paths))
     write_atomically(paths.report / "index.html", page(record, sections))
-    shutil.rmtree(paths.report / "figures", ignore_errors=True)  # an older plan's, perhaps
+    shutil.rmtree(figures, ignore_errors=True)  # an older plan's, perhaps
+    figures.mkdir(exist_ok=True)
     for section in sections:
         for name, spec in section.charts:
             drawn = svg(spec)
-            write_atomically(paths.report / "figures" / f"{name}.svg", drawn)
-            write_atomically(paths.report / "figures" / f"{name}.pdf", pdf(drawn))
+            write_atomically(figures / f"{name}.svg", drawn)
+            write_atomically(figures / f"{name}.pdf", pdf(drawn))

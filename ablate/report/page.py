@@ -70,11 +70,13 @@ def page(record: StudyRecord, sections: Sequence[Section]) -> str:
 def _bundle(script: str) -> str:
     """The page's script and Vega in one: the same for every report, and slow to put together."""
     made_of = content_id([script, VEGA_LITE, version("vl-convert-python")])
-    kept = user_cache() / f"report-{made_of}.js"
+    cache = user_cache()
+    kept = cache / f"report-{made_of}.js"
     with contextlib.suppress(OSError):
         return kept.read_text("utf-8")
     bundle = vl_convert.javascript_bundle(script, vl_version=VEGA_LITE)
     with contextlib.suppress(OSError):  # no place to keep it: then it is made again
+        cache.mkdir(parents=True, exist_ok=True)
         write_atomically(kept, bundle)
     return bundle
 

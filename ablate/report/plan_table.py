@@ -10,11 +10,11 @@ from rich.text import Text
 
 from ablate.design import text
 from ablate.forecast import at_once, price, visible
-from ablate.ledger import Row
 from ablate.packs import packs_of
 from ablate.plan import Plan
 from ablate.remaining import Remaining
 from ablate.report.tables import NOT_APPLICABLE
+from ablate.rows import Row
 
 CELLS_SHOWN = 60
 
