@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ablate import compare, evaluate, sample
-from ablate.errors import InputError, Problem
+from ablate.errors import InputError, Problem, file_of, reason_of
 from ablate.leaving import leave
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study
@@ -19,9 +19,11 @@ from ablate.paths import StudyPaths
 from ablate.replicates import plan_so_far
 from ablate.report.assembly import study_record
 from ablate.report.output import write_report
+from ablate.report.records import StudyRecord
 from ablate.report.terminal import print_report
 from ablate.rows import metrics_of
 from ablate.run import build_parser, guarded, run_command
+from ablate.seals import lost_files, lost_notes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,12 +71,23 @@ def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
     if metric is not None:
         _refuse_unmeasured(ledger, tuple(plan.factors), metric)
     paths = StudyPaths(study.directory)
-    record = study_record(plan, ledger.rows, metric, paths.study_yaml.read_text())
+    lost = lost_notes(ledger.rows, lost_files(paths, ledger.rows, plan.by_id))
+    notes = [*ledger.notes, *lost]
+    record = study_record(plan, ledger.rows, metric, paths.study_yaml.read_text(), notes)
     print_report(record, console)
     if metric is None:
-        write_report(record, paths)
-        console.print(Text(f"report: {paths.report / 'index.html'}"), soft_wrap=True)
+        _write_report(record, paths, console)
     return 0
+
+
+def _write_report(record: StudyRecord, paths: StudyPaths, console: Console) -> None:
+    """Writes the report where that can be done: its table has been printed by then."""
+    try:
+        write_report(record, paths)
+        told = f"report: {paths.report / 'index.html'}"
+    except OSError as error:
+        told = f"note: the report is not written: {file_of(error)}: {reason_of(error)}"
+    console.print(Text(told), soft_wrap=True)
 
 
 def status(study_dir: Path, console: Console) -> int:
@@ -86,6 +99,8 @@ def status(study_dir: Path, console: Console) -> int:
     counts = {name: statuses.count(name) for name in dict.fromkeys(statuses)}
     shown = ", ".join(f"{count} {name}" for name, count in counts.items())
     console.print(f"{study.study}: {len(plan.runs)} runs: {shown}", markup=False)
+    for note in ledger.notes:
+        console.print(Text(f"note: {note}"), soft_wrap=True)
     return 0
 
 

@@ -9,7 +9,6 @@ import math
 import pickle
 import sys
 import time
-import zlib
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +17,7 @@ from typing import Any, TextIO
 from ablate.errors import StorageError
 from ablate.events import PRIVATE_KEY, RunReport
 from ablate.paths import StudyPaths, naming, write_atomically
+from ablate.seals import seal_of
 from ablate.storage import check_storage, fault_of
 
 MANIFEST = "manifest.json"
@@ -318,7 +318,7 @@ class _Tee:
 def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
     """Seals a checkpoint directory: every file with its size and checksum."""
     files = {
-        str(path.relative_to(folder)): _seal(path)
+        str(path.relative_to(folder)): seal_of(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != MANIFEST
     }
@@ -345,7 +345,7 @@ def is_whole(folder: Path) -> bool:
     """Whether a checkpoint directory is complete and unchanged."""
     try:
         files = read_manifest(folder)["files"]
-        return all(_seal(folder / name) == seal for name, seal in files.items())
+        return all(list(seal_of(folder / name)) == seal for name, seal in files.items())
     except (OSError, ValueError):
         return False
 
@@ -356,11 +356,6 @@ def newest_whole(folder: Path) -> Path | None:
         return folder
     siblings = sorted(folder.parent.glob("checkpoint_*"), reverse=True)
     return next((path for path in siblings if path != folder and is_whole(path)), None)
-
-
-def _seal(path: Path) -> list[int]:
-    data = path.read_bytes()
-    return [len(data), zlib.crc32(data)]
 
 
 def _number(value: Any) -> float | None:

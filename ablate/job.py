@@ -10,8 +10,10 @@ from typing import Any
 
 from rich.console import Console
 
-from ablate.errors import InputError, Problem
+from ablate.checkpoints import ahead_of_curves, newest_checkpoints
+from ablate.errors import InputError, Problem, file_of, reason_of
 from ablate.events import Listener
+from ablate.history import History
 from ablate.identity import canonical_json
 from ablate.launch.address import check_address
 from ablate.ledger import Ledger
@@ -22,6 +24,7 @@ from ablate.plan import Plan, Run, twin_notes
 from ablate.provenance import code_hash, provenance
 from ablate.remaining import Remaining, changed_data, remaining
 from ablate.replicates import keep_decision, plan_so_far
+from ablate.seals import lost_files
 from ablate.selection import select_runs
 from ablate.study import Study
 from ablate.wandb_port import SharedSink
@@ -97,7 +100,9 @@ def execute(
         plan, left = examine(study, ledger, options)
         known = check_data(plan, [*left.todo, *left.kept])
         left = _with_data_of_today(ledger, left, known, options)
-        for note in filter(None, (plan.seeding, *plan_notes(plan, known), *left.notes)):
+        left = _with_whole_curves(paths, ledger, left)
+        told = plan.seeding, *plan_notes(plan, known), *ledger.notes, *left.notes
+        for note in filter(None, told):
             console.print(f"note: {note}", markup=False)
         save_study(study, paths)
         if not paths.uid.exists():
@@ -112,7 +117,8 @@ def examine(study: Study, ledger: Ledger, options: Options) -> tuple[Plan, Remai
     plan = plan_so_far(study, ledger, options.short)
     runs = select_runs(plan, options.only) if options.only else plan.runs
     code = code_hash(plan.entry)
-    return plan, remaining(plan, ledger.rows, runs, code, options.retry_failed)
+    lost = lost_files(StudyPaths(study.directory), ledger.rows, [run.run_id for run in runs])
+    return plan, remaining(plan, ledger.rows, runs, code, options.retry_failed, lost)
 
 
 def no_ledger(study: Study) -> Ledger:
@@ -245,6 +251,18 @@ def _with_data_of_today(
     return replace(left, restart=left.restart | unfinished)
 
 
+def _with_whole_curves(paths: StudyPaths, ledger: Ledger, left: Remaining) -> Remaining:
+    """What is left, where runs begin again whose checkpoints know of points that are lost."""
+    going_on = {run.run_id: run for run in left.todo if run.run_id not in left.restart}
+    found = newest_checkpoints(paths, ledger.restarts())
+    ahead = ahead_of_curves({i: path for i, path in found.items() if i in going_on}, History(paths))
+    if not ahead:
+        return left
+    names = ", ".join([going_on[i].run_name for i in ahead[:5]] + ["..."] * (len(ahead) > 5))
+    note = f"begun again, for points of their curves are lost ({len(ahead)}: {names})"
+    return replace(left, restart=left.restart | set(ahead), notes=[*left.notes, note])
+
+
 def _make_directory(study: Study, paths: StudyPaths) -> None:
     try:
         paths.root.mkdir(parents=True, exist_ok=True)
@@ -252,7 +270,8 @@ def _make_directory(study: Study, paths: StudyPaths) -> None:
         (paths.root / ".writable").unlink()
     except OSError as error:
         fix = "name a path that you may write, or --storage DIR"
-        problem = Problem("storage", f"cannot be written: {error.strerror}", study.storage, fix=fix)
+        told = f"{file_of(error) or paths.root} cannot be written: {reason_of(error)}"
+        problem = Problem("storage", told, study.storage, fix=fix)
         raise InputError(study.study, [problem]) from error
 
 

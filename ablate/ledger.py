@@ -23,6 +23,7 @@ from ablate.history import History
 from ablate.journal import RESET, Journal, write_whole
 from ablate.paths import StudyPaths, naming
 from ablate.rows import COLUMNS, Row, blank, read_record, set_aside_damaged, write_rows
+from ablate.seals import seal_columns
 from ablate.storage import fault_of
 
 MIN_COMPACTION_S = 1.0
@@ -141,12 +142,14 @@ class Ledger:
 
     def close(self) -> None:
         """Writes everything, the table and a journal of whole rows."""
-        self._interrupt()
-        self.compact()
-        if self._journal is not None:
-            self._journal.close()
-            self._number, self._journal = self._journal.number, None
-            write_whole(self._paths.journal, self.rows.values(), self._number)
+        try:
+            self._interrupt()
+            self.compact()
+        finally:
+            if self._journal is not None:
+                self._journal.close()
+                self._number, self._journal = self._journal.number, None
+        write_whole(self._paths.journal, self.rows.values(), self._number)
 
     def compact(self) -> None:
         """Writes `runs.parquet`, replacing the old one in one go."""
@@ -188,6 +191,7 @@ class Ledger:
             event.run_id,
             **{name: value for name, value in metrics.items() if name not in self._taken},
             **_error_columns(event.failure),
+            **seal_columns(self._paths, event.run_id, self.rows[event.run_id]["run_name"]),
             status=event.status,
             stop_reason=event.stop_reason,
             ended_at=_now(),

@@ -20,6 +20,7 @@ from ablate.report.assembly import study_record
 from ablate.report.output import prepare_report, write_report
 from ablate.report.plan_table import print_plan
 from ablate.report.terminal import print_report
+from ablate.seals import lost_files, lost_notes
 from ablate.smoke import try_cells
 from ablate.study import Study
 from ablate.wandb_messages import complete_runs
@@ -103,7 +104,8 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
     plan, left = examine(study, ledger, options)
     known = check_data(plan, [*left.todo, *left.kept])
     print_plan(plan, left, ledger.rows, known, console)
-    for note in filter(None, (plan.seeding, *plan_notes(plan, known), *left.notes)):
+    told = plan.seeding, *plan_notes(plan, known), *ledger.notes, *left.notes
+    for note in filter(None, told):
         console.print(Text(f"note: {note}"), soft_wrap=True)
     return 0
 
@@ -130,7 +132,9 @@ def _report(outcome: Outcome, sink: SharedSink, console: Console) -> None:
     study = outcome.plan.study
     paths = StudyPaths(study.directory)
     study_yaml = paths.study_yaml.read_text()
-    record = study_record(outcome.plan, outcome.ledger.rows, study_yaml=study_yaml)
+    rows = outcome.ledger.rows
+    lost = lost_notes(rows, lost_files(paths, rows, outcome.plan.by_id))
+    record = study_record(outcome.plan, rows, study_yaml=study_yaml, notes=lost)
     print_report(record, console)
     port = None if outcome.interrupted else sink.port(console.print)
     if port is not None:
@@ -156,6 +160,7 @@ def _going_on(study: Study, arguments: argparse.Namespace) -> Generator[None]:
 def _again(directory: Path, arguments: argparse.Namespace) -> str:
     """The command that goes on with a study, for a shell."""
     options = ["--local"] if arguments.local else []
+    options += ["--address", arguments.address] if arguments.address else []
     return shlex.join(["python", "-m", "ablate.run", "--resume", _short(directory), *options])
 
 

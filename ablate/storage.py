@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ablate.errors import StorageError, file_of
-from ablate.paths import StudyPaths, naming
+from ablate.errors import StorageError, file_of, reason_of
+from ablate.paths import StudyPaths
 
 FAULTS = frozenset(
     {
@@ -44,7 +44,7 @@ def fault_of(error: BaseException, paths: StudyPaths) -> StorageError | None:
     except StorageError as fault:
         return fault
     except OSError as fault:
-        return StorageError.of(fault, paths.root)
+        return StorageError(str(paths.root), reason_of(fault))
     return None
 
 
@@ -61,7 +61,7 @@ def check_storage(paths: StudyPaths) -> None:
 def _write_something(paths: StudyPaths) -> None:
     tried = paths.root / f".tried.{os.uname().nodename}.{os.getpid()}"
     try:
-        with naming(tried), tried.open("wb") as file:
+        with tried.open("wb") as file:
             file.write(bytes(TRIED_BYTES))
             file.flush()
             os.fsync(file.fileno())

@@ -32,7 +32,11 @@ CLEARLY_WIDER = 1.2
 
 
 def study_record(
-    plan: Plan, rows: Mapping[str, Row], metric: str | None = None, study_yaml: str = ""
+    plan: Plan,
+    rows: Mapping[str, Row],
+    metric: str | None = None,
+    study_yaml: str = "",
+    notes: Sequence[str] = (),
 ) -> StudyRecord:
     """The results of a plan, from the rows of its ledger.
 
@@ -41,6 +45,7 @@ def study_record(
         rows: The ledger's rows by run id.
         metric: What to report in the place of the study's own metrics.
         study_yaml: The study as last run.
+        notes: What else the reader should know.
     """
     study = plan.study
     names = study.metrics if metric is None else (metric,)
@@ -49,10 +54,11 @@ def study_record(
         _metric_record(plan, rows, name, incomparable.get(name, ())) for name in names
     ]
     runs = run_records(plan, rows)
+    told = [*how_it_came(plan, rows), *notes]
     known = [run.seconds for run in runs if not np.isnan(run.seconds)]
     return StudyRecord(
         study.study, study.question, first, further, tuple(plan.factors), plan.seeds,
-        _design(plan), how_it_came(plan, rows), runs, missing_runs(plan, rows, first.name),
+        _design(plan), told, runs, missing_runs(plan, rows, first.name),
         sum(known), environment(plan, rows), study_yaml, incomparable,
     )  # fmt: skip
 
