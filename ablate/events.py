@@ -139,6 +139,7 @@ class Broadcast:
     ) -> None:
         self.failure: Exception | None = None
         """Why the record could not be kept, or the runs could not go on; for whoever runs them."""
+        self.has_told = False
         self._record = record
         self._watchers = list(watchers)
         self._stop = stop
@@ -150,6 +151,7 @@ class Broadcast:
 
     def on_event(self, event: Event) -> None:
         """Tells an event."""
+        self.has_told = True
         if isinstance(event, RunHalted):
             self.fail(event.fault)
         else:

@@ -2,6 +2,8 @@
 
 import contextlib
 import functools
+import itertools
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from ablate.checkpoints import ahead_of_curves, newest_checkpoints
 from ablate.errors import InputError, Problem, file_of, reason_of
@@ -105,8 +108,7 @@ def execute(
         for note in filter(None, told):
             console.print(f"note: {note}", markup=False)
         save_study(study, paths)
-        if not paths.uid.exists():
-            write_atomically(paths.uid, uuid.uuid4().hex)
+        _make_uid(paths, bool(ledger.rows), console)
         with ledger.writing():
             plan, interrupted = _run_stages(plan, left, known, ledger, options, caller)
         return Outcome(plan, ledger, interrupted)
@@ -251,6 +253,17 @@ def _with_data_of_today(
     return replace(left, restart=left.restart | unfinished)
 
 
+def _make_uid(paths: StudyPaths, has_runs: bool, console: Console) -> None:
+    """Gives the directory its identity, where it has none that can be read."""
+    written = paths.uid.read_bytes().strip() if paths.uid.exists() else b""
+    if re.fullmatch(rb"[0-9a-f]{32}", written):
+        return
+    if has_runs:
+        told = f"note: {paths.uid} was lost and is made anew: W&B will take the runs for new ones"
+        console.print(Text(told), soft_wrap=True)
+    write_atomically(paths.uid, uuid.uuid4().hex)
+
+
 def _with_whole_curves(paths: StudyPaths, ledger: Ledger, left: Remaining) -> Remaining:
     """What is left, where runs begin again whose checkpoints know of points that are lost."""
     going_on = {run.run_id: run for run in left.todo if run.run_id not in left.restart}
@@ -288,4 +301,6 @@ def _set_aside(paths: StudyPaths) -> None:
         return
     with driver_lock(paths.lock):
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        paths.root.rename(paths.root.with_name(f"{paths.root.name}.{stamp}"))
+        names = itertools.chain([stamp], (f"{stamp}-{number}" for number in itertools.count(2)))
+        places = (paths.root.with_name(f"{paths.root.name}.{name}") for name in names)
+        paths.root.rename(next(place for place in places if not place.exists()))

@@ -17,7 +17,8 @@ from ablate.paths import naming, write_atomically
 NUMBER = "_n"
 RESET = "_reset"
 """In a patch: the run begins again, what was known of it is void."""
-_HEADER = {"journal": "whole rows, then changes"}
+_ROWS = "num_rows"
+"""In the first line: how many whole rows follow."""
 _START = b'{"run_id":'
 _TIMES = ("started_at", "ended_at")
 
@@ -75,11 +76,12 @@ class Journal:
 
 def write_whole(path: Path, rows: Iterable[Mapping[str, Any]], number: int) -> None:
     """Writes a journal of nothing but whole rows, in the place of the old one."""
-    lines = [json.dumps(_HEADER).encode() + b"\n"]
+    lines: list[bytes] = []
     for row in rows:
         known = {name: value for name, value in row.items() if value is not None}
         lines.append(_line(known, number))
-    write_atomically(path, b"".join(lines))
+    header = json.dumps({_ROWS: len(lines)}).encode() + b"\n"
+    write_atomically(path, header + b"".join(lines))
 
 
 def read_journal(path: Path) -> JournalContent:
@@ -91,10 +93,11 @@ def read_journal(path: Path) -> JournalContent:
     if not path.is_file():
         return JournalContent()
     *lines, tail = path.read_bytes().split(b"\n")
-    is_whole = bool(lines) and lines[0] == json.dumps(_HEADER).encode()
+    num_rows = _num_rows(lines[0]) if lines else None
+    has_header = num_rows is not None
     patches: list[Patch] = []
     damaged: list[int] = []
-    for line in [*lines[is_whole:], *([tail] if tail else [])]:
+    for line in [*lines[has_header:], *([tail] if tail else [])]:
         patch, is_torn = _patch(line)
         if is_torn and line is not tail:
             damaged.append(len(patches))
@@ -102,7 +105,19 @@ def read_journal(path: Path) -> JournalContent:
             patches.append(patch)
     numbers = [patch.get(NUMBER) for patch in patches]
     after = [numbers[at] if at < len(numbers) else None for at in damaged]
-    return JournalContent(patches, is_whole, after)
+    if len(patches) < (num_rows or 0):
+        after.append(None)  # whole rows are written in one go: their end was cut off since
+    return JournalContent(patches, has_header, after)
+
+
+def _num_rows(line: bytes) -> int | None:
+    """How many whole rows follow, None where the line is no header."""
+    try:
+        header = json.loads(line)
+    except ValueError:
+        return None
+    number = header.get(_ROWS) if isinstance(header, dict) else None
+    return number if isinstance(number, int) else None
 
 
 def _line(patch: Mapping[str, Any], number: int) -> bytes:

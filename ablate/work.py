@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -20,6 +21,9 @@ from ablate.progress import Progress
 from ablate.remaining import Remaining
 from ablate.storage import fault_of
 from ablate.wandb_port import SharedSink
+
+if TYPE_CHECKING:
+    from ablate.launch.experiment import Launch
 
 
 @dataclass(frozen=True)
@@ -197,7 +201,7 @@ def _work_on_ray(
             context.say(f"note: {why_not}; going on from the runs' own checkpoints")
         trackers = [AblateWandbCallback(str(paths.root))]
         if number is not None:
-            Launch(plan, paths, number, trackers, interrupts).restore()
+            _restore(Launch(plan, paths, number, trackers, interrupts), context)
         else:
             launch = Launch(plan, paths, next_launch(paths), trackers, interrupts)
             packs = packs_of(plan, todo, ledger.rows, at_once, left.crashed)
@@ -209,3 +213,16 @@ def _work_on_ray(
             logs = paths.root / "logs"
             raise AblateError(f"Tune ended without ending any of {len(undone)} runs: {logs}")
         todo, may_restore = undone, False
+
+
+def _restore(launch: "Launch", context: JobContext) -> None:
+    """Goes on with a launch; where Tune cannot read its own state, a new one will do."""
+    try:
+        launch.restore()
+    except Exception as error:
+        if context.broadcast.failure is not None or context.broadcast.has_told:
+            raise
+        context.say(
+            f"note: the Tune state of launch {launch.number} cannot be read "
+            f"({type(error).__name__}); going on from the runs' own checkpoints"
+        )

@@ -4,6 +4,7 @@ Tune writes its state file in place; from a truncated one it would start over wi
 """
 
 import json
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -59,6 +60,8 @@ def restorable_launch(
         return None, ""
     number = numbers[-1]
     folder = paths.launch(number)
+    if not paths.launch_record(number).exists():
+        return None, ""  # a local launch
     try:
         record = LaunchRecord(**json.loads(paths.launch_record(number).read_text()))
         unfinished = {
@@ -66,8 +69,10 @@ def restorable_launch(
             for run_id, config in record.runs.items()
             if rows.get(run_id, {}).get("status") not in ENDED
         }
-    except (OSError, ValueError, TypeError, AttributeError):
-        return None, ""  # a local launch, or a record of an older kind
+    except ValueError:
+        return None, f"the record of launch {number} is torn"
+    except (TypeError, AttributeError):
+        return None, ""  # a record of an older kind
     wanted = LaunchRecord.of(study, todo)
     if not unfinished or unfinished != wanted.runs or record.settings != wanted.settings:
         return None, ""
@@ -84,8 +89,9 @@ def restorable_launch(
 def _finished_by_tune(folder: Path) -> set[str] | None:
     """Runs whose trials have ended by Tune's newest state, or None where it is not whole."""
     states = sorted(folder.glob("experiment_state-*.json"))
-    searchers = list(folder.glob("search_gen_state-*"))
-    if not states or not searchers or not (folder / "tuner.pkl").exists():
+    searchers = sorted(folder.glob("search_gen_state-*"))
+    pickles = [folder / "tuner.pkl", *searchers[-1:]]
+    if not states or not searchers or not all(map(_looks_pickled, pickles)):
         return None
     finished: set[str] = set()
     try:
@@ -94,6 +100,16 @@ def _finished_by_tune(folder: Path) -> set[str] | None:
             runs = trial["config"][PRIVATE_KEY]["runs"]
             if trial["status"] in ("TERMINATED", "ERROR"):
                 finished |= {run["run_id"] for run in runs}
+        for searcher in sorted(folder.glob("searcher-state-*"))[-1:]:
+            json.loads(searcher.read_text())  # as `PlanSearcher` keeps it
     except (ValueError, KeyError, TypeError, OSError):
         return None
     return finished
+
+
+def _looks_pickled(path: Path) -> bool:
+    """Whether a file begins and ends as a pickle does; it is not loaded for that."""
+    if not path.is_file():
+        return False
+    data = path.read_bytes()
+    return data[:1] == pickle.PROTO and data[-1:] == pickle.STOP
