@@ -6,7 +6,6 @@ its input it ends every run that is still open. Nothing in the driver waits for 
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import sys
@@ -17,6 +16,7 @@ from typing import Any, TextIO
 from ablate.garbage import uncollected
 from ablate.history import History
 from ablate.leaving import leave
+from ablate.lock import wait_for_lock
 from ablate.paths import StudyPaths
 from ablate.wandb_files import last_step, mend, segments, whole_runs
 
@@ -242,7 +242,7 @@ def main() -> None:
     os.dup2(log.fileno(), 2)
     with paths.sink_lock.open("a") as lock:
         # An earlier driver's sink may still be writing.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        wait_for_lock(lock)
         sink = Sink(paths, mode, notices)
         exit_code = CRASHED
         for line in sys.stdin:

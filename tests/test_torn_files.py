@@ -1,6 +1,9 @@
 """Files of a study directory that are torn, empty, zeroed, junk or somebody else's."""
 
 import json
+import os
+import pickle
+import signal
 
 import pandas as pd
 import pyarrow as pa
@@ -295,15 +298,20 @@ def test_a_launch_whose_state_is_torn_is_not_restored(tmp_path, name, how):
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("name", ["tuner.pkl", "search_gen_state-*"])
-def test_a_pickle_of_tunes_that_only_looks_whole(tmp_path, console, ray_cluster, monkeypatch, name):
-    study = toy_study(tmp_path, seeds=[1], base={"length": 6, "step_s": 0.1}, checkpoint_every_s=0)
+def test_a_pickle_of_tunes_that_only_looks_whole(tmp_path, console, ray_cluster, monkeypatch):
+    study = toy_study(tmp_path, seeds=[1], base={"length": 6, "step_s": 0.2}, checkpoint_every_s=0)
+    results = []
+
+    def interrupt(self, event):
+        results.append(event)
+        if len(results) == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+
     with monkeypatch.context() as patch:
-        stop_at_result(patch, 8)
+        patch.setattr("ablate.progress.Progress.on_event", interrupt)
         assert run(study, console, local=False).exit_code == 130
     paths = StudyPaths(study.directory)
-    for path in paths.launch(1).glob(name):
-        path.write_bytes(b"\x80\x05\xff\xfe.")
+    (paths.launch(1) / "tuner.pkl").write_bytes(pickle.dumps({"not": "a tuner"}))
     outcome = run(study, console, local=False)
     assert "the Tune state of launch 1 cannot be read" in told(console)
     assert sorted(row["score_final"] for row in outcome.ledger.rows.values()) == [27.0, 48.0]

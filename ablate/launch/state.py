@@ -4,7 +4,7 @@ Tune writes its state file in place; from a truncated one it would start over wi
 """
 
 import json
-import pickle
+import pickletools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -108,8 +108,11 @@ def _finished_by_tune(folder: Path) -> set[str] | None:
 
 
 def _looks_pickled(path: Path) -> bool:
-    """Whether a file begins and ends as a pickle does; it is not loaded for that."""
-    if not path.is_file():
+    """Whether a file reads as a pickle from end to end; it is not loaded for that."""
+    try:
+        with path.open("rb") as file:
+            for _ in pickletools.genops(file):
+                pass
+            return not file.read(1)
+    except (OSError, ValueError):
         return False
-    data = path.read_bytes()
-    return data[:1] == pickle.PROTO and data[-1:] == pickle.STOP
