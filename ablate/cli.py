@@ -1,6 +1,7 @@
 """The `ablate` command: run, plan, report, status, compare, sample, evaluate."""
 
 import argparse
+import contextlib
 import re
 import sys
 from collections.abc import Sequence
@@ -28,8 +29,9 @@ from ablate.seals import lost_files, lost_notes
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a subcommand; returns its exit code."""
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: trainables of one's own
+    with contextlib.suppress(FileNotFoundError):  # `guarded` tells
+        if str(Path.cwd()) not in sys.path:
+            sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: trainables of one's own
     parser = argparse.ArgumentParser(prog="ablate", description="Ablation studies that hold up.")
     commands = parser.add_subparsers(dest="command", required=True)
     build_parser(commands.add_parser("run", help="run a study, or what is left of it"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from ablate.account import settle_in
 from ablate.errors import AblateError, StorageError, file_of, reason_of
 from ablate.job import Outcome, check_data, examine, execute, no_ledger, plan_notes
 from ablate.leaving import leave
@@ -113,6 +114,7 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
 def guarded(command: Callable[[Console], int]) -> int:
     """Runs a command; mistakes of the user's are told without a traceback."""
     try:
+        settle_in()
         return command(Console())
     except AblateError as error:
         return _told(str(error), error.exit_code)

@@ -17,7 +17,6 @@ from toy import Counter
 from ablate.cli import main
 from ablate.errors import StorageError
 from ablate.events import Broadcast, RunEnded
-from ablate.history import History
 from ablate.job import execute
 from ablate.ledger import Ledger
 from ablate.paths import StudyPaths
@@ -329,26 +328,3 @@ def test_a_report_that_cannot_be_written_ends_a_run_with_3(tmp_path, console, mo
     shown = capsys.readouterr()
     assert "the study's storage failed: t.md: Disk quota exceeded" in shown.err
     assert "not enough" in shown.out or "baseline" in shown.out
-
-
-def test_points_that_are_lost_beside_a_whole_checkpoint(tmp_path, console, monkeypatch):
-    """A power cut: the checkpoint was made sure of, the end of the curve was not."""
-    from studies import stop_at_result
-
-    study = toy_study(tmp_path, factors={"gain": [1]}, seeds=[1], checkpoint_every_s=0,
-                      base={"length": 6})  # fmt: skip
-    with monkeypatch.context() as patch:
-        stop_at_result(patch, 5)
-        run(study, console)
-    paths = StudyPaths(study.directory)
-    [run_id] = Ledger(paths).rows
-    live = paths.history / f"{run_id}.jsonl"
-    lines = live.read_text().splitlines(keepends=True)
-    live.write_text("".join(lines[:2]))
-    outcome = run(study, console)
-    assert "begun again, for points of their curves are lost (1: gain=1-s1)" in (
-        console.export_text()
-    )
-    assert [point["step"] for point in History(paths).read(run_id)] == [1, 2, 3, 4, 5, 6]
-    row = outcome.ledger.rows[run_id]
-    assert (row["status"], row["score_final"], row["restarted_in"]) == ("ok", 27.0, 2)
