@@ -5,7 +5,8 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 
 from ablate.errors import InputError, Problem
-from ablate.hosting import is_whole, read_manifest
+from ablate.history import History
+from ablate.hosting import NO_POINTS, is_whole, read_manifest
 from ablate.paths import StudyPaths
 from ablate.trust import is_own, may_unpickle, pickles_of
 
@@ -30,10 +31,29 @@ def newest_checkpoints(
             if launch < (restarted_in or {}).get(run_id, 0):
                 continue
             # Iterations of different packs are of different lengths: steps are not.
-            progress = (manifest["steps"].get(run_id, 0), manifest["seconds"].get(run_id, 0.0))
+            steps, seconds = manifest.get("steps", {}), manifest.get("seconds", {})
+            progress = (steps.get(run_id, 0), seconds.get(run_id, 0.0))
             if run_id not in found or progress > found[run_id][0]:
                 found[run_id] = (progress, folder)
     return {run_id: folder for run_id, (_, folder) in found.items()}
+
+
+def ahead_of_curves(found: Mapping[str, Path], history: History) -> list[str]:
+    """Runs whose checkpoint knows of more points than their curve has.
+
+    A power cut may leave a checkpoint, which is made sure of, without the points before it: a run
+    that went on from there would never measure them again.
+
+    Args:
+        found: The checkpoint directory of each run.
+        history: The curves.
+    """
+    ahead: list[str] = []
+    for run_id, folder in found.items():
+        num, last_step = read_manifest(folder).get("points", {}).get(run_id, NO_POINTS)
+        if num and history.num_points(run_id, last_step) < num:
+            ahead.append(run_id)
+    return ahead
 
 
 def drop_checkpoints(paths: StudyPaths, kept: Container[str]) -> None:
@@ -41,7 +61,7 @@ def drop_checkpoints(paths: StudyPaths, kept: Container[str]) -> None:
     for folder in checkpoint_folders(paths):
         try:
             runs = read_manifest(folder)["runs"]
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError):
             runs = []
         if not any(run_id in kept for run_id in runs):
             shutil.rmtree(folder, ignore_errors=True)
@@ -82,4 +102,5 @@ def check_trust(
 
 def checkpoint_folders(paths: StudyPaths) -> list[Path]:
     """Every checkpoint directory, whole or not."""
-    return sorted(paths.launches.glob("*/*/checkpoint_*"))
+    launches = [paths.launch(number) for number in paths.launch_numbers()]
+    return sorted(found for launch in launches for found in launch.glob("*/checkpoint_*"))

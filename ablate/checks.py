@@ -17,9 +17,9 @@ from ablate.design_checks import (
     well_formed,
 )
 from ablate.errors import Problem
-from ablate.ledger import COLUMNS
 from ablate.plan import AGAIN_SEEDS
 from ablate.registry import find_trainable
+from ablate.rows import COLUMNS
 from ablate.study import Study
 from ablate.text import storable
 

@@ -1,5 +1,6 @@
 """The `ablate` command: run, plan, report, status, compare, sample, evaluate, sync."""
 
+import contextlib
 import re
 import sys
 from collections.abc import Sequence
@@ -9,24 +10,28 @@ from typing import NoReturn
 from rich.console import Console
 
 from ablate import compare, evaluate, sample, sync
-from ablate.errors import InputError, Problem
+from ablate.errors import InputError, Problem, file_of, reason_of
 from ablate.leaving import leave
-from ablate.ledger import Ledger, metrics_of
+from ablate.ledger import Ledger
 from ablate.loading import load_saved_study
 from ablate.paths import StudyPaths
 from ablate.replicates import plan_so_far
 from ablate.report.assembly import study_record
 from ablate.report.output import write_report
+from ablate.report.records import StudyRecord
 from ablate.report.terminal import print_report, print_undrawn
+from ablate.rows import metrics_of
 from ablate.run import build_parser, guarded, run_command
 from ablate.screen import Arguments, Text
+from ablate.seals import lost_files, lost_notes
 from ablate.wandb_places import tracked_at
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a subcommand; returns its exit code."""
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: trainables of one's own
+    with contextlib.suppress(FileNotFoundError):  # `guarded` tells
+        if str(Path.cwd()) not in sys.path:
+            sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: trainables of one's own
     parser = Arguments(prog="ablate", description="Ablation studies that hold up.")
     commands = parser.add_subparsers(dest="command", required=True)
     build_parser(commands.add_parser("run", help="run a study, or finish it"))
@@ -73,13 +78,23 @@ def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
     if metric is not None:
         _refuse_unmeasured(ledger, tuple(plan.factors), metric)
     paths = StudyPaths(study.directory)
-    study_yaml = paths.study_yaml.read_text(encoding="utf-8")
-    record = study_record(plan, ledger.rows, metric, study_yaml, tracked_at(study))
+    lost = lost_notes(ledger.rows, lost_files(paths, ledger.rows, plan.by_id))
+    notes, study_yaml = [*ledger.notes, *lost], paths.study_yaml.read_text(encoding="utf-8")
+    record = study_record(plan, ledger.rows, metric, study_yaml, notes, tracked_at(study))
     print_report(record, console)
     if metric is None:
-        print_undrawn(write_report(record, paths), console)
-        console.print(Text(f"report: {paths.report / 'index.html'}"), soft_wrap=True)
+        _write_report(record, paths, console)
     return 0
+
+
+def _write_report(record: StudyRecord, paths: StudyPaths, console: Console) -> None:
+    """Writes the report where that can be done: its table has been printed by then."""
+    try:
+        print_undrawn(write_report(record, paths), console)
+        told = f"report: {paths.report / 'index.html'}"
+    except OSError as error:
+        told = f"note: the report is not written: {file_of(error)}: {reason_of(error)}"
+    console.print(Text(told), soft_wrap=True)
 
 
 def status(study_dir: Path, console: Console) -> int:
@@ -91,6 +106,8 @@ def status(study_dir: Path, console: Console) -> int:
     counts = {name: statuses.count(name) for name in dict.fromkeys(statuses)}
     shown = ", ".join(f"{count} {name}" for name, count in counts.items())
     console.print(Text(f"{study.study}: {len(plan.runs)} runs: {shown}"))
+    for note in ledger.notes:
+        console.print(Text(f"note: {note}"), soft_wrap=True)
     return 0
 
 

@@ -17,8 +17,8 @@ from ablate.design import (
 )
 from ablate.errors import Problem
 from ablate.identity import canonical_json
-from ablate.ledger import COLUMNS
 from ablate.nested import flatten
+from ablate.rows import COLUMNS
 from ablate.study import NAME, Block, Factor, Study
 from ablate.validation import Path, keys_of, problems_of
 

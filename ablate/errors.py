@@ -1,8 +1,10 @@
 """What can go wrong through no fault of a run, told once and in full."""
 
 import difflib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ablate.text import printable, shortened
 
@@ -44,7 +46,57 @@ class Problem:
 
 
 class AblateError(Exception):
-    """Something the user can put right; printed without a traceback, exit code 2."""
+    """Something the user can put right; printed without a traceback."""
+
+    exit_code = 2
+
+
+class StorageError(AblateError):
+    """The study's own storage failed: full, read-only, gone. No run's fault.
+
+    Args:
+        path: The file that could not be read or written.
+        reason: What the file system says.
+    """
+
+    exit_code = 3
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+        self.command = ""
+        """How to go on, where the caller knows."""
+
+    @classmethod
+    def of(cls, error: OSError, path: Path) -> "StorageError":
+        """An error of the operating system as one of storage.
+
+        Args:
+            error: What was raised.
+            path: The file, where the error names none.
+        """
+        return cls(file_of(error) or str(path), reason_of(error))
+
+    def __str__(self) -> str:
+        lines = [
+            f"the study's storage failed: {self.path}: {self.reason}",
+            "  what was recorded before is kept; no run has failed by it",
+        ]
+        if self.command:
+            lines.append(f"  once it can be written again, go on with:\n    {self.command}")
+        return "\n".join(lines)
+
+
+def file_of(error: OSError) -> str:
+    """The file that an error names, `` for none."""
+    name = error.filename
+    return os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else ""
+
+
+def reason_of(error: OSError) -> str:
+    """What the operating system says, without number and file."""
+    return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
 
 
 class InputError(AblateError):

@@ -54,11 +54,8 @@ def evaluate_command(arguments: argparse.Namespace, console: Console) -> int:
         done = [r for r in plan.runs if ledger.rows.get(r.run_id, {}).get("status") == "ok"]
         _refuse_changed_data(plan, ledger, done)
         left = [run for run in done if ledger.rows[run.run_id].get(f"{metric}_best") is None]
-        ledger.open()
-        try:
+        with ledger.writing():
             failed = _evaluate(plan, ledger, paths, left, metric, console)
-        finally:
-            ledger.close()
     console.print(Text(f"{metric}: {len(left) - failed} runs evaluated, {len(done) - len(left)} "
                        f"had it before{f', {failed} failed' if failed else ''}"))  # fmt: skip
     print_report(study_record(plan, ledger.rows, metric), console)

@@ -5,8 +5,10 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol, Required, TypedDict
 
+from ablate.errors import StorageError
 from ablate.text import message_of, printable_lines, storable, without_middle
 
 PRIVATE_KEY = "_ablate"
@@ -33,9 +35,11 @@ class RunReport(TypedDict, total=False):
     """What a trainable says of one run in one result, under the private key."""
 
     run_id: Required[str]
-    status: Required[Literal["running", "ok", "diverged", "failed"]]
+    status: Required[Literal["running", "ok", "diverged", "failed", "halted"]]
+    """`halted` where the study's storage failed it: `path` and `error` say where and why."""
     stop_reason: str
     error: str
+    path: str
     points: list[Point]
     times: list[float]
     """When each point was measured, in seconds since 1970; without them, as of now."""
@@ -114,7 +118,15 @@ class RunEnded:
     failure: Failure | None = None
 
 
-Event = RunStarted | RunReported | RunRetried | RunEnded
+@dataclass(frozen=True)
+class RunHalted:
+    """A run cannot go on, through no fault of its own: the study's storage failed it."""
+
+    run_id: str
+    fault: StorageError
+
+
+Event = RunStarted | RunReported | RunRetried | RunEnded | RunHalted
 
 
 class Listener(Protocol):
@@ -130,29 +142,73 @@ class Listener(Protocol):
 
 
 class Broadcast:
-    """Tells every listener, and keeps a listener's failure from reaching the runs."""
+    """Tells the record of the study first, then those who only watch.
 
-    def __init__(self, listeners: Sequence[Listener]) -> None:
-        self._listeners = list(listeners)
+    A watcher's failure never reaches the runs. The record's stops the job: what happens from then
+    on would be known to nobody, so nobody is told of it.
+
+    Args:
+        record: Keeps what happens.
+        watchers: Show it, or pass it on.
+        stop: Ends the job in good order.
+    """
+
+    def __init__(
+        self, record: Listener, watchers: Sequence[Listener], stop: Callable[[], None]
+    ) -> None:
+        self.failure: Exception | None = None
+        """Why the record could not be kept, or the runs could not go on; for whoever runs them."""
+        self.has_told = False
+        self._record = record
+        self._watchers = list(watchers)
+        self._stop = stop
         self._failed: set[int] = set()
+
+    def join(self, watcher: Listener) -> None:
+        """Somebody else watches from now on."""
+        self._watchers.append(watcher)
 
     def on_event(self, event: Event) -> None:
         """Tells an event."""
-        self._tell(lambda listener: listener.on_event(event))
+        self.has_told = True
+        if isinstance(event, RunHalted):
+            self.fail(event.fault)
+        else:
+            self._tell(lambda listener: listener.on_event(event))
 
     def tick(self) -> None:
         """Gives every listener its moment."""
         self._tell(lambda listener: listener.tick())
 
+    def fail(self, failure: Exception) -> None:
+        """Ends the job for a reason that is no run's; the first one counts."""
+        if self.failure is None:
+            self.failure = failure
+            self._stop()
+
     def _tell(self, what: Callable[[Listener], None]) -> None:
-        for index, listener in enumerate(self._listeners):
+        if self.failure is None:
+            self._tell_record(what)
+        if self.failure is None:
+            self._tell_watchers(what)
+
+    def _tell_record(self, what: Callable[[Listener], None]) -> None:
+        try:
+            what(self._record)
+        except OSError as error:
+            self.fail(StorageError.of(error, Path()))
+        except Exception as error:  # noqa: BLE001 - raised again where Tune cannot swallow it
+            self.fail(error)
+
+    def _tell_watchers(self, what: Callable[[Listener], None]) -> None:
+        for index, watcher in enumerate(self._watchers):
             try:
-                what(listener)
+                what(watcher)
             except Exception:  # noqa: BLE001 - see below
                 # Tune does not catch what a callback raises: one view must not end the study.
                 if index not in self._failed:
                     self._failed.add(index)
-                    print(f"{type(listener).__name__} failed:", file=sys.stderr)
+                    print(f"{type(watcher).__name__} failed:", file=sys.stderr)
                     print(printable_lines(traceback.format_exc()), file=sys.stderr)
 
 
@@ -160,6 +216,8 @@ def events_of_report(report: RunReport) -> list[Event]:
     """The events that one report stands for."""
     report = storable(report)
     run_id = report["run_id"]
+    if report["status"] == "halted":
+        return [RunHalted(run_id, StorageError(report.get("path", ""), report.get("error", "")))]
     facts, warnings = report.get("facts", {}), report.get("warnings", [])
     events: list[Event] = [RunReported(run_id, report.get("points", []), facts, warnings)]
     status = report["status"]

@@ -3,14 +3,17 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ablate.events import PRIVATE_METRICS, Point
-from ablate.parquet_files import read_table, write_columns
-from ablate.paths import StudyPaths
+from ablate.parquet_files import DamagedFileError, read_table, write_columns
+from ablate.paths import StudyPaths, naming
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Column = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Steps and the values measured at them."""
@@ -22,17 +25,19 @@ class History:
     def __init__(self, paths: StudyPaths) -> None:
         self._folder = paths.history
         self._last_step: dict[str, int] = {}
+        self._appended_to: set[str] = set()
 
     def append(self, run_id: str, points: Sequence[Point]) -> None:
         """Keeps the points above the last step that is known of the run."""
-        known = run_id in self._last_step
         last = self._last(run_id)
         new = [(step, metrics) for step, metrics in points if step > last]
         if not new:
             return
-        with self._live(run_id).open("a", encoding="utf-8") as file:
-            if not known and file.tell():
+        live = self._live(run_id)
+        with naming(live), live.open("a", encoding="utf-8") as file:
+            if run_id not in self._appended_to and file.tell():
                 file.write("\n")  # ends the line that a dead driver may have left torn
+            self._appended_to.add(run_id)
             file.writelines(json.dumps({**metrics, "step": s}) + "\n" for s, metrics in new)
         self._last_step[run_id] = new[-1][0]
 
@@ -54,7 +59,7 @@ class History:
         self._last_step.pop(run_id, None)
 
     def read(self, run_id: str) -> list[dict[str, Any]]:
-        """A run's points by step, `step` and metrics each, whether it has ended or not."""
+        """A run's points by step, `step` and metrics each; as many as can be read."""
         return [
             {name: value for name, value in point.items() if name not in PRIVATE_METRICS}
             for point in self._points(run_id)
@@ -64,12 +69,21 @@ class History:
         """A run's points by step, with when they were measured and what is private beside it."""
         return [(point.pop("step"), point) for point in self._points(run_id)]
 
+    def num_points(self, run_id: str, up_to_step: int) -> int:
+        """How many points a run has up to a step."""
+        return sum(point["step"] <= up_to_step for point in self._points(run_id))
+
+    def file(self, run_id: str) -> Path:
+        """The curve of a run that has ended."""
+        return self._done(run_id)
+
     def _points(self, run_id: str) -> list[dict[str, Any]]:
         # In this order: a run that ends meanwhile is in the second once it has left the first.
         live = self._live_points(run_id)
         points: dict[int, dict[str, Any]] = {}
-        if self._done(run_id).exists():
-            for point in read_table(self._done(run_id)).drop_columns("run_id").to_pylist():
+        table = self._table(run_id)
+        if table is not None:
+            for point in table.drop_columns("run_id").to_pylist():
                 points[point["step"]] = {k: v for k, v in point.items() if v is not None}
         for point in live:
             points.setdefault(point["step"], point)
@@ -77,27 +91,22 @@ class History:
 
     def _live_points(self, run_id: str) -> list[dict[str, Any]]:
         try:
-            lines = self._live(run_id).read_text(encoding="utf-8").splitlines()
+            lines = self._live(run_id).read_bytes().splitlines()
         except FileNotFoundError:
             return []
-        points: list[dict[str, Any]] = []
-        for line in lines:
-            try:
-                points.append(json.loads(line))
-            except ValueError:
-                continue  # torn when its driver died: the run repeats the step
-        return points
+        points = map(_point, lines)  # torn when its driver died: the run repeats the step
+        return [point for point in points if point is not None]
 
     def columns(self, run_id: str, names: Sequence[str]) -> dict[str, Column]:
         """Steps and values of some metrics of a run, those that it has, as arrays."""
-        if not self._done(run_id).exists():
+        table = self._table(run_id, ["step", "run_id", *names])
+        if table is None:
             points = self.read(run_id)
             return _finite({
                 name: _column([(p["step"], p[name]) for p in points if name in p])
                 for name in names
                 if any(name in p for p in points)
             })  # fmt: skip
-        table = read_table(self._done(run_id), ["step", *names])
         steps = table["step"].to_numpy()
         columns: dict[str, Column] = {}
         for name in names:
@@ -106,6 +115,17 @@ class History:
             values = table[name].to_numpy().astype(float)  # nan where a point lacks it
             columns[name] = (steps.astype(float), values)
         return _finite(columns)
+
+    def _table(self, run_id: str, columns: Sequence[str] | None = None) -> "pa.Table | None":
+        """The curve of a run that has ended; None where there is none, or none of its own."""
+        if not self._done(run_id).exists():
+            return None
+        try:
+            table = read_table(self._done(run_id), columns, needed=("step", "run_id"))
+        except DamagedFileError:
+            return None
+        is_own = table.num_rows and table["run_id"][0].as_py() == run_id
+        return table if is_own and isinstance(table["step"][0].as_py(), int) else None
 
     def _last(self, run_id: str) -> int:
         if run_id not in self._last_step:
@@ -118,6 +138,16 @@ class History:
 
     def _done(self, run_id: str) -> Path:
         return self._folder / f"{run_id}.parquet"
+
+
+def _point(line: bytes) -> dict[str, Any] | None:
+    """A point, None where the line is torn."""
+    try:
+        point = json.loads(line)
+    except ValueError:
+        return None
+    is_whole = isinstance(point, dict) and isinstance(point.get("step"), int)
+    return point if is_whole else None
 
 
 def _column(points: Sequence[tuple[int, float]]) -> Column:

@@ -10,14 +10,17 @@ import pickle
 import sys
 import time
 import traceback
-import zlib
 from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TextIO
 
+from ablate.errors import StorageError
 from ablate.events import PRIVATE_KEY, TIMESTAMP, RunReport
 from ablate.gpu_monitor import GpuMonitor
-from ablate.paths import StudyPaths, write_atomically
+from ablate.paths import StudyPaths, naming, write_atomically
+from ablate.seals import seal_of
+from ablate.storage import check_storage, fault_of
 from ablate.text import encodable, message_of
 from ablate.trust import may_unpickle
 
@@ -28,6 +31,10 @@ DICT_STATE = "state.pkl"
 CHECKPOINT_SHARE = 0.03
 """Of the training time: where checkpoints cost more, there is more time between them."""
 
+NO_POINTS = (0, -1)
+"""The length of a curve, and the step of its last point, where it has none."""
+
+_MANIFEST_KINDS = {"runs": list, "files": dict, "steps": dict, "seconds": dict, "points": dict}
 _TUNE_KEYS = frozenset(
     {
         "trial_id", "date", "timestamp", "time_this_iter_s", "time_total_s", "pid", "hostname",
@@ -58,17 +65,36 @@ class Hosting:
 
     def __init__(self, config: dict[str, Any] | None = None, storage: Any = None) -> None:
         self.__take_host(config)
-        with self.__captured():
+        with self.__guarded(), self.__captured():
             super().__init__(config, storage)  # pyright: ignore[reportCallIssue]
 
     def reset(self, new_config: dict[str, Any], storage: Any = None) -> bool:
         """A reused actor gets the next trial."""
         self.__take_host(new_config)
-        with self.__captured():
+        with self.__guarded(), self.__captured():
             return super().reset(new_config, storage)  # pyright: ignore
+        return True
 
     def train(self) -> dict[str, Any]:
         """One result: with a report for each run, and a checkpoint asked for when one is due."""
+        if self.__fault is None:
+            with self.__guarded():
+                return self.__train()
+        return self.__halted()
+
+    def stop(self) -> None:
+        """Lets the trainable clean up; not one that its storage left half made."""
+        if self.__fault is None:
+            super().stop()  # pyright: ignore
+
+    def save(self, checkpoint_dir: str | None = None) -> Any:
+        """As the trainable's; nothing has been saved where the study's storage fails."""
+        if self.__fault is None:
+            with self.__guarded():
+                return super().save(checkpoint_dir)  # pyright: ignore
+        return SimpleNamespace(checkpoint=None, metrics={})
+
+    def __train(self) -> dict[str, Any]:
         with self.__captured():
             self.__start_from_checkpoint()
             result: dict[str, Any] = super().train()  # pyright: ignore
@@ -78,6 +104,7 @@ class Hosting:
         if not isinstance(reports, list):
             reports = [self.__plain_report(result)]
         self.__share_time(reports, result.get("time_this_iter_s") or 0.0)
+        self.__count_points(reports)
         for report in reports:
             report["warnings"] = [*self.__warnings, *report.get("warnings", [])]
             _stamp(report, self.__gpus.latest())
@@ -102,6 +129,7 @@ class Hosting:
             "time_total_s": self._time_total,
             "seconds": self.__seconds,
             "steps": self.__steps,
+            "points": self.__points,
         })  # fmt: skip
         self.__checkpoint_cost_s = time.monotonic() - start
 
@@ -122,7 +150,8 @@ class Hosting:
             return
         if found != asked:
             self.__warn(f"{asked}: not whole; going on from {found.name}")
-        self.__restore_folder(found)
+        with self.__guarded():
+            self.__restore_folder(found)
 
     def __restore_folder(self, folder: Path) -> None:
         manifest = read_manifest(folder)
@@ -132,6 +161,7 @@ class Hosting:
         self._iteration = manifest["iteration"]
         self._time_total = manifest["time_total_s"]
         self.__seconds, self.__steps = manifest["seconds"], manifest["steps"]
+        self.__points = manifest.get("points", {})
 
     def __refuse_foreign_pickles(self, folder: Path) -> None:
         host = self.__host
@@ -145,10 +175,13 @@ class Hosting:
 
     def __take_host(self, config: dict[str, Any] | None) -> None:
         self.__host: dict[str, Any] = (config or {}).pop(PRIVATE_KEY)
+        self.__paths = StudyPaths(Path(self.__host["study_dir"]))
+        self.__fault: StorageError | None = None
         self.__warnings: list[str] = []
         self.__since_checkpoint_s = self.__checkpoint_cost_s = 0.0
         self.__seconds: dict[str, float] = {}
         self.__steps: dict[str, int] = {}
+        self.__points: dict[str, tuple[int, int]] = {}
         if self.__host["gpu"]:
             self.__gpus.start()
         torch = sys.modules.get("torch")
@@ -163,6 +196,30 @@ class Hosting:
         # Without Tune: beside where Tune would put it, and without changing directory.
         self._logdir = self.__host["logdir"]
         Path(self._logdir).mkdir(parents=True, exist_ok=True)
+
+    @contextlib.contextmanager
+    def __guarded(self) -> Generator[None]:
+        """Keeps what is the study's storage's fault from being taken for the trial's.
+
+        `train` reports it, now and whenever it is called: nothing is done in between.
+        """
+        try:
+            yield
+        except Exception as error:
+            self.__fault = fault_of(error, self.__paths)
+            if self.__fault is None:
+                raise
+
+    def __halted(self) -> dict[str, Any]:
+        assert self.__fault is not None
+        halted = [
+            RunReport(
+                run_id=run["run_id"], status="halted", path=self.__fault.path,
+                error=self.__fault.reason,
+            )
+            for run in self.__host["runs"]
+        ]  # fmt: skip
+        return {"done": False, PRIVATE_KEY: halted}
 
     def __start_from_checkpoint(self) -> None:
         """A new launch goes on where earlier ones left the runs, in packs of any kind."""
@@ -189,6 +246,7 @@ class Hosting:
             manifest = read_manifest(Path(start))
             self.__seconds[run_id] = manifest["seconds"].get(run_id, 0.0)
             self.__steps[run_id] = manifest["steps"].get(run_id, 0)
+            self.__points[run_id] = manifest.get("points", {}).get(run_id, NO_POINTS)
 
     def __share_time(self, reports: list[RunReport], seconds: float) -> None:
         """The runs of a pack share its time: together they cost what it costs."""
@@ -197,6 +255,13 @@ class Hosting:
             self.__seconds[run_id] = self.__seconds.get(run_id, 0.0) + seconds / len(reports)
             self.__steps[run_id] = facts.get("step", 0)
             facts["seconds"] = self.__seconds[run_id]
+
+    def __count_points(self, reports: list[RunReport]) -> None:
+        """How many points each run's curve has by now, and the step of the last one."""
+        for report in reports:
+            num, last = self.__points.get(report["run_id"], NO_POINTS)
+            new = {point[0] for point in report.get("points", []) if point[0] > last}
+            self.__points[report["run_id"]] = (num + len(new), max([last, *new]))
 
     def __ask_for_checkpoint(self, result: dict[str, Any]) -> None:
         self.__since_checkpoint_s += result.get("time_this_iter_s") or 0.0
@@ -237,12 +302,13 @@ class Hosting:
     @contextlib.contextmanager
     def __captured(self) -> Generator[None]:
         """What is printed meanwhile goes to the logs of the trial's runs, too."""
-        paths = StudyPaths(Path(self.__host["study_dir"]))
+        paths = self.__paths
+        check_storage(paths)
         with contextlib.ExitStack() as stack:
             files: list[TextIO] = []
             for run in self.__host["runs"]:
                 log = paths.log(run["run_name"])
-                log.parent.mkdir(parents=True, exist_ok=True)
+                log.parent.mkdir(exist_ok=True)
                 files.append(stack.enter_context(log.open("a", 1, "utf-8", "backslashreplace")))
             stack.enter_context(contextlib.redirect_stdout(_Tee(sys.stdout, files)))
             stack.enter_context(contextlib.redirect_stderr(_Tee(sys.stderr, files)))
@@ -265,7 +331,8 @@ class _Tee:
     def write(self, text: str) -> int:
         for file in self._files:
             if not file.closed:  # a logger may keep the stream longer than the capture lasts
-                file.write(text)
+                with naming(Path(file.name)):
+                    file.write(text)
         if self._stream is not None:  # as where standard output is closed
             self._stream.write(encodable(text, self._stream.encoding))
         return len(text)
@@ -317,7 +384,7 @@ def _tellable(error: BaseException, encoding: str) -> Any:
 def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
     """Seals a checkpoint directory: every file with its size and checksum."""
     files = {
-        str(path.relative_to(folder)): _seal(path)
+        str(path.relative_to(folder)): seal_of(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != MANIFEST
     }
@@ -325,16 +392,27 @@ def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint directory."""
-    return json.loads((folder / MANIFEST).read_text("utf-8"))
+    """The manifest of a checkpoint directory.
+
+    Raises:
+        ValueError: Where it is torn, or is something else.
+        OSError: Where it cannot be read.
+    """
+    manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+    is_own = isinstance(manifest, dict) and all(
+        isinstance(manifest.get(name, kind()), kind) for name, kind in _MANIFEST_KINDS.items()
+    )
+    if not (is_own and {"runs", "files"} <= manifest.keys()):
+        raise ValueError(f"{folder / MANIFEST}: not a checkpoint's manifest")
+    return manifest
 
 
 def is_whole(folder: Path) -> bool:
     """Whether a checkpoint directory is complete and unchanged."""
     try:
         files = read_manifest(folder)["files"]
-        return all(_seal(folder / name) == seal for name, seal in files.items())
-    except (OSError, ValueError, KeyError):
+        return all(list(seal_of(folder / name)) == seal for name, seal in files.items())
+    except (OSError, ValueError):
         return False
 
 
@@ -344,11 +422,6 @@ def newest_whole(folder: Path) -> Path | None:
         return folder
     siblings = sorted(folder.parent.glob("checkpoint_*"), reverse=True)
     return next((path for path in siblings if path != folder and is_whole(path)), None)
-
-
-def _seal(path: Path) -> list[int]:
-    data = path.read_bytes()
-    return [len(data), zlib.crc32(data)]
 
 
 def _number(value: Any) -> float | None:

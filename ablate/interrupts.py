@@ -58,6 +58,11 @@ class Interrupts:
             self._in_tune = False
             signal.signal(signal.SIGUSR1, previous)
 
+    def stop(self) -> None:
+        """Stops the job in good order, as the first signal would."""
+        if not self.seen:
+            self._handle(signal.SIGTERM, None)
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         again, self.seen = self.seen, True
         if self._in_tune and not again:

@@ -2,6 +2,8 @@
 
 import contextlib
 import functools
+import itertools
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +12,10 @@ from typing import Any
 
 from rich.console import Console
 
-from ablate.checkpoints import check_trust
-from ablate.errors import InputError, Problem
+from ablate.checkpoints import ahead_of_curves, check_trust, newest_checkpoints
+from ablate.errors import InputError, Problem, file_of, reason_of
 from ablate.events import Listener
+from ablate.history import History
 from ablate.identity import canonical_json
 from ablate.launch.address import check_address
 from ablate.ledger import Ledger
@@ -24,6 +27,7 @@ from ablate.provenance import code_hash, provenance
 from ablate.remaining import Remaining, changed_data, remaining
 from ablate.replicates import keep_decision, plan_so_far
 from ablate.screen import Text
+from ablate.seals import lost_files
 from ablate.selection import select_runs
 from ablate.study import Study
 from ablate.wandb_port import SharedSink
@@ -99,20 +103,17 @@ def execute(
         plan, left = examine(study, ledger, options)
         known = check_data(plan, [*left.todo, *left.kept])
         left = _with_data_of_today(ledger, left, known, options)
-        for note in filter(None, (plan.seeding, *plan_notes(plan, known), *left.notes)):
+        left = _with_whole_curves(paths, ledger, left)
+        told = plan.seeding, *plan_notes(plan, known), *ledger.notes, *left.notes
+        for note in filter(None, told):
             console.print(Text(f"note: {note}"), soft_wrap=True)
         if not options.trust_owner:
             going_on = {r.run_id: r.run_name for r in left.todo if r.run_id not in left.restart}
             check_trust(paths, going_on, ledger.restarts(), next_launch(paths))
         save_study(study, paths)
-        if not paths.uid.exists():
-            write_atomically(paths.uid, uuid.uuid4().hex)
-        ledger.open()
-        try:
+        _make_uid(paths, bool(ledger.rows), console)
+        with ledger.writing():
             plan, interrupted = _run_stages(plan, left, known, ledger, options, caller)
-        finally:
-            ledger.interrupt()
-            ledger.close()
         return Outcome(plan, ledger, interrupted)
 
 
@@ -121,7 +122,8 @@ def examine(study: Study, ledger: Ledger, options: Options) -> tuple[Plan, Remai
     plan = plan_so_far(study, ledger, options.short)
     runs = select_runs(plan, options.only) if options.only else plan.runs
     code = code_hash(plan.entry)
-    return plan, remaining(plan, ledger.rows, runs, code, options.retry_failed)
+    lost = lost_files(StudyPaths(study.directory), ledger.rows, [run.run_id for run in runs])
+    return plan, remaining(plan, ledger.rows, runs, code, options.retry_failed, lost)
 
 
 def no_ledger(study: Study) -> Ledger:
@@ -254,6 +256,29 @@ def _with_data_of_today(
     return replace(left, restart=left.restart | unfinished)
 
 
+def _make_uid(paths: StudyPaths, has_runs: bool, console: Console) -> None:
+    """Gives the directory its identity, where it has none that can be read."""
+    written = paths.uid.read_bytes().strip() if paths.uid.exists() else b""
+    if re.fullmatch(rb"[0-9a-f]{32}", written):
+        return
+    if has_runs:
+        told = f"note: {paths.uid} was lost and is made anew: W&B will take the runs for new ones"
+        console.print(Text(told), soft_wrap=True)
+    write_atomically(paths.uid, uuid.uuid4().hex)
+
+
+def _with_whole_curves(paths: StudyPaths, ledger: Ledger, left: Remaining) -> Remaining:
+    """What is left, where runs begin again whose checkpoints know of points that are lost."""
+    going_on = {run.run_id: run for run in left.todo if run.run_id not in left.restart}
+    found = newest_checkpoints(paths, ledger.restarts())
+    ahead = ahead_of_curves({i: path for i, path in found.items() if i in going_on}, History(paths))
+    if not ahead:
+        return left
+    names = ", ".join([going_on[i].run_name for i in ahead[:5]] + ["..."] * (len(ahead) > 5))
+    note = f"begun again, for points of their curves are lost ({len(ahead)}: {names})"
+    return replace(left, restart=left.restart | set(ahead), notes=[*left.notes, note])
+
+
 def _make_directory(study: Study, paths: StudyPaths) -> None:
     try:
         paths.root.mkdir(parents=True, exist_ok=True)
@@ -261,7 +286,8 @@ def _make_directory(study: Study, paths: StudyPaths) -> None:
         (paths.root / ".writable").unlink()
     except OSError as error:
         fix = "choose a path that you can write to, or --storage DIR"
-        problem = Problem("storage", f"cannot be written: {error.strerror}", study.storage, fix=fix)
+        told = f"{file_of(error) or paths.root} cannot be written: {reason_of(error)}"
+        problem = Problem("storage", told, study.storage, fix=fix)
         raise InputError(study.study, [problem]) from error
 
 
@@ -278,4 +304,6 @@ def _set_aside(paths: StudyPaths) -> None:
         return
     with driver_lock(paths.lock):
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        paths.root.rename(paths.root.with_name(f"{paths.root.name}.{stamp}"))
+        names = itertools.chain([stamp], (f"{stamp}-{number}" for number in itertools.count(2)))
+        places = (paths.root.with_name(f"{paths.root.name}.{name}") for name in names)
+        paths.root.rename(next(place for place in places if not place.exists()))

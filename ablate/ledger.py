@@ -1,68 +1,36 @@
-"""The study's own record, in Parquet: the truth, of which W&B, terminal and report are views.
+"""The study's own record: the truth, of which W&B, terminal and report are views.
 
-Rows change by patches, which go to a journal at once and into `runs.parquet` soon after; setting
-the same columns twice does no harm, so replaying a journal is always safe.
+Rows change by patches, which go to a journal at once and into `runs.parquet` soon after. Each of
+the two can be made again from the other, see `ablate.rows`.
 """
 
-import json
+import contextlib
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any
 
 from ablate.events import (
     Event,
     Failure,
     RunEnded,
+    RunHalted,
     RunReported,
     RunRetried,
     RunStarted,
 )
 from ablate.history import History
-from ablate.parquet_files import read_table, write_columns
-from ablate.paths import StudyPaths, check_names
+from ablate.journal import RESET, Journal, write_whole
+from ablate.paths import StudyPaths, check_names, naming
+from ablate.rows import COLUMNS, Row, blank, read_record, set_aside_damaged, write_rows
+from ablate.seals import seal_columns
+from ablate.storage import fault_of
 from ablate.text import storable
 
 MIN_COMPACTION_S = 1.0
 COMPACTION_SHARE = 19
 """Writing `runs.parquet` takes at most one part in twenty of the driver's time."""
 ENDED = frozenset({"ok", "failed", "diverged"})
-
-COLUMNS: dict[str, type] = {
-    "run_id": str,
-    "run_name": str,
-    "block": str,
-    "seed": int,
-    "status": str,
-    "stop_reason": str,
-    "epoch": int,
-    "step": int,
-    "best_epoch": int,
-    "best_step": int,
-    "seconds": float,
-    "device": str,
-    "num_parameters": int,
-    "trial": str,
-    "launch": int,
-    "planned_in": int,
-    "restarted_in": int,
-    "checkpoint": str,
-    "error_type": str,
-    "error": str,
-    "traceback": str,
-    "retries": int,
-    "warnings": str,
-    "stats_mismatch": str,
-    "data_fingerprint": str,
-    "config": str,
-    "code_hash": str,
-    "git_commit": str,
-    "git_dirty": bool,
-    "versions": str,
-    "started_at": datetime,
-    "ended_at": datetime,
-}
-Row = dict[str, Any]
 
 
 class Ledger:
@@ -75,24 +43,52 @@ class Ledger:
     """
 
     def __init__(self, paths: StudyPaths, metric: str = "", mode: str = "min") -> None:
-        self.rows: dict[str, Row] = {row["run_id"]: row for row in read_rows(paths)}
+        self.rows, self._number, self.notes = read_record(paths)
         self._paths = paths
         self._metric = metric
         self._mode = mode
         self._history = History(paths)
         self._taken = frozenset(COLUMNS)
-        self._journal: TextIO | None = None
+        self._journal: Journal | None = None
+        self._reported: dict[str, Row] = {}
+        """What runs reported since their rows were last in the journal."""
+        self._has_begun = False
         self._dirty = False
         self._compacted_at = 0.0
         self._compaction_s = 0.0
 
+    @contextlib.contextmanager
+    def writing(self) -> Generator[None]:
+        """The time in which it is written; what is begun and not ended then is `interrupted`.
+
+        Where it cannot be written any more, the error that said so first is the one that counts.
+
+        Raises:
+            StorageError: Where the study's storage fails once a run has begun.
+        """
+        self.open()
+        try:
+            try:
+                yield
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    self.close()
+                raise
+            self.close()
+        except OSError as error:
+            fault = fault_of(error, self._paths) if self._has_begun else None
+            if fault is None:
+                raise
+            raise fault from error
+
     def open(self) -> None:
         """Starts writing; what a dead driver left unfinished is `interrupted` from now on."""
-        self._paths.history.mkdir(parents=True, exist_ok=True)
-        self.interrupt()
+        for folder in (self._paths.ledger, self._paths.history):
+            folder.mkdir(exist_ok=True)
+        set_aside_damaged(self._paths)
+        self._interrupt()
+        self._journal = Journal(self._paths.journal, self.rows.values(), self._number)
         self.compact()
-        # The table holds it all now; a torn last line must not meet the next one.
-        self._journal = self._paths.journal.open("w", buffering=1, encoding="utf-8")
 
     def protect(self, factors: Iterable[str]) -> None:
         """Columns of factors: a metric of that name, or of the ledger's own, is in the history."""
@@ -108,26 +104,29 @@ class Ledger:
 
     def reset(self, run_id: str) -> None:
         """Forgets a run's results, so that it can be run from the beginning."""
-        self.rows[run_id] = _blank(self.rows[run_id])
+        self.rows[run_id] = blank(self.rows[run_id])
         self._history.forget(run_id)
-        self._append({"run_id": run_id, "_reset": True})
+        self._reported.pop(run_id, None)
+        self._append({"run_id": run_id, RESET: True})
 
     def patch(self, run_id: str, **columns: Any) -> None:
         """Sets columns of a run's row, now in the journal and soon in the table."""
         columns = storable(columns)
         self.rows[run_id].update(columns)
-        self._append({"run_id": run_id, **columns})
+        self._append({"run_id": run_id, **self._reported.pop(run_id, {}), **columns})
 
     def on_event(self, event: Event) -> None:
         """Takes note of what happened to a run."""
         match event:
             case RunStarted(run_id, trial, launch):
+                self._has_begun = True
                 started = self.rows[run_id].get("started_at") or _now()
                 self.patch(run_id, status="pending", started_at=started, trial=trial, launch=launch)
             case RunReported(run_id, points, facts, warnings):
                 self._history.append(run_id, points)
                 self.warn(run_id, warnings)
                 self.rows[run_id].update(facts)
+                self._reported.setdefault(run_id, {}).update(facts)
                 self._dirty = True
             case RunRetried(run_id, failure):
                 retries = (self.rows[run_id].get("retries") or 0) + 1
@@ -135,6 +134,8 @@ class Ledger:
                 self._log(run_id, failure.trace)
             case RunEnded():
                 self._end(event)
+            case RunHalted():
+                pass  # it goes on once it can: no retry, no end
 
     def tick(self) -> None:
         """Writes the table if it is due."""
@@ -142,24 +143,24 @@ class Ledger:
         if self._dirty and time.monotonic() - self._compacted_at >= pause:
             self.compact()
 
-    def interrupt(self) -> None:
-        """The driver stops: what has started and not ended is interrupted."""
-        for run_id, row in self.rows.items():
-            if row["status"] == "pending" and row.get("started_at"):
-                self._patch_whole(run_id, status="interrupted")
-
     def close(self) -> None:
-        """Writes everything into the tables; the journal has done its work."""
-        self.compact()
-        if self._journal is not None:
-            self._journal.close()
-            self._journal = None
-        self._paths.journal.unlink(missing_ok=True)
+        """Writes everything, the table and a journal of whole rows."""
+        try:
+            self._interrupt()
+            self.compact()
+        finally:
+            if self._journal is not None:
+                self._journal.close()
+                self._number, self._journal = self._journal.number, None
+        write_whole(self._paths.journal, self.rows.values(), self._number)
 
     def compact(self) -> None:
         """Writes `runs.parquet`, replacing the old one in one go."""
         start = time.monotonic()
-        write_rows(self._paths, self.rows.values())
+        for run_id in list(self._reported):
+            self.patch(run_id)  # the table never knows more than the journal
+        number = self._journal.number if self._journal is not None else self._number
+        write_rows(self._paths, self.rows.values(), number)
         self._compacted_at = time.monotonic()
         self._compaction_s = self._compacted_at - start
         self._dirty = False
@@ -197,10 +198,11 @@ class Ledger:
         if event.status == "ok" and not metrics:
             metrics = summary(self._history.read(event.run_id), self._metric, self._mode)
         self._history.finish(event.run_id)
-        self._patch_whole(
+        self.patch(
             event.run_id,
             **{name: value for name, value in metrics.items() if name not in self._taken},
             **_error_columns(event.failure),
+            **seal_columns(self._paths, event.run_id, self.rows[event.run_id]["run_name"]),
             status=event.status,
             stop_reason=event.stop_reason,
             ended_at=_now(),
@@ -209,10 +211,11 @@ class Ledger:
             self._log(event.run_id, event.failure.trace or event.failure.message)
         self.tick()
 
-    def _patch_whole(self, run_id: str, **columns: Any) -> None:
-        """A patch with the whole row, since what a run reports is not in the journal by itself."""
-        row = {name: value for name, value in self.rows[run_id].items() if name != "run_id"}
-        self.patch(run_id, **{**row, **columns})
+    def _interrupt(self) -> None:
+        """What has started and not ended is interrupted."""
+        for run_id, row in self.rows.items():
+            if row["status"] == "pending" and row.get("started_at"):
+                self.patch(run_id, status="interrupted")
 
     def warn(self, run_id: str, warnings: Sequence[str]) -> None:
         """Adds to what is to be told of a run."""
@@ -222,37 +225,14 @@ class Ledger:
 
     def _log(self, run_id: str, trace: str) -> None:
         path = self._paths.log(self.rows[run_id]["run_name"])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
+        path.parent.mkdir(exist_ok=True)
+        with naming(path), path.open("a", encoding="utf-8") as file:
             file.write(trace.rstrip() + "\n")
 
     def _append(self, patch: Row) -> None:
         self._dirty = True
         if self._journal is not None:
-            self._journal.write(json.dumps(patch, default=_to_json) + "\n")
-
-
-def read_rows(paths: StudyPaths) -> list[Row]:
-    """The rows of a study as of now: the table, and what the journal adds to it."""
-    rows: dict[str, Row] = {}
-    if paths.runs_parquet.exists():
-        for row in read_table(paths.runs_parquet).to_pylist():
-            rows[row["run_id"]] = {k: v for k, v in row.items() if v is not None}
-    for patch in _journal_patches(paths):
-        row = rows.setdefault(patch["run_id"], {"run_id": patch["run_id"], "status": "pending"})
-        if patch.pop("_reset", False):
-            rows[row["run_id"]] = _blank(row)
-            continue
-        row.update(patch)
-    return list(rows.values())
-
-
-def write_rows(paths: StudyPaths, rows: Iterable[Row]) -> None:
-    """Writes `runs.parquet` so that a reader sees the old table or the new one."""
-    rows = list(rows)
-    names = dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])
-    columns = {name: _column(name, [row.get(name) for row in rows]) for name in names}
-    write_columns(paths.runs_parquet, columns)
+            self._journal.append(patch)
 
 
 def summary(points: Sequence[Mapping[str, Any]], metric: str, mode: str) -> dict[str, float]:
@@ -274,60 +254,6 @@ def summary(points: Sequence[Mapping[str, Any]], metric: str, mode: str) -> dict
     return columns
 
 
-def metrics_of(row: Mapping[str, Any], factors: Container[str]) -> dict[str, float]:
-    """The numbers in a run's row that it has measured: no columns of the ledger or of factors."""
-    return {
-        name: value
-        for name, value in row.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-        if name not in COLUMNS and name not in factors
-    }
-
-
-def metric_value(row: Mapping[str, Any], metric: str) -> float | None:
-    """A run's value of a metric: at its best where there is one, else as measured once."""
-    for name in (f"{metric}_best", metric, f"{metric}_final"):
-        if row.get(name) is not None:
-            return row[name]
-    return None
-
-
-def _blank(row: Row) -> Row:
-    """The row of the same run before it had any result."""
-    names = ("run_id", "run_name", "seed", "planned_in", "restarted_in")
-    kept = {name: row[name] for name in names if name in row}
-    return {**kept, "status": "pending"}
-
-
-def _journal_patches(paths: StudyPaths) -> Iterator[Row]:
-    if not paths.journal.exists():
-        return
-    with paths.journal.open(encoding="utf-8") as file:
-        for line in file:
-            try:
-                patch = json.loads(line)
-            except ValueError:
-                return  # the last line, torn when its driver died
-            for name in ("started_at", "ended_at"):
-                if patch.get(name):
-                    patch[name] = datetime.fromisoformat(patch[name])
-            yield storable(patch)
-
-
-def _column(name: str, values: list[Any]) -> tuple[type | None, list[Any]]:
-    """A column as Parquet takes it: of one type, or as text."""
-    if name in COLUMNS:
-        return COLUMNS[name], values
-    kinds = {bool if isinstance(v, bool) else type(v) for v in values if v is not None}
-    if kinds <= {int, float} and float in kinds:
-        return float, values
-    fits = all(abs(v) < 2**63 for v in values if type(v) is int)
-    if len(kinds) <= 1 and kinds <= {int, float, bool, str} and fits:
-        return None, values
-    shown = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
-    return str, shown
-
-
 def _error_columns(failure: Failure | None) -> dict[str, str | None]:
     if failure is None:
         return {"error_type": None, "error": None, "traceback": None}
@@ -336,7 +262,3 @@ def _error_columns(failure: Failure | None) -> dict[str, str | None]:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _to_json(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,6 +1,7 @@
 """YAML -> study: read, override, validate, and tell every mistake at once."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ def read_study(
 
 def save_study(study: Study, paths: StudyPaths) -> None:
     """Keeps the study, resolved, in its directory."""
+    paths.root.mkdir(parents=True, exist_ok=True)
     write_atomically(paths.study_yaml, dump_yaml(study.model_dump()))
 
 
@@ -90,11 +92,24 @@ def load_saved_study(directory: Path, overrides: Sequence[str] = ()) -> Study:
             fix="give the directory under 'storage' that has the study's name",
         )  # fmt: skip
         raise InputError("command line", [problem])
-    raw = _read(paths.study_yaml)
-    if isinstance(raw, Mapping):  # its place is where it is, and its name is there already
-        raw = {**raw, "storage": str(root.parent), "study": "study"}
+    raw = _read_saved(paths.study_yaml)
+    # Its place is where it is, and its name is there already.
+    raw = {**raw, "storage": str(root.parent), "study": "study"}
     study = read_study(raw, str(paths.study_yaml), overrides, has_place=True)
     return study.model_copy(update={"storage": str(root.parent), "study": root.name})
+
+
+def _read_saved(path: Path) -> Any:
+    """A study that was written here: where it is none any more, how to have it again."""
+    fix = "run the study's own YAML once more: that writes it anew, and finished runs are kept"
+    try:
+        raw = _read(path)
+    except InputError as error:
+        problems = [replace(problem, fix=fix) for problem in error.problems]
+        raise InputError(str(path), problems) from error
+    if not isinstance(raw, Mapping):
+        raise InputError(str(path), [Problem("the file", "holds no study: it is damaged", fix=fix)])
+    return raw
 
 
 def _read(path: Path) -> Any:

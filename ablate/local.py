@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ablate.events import Broadcast, Event, Failure
+from ablate.events import PRIVATE_KEY, Broadcast, Event, Failure
 from ablate.hosting import hosted, newest_whole
 from ablate.packs import Pack
 from ablate.paths import StudyPaths
 from ablate.plan import Plan
+from ablate.storage import fault_of
 from ablate.text import printable_lines
 from ablate.trial_events import TrialEvents
 from ablate.trials import trial_config, trial_name
@@ -54,24 +55,27 @@ def run_local(
     for pack in packs:
         config = trial_config(plan, pack, paths, launch, start_from, trust_owner)
         trial = LocalTrial(trial_name(pack), config)
-        folder = paths.trial(launch, trial.trial_id)
-        _run_with_retries(trainable, trial, folder, broadcast, plan.study.retries, debug)
+        _run_with_retries(trainable, trial, paths, broadcast, plan.study.retries, debug)
 
 
 def _run_with_retries(
     trainable: type[Any],
     trial: LocalTrial,
-    folder: Path,
+    paths: StudyPaths,
     broadcast: Broadcast,
     retries: int,
     debug: bool,
 ) -> None:
-    events = TrialEvents()
+    events, folder = TrialEvents(), Path(trial.config[PRIVATE_KEY]["logdir"])
     _tell(broadcast, events.started(trial))
     for attempt in range(retries + 1):
         try:
             _train(trainable, trial.config, folder, events, broadcast, restore=attempt > 0)
         except Exception as error:  # noqa: BLE001 - the run's boundary
+            fault = fault_of(error, paths)
+            if fault is not None:
+                _tell(broadcast, events.halted(trial, fault))
+                return
             failure = Failure.of(error)
             if debug:
                 print(printable_lines(failure.trace), file=sys.stderr)

@@ -60,7 +60,7 @@ class StudyPaths:
         """Launches so far, in order."""
         if not self.launches.is_dir():
             return []
-        return sorted(int(p.name) for p in self.launches.iterdir() if p.name.isdigit())
+        return sorted(int(p.name) for p in self.launches.iterdir() if p.name.isdecimal())
 
     def best(self, run_name: str) -> Path:
         """A run's best weights."""
@@ -78,7 +78,7 @@ class StudyPaths:
 
     @property
     def journal(self) -> Path:
-        """Changes of rows since `runs.parquet` was last written by a driver that ended well."""
+        """The rows and their changes, of which `runs.parquet` is a view."""
         return self.ledger / "journal.jsonl"
 
     @property
@@ -179,14 +179,19 @@ def file_name(text: str) -> str:
 
 
 def user_cache() -> Path:
-    """Where things are kept that can be made again, for all studies of this user."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ablate")
+    """Where things are kept that can be made again, for all studies of this user.
+
+    Below `os.devnull`, where nothing can be kept, for a user whom the system does not know.
+    """
+    home = os.path.expanduser("~")  # unlike `Path.home` it never raises
+    home = os.devnull if home == "~" else home
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path(home, ".cache"), "ablate")
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes a file by replacing it: a reader sees the old one or the new one, whoever writes."""
     data = content.encode() if isinstance(content, str) else content
-    with replacing(path) as partial, partial.open("wb") as file:
+    with naming(path), replacing(path) as partial, partial.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -194,8 +199,26 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Generator[Path]:
-    """A path of this process's own to write to, whose file then takes the place of the other."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A path of this process's own to write to, whose file then takes the place of the other.
+
+    The folder has to be there: one that has gone must not come back empty.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    yield partial
-    os.replace(partial, path)
+    try:
+        yield partial
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink()  # a full disk has no room for halves
+        raise
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Generator[None]:
+    """Lets an OSError within say which file it is of: one of `write` does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise

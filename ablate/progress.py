@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from ablate.events import Event, Failure, RunEnded, RunReported, RunRetried, RunStarted
+from ablate.events import Event, Failure, RunEnded, RunHalted, RunReported, RunRetried, RunStarted
 from ablate.screen import Text
 from ablate.text import first_line
 
@@ -95,6 +95,8 @@ class Progress:
                 self.say(f"{name}: crashed ({_cause(failure)}), retrying")
             case RunEnded():
                 self._end(event, name)
+            case RunHalted():
+                pass  # told once, of the study
 
     def tick(self) -> None:
         """A plain line from time to time."""

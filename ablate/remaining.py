@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ablate.ledger import ENDED, Row
+from ablate.ledger import ENDED
 from ablate.plan import Plan, Run
+from ablate.rows import Row
+from ablate.seals import lost_notes
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ def remaining(
     runs: Sequence[Run],
     code_hash: str,
     retry_failed: bool = False,
+    lost: Mapping[str, str] | None = None,
 ) -> Remaining:
     """Compares what is planned with what the ledger holds.
 
@@ -37,8 +40,10 @@ def remaining(
         rows: The ledger's rows by run id.
         runs: The part of the plan that is wanted, all of it or what `--only` names.
         code_hash: The trainable's code as it is now.
-        retry_failed: Whether failed and diverged runs are run again.
+        retry_failed: Whether failed and diverged runs are run again, and those with lost files.
+        lost: By run, what has happened to its files.
     """
+    lost = lost or {}
     outdated = {run.run_id for run in runs if _is_outdated(rows.get(run.run_id), code_hash)}
     rerun = plan.study.on_code_change == "rerun"
     restart: set[str] = set()
@@ -48,7 +53,7 @@ def remaining(
     kept: list[Run] = []
     for run in runs:
         status = rows.get(run.run_id, {}).get("status", "pending")
-        stale = run.run_id in outdated and rerun
+        stale = (run.run_id in outdated and rerun) or (retry_failed and run.run_id in lost)
         again = (retry_failed and status in ("failed", "diverged")) or (status == "ok" and stale)
         if status in ENDED and not again:
             kept.append(run)
@@ -62,6 +67,7 @@ def remaining(
             begun.add(run.run_id)
     finished = sum(rows[i]["status"] == "ok" for i in outdated)
     notes = [*_code_notes(finished, len(begun), rerun), *_dropped_notes(plan, rows)]
+    notes += [] if retry_failed else lost_notes(rows, lost)
     failed = [r for r in kept if rows[r.run_id]["status"] != "ok"]
     if failed:
         notes.append(_kept_note(len(failed)))

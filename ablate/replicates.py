@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ablate.ledger import ENDED, Ledger, Row
+from ablate.ledger import ENDED, Ledger
 from ablate.numbers import rounded
 from ablate.paths import StudyPaths, write_atomically
 from ablate.plan import Plan, plan_study
 from ablate.results import on_scale, uses_log, values_of
+from ablate.rows import Row
 from ablate.stats.replication import needed_replicates
 from ablate.study import SeedRule, Study
 
@@ -30,7 +31,8 @@ def plan_so_far(study: Study, ledger: Ledger, short: bool = False) -> Plan:
     plan = plan_study(study, names, short=short)
     if not isinstance(study.seeds, SeedRule):
         return plan
-    made = _decisions(study)
+    kept = _decisions(study)
+    made = kept or []
     if made and made[-1]["rule"] == _asked(study):
         num, why = made[-1]["num"], made[-1]["why"]
     elif all(ledger.rows.get(r.run_id, {}).get("status") in ENDED for r in plan.runs):
@@ -42,6 +44,8 @@ def plan_so_far(study: Study, ledger: Ledger, short: bool = False) -> Plan:
             ". The rule was changed after results were in: that is optional stopping, and "
             "intervals cover less often than stated"
         )
+    if kept is None:
+        why += ". Decided once more from the same results, for seeds.json was damaged"
     decided = plan_study(study, names, range(num), short=short)
     return replace(decided, seeding=why, seeds_decided=True)
 
@@ -52,7 +56,7 @@ def keep_decision(plan: Plan) -> None:
     Retried runs change the variance, but must not change the number of seeds: by then all results
     have been seen.
     """
-    made = _decisions(plan.study)
+    made = _decisions(plan.study) or []
     if plan.seeds_decided and (not made or made[-1]["rule"] != _asked(plan.study)):
         decision = {"rule": _asked(plan.study), "num": len(plan.seeds), "why": plan.seeding}
         paths = StudyPaths(plan.study.directory)
@@ -65,9 +69,22 @@ def first_stage(plan: Plan) -> int | None:
     return rule.min if isinstance(rule, SeedRule) and len(plan.seeds) > rule.min else None
 
 
-def _decisions(study: Study) -> list[dict[str, Any]]:
+def _decisions(study: Study) -> list[dict[str, Any]] | None:
+    """What was decided so far, in order; None where the file is damaged."""
     path = StudyPaths(study.directory).seed_decisions
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    if not path.exists():
+        return []
+    try:
+        made = json.loads(path.read_bytes())
+    except ValueError:
+        return None
+    kinds = {"rule": dict, "num": int, "why": str}
+    is_whole = isinstance(made, list) and all(
+        isinstance(decision, dict)
+        and all(isinstance(decision.get(name), kind) for name, kind in kinds.items())
+        for decision in made
+    )
+    return made if is_whole else None
 
 
 def _asked(study: Study) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ablate.comparability import has_ratios
 from ablate.design import Cell
-from ablate.ledger import Row, metric_value
 from ablate.plan import AGAIN_SEEDS, Plan
+from ablate.rows import Row, metric_value
 
 Values = NDArray[np.float64]
 

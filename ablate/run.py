@@ -3,13 +3,14 @@
 import argparse
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
-from ablate.errors import AblateError
+from ablate.account import settle_in
+from ablate.errors import AblateError, StorageError, file_of, reason_of
 from ablate.job import Outcome, check_data, examine, execute, no_ledger, plan_notes
 from ablate.leaving import leave
 from ablate.ledger import Ledger
@@ -22,6 +23,7 @@ from ablate.report.plan_table import print_plan
 from ablate.report.renderer import Renderer
 from ablate.report.terminal import print_report, print_undrawn
 from ablate.screen import Arguments, Text
+from ablate.seals import lost_files, lost_notes
 from ablate.smoke import try_cells
 from ablate.study import Study
 from ablate.text import quoted, tolerate_all_text
@@ -34,11 +36,13 @@ from ablate.work import Options
 from ablate.yaml12 import dump_yaml
 
 INTERRUPTED = 130
-BAD_INPUT = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a study; returns the exit code: 0 ok, 1 failed runs, 2 bad input, 130 interrupted."""
+    """Runs a study; returns the exit code.
+
+    0 ok, 1 failed runs, 2 bad input, 3 the study's storage failed, 130 interrupted.
+    """
     return guarded(lambda console: run_command(build_parser().parse_args(argv), console))
 
 
@@ -93,10 +97,15 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.plan:
         return show_plan(study, options, console)
     if arguments.smoke:
-        tried = try_cells(study, options, console)
+        with _going_on(study, arguments):
+            tried = try_cells(study, options, console)
         if tried.exit_code:
             return tried.exit_code
-    with contextlib.closing(SharedSink(study, given)) as sink, Renderer() as renderer:
+    with (
+        _going_on(study, arguments),
+        contextlib.closing(SharedSink(study, given)) as sink,
+        Renderer() as renderer,
+    ):
         prepare = functools.partial(prepare_report, renderer)
         ahead = [] if options.local else [Preparation(prepare)]
         outcome = execute(study, options, console, sink, ahead)
@@ -111,7 +120,8 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
     plan, left = examine(study, ledger, options)
     known = check_data(plan, [*left.todo, *left.kept])
     print_plan(plan, left, ledger.rows, known, console)
-    for note in filter(None, (plan.seeding, *plan_notes(plan, known), *left.notes)):
+    told = plan.seeding, *plan_notes(plan, known), *ledger.notes, *left.notes
+    for note in filter(None, told):
         console.print(Text(f"note: {note}"), soft_wrap=True)
     return 0
 
@@ -120,19 +130,28 @@ def guarded(command: Callable[[Console], int]) -> int:
     """Runs a command; mistakes of the user's are told without a traceback."""
     tolerate_all_text()
     try:
+        settle_in()
         return command(Console())
     except AblateError as error:
-        Console(stderr=True).print(Text(f"error: {error}"), soft_wrap=True)
-        return BAD_INPUT
+        return _told(str(error), error.exit_code)
+    except OSError as error:
+        named = ": ".join(filter(None, [file_of(error), reason_of(error)]))
+        return _told(named, AblateError.exit_code)
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _told(message: str, exit_code: int) -> int:
+    Console(stderr=True).print(Text(f"error: {message}"), soft_wrap=True)
+    return exit_code
 
 
 def _report(outcome: Outcome, sink: SharedSink, renderer: Renderer, console: Console) -> None:
     plan, ledger, study = outcome.plan, outcome.ledger, outcome.plan.study
     paths = StudyPaths(study.directory)
     study_yaml = paths.study_yaml.read_text(encoding="utf-8")
-    record = study_record(plan, ledger.rows, study_yaml=study_yaml)
+    lost = lost_notes(ledger.rows, lost_files(paths, ledger.rows, plan.by_id))
+    record = study_record(plan, ledger.rows, study_yaml=study_yaml, notes=lost)
     print_report(record, console)
     tracks = not outcome.interrupted and sink.to.mode != "disabled"
     say = _say(console)
@@ -140,7 +159,11 @@ def _report(outcome: Outcome, sink: SharedSink, renderer: Renderer, console: Con
         sink.put(lacking_messages(plan, ledger, sink.to.mode), say)
         sink.wait_for_answer()
     record = replace(record, tracked_at=tracked_at(study))
-    print_undrawn(write_report(record, paths, renderer), console)
+    try:
+        undrawn = write_report(record, paths, renderer)
+    except OSError as error:
+        raise StorageError.of(error, paths.report) from error
+    print_undrawn(undrawn, console)
     if tracks:
         table = table_message(record, study, paths)
         is_there = WandbRecord(paths).has(table["id"], table["what"], sink.to.mode)
@@ -150,6 +173,23 @@ def _report(outcome: Outcome, sink: SharedSink, renderer: Renderer, console: Con
 
 def _say(console: Console) -> Callable[[str], None]:
     return lambda notice: console.print(Text(notice), soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _going_on(study: Study, arguments: argparse.Namespace) -> Generator[None]:
+    """Lets a failure of the study's storage say how to go on."""
+    try:
+        yield
+    except StorageError as error:
+        error.command = _again(study.directory, arguments)
+        raise
+
+
+def _again(directory: Path, arguments: argparse.Namespace) -> str:
+    """The command that goes on with a study, for a shell."""
+    options = ["--local"] if arguments.local else []
+    options += ["--address", arguments.address] if arguments.address else []
+    return quoted(["python", "-m", "ablate.run", "--resume", _short(directory), *options])
 
 
 def _load(arguments: argparse.Namespace) -> Study:
@@ -195,16 +235,15 @@ def _print_places(
     for name, told in wandb_places(outcome.plan, outcome.ledger, to, _short(paths.root)):
         console.print(Text(f"{name + ':':<14}{told}"), soft_wrap=True)
     if outcome.interrupted:
-        words = ["python", "-m", "ablate.run", "--resume", _short(paths.root)]
-        again = quoted([*words, *["--local"] * arguments.local])
+        again = _again(paths.root, arguments)
         console.print(
             Text(f"\ninterrupted; the state is saved. Go on with:\n  {again}"), soft_wrap=True
         )
 
 
-def _short(path: Path) -> Path:
+def _short(path: Path) -> str:
     """A path as seen from here, where that is shorter."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from dataclasses import replace
 from rich.console import Console
 
 from ablate.job import Outcome, execute
-from ablate.ledger import metric_value
 from ablate.paths import StudyPaths
+from ablate.rows import metric_value
 from ablate.screen import Text
 from ablate.study import Study
 from ablate.work import Options

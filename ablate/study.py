@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from ablate.errors import AblateError
 from ablate.identity import canonical_json
 
 Int = Annotated[int, Strict()]
@@ -283,7 +284,12 @@ class Study(Block, _Question):
 
     def path(self, written: str) -> Path:
         """A path of the YAML as an absolute one."""
-        return Path(self.folder or Path.cwd(), Path(written).expanduser()).resolve()
+        try:
+            expanded = Path(written).expanduser()
+        except RuntimeError as error:
+            raise AblateError(f"{written}: whose home that is, nobody knows here; "
+                              "write the path in full") from error  # fmt: skip
+        return Path(self.folder or Path.cwd(), expanded).resolve()
 
     @property
     def directory(self) -> Path:

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from ablate.errors import StorageError
 from ablate.events import (
     PRIVATE_KEY,
     Event,
     Failure,
     RunEnded,
+    RunHalted,
     RunRetried,
     RunStarted,
     events_of_report,
@@ -69,6 +71,11 @@ class TrialEvents:
         failure = failure or _failure(trial)
         for run_id in self._open(trial):
             yield RunRetried(run_id, failure)
+
+    def halted(self, trial: TrialLike, fault: StorageError) -> Iterator[Event]:
+        """The trial cannot go on, and its runs are no worse for it."""
+        for run_id in self._open(trial):
+            yield RunHalted(run_id, fault)
 
     def ended(
         self, trial: TrialLike, failed: bool, failure: Failure | None = None

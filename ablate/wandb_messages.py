@@ -7,9 +7,10 @@ from typing import Any
 from ablate.design import text
 from ablate.events import Point
 from ablate.identity import content_id
-from ablate.ledger import ENDED, Ledger, Row, metrics_of
+from ablate.ledger import ENDED, Ledger
 from ablate.paths import StudyPaths
 from ablate.plan import Plan, Run
+from ablate.rows import Row, metrics_of
 from ablate.study import MAX_WANDB_NAME
 from ablate.text import printable, shortened
 from ablate.wandb_content import noted

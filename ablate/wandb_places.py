@@ -1,7 +1,7 @@
 """Where a study is in W&B, and what W&B lacks of it: for the end of a command, and the report."""
 
+import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from ablate.ledger import Ledger
@@ -33,7 +33,7 @@ def lacking_messages(plan: Plan, ledger: Ledger, mode: str) -> Iterator[dict[str
 
 
 def wandb_places(
-    plan: Plan, ledger: Ledger, to: Destination, study_dir: Path
+    plan: Plan, ledger: Ledger, to: Destination, study_dir: str
 ) -> Iterator[tuple[str, str]]:
     """Lines for the end of a command, a name and a text each.
 
@@ -50,9 +50,9 @@ def wandb_places(
     if record.home is not None:
         yield "W&B", record.home.group_url(plan.study.study)
     elif paths.wandb_runs.exists():
-        yield "W&B", str(study_dir / paths.wandb_runs.name)
+        yield "W&B", os.path.join(study_dir, paths.wandb_runs.name)
     if record.has_unsynced():
-        yield "upload", quoted(["wandb", "sync", study_dir / paths.wandb_runs.name])
+        yield "upload", quoted(["wandb", "sync", os.path.join(study_dir, paths.wandb_runs.name)])
     lacking = lacking_runs(RunMessages(plan, paths, ledger), plan, ledger, record, to.mode)
     if lacking:
         names = [ledger.rows[run_id]["run_name"] for run_id in lacking]

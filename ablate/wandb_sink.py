@@ -8,7 +8,6 @@ W&B is made from the ledger: what a server has is asked of the server, what ther
 ledger's curves, and what is between the two is sent. Offline a run is written once, whole.
 """
 
-import fcntl
 import json
 import os
 import sys
@@ -19,6 +18,7 @@ from typing import Any, Protocol, TextIO
 
 from ablate.history import History
 from ablate.leaving import leave
+from ablate.lock import wait_for_lock
 from ablate.paths import StudyPaths
 from ablate.wandb_client import Client
 from ablate.wandb_content import Message
@@ -119,7 +119,7 @@ def main() -> None:
     notices = Notices(stream)
     with paths.sink_lock.open("a") as lock:
         # An earlier driver's sink may still be writing.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        wait_for_lock(lock)
         client = Client(to, paths.wandb)
         history, record = History(paths), WandbRecord(paths)
         if to.mode == "online":

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -18,9 +19,13 @@ from ablate.paths import StudyPaths
 from ablate.plan import Plan
 from ablate.progress import Progress
 from ablate.remaining import Remaining
+from ablate.storage import fault_of
 from ablate.wandb_messages import RunMessages
 from ablate.wandb_port import INTERRUPT_PATIENCE_S, SharedSink
 from ablate.wandb_tracker import WandbTracker
+
+if TYPE_CHECKING:
+    from ablate.launch.experiment import Launch
 
 
 @dataclass(frozen=True)
@@ -70,22 +75,28 @@ def do_runs(
 
     Returns:
         Whether it was interrupted.
+
+    Raises:
+        StorageError: Where the study's storage failed once the runs could start.
     """
     interrupts, entered = Interrupts(), False
     with (
         interrupts.watched(),
         _progress(plan, left, options, caller) as progress,
-        job_context(_context(plan, ledger, progress, caller)) as context,
+        job_context(_context(plan, ledger, progress, caller, interrupts.stop)) as context,
         contextlib.suppress(KeyboardInterrupt),
         _place(context, len(left.todo), options, interrupts) as at_once,
     ):
         enter()
         entered = True
         drop_checkpoints(context.paths, ledger.resumable() - left.restart)
-        if options.local:
-            _work_locally(context, left, ledger, options)
-        else:
-            _work_on_ray(context, left, ledger, options, interrupts, at_once)
+        with _blaming_storage(context):
+            if options.local:
+                _work_locally(context, left, ledger, options)
+            else:
+                _work_on_ray(context, left, ledger, options, interrupts, at_once)
+    if context.broadcast.failure is not None:
+        raise context.broadcast.failure
     if entered:
         drop_checkpoints(context.paths, ledger.resumable())
     interrupted = not entered or any(
@@ -94,6 +105,18 @@ def do_runs(
     if interrupted:
         caller.sink.close(INTERRUPT_PATIENCE_S)
     return interrupted
+
+
+@contextlib.contextmanager
+def _blaming_storage(context: JobContext) -> Generator[None]:
+    """What drives the runs fails where the study's storage does, each library in its own way."""
+    try:
+        yield
+    except Exception as error:
+        fault = context.broadcast.failure or fault_of(error, context.paths)
+        if fault is None:
+            raise
+        raise fault from error
 
 
 def next_launch(paths: StudyPaths) -> int:
@@ -108,7 +131,9 @@ def _progress(plan: Plan, left: Remaining, options: Options, caller: Caller) -> 
     return Progress(names, (plan.study.metric, "val_loss"), caller.console, live)
 
 
-def _context(plan: Plan, ledger: Ledger, progress: Progress, caller: Caller) -> JobContext:
+def _context(
+    plan: Plan, ledger: Ledger, progress: Progress, caller: Caller, stop: Callable[[], None]
+) -> JobContext:
     paths = StudyPaths(plan.study.directory)
     # The sink imports W&B while Ray starts. Runs that are only tried are nobody's business.
     port = None if plan.short else caller.sink.port(progress.say)
@@ -116,7 +141,7 @@ def _context(plan: Plan, ledger: Ledger, progress: Progress, caller: Caller) -> 
     return JobContext(
         plan,
         paths,
-        Broadcast([ledger, progress, *trackers, *caller.listeners]),
+        Broadcast(ledger, [progress, *trackers, *caller.listeners], stop),
         progress.say,
         ledger.settled,
     )
@@ -174,15 +199,30 @@ def _work_on_ray(
             context.say(f"note: {why_not}; going on from the runs' own checkpoints")
         trackers = [AblateWandbCallback(str(paths.root))]
         if number is not None:
-            Launch(plan, paths, number, trackers, interrupts).restore()
+            _restore(Launch(plan, paths, number, trackers, interrupts), context)
         else:
             launch = Launch(
                 plan, paths, next_launch(paths), trackers, interrupts, options.trust_owner
             )
             packs = packs_of(plan, todo, ledger.rows, at_once, left.crashed)
             launch.start(packs, newest_checkpoints(paths, ledger.restarts()))
+        if context.broadcast.failure is not None:
+            return
         undone = [run for run in todo if ledger.rows[run.run_id]["status"] not in ENDED]
         if number is None and len(undone) == len(todo) and not interrupts.seen:
             logs = paths.root / "logs"
             raise AblateError(f"Tune ended without ending any of {len(undone)} runs: {logs}")
         todo, may_restore = undone, False
+
+
+def _restore(launch: "Launch", context: JobContext) -> None:
+    """Goes on with a launch; where Tune cannot read its own state, a new one will do."""
+    try:
+        launch.restore()
+    except Exception as error:
+        if context.broadcast.failure is not None or context.broadcast.has_told:
+            raise
+        context.say(
+            f"note: the Tune state of launch {launch.number} cannot be read "
+            f"({type(error).__name__}); going on from the runs' own checkpoints"
+        )

@@ -70,7 +70,7 @@ def test_a_study_ends_in_table_ledger_and_best_weights(tmp_path, console):
     best = torch.load(row["checkpoint"], weights_only=True)
     assert (best["run_id"], best["epoch"]) == (row["run_id"], row["best_epoch"])
     assert not list(study.directory.glob("launches/*/*/checkpoint_*"))
-    assert not StudyPaths(study.directory).journal.exists()
+    assert StudyPaths(study.directory).journal.exists()
 
 
 def test_the_ledger_is_one_line_away_in_pandas_polars_and_duckdb(tmp_path, console):

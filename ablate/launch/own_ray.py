@@ -12,6 +12,7 @@ from typing import Any
 import ray
 
 from ablate.launch.ray_services import few_services
+from ablate.launch.surroundings import check_temporary_folder, token_without_home
 
 OBJECT_STORE_BYTES = 256 * 1024**2
 """Results are small; the default takes a third of the memory's share of /dev/shm."""
@@ -43,7 +44,8 @@ def start_ray(preload: Sequence[str], **settings: Any) -> None:
         settings: Of `ray.init`.
     """
     ahead = {MODULES: ",".join(preload), **_IMPORT_AHEAD} if preload else {}
-    with _environment({**_SETTINGS, **ahead}), few_services():
+    check_temporary_folder()
+    with _environment({**_SETTINGS, **ahead, **token_without_home()}), few_services():
         ray.init(
             address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES,
             resources={OWN: 1}, **settings,

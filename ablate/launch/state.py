@@ -4,6 +4,7 @@ Tune writes its state file in place; from a truncated one it would start over wi
 """
 
 import json
+import pickletools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 
 from ablate.events import PRIVATE_KEY
 from ablate.identity import content_id
-from ablate.ledger import ENDED, Row
+from ablate.ledger import ENDED
 from ablate.paths import StudyPaths, write_atomically
 from ablate.plan import Run
+from ablate.rows import Row
 from ablate.study import Study
 from ablate.trust import is_own, is_own_tree
 
@@ -42,6 +44,7 @@ class LaunchRecord:
 
     def write(self, path: Path) -> None:
         """Keeps the record beside the launch."""
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(asdict(self)))
 
 
@@ -58,6 +61,8 @@ def restorable_launch(
         return None, ""
     number = numbers[-1]
     folder = paths.launch(number)
+    if not paths.launch_record(number).exists():
+        return None, ""  # a local launch
     try:
         record = LaunchRecord(**json.loads(paths.launch_record(number).read_text("utf-8")))
         unfinished = {
@@ -65,8 +70,10 @@ def restorable_launch(
             for run_id, config in record.runs.items()
             if rows.get(run_id, {}).get("status") not in ENDED
         }
-    except (OSError, ValueError, TypeError, AttributeError):
-        return None, ""  # a local launch, or a record of an older kind
+    except ValueError:
+        return None, f"the record of launch {number} is torn"
+    except (TypeError, AttributeError):
+        return None, ""  # a record of an older kind
     wanted = LaunchRecord.of(study, todo)
     if not unfinished or unfinished != wanted.runs or record.settings != wanted.settings:
         return None, ""
@@ -85,8 +92,9 @@ def restorable_launch(
 def _finished_by_tune(folder: Path) -> set[str] | None:
     """Runs whose trials have ended by Tune's newest state, or None where it is not whole."""
     states = sorted(folder.glob("experiment_state-*.json"))
-    searchers = list(folder.glob("search_gen_state-*"))
-    if not states or not searchers or not (folder / "tuner.pkl").exists():
+    searchers = sorted(folder.glob("search_gen_state-*"))
+    pickles = [folder / "tuner.pkl", *searchers[-1:]]
+    if not states or not searchers or not all(map(_looks_pickled, pickles)):
         return None
     finished: set[str] = set()
     try:
@@ -95,6 +103,19 @@ def _finished_by_tune(folder: Path) -> set[str] | None:
             runs = trial["config"][PRIVATE_KEY]["runs"]
             if trial["status"] in ("TERMINATED", "ERROR"):
                 finished |= {run["run_id"] for run in runs}
+        for searcher in sorted(folder.glob("searcher-state-*"))[-1:]:
+            json.loads(searcher.read_text())  # as `PlanSearcher` keeps it
     except (ValueError, KeyError, TypeError, OSError):
         return None
     return finished
+
+
+def _looks_pickled(path: Path) -> bool:
+    """Whether a file reads as a pickle from end to end; it is not loaded for that."""
+    try:
+        with path.open("rb") as file:
+            for _ in pickletools.genops(file):
+                pass
+            return not file.read(1)
+    except (OSError, ValueError):
+        return False

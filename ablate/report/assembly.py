@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from ablate.comparability import differing_keys, has_ratios, ranks, resolved_model
 from ablate.design import Cell, text
-from ablate.ledger import Row
 from ablate.plan import Plan, PlannedBlock
 from ablate.replicates import first_stage
 from ablate.report.background import environment, how_it_came, missing_runs, run_records
@@ -19,6 +18,7 @@ from ablate.report.records import (
     StudyRecord,
 )
 from ablate.results import Values, on_scale, uses_log, values_again, values_of
+from ablate.rows import Row
 from ablate.stats.again import compare_again
 from ablate.stats.effects import Effects, MainEffect, factor_effects
 from ablate.stats.layout import num_results
@@ -37,6 +37,7 @@ def study_record(
     rows: Mapping[str, Row],
     metric: str | None = None,
     study_yaml: str = "",
+    notes: Sequence[str] = (),
     tracked_at: str = "",
 ) -> StudyRecord:
     """The results of a plan, from the rows of its ledger.
@@ -46,6 +47,7 @@ def study_record(
         rows: The ledger's rows by run id.
         metric: What to report in the place of the study's own metrics.
         study_yaml: The study as last run.
+        notes: What else the reader should know.
         tracked_at: The page of its runs in W&B.
     """
     study = plan.study
@@ -55,12 +57,12 @@ def study_record(
         _metric_record(plan, rows, name, incomparable.get(name, ())) for name in names
     ]
     runs = run_records(plan, rows)
+    told = [*how_it_came(plan, rows), *notes]
     known = [run.seconds for run in runs if not np.isnan(run.seconds)]
     return StudyRecord(
         study.study, study.question, first, further, tuple(map(printable, plan.factors)),
-        plan.seeds, _design(plan), how_it_came(plan, rows), runs,
-        missing_runs(plan, rows, first.name), sum(known), environment(plan, rows), study_yaml,
-        incomparable, tracked_at,
+        plan.seeds, _design(plan), told, runs, missing_runs(plan, rows, first.name), sum(known),
+        environment(plan, rows), study_yaml, incomparable, tracked_at,
     )  # fmt: skip
 
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from ablate.forecast import price
-from ablate.ledger import ENDED, Row, metric_value
+from ablate.ledger import ENDED
 from ablate.numbers import p_text
 from ablate.plan import Plan
 from ablate.report.records import Environment, MissingRun, RunRecord
 from ablate.results import run_value
+from ablate.rows import Row, metric_value
 from ablate.stats.failures import failures_differ
 from ablate.study import SeedRule
 from ablate.text import first_line, quoted

@@ -45,6 +45,7 @@ def write_report(
     from ablate.report.page import page, page_script
     from ablate.report.sections import sections_of
 
+    paths.report.mkdir(exist_ok=True)
     write_atomically(paths.report / "table.md", markdown(record))
     write_atomically(paths.report / "table.tex", latex(record))
     sections = sections_of(record, History(paths))
@@ -67,6 +68,7 @@ def _write_figures(
     """Draws the charts, each by itself; returns those that could not be drawn, and why."""
     folder, undrawn = paths.report / "figures", {}
     shutil.rmtree(folder, ignore_errors=True)  # an older plan's, perhaps
+    folder.mkdir(exist_ok=True)
     for name, spec in (chart for section in sections for chart in section.charts):
         try:
             drawn = renderer.draw(spec)

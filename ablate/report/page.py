@@ -82,13 +82,15 @@ def page_script(renderer: Renderer) -> str:
     """
     script = (HERE / "page.js").read_text("utf-8")
     made_of = content_id([script, VEGA_LITE, version("vl-convert-python")])
-    kept = user_cache() / f"report-{made_of}.js"
+    cache = user_cache()
+    kept = cache / f"report-{made_of}.js"
     with contextlib.suppress(OSError, ValueError):  # not there, or torn
         bundle = kept.read_text("utf-8")
         if bundle:
             return bundle
     bundle = renderer.bundle(script)
     with contextlib.suppress(OSError):  # no place to keep it: then it is made again
+        cache.mkdir(parents=True, exist_ok=True)
         write_atomically(kept, bundle)
     return bundle
 

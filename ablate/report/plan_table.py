@@ -9,11 +9,11 @@ from rich.table import Table
 
 from ablate.design import text
 from ablate.forecast import at_once, price, visible
-from ablate.ledger import Row
 from ablate.packs import packs_of
 from ablate.plan import Plan
 from ablate.remaining import Remaining
 from ablate.report.tables import NOT_APPLICABLE
+from ablate.rows import Row
 from ablate.screen import Text
 from ablate.text import printable
 

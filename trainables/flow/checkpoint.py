@@ -3,6 +3,7 @@
 Torch is imported where it is needed: the driver knows this module and never loads a checkpoint.
 """
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,8 +53,18 @@ def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    torch.save(dict(state), partial)
-    os.replace(partial, path)
+    try:
+        with partial.open("wb") as file:
+            torch.save(dict(state), file)
+        os.replace(partial, path)
+    except (RuntimeError, OSError) as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()  # a full disk has no room for halves
+        # Torch says what it was doing, and only beside it what the file system said.
+        said = error if isinstance(error, OSError) else error.__context__
+        if isinstance(said, OSError):
+            raise OSError(said.errno, said.strerror, str(path)) from error
+        raise
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

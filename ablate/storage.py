@@ -1,0 +1,84 @@
+"""The file system of a study directory: whether an error is its doing, and no run's."""
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ablate.errors import StorageError, file_of, reason_of
+from ablate.paths import StudyPaths
+
+FAULTS = frozenset(
+    {
+        errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM,
+        errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.EHOSTDOWN,
+        errno.ETIMEDOUT,
+    }
+)  # fmt: skip
+"""What a file system says that cannot take a file, whoever asks."""
+TRIED_BYTES = 2**20
+"""Written to see whether there is room."""
+
+
+def fault_of(error: BaseException, paths: StudyPaths) -> StorageError | None:
+    """What an error in a run, or in what drives it, says of the study's storage.
+
+    Libraries wrap what the operating system says, or drop it: where no file of the study
+    directory is named, it is tried out.
+
+    Args:
+        error: Anything that was raised.
+        paths: The study directory.
+
+    Returns:
+        The fault, None where the storage is as it should be.
+    """
+    for cause in _causes(error):
+        if isinstance(cause, StorageError):
+            return cause
+        if isinstance(cause, OSError) and cause.errno in FAULTS and _is_within(cause, paths.root):
+            return StorageError.of(cause, paths.root)
+    try:
+        check_storage(paths)
+        _write_something(paths)
+    except StorageError as fault:
+        return fault
+    except OSError as fault:
+        return StorageError(str(paths.root), reason_of(fault))
+    return None
+
+
+def check_storage(paths: StudyPaths) -> None:
+    """Whether the study directory is still there, and still the study's.
+
+    Raises:
+        StorageError: Where it was removed, or its file system is no longer mounted.
+    """
+    if not paths.uid.exists():
+        raise StorageError(str(paths.root), "the study directory is no longer there")
+
+
+def _write_something(paths: StudyPaths) -> None:
+    tried = paths.root / f".tried.{os.uname().nodename}.{os.getpid()}"
+    try:
+        with tried.open("wb") as file:
+            file.write(bytes(TRIED_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        tried.unlink(missing_ok=True)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and those behind it."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _is_within(error: OSError, root: Path) -> bool:
+    name = file_of(error)
+    return bool(name) and Path(name).is_relative_to(root)
