@@ -1,10 +1,12 @@
 """plan -> trials in this process, one after the other, no cluster: for debugging and fast tests."""
 
+import contextlib
 import copy
+import os
 import pdb
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,12 @@ from ablate.hosting import hosted, newest_whole
 from ablate.packs import Pack
 from ablate.paths import StudyPaths
 from ablate.plan import Plan
+from ablate.study import Resources
 from ablate.trial_events import TrialEvents
 from ablate.trials import trial_config, trial_name
+
+_VISIBLE_GPUS = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
+"""Variables that say which GPUs a process sees, NVIDIA's and AMD's."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +54,28 @@ def run_local(
         debug: Stop in the debugger where a run fails, instead of retrying it.
     """
     trainable = hosted(plan.entry.load_class())
-    for pack in packs:
-        config = trial_config(plan, pack, paths, launch, start_from)
-        trial = LocalTrial(trial_name(pack), config)
-        folder = paths.launch(launch) / trial.trial_id
-        _run_with_retries(trainable, trial, folder, broadcast, plan.study.retries, debug)
+    with _gpus_of(plan.study.resources):
+        for pack in packs:
+            config = trial_config(plan, pack, paths, launch, start_from)
+            trial = LocalTrial(trial_name(pack), config)
+            folder = paths.launch(launch) / trial.trial_id
+            _run_with_retries(trainable, trial, folder, broadcast, plan.study.retries, debug)
+
+
+@contextlib.contextmanager
+def _gpus_of(resources: Resources) -> Generator[None]:
+    """A trial that takes no GPU sees none, as on Ray."""
+    if resources.gpu:
+        yield
+        return
+    before = {name: os.environ.get(name) for name in _VISIBLE_GPUS}
+    os.environ.update(dict.fromkeys(_VISIBLE_GPUS, ""))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            os.environ.update({} if value is None else {name: value})
 
 
 def _run_with_retries(

@@ -24,10 +24,14 @@ from ablate.study import Study
 from ablate.wandb_messages import complete_runs
 from ablate.wandb_port import SharedSink
 from ablate.wandb_table import publish_tables
-from ablate.work import Options
+from ablate.work import Options, places
 
 INTERRUPTED = 130
 BAD_INPUT = 2
+TOO_LARGE = (
+    "this machine holds no such trial: the study needs a cluster whose nodes do (--address asks "
+    "one), or less in resources"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,8 +102,10 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
     ledger = Ledger(StudyPaths(study.directory)) if not options.fresh else no_ledger(study)
     plan, left = examine(study, ledger, options)
     known = check_data(plan, [*left.todo, *left.kept])
-    print_plan(plan, left, ledger.rows, known, console)
-    for note in filter(None, (plan.seeding, *plan_notes(plan, known), *left.notes)):
+    slots = places(study, options)
+    print_plan(plan, left, ledger.rows, known, max(1, slots), console)
+    too_large = "" if slots else TOO_LARGE
+    for note in filter(None, (plan.seeding, *plan_notes(plan, known), *left.notes, too_large)):
         console.print(Text(f"note: {note}"), soft_wrap=True)
     return 0
 
