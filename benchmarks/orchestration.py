@@ -20,6 +20,8 @@ from pathlib import Path
 import yaml
 from handwritten import BASE, LEVELS
 
+from ablate.machine import num_cpus
+
 HERE = Path(__file__).parent
 CELLS = 4
 

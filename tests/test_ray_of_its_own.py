@@ -13,6 +13,7 @@ from test_ray import SLOW, in_a_process_of_its_own
 
 from ablate.launch.cluster import BESIDE_ANOTHER
 from ablate.ledger import Ledger
+from ablate.machine import num_cpus
 from ablate.paths import StudyPaths
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(300)]
