@@ -13,6 +13,7 @@ from ablate.job import Outcome, check_data, examine, execute, no_ledger, plan_no
 from ablate.leaving import leave
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study, load_study
+from ablate.needed_modules import namesake
 from ablate.paths import StudyPaths
 from ablate.preparation import Preparation
 from ablate.report.assembly import study_record
@@ -73,6 +74,8 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
     Raises:
         AblateError: Where the input is wrong.
     """
+    if hiding := namesake():
+        raise AblateError(f"{hiding} hides Ablate from the processes that it starts: rename it")
     study = _load(arguments)
     options = Options(
         local=arguments.local or arguments.pdb,
