@@ -1,6 +1,7 @@
 """What a machine gives a study, and that a plan and its launch count alike."""
 
 import os
+from pathlib import Path
 
 import pytest
 import ray
@@ -147,3 +148,13 @@ def test_a_plan_asks_the_cluster_at_an_address(tmp_path, console, ray_cluster):
     assert places(study, Options(address=ray_cluster)) == 4
     assert ray.is_initialized()
     assert places(study, Options()) == 8
+
+
+def test_what_only_linux_has_is_asked_for_in_one_place():
+    """Where it may be missing; what is Linux's own is named elsewhere at most in comments."""
+    root = Path(machine.__file__).parents[1]
+    for path in [*root.glob("ablate/**/*.py"), *root.glob("trainables/**/*.py")]:
+        if path.name != "machine.py":
+            text = path.read_text()
+            assert "sched_getaffinity" not in text, path
+            assert '"/proc' not in text, path
