@@ -3,7 +3,11 @@
 from ablate import load_study, plan_study, run_study
 """
 
-from typing import TYPE_CHECKING, Any
+from ablate import needed_modules  # first: what is imported from here on may be shadowed
+
+needed_modules.install()
+
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 if TYPE_CHECKING:
     from ablate.errors import AblateError, InputError

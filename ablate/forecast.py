@@ -1,7 +1,6 @@
 """What a design can see and what it costs, from the runs that have ended so far."""
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -16,17 +15,23 @@ from ablate.stats.layout import fit_layout
 from ablate.stats.replication import detectable_difference
 
 
-def price(plan: Plan, todo: Sequence[Run], rows: Mapping[str, Row]) -> str:
-    """The training time that runs will take, in words; empty where there is nothing to do."""
+def price(plan: Plan, todo: Sequence[Run], rows: Mapping[str, Row], at_once: int = 1) -> str:
+    """The training time that runs will take, in words; empty where there is nothing to do.
+
+    Args:
+        plan: The plan.
+        todo: The runs.
+        rows: The ledger's rows by run id.
+        at_once: How many trials run at a time, where that is known.
+    """
     if not todo:
         return ""
     seconds = expected_seconds(plan, todo, rows)
     if math.isnan(seconds):
         return "time: unknown until the first run has ended (--smoke tries every cell)"
     told = f"time: about {clock(seconds)} of training"
-    slots = at_once(plan)
-    if slots > 1:
-        told += f", {clock(seconds / slots)} with {slots} trials at a time on this machine"
+    if at_once > 1:
+        told += f", {clock(seconds / at_once)} with {at_once} trials at a time"
     return told
 
 
@@ -70,11 +75,3 @@ def visible(plan: Plan, rows: Mapping[str, Row]) -> str:
         f"resolution: finds differences of {shown} in {study.metric} four times in five "
         f"(residual sd so far {share_text(sd).lstrip('+') if log_scale else rounded(sd, sd)})"
     )
-
-
-def at_once(plan: Plan) -> int:
-    """Trials that this machine's CPUs hold at a time; 1 where they take GPUs, which are unknown."""
-    resources = plan.study.resources
-    if resources.gpu or not resources.cpu:
-        return 1
-    return max(1, int((os.cpu_count() or 1) / resources.cpu))

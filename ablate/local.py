@@ -1,10 +1,12 @@
 """plan -> trials in this process, one after the other, no cluster: for debugging and fast tests."""
 
+import contextlib
 import copy
+import os
 import pdb
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,13 @@ from ablate.packs import Pack
 from ablate.paths import StudyPaths
 from ablate.plan import Plan
 from ablate.storage import fault_of
+from ablate.study import Resources
 from ablate.text import printable_lines
 from ablate.trial_events import TrialEvents
 from ablate.trials import trial_config, trial_name
+
+_VISIBLE_GPUS = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
+"""Variables that say which GPUs a process sees, NVIDIA's and AMD's."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +58,27 @@ def run_local(
         trust_owner: Unpickle what somebody else has pickled, see `ablate.trust`.
     """
     trainable = hosted(plan.entry.load_class())
-    for pack in packs:
-        config = trial_config(plan, pack, paths, launch, start_from, trust_owner)
-        trial = LocalTrial(trial_name(pack), config)
-        _run_with_retries(trainable, trial, paths, broadcast, plan.study.retries, debug)
+    with _gpus_of(plan.study.resources):
+        for pack in packs:
+            config = trial_config(plan, pack, paths, launch, start_from, trust_owner)
+            trial = LocalTrial(trial_name(pack), config)
+            _run_with_retries(trainable, trial, paths, broadcast, plan.study.retries, debug)
+
+
+@contextlib.contextmanager
+def _gpus_of(resources: Resources) -> Generator[None]:
+    """A trial that takes no GPU sees none, as on Ray."""
+    if resources.gpu:
+        yield
+        return
+    before = {name: os.environ.get(name) for name in _VISIBLE_GPUS}
+    os.environ.update(dict.fromkeys(_VISIBLE_GPUS, ""))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            os.environ.update({} if value is None else {name: value})
 
 
 def _run_with_retries(

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ablate.errors import Problem
+from ablate.needed_modules import stood_aside
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,20 @@ def find_trainable(name: str) -> TrainableEntry | Problem:
         kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
         return Problem(
             "trainable", f"cannot be imported: {kind}{error}", name,
-            fix="start from the folder that holds the module, or install it",
+            fix=_fix_of_import(),
         )  # fmt: skip
     if not isinstance(found, type) or not hasattr(found, "save_checkpoint"):
         return Problem("trainable", "is not a ray.tune.Trainable class", name,
                        fix="derive it from ray.tune.Trainable")  # fmt: skip
     return entry
+
+
+def _fix_of_import() -> str:
+    aside = stood_aside()
+    if not aside:
+        return "start from the folder that holds the module, or install it"
+    paths = ", ".join(aside.values())
+    return f"rename {paths}: Ablate, or a library that it needs, imports another of that name"
 
 
 def load_object(target: str) -> Any:

@@ -15,6 +15,7 @@ from ablate.job import Outcome, check_data, examine, execute, no_ledger, plan_no
 from ablate.leaving import leave
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study, load_study
+from ablate.needed_modules import namesake
 from ablate.paths import StudyPaths
 from ablate.preparation import Preparation
 from ablate.report.assembly import study_record
@@ -32,10 +33,14 @@ from ablate.wandb_port import SharedSink
 from ablate.wandb_record import WandbRecord
 from ablate.wandb_settings import Destination, destination, given_keys
 from ablate.wandb_table import table_message
-from ablate.work import Options
+from ablate.work import Options, places
 from ablate.yaml12 import dump_yaml
 
 INTERRUPTED = 130
+TOO_LARGE = (
+    "this machine holds no such trial: the study needs a cluster whose nodes do (--address asks "
+    "one), or smaller resources"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,6 +86,8 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
     Raises:
         AblateError: Where the input is wrong.
     """
+    if hiding := namesake():
+        raise AblateError(f"{hiding} hides Ablate from the processes that it starts: rename it")
     study = _load(arguments)
     options = Options(
         local=arguments.local or arguments.pdb,
@@ -119,8 +126,10 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
     ledger = Ledger(StudyPaths(study.directory)) if not options.fresh else no_ledger(study)
     plan, left = examine(study, ledger, options)
     known = check_data(plan, [*left.todo, *left.kept])
-    print_plan(plan, left, ledger.rows, known, console)
-    told = plan.seeding, *plan_notes(plan, known), *ledger.notes, *left.notes
+    slots = places(study, options)
+    print_plan(plan, left, ledger.rows, known, max(1, slots), console)
+    too_large = "" if slots else TOO_LARGE
+    told = plan.seeding, *plan_notes(plan, known), *ledger.notes, *left.notes, too_large
     for note in filter(None, told):
         console.print(Text(f"note: {note}"), soft_wrap=True)
     return 0

@@ -13,13 +13,16 @@ from ablate.errors import AblateError
 from ablate.events import Broadcast, Listener
 from ablate.garbage import uncollected
 from ablate.interrupts import Interrupts
+from ablate.launch.address import LOCAL
 from ablate.ledger import ENDED, Ledger
+from ablate.machine import this_machine, trials_at_once
 from ablate.packs import packs_of
 from ablate.paths import StudyPaths
 from ablate.plan import Plan
 from ablate.progress import Progress
 from ablate.remaining import Remaining
 from ablate.storage import fault_of
+from ablate.study import Study
 from ablate.wandb_messages import RunMessages
 from ablate.wandb_port import INTERRUPT_PATIENCE_S, SharedSink
 from ablate.wandb_tracker import WandbTracker
@@ -117,6 +120,22 @@ def _blaming_storage(context: JobContext) -> Generator[None]:
         if fault is None:
             raise
         raise fault from error
+
+
+def places(study: Study, options: Options) -> int:
+    """How many trials would run at once, as the launch counts them; 0 where none fits here.
+
+    Raises:
+        AblateError: Where no cluster answers at the address.
+        InputError: Where no node of the cluster is large enough for a trial.
+    """
+    if options.local:
+        return 1
+    if options.address in (None, LOCAL):
+        return trials_at_once(study.resources, [this_machine()])
+    from ablate.launch.cluster import slots_at
+
+    return slots_at(study, options.address)
 
 
 def next_launch(paths: StudyPaths) -> int:

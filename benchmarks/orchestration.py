@@ -20,6 +20,8 @@ from pathlib import Path
 import yaml
 from handwritten import BASE, LEVELS
 
+from ablate.machine import num_cpus
+
 HERE = Path(__file__).parent
 CELLS = 4
 
@@ -29,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=int, nargs="+", default=[12])
     parser.add_argument("--skip", nargs="*", default=[], help="sides to leave out, by their start")
     arguments = parser.parse_args(argv)
-    cores = len(os.sched_getaffinity(0))
+    cores = num_cpus()
     print(f"{cores} cores; seconds from the command to the prompt")
     print(f"{'runs':>5}  {'side':<34}{'s':>8}{'x floor':>9}{'Ablate is faster by':>21}"
           " (pack: 1, auto)")  # fmt: skip

@@ -9,6 +9,7 @@ os.environ["WANDB_MODE"] = "disabled"  # the tests of tracking switch it on
 os.environ.pop("WANDB_API_KEY", None)
 os.environ["NETRC"] = os.devnull
 os.environ["WANDB_CONFIG_DIR"] = os.devnull  # nor what `wandb login` left behind
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch and Ray look: results are of the CPU
 # Ray's workers import the toy trainables by name.
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(TESTS), os.environ.get("PYTHONPATH", "")])
@@ -19,6 +20,8 @@ import pytest  # noqa: E402
 from rich.console import Console  # noqa: E402
 
 SHARED_DATA = TESTS.parents[1] / "shared" / "data" / "sentences.parquet"
+PRETEND_GPUS = "100,101,102,103"
+"""No machine has them, so that no test computes on a GPU."""
 
 
 @pytest.fixture
@@ -40,15 +43,18 @@ def ray_cluster():
     """One cluster for all tests that need Ray: 4 CPUs and 4 pretend GPUs."""
     import ray
 
-    ray.init(
-        address="local",
-        num_cpus=4,
-        num_gpus=4,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-        object_store_memory=128 * 1024**2,
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CUDA_VISIBLE_DEVICES", PRETEND_GPUS)
+        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # of its workers, too
+        ray.init(
+            address="local",
+            num_cpus=4,
+            num_gpus=4,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            object_store_memory=128 * 1024**2,
+        )
     yield ray.get_runtime_context().gcs_address
     ray.shutdown()
 

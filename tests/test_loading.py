@@ -19,7 +19,8 @@ GOOD = {
 CONFIG_KEYS = (
     "arch, scale, hidden_dim, num_layers, flow, sigma, interpolant, gamma, aug, mixup_alpha, "
     "noise_std, dropout_rate, lr, weight_decay, beta1, beta2, batch_size, epochs, steps, patience, "
-    "warmup, schedule, final_lr, ema_decay, clip, solver, solver_steps, nll, dtype, device"
+    "warmup, schedule, final_lr, ema_decay, clip, solver, solver_steps, nll, dtype, device, "
+    "cuda_graph"
 )
 KEYS = (
     f"{CONFIG_KEYS}, data.source, data.path, data.column, data.rows, data.dim, data.size, "

@@ -294,7 +294,7 @@ def test_changed_data_is_refused_until_accepted(tmp_path, console):
 
 def test_bad_data_is_told_before_anything_starts(tmp_path, console):
     base = {"data": {"source": "parquet", "path": str(tmp_path / "none.parquet")}}
-    with pytest.raises(InputError, match=r"none.parquet: no such Parquet file or directory"):
+    with pytest.raises(InputError, match=r"none.parquet: no such file or folder"):
         run(flow_study(tmp_path / "studies", base=base), console)
     assert not Ledger(StudyPaths(tmp_path / "studies" / "flows")).rows
 

@@ -274,8 +274,8 @@ def test_a_killed_worker_is_retried_from_its_latest_checkpoint(
     driver = Driver(tmp_path, ray_cluster, EPOCHS, "--pack", pack)
     driver.wait_for_checkpoints_and_state()
     workers = [
-        p for p in psutil.process_iter(["cmdline"])
-        if "ResourceTrainable" in " ".join(p.info["cmdline"] or [])
+        process for process in psutil.Process().children(recursive=True)  # of our cluster alone
+        if "ResourceTrainable" in " ".join(process.cmdline())
     ]  # fmt: skip
     assert workers
     workers[0].kill()

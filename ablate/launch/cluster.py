@@ -13,6 +13,7 @@ from ablate.garbage import uncollected
 from ablate.interrupts import Interrupts
 from ablate.launch.address import LOCAL, check_address
 from ablate.launch.own_ray import is_anothers, start_ray, use_waiting_workers
+from ablate.machine import Node, num_cpus, trials_at_once
 from ablate.plan import Plan
 from ablate.study import Study
 from ablate.text import storable
@@ -61,10 +62,7 @@ def cluster(
         InputError: Where Ray cannot start here, or no node is large enough for a trial: Tune
             would wait forever.
     """
-    _check_import_path()
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    found = ray.is_initialized()
+    found = _prepare()
     if not found:
         _connect(address, _worth_preloading(plan, num_runs), say)
     interrupts.install()
@@ -87,6 +85,35 @@ def _check_import_path() -> None:
         raise InputError("Python's path", [Problem("folder", message, p, fix=fix) for p in wrong])
 
 
+def slots_at(study: Study, address: str) -> int:
+    """How many trials a running cluster holds at once; connects to it only to look.
+
+    Raises:
+        AblateError: Where no cluster answers at the address.
+        InputError: Where no node is large enough for a trial.
+    """
+    found = _prepare()
+    if not found:
+        _connect(address, (), lambda _: None)
+    try:
+        return _slots(study)
+    finally:
+        if not found:
+            ray.shutdown()
+
+
+def _prepare() -> bool:
+    """Sets what Ray reads when it starts; returns whether it has been started before.
+
+    Raises:
+        InputError: Where there are folders to import from that Ray cannot tell its workers.
+    """
+    _check_import_path()
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    return ray.is_initialized()
+
+
 def _connect(address: str | None, preload: Sequence[str], say: Callable[[str], None]) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     check_address(address)
@@ -103,7 +130,7 @@ def _connect(address: str | None, preload: Sequence[str], say: Callable[[str], N
                 return
             ray.shutdown()  # it ends with its study
             say(BESIDE_ANOTHER)
-    start_ray(preload, **quiet)
+    start_ray(preload, num_cpus=num_cpus(), **quiet)
     use_waiting_workers()
 
 
@@ -111,31 +138,31 @@ def _worth_preloading(plan: Plan, num_runs: int) -> Sequence[str]:
     """What idle workers should import. Ray starts one a core: only where all will have a trial."""
     resources = plan.study.resources
     used = not resources.gpu and resources.cpu <= 1
-    return plan.entry.preload if used and num_runs >= len(os.sched_getaffinity(0)) else ()
+    return plan.entry.preload if used and num_runs >= num_cpus() else ()
 
 
 def _slots(study: Study) -> int:
     """How many trials fit at once."""
-    need = {"CPU": study.resources.cpu, "GPU": study.resources.gpu}
-    need = {name: amount for name, amount in need.items() if amount > 0}
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    fits = [
-        min((int(node.get(name, 0) / amount + 1e-9) for name, amount in need.items()), default=1)
-        for node in nodes
-    ]
-    if not any(fits):
-        raise InputError(study.study, _too_large(need, nodes))
-    return sum(fits)
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = [Node(node.get("CPU", 0), node.get("GPU", 0)) for node in alive]
+    slots = trials_at_once(study.resources, nodes)
+    if not slots:
+        raise InputError(study.study, _too_large(study, nodes))
+    return slots
 
 
-def _too_large(need: dict[str, float], nodes: list[dict[str, float]]) -> list[Problem]:
-    sizes = ", ".join(f"{node.get('CPU', 0):g} CPU {node.get('GPU', 0):g} GPU" for node in nodes)
+def _too_large(study: Study, nodes: Sequence[Node]) -> list[Problem]:
+    sizes = ", ".join(f"{node.cpus:g} CPU {node.gpus:g} GPU" for node in nodes)
+    need = study.resources
     problems: list[Problem] = []
-    for name, amount in need.items():
-        most = max(node.get(name, 0) for node in nodes)
+    for key, amount, most in (
+        ("cpu", need.cpu, max(node.cpus for node in nodes)),
+        ("gpu", need.gpu, max(node.gpus for node in nodes)),
+    ):
         if amount > most:
-            key = f"resources.{name.lower()}"
             message = f"no node of the cluster has that much (nodes: {sizes})"
-            problems.append(Problem(key, message, amount, fix=f"write at most {most:g}"))
+            fix = f"write at most {most:g}"
+            problems.append(Problem(f"resources.{key}", message, amount, fix=fix))
     both = f"no node of the cluster has both at once (nodes: {sizes})"
-    return problems or [Problem("resources", both, need, fix="ask for less of one of them")]
+    wanted = need.model_dump()
+    return problems or [Problem("resources", both, wanted, fix="ask for less of one of them")]

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ablate.design import text
-from ablate.forecast import at_once, price, visible
+from ablate.forecast import price, visible
 from ablate.packs import packs_of
 from ablate.plan import Plan
 from ablate.remaining import Remaining
@@ -25,6 +25,7 @@ def print_plan(
     left: Remaining,
     rows: Mapping[str, Row],
     known: Mapping[str, Mapping[str, Any]],
+    at_once: int,
     console: Console,
 ) -> None:
     """Prints cells, runs, resources, and what is already done.
@@ -34,6 +35,7 @@ def print_plan(
         left: What is left of it to do.
         rows: The ledger's rows by run id.
         known: What is known of runs before they start: `num_parameters`, where it is.
+        at_once: How many trials run at a time.
         console: Where to print.
     """
     study = plan.study
@@ -48,10 +50,10 @@ def print_plan(
         f"{len(plan.runs)} runs"
     )
     console.print(Text(f"{total}; {len(left.todo)} to do, {len(left.kept)} done"))
-    for told in filter(None, (price(plan, left.todo, rows), visible(plan, rows))):
+    for told in filter(None, (price(plan, left.todo, rows, at_once), visible(plan, rows))):
         console.print(Text(told), soft_wrap=True)
     if study.pack != 1:
-        console.print(Text(_packs(plan, left, known)))
+        console.print(Text(_packs(plan, left, known, at_once)))
     console.print(Text(f"a trial takes {study.resources.cpu:g} CPU, {study.resources.gpu:g} GPU"))
     console.print(Text(f"study directory: {study.directory}"), soft_wrap=True)
 
@@ -76,9 +78,11 @@ def _table(plan: Plan, rows: Mapping[str, Row], known: Mapping[str, Mapping[str,
     return table
 
 
-def _packs(plan: Plan, left: Remaining, known: Mapping[str, Mapping[str, Any]]) -> str:
+def _packs(
+    plan: Plan, left: Remaining, known: Mapping[str, Mapping[str, Any]], at_once: int
+) -> str:
     """`pack: auto: 12 runs in 3 trials of 4`."""
-    packs = packs_of(plan, left.todo, known, at_once(plan))
+    packs = packs_of(plan, left.todo, known, at_once)
     sizes = Counter(len(pack) for pack in packs)
     told = ", ".join(f"{count} of {size}" for size, count in sorted(sizes.items(), reverse=True))
     return f"pack: {plan.study.pack}: {len(left.todo)} runs in {len(packs)} trials ({told})"

@@ -34,9 +34,9 @@ def test_a_directory_is_its_files_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("lists", "message"),
     [
-        ([[1.0, 2.0], None, [3.0, 4.0], None], "is null in 2 rows: 1, 3"),
-        ([[1.0, 2.0], [1.0], [3.0, 4.0]], "is not of length 2 in 1 rows: 1"),
-        ([[1.0, float("inf")], [1.0, 2.0], [None, 1.0]], "is not finite in 2 rows: 0, 2"),
+        ([[1.0, 2.0], None, [3.0, 4.0], None], r"2 of 4 rows cannot be used, .*: 2 null \(1, 3\)"),
+        ([[1.0, 2.0], [1.0], [3.0, 4.0]], r"1 not of length 2 \(1\)"),
+        ([[1.0, float("inf")], [1.0, 2.0], [None, 1.0]], r"1 null \(2\); 1 not finite \(0\)"),
         ([], "has no rows"),
         ([[], []], "holds empty lists only"),
     ],
@@ -53,7 +53,7 @@ def test_bad_files_are_named(tmp_path):
         read_parquet(str(path), "embedding")
     with pytest.raises(DataError, match="no column 'text'; it has: embedding"):
         read_parquet(str(path), "text")
-    with pytest.raises(DataError, match="no such Parquet file"):
+    with pytest.raises(DataError, match="no such file or folder"):
         read_parquet(str(tmp_path / "none.parquet"), "embedding")
     (tmp_path / "torn.parquet").write_bytes(path.read_bytes()[:-20])
     with pytest.raises(DataError, match="not a readable Parquet file"):
@@ -102,8 +102,8 @@ def test_npy_files_are_read_and_bad_ones_named(tmp_path):
     (tmp_path / "torn.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:200])
     told = {
         "flat": r"holds \(3,\), not a \(rows, dim\) array", "ints": "holds int64, not floats",
-        "nan": "rows are not finite, the first: ", "torn": "not a readable .npy file",
-        "none": "no such .npy file",
+        "nan": "rows cannot be used, numbered from 0: ", "torn": "not a readable .npy file",
+        "none": "no such file or folder",
     }  # fmt: skip
     for name, message in told.items():
         with pytest.raises(DataError, match=message):

@@ -89,7 +89,7 @@ def test_an_epoch_asks_nothing_of_its_device(arch, monkeypatch):
     )
     noted = []
     monkeypatch.setattr(training, "take_note", lambda active, measured: noted.append(measured))
-    pack = Pack(specs, [load_dataset(spec.config.data) for spec in specs], nowhere)
+    pack = Pack(specs, [load_dataset(spec.config.data) for spec in specs], nowhere, watched=False)
     step = DeviceSteps._step
 
     def watched(steps):
@@ -121,7 +121,7 @@ def test_where_no_graph_can_be_had_it_says_why():
     step = next(zip(*next(pack.chunks()), strict=True))
     take = DeviceSteps(pack._fill_gradients, pack.active, pack.rows, step[0].shape)
     assert take._captured() is None
-    assert take.why_not.startswith("steps are not replayed as a CUDA graph: ")
+    assert take.warnings[0].startswith("steps are not replayed as a CUDA graph: ")
     take(step, torch.ones(3, 1), measured := torch.zeros(2, 1))
     assert measured.isfinite().all()
 

@@ -59,7 +59,7 @@ class FlowConfig(BaseModel):
 
     version: ClassVar[int] = 5
     """Raised when a default or a meaning changes: then finished runs no longer count as done."""
-    unhashed: ClassVar[frozenset[str]] = frozenset({"device", "nll"})
+    unhashed: ClassVar[frozenset[str]] = frozenset({"cuda_graph", "device", "nll"})
     """Keys that change no other result."""
     paths: ClassVar[frozenset[str]] = frozenset({"data.path"})
     """Keys that hold file paths: resolved before launch, since workers change directory."""
@@ -137,6 +137,9 @@ class FlowConfig(BaseModel):
     float32 with a GPU's faster matrix products (10 bits of mantissa)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` is the GPU that the trial was given, else the CPU."""
+    cuda_graph: bool = False
+    """Whether a GPU replays its steps as one CUDA graph, instead of taking them one by one; the
+    first are checked against ordinary ones. On a CPU it changes nothing."""
     data: DataConfig = DataConfig()
 
     @model_validator(mode="before")

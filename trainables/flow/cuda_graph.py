@@ -12,6 +12,11 @@ class NotCapturedError(RuntimeError):
     """No graph can be had; the message says why."""
 
 
+def can_capture(device: torch.device) -> bool:
+    """Whether there are graphs on such a device."""
+    return device.type == "cuda"
+
+
 def captured(work: Callable[[], None]) -> torch.cuda.CUDAGraph:
     """A graph whose replay does what calls of `work` do.
 

@@ -4,7 +4,7 @@ The ordinary step waits for each loss, and every kernel is a call from the host:
 leave a GPU idle most of the time. Here the epoch's learning rates are on the device beforehand,
 what happens to a run whose loss is not finite is decided there, and the whole step is replayed as
 one CUDA graph. The same kernels in another order of rounding: results agree with those of ordinary
-steps within a tolerance, not to the bit.
+steps within a tolerance, not to the bit. Each graph's first steps are held against ordinary ones.
 """
 
 import math
@@ -14,8 +14,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from trainables.flow.cuda_graph import NotCapturedError, captured
+from trainables.flow.cuda_graph import NotCapturedError, can_capture, captured
 from trainables.flow.draws import Targets
+from trainables.flow.graph_check import StepRecord, difference
 from trainables.flow.run import FlowRun
 from trainables.flow.schedule import ema_decay
 from trainables.flow.stacked import Rows
@@ -24,6 +25,8 @@ NORM_EPS = 1e-6
 """Added to gradient norms before they divide."""
 LANES = 8
 """Streams for the updates of a pack: that of 1M parameters occupies 16 of an H100's 132 cores."""
+CHECKED_STEPS = 3
+"""Of each graph, from its first; they end with what the ordinary step computes."""
 
 FillGradients = Callable[[Tensor, Tensor, Tensor], Tensor]
 """x_t, u_t, t of a step -> the losses (K,); leaves the gradients in the pack's rows."""
@@ -58,9 +61,10 @@ class DeviceSteps:
         clips = [run.spec.config.clip or math.inf for run in runs]
         self._clips = torch.tensor(clips, device=device)
         self._lanes = _lanes(device)[: len(runs)] if device.type == "cuda" else ()
-        self.why_not = ""
-        """Why the step is not replayed as a graph, where it could have been."""
-        self._graph = self._captured() if device.type == "cuda" else None
+        self.warnings: list[str] = []
+        """Why steps are not replayed as a graph, where they could have been."""
+        self._graph = self._captured() if can_capture(device) else None
+        self._unchecked = CHECKED_STEPS
 
     @torch.no_grad()
     def __call__(self, inputs: Targets, orders: Tensor, measured: Tensor) -> None:
@@ -76,9 +80,26 @@ class DeviceSteps:
         self._orders.copy_(orders)
         if self._graph is None:
             self._step()
+        elif self._unchecked:
+            self._check(self._graph)
         else:
             self._graph.replay()
         measured.copy_(self._measured)
+
+    def _check(self, graph: torch.cuda.CUDAGraph) -> None:
+        """Takes the step twice, by the graph and for good; a graph that differs is let go."""
+        numbers = {**vars(self._rows), "alive": self._alive, "measured": self._measured}
+        before = StepRecord.of(numbers)
+        graph.replay()
+        replayed = StepRecord.of(numbers)
+        before.put_back(numbers)
+        self._step()
+        self._unchecked -= 1
+        if differs := difference(before, StepRecord.of(numbers), replayed):
+            self._graph = None
+            self.warnings.append(
+                f"the CUDA graph is not used: its step differs from the ordinary one in {differs}"
+            )
 
     def _step(self) -> None:
         """The step on what the static tensors hold; asks nothing of the host."""
@@ -115,7 +136,7 @@ class DeviceSteps:
         try:
             return captured(self._step)
         except NotCapturedError as error:
-            self.why_not = f"steps are not replayed as a CUDA graph: {error}"
+            self.warnings.append(f"steps are not replayed as a CUDA graph: {error}")
             return None
 
 

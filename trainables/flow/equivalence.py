@@ -92,6 +92,7 @@ def pack_key(config: "FlowConfig") -> tuple[Any, ...]:
     rows = data.size if data.size == "all" else _steps_per_epoch(config)
     return (
         config.arch, *config.shape, config.batch_size, config.dtype, config.device,
+        config.cuda_graph,
         data.source, data.path, data.column, data.rows, data.dim, data.split_seed, rows,
         config.flow == "reflow",
     )  # fmt: skip

@@ -4,8 +4,8 @@ import io
 
 import numpy as np
 
-from trainables.flow.files import found
-from trainables.flow.rows import DataError, Floats
+from trainables.flow.files import first_line, found
+from trainables.flow.rows import DataError, Floats, single_precision, told
 
 
 def read_npy(path: str) -> Floats:
@@ -14,22 +14,20 @@ def read_npy(path: str) -> Floats:
     Raises:
         DataError: Where the file is missing or holds something else, or rows are not finite.
     """
-    system, info = found(path)
-    if not info.is_file:
-        raise DataError(f"{path}: no such .npy file")
+    there = found(path)
+    if there.is_folder:
+        raise DataError(f"{path}: a folder, not a .npy file")
     try:
-        with system.open_input_stream(info.path) as file:
+        with there.files[0].open() as file:
             rows = np.load(io.BytesIO(file.read()), allow_pickle=False)
     except Exception as error:  # what numpy's reader raises on damaged files is not told
-        raise DataError(f"{path}: not a readable .npy file ({error})") from error
+        raise DataError(f"{path}: not a readable .npy file ({first_line(error)})") from error
     if not isinstance(rows, np.ndarray) or rows.ndim != 2 or not rows.size:
         shape = getattr(rows, "shape", "several arrays")
         raise DataError(f"{path}: holds {shape}, not a (rows, dim) array")
     if not np.issubdtype(rows.dtype, np.floating):
         raise DataError(f"{path}: holds {rows.dtype}, not floats")
-    rows = rows.astype(np.float32)
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-    if len(bad):
-        named = ", ".join(map(str, bad[:10]))
-        raise DataError(f"{path}: {len(bad)} rows are not finite, the first: {named}")
-    return rows
+    single, bad = single_precision(rows)
+    if problem := told({kind: at // rows.shape[1] for kind, at in bad.items()}, len(rows)):
+        raise DataError(f"{path}: {problem}")
+    return single

@@ -1,11 +1,50 @@
 """What rows are, and what is said where they cannot be used."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 """(rows, dim)."""
+Numbers = NDArray[np.intp]
+"""Numbers of rows, from 0."""
+ROWS_NAMED = 10
+"""How many bad rows of a kind an error names."""
 
 
 class DataError(ValueError):
     """The data cannot be trained on; the message says where and why."""
+
+
+def single_precision(values: NDArray[np.floating]) -> tuple[Floats, dict[str, Numbers]]:
+    """Values as they are trained on.
+
+    Returns:
+        The values in float32, and where those are that cannot be used, by what they are.
+    """
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    places = np.flatnonzero(~np.isfinite(single))
+    finite = np.isfinite(values.reshape(-1)[places])
+    return single, {"not finite": places[~finite], "beyond float32": places[finite]}
+
+
+def told(bad: Mapping[str, Numbers], num_rows: int) -> str:
+    """All bad rows in words; empty where there are none.
+
+    Args:
+        bad: The numbers of the rows that are as the key says; one may stand several times.
+        num_rows: How many rows there are.
+    """
+    kinds = {kind: np.unique(rows) for kind, rows in bad.items() if len(rows)}
+    if not kinds:
+        return ""
+    count = len(np.unique(np.concatenate(list(kinds.values()))))
+    named = "; ".join(f"{len(rows)} {kind} ({_named(rows)})" for kind, rows in kinds.items())
+    return f"{count} of {num_rows} rows cannot be used, numbered from 0: {named}"
+
+
+def _named(rows: Numbers) -> str:
+    more = f" and {len(rows) - ROWS_NAMED} more" if len(rows) > ROWS_NAMED else ""
+    return ", ".join(str(row) for row in rows[:ROWS_NAMED]) + more

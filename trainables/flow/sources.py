@@ -49,9 +49,9 @@ def stamp(config: DataConfig) -> str:
     """
     if config.path is None:
         return ""
-    from trainables.flow.files import listed
+    from trainables.flow.files import found
 
-    return " ".join(f"{file.path} {file.mtime_ns} {file.size}" for file in listed(config.path)[1])
+    return " ".join(f"{file.path} {file.mtime_ns} {file.size}" for file in found(config.path).files)
 
 
 def _digits() -> Floats:

@@ -37,7 +37,7 @@ class Pack:
         datasets: Each run's data.
         device: Where to train.
         watched: Whether the host looks at every step's losses, instead of an epoch's at its end
-            (`device_steps`); by default it does on the CPU.
+            (`device_steps`); by default it does, unless the configs ask a GPU for `cuda_graph`.
 
     Raises:
         ValueError: Where runs of several shapes or numbers of batches are put into one pack.
@@ -51,7 +51,8 @@ class Pack:
         watched: bool | None = None,
     ) -> None:
         self.device = device
-        self._watched = device.type == "cpu" if watched is None else watched
+        graphed = specs[0].config.cuda_graph and device.type != "cpu"
+        self._watched = not graphed if watched is None else watched
         states = [
             initial_state(spec.config, data.dim, spec.seed)
             for spec, data in zip(specs, datasets, strict=True)
@@ -169,15 +170,15 @@ class Pack:
             for order, place, step in zip(orders, measured, inputs, strict=False):
                 take_step(step, order, place)
         take_note(self.active, measured)
+        for run in self.active:
+            run.progress.warnings += take_step.warnings
+        take_step.warnings.clear()
 
     def _device_step(self) -> DeviceSteps:
         """The step of the runs that are active now."""
         if self._device_steps is None:
             shape = len(self.active), self._config.batch_size, self.active[0].data.dim
-            made = DeviceSteps(self._fill_gradients, self.active, self.rows, shape)
-            self._device_steps = made
-            for run in self.active if made.why_not else ():
-                run.progress.warnings.append(made.why_not)
+            self._device_steps = DeviceSteps(self._fill_gradients, self.active, self.rows, shape)
         return self._device_steps
 
     def _update(self, run: FlowRun, norm: float) -> None:
