@@ -36,7 +36,8 @@ def storable(value: Value) -> Value:
     elif isinstance(value, Mapping):
         stored = {storable(key): storable(item) for key, item in value.items()}
     elif isinstance(value, list | tuple):
-        stored = type(value)(storable(item) for item in value)
+        items = [storable(item) for item in value]
+        stored = tuple(items) if isinstance(value, tuple) else items
     return stored
 
 
