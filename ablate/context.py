@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablate.events import Broadcast
+from ablate.interrupts import Interrupts
 from ablate.paths import StudyPaths
 from ablate.plan import Plan
 from ablate.wandb_port import SharedSink, SinkPort
@@ -31,6 +32,8 @@ class JobContext:
     """Runs that have ended by now, and are not to be done again."""
     restarts: Callable[[], Mapping[str, int]]
     """By run, the launch in which it last began anew."""
+    interrupts: Interrupts
+    """What may ask the job to stop."""
 
     def port(self) -> SinkPort | None:
         """The way to W&B; None where it is disabled, or runs are only tried."""

@@ -1,10 +1,11 @@
 """plan -> trials in this process, one after the other, no cluster: for debugging and fast tests."""
 
 import copy
+import functools
 import pdb
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def run_local(
     launch: int,
     start_from: Mapping[str, Path],
     broadcast: Broadcast,
+    check: Callable[[], None],
     debug: bool = False,
 ) -> None:
     """Trains packs of runs one after the other, with the same classes and configs as under Tune.
@@ -45,6 +47,7 @@ def run_local(
         launch: The launch's number.
         start_from: Checkpoint directories of earlier launches, by run id.
         broadcast: Hears what happens.
+        check: Called after each result; raises where the job is to stop.
         debug: Stop in the debugger where a run fails, instead of retrying it.
     """
     trainable = hosted(plan.entry.load_class())
@@ -52,13 +55,13 @@ def run_local(
         config = trial_config(plan, pack, paths, launch, start_from)
         trial = LocalTrial(trial_name(pack), config)
         folder = paths.launch(launch) / trial.trial_id
-        _run_with_retries(trainable, trial, folder, broadcast, plan.study.retries, debug)
+        attempt = functools.partial(_train, trainable, config, folder, broadcast, check)
+        _run_with_retries(attempt, trial, broadcast, plan.study.retries, debug)
 
 
 def _run_with_retries(
-    trainable: type[Any],
+    train: Callable[[TrialEvents, bool], None],
     trial: LocalTrial,
-    folder: Path,
     broadcast: Broadcast,
     retries: int,
     debug: bool,
@@ -67,7 +70,7 @@ def _run_with_retries(
     _tell(broadcast, events.started(trial))
     for attempt in range(retries + 1):
         try:
-            _train(trainable, trial.config, folder, events, broadcast, restore=attempt > 0)
+            train(events, attempt > 0)
         except Exception as error:  # noqa: BLE001 - the run's boundary
             failure = Failure.of(error)
             if debug:
@@ -91,8 +94,9 @@ def _train(
     trainable: type[Any],
     config: dict[str, Any],
     folder: Path,
-    events: TrialEvents,
     broadcast: Broadcast,
+    check: Callable[[], None],
+    events: TrialEvents,
     restore: bool,
 ) -> None:
     """One attempt at a trial, from its newest checkpoint where there is one."""
@@ -106,6 +110,7 @@ def _train(
             result = trial.train()
             _tell(broadcast, events.reported(result))
             broadcast.tick()
+            check()
             done = result["done"]
             if result.get("should_checkpoint"):
                 latest = _save(trial, folder, latest)

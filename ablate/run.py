@@ -2,15 +2,20 @@
 
 import argparse
 import contextlib
+import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 from rich.text import Text
 
 from ablate.errors import AblateError
+from ablate.going_on import as_seen_from_here, command_to_go_on
+from ablate.interrupts import Interrupts, interrupts
 from ablate.job import Outcome, check_data, examine, execute, no_ledger, plan_notes
-from ablate.leaving import leave
+from ablate.leaving import leave, leave_at_once
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study, load_study
 from ablate.paths import StudyPaths
@@ -20,6 +25,7 @@ from ablate.report.output import prepare_report, write_report
 from ablate.report.plan_table import print_plan
 from ablate.report.terminal import print_report
 from ablate.smoke import try_cells
+from ablate.streams import open_standard_streams
 from ablate.study import Study
 from ablate.wandb_messages import complete_runs
 from ablate.wandb_port import SharedSink
@@ -27,11 +33,16 @@ from ablate.wandb_table import publish_tables
 from ablate.work import Options
 
 INTERRUPTED = 130
+CLUSTER_GONE = 4
 BAD_INPUT = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a study; returns the exit code: 0 ok, 1 failed runs, 2 bad input, 130 interrupted."""
+    """Runs a study.
+
+    Returns:
+        The exit code: 0 ok, 1 failed runs, 2 bad input, 4 the cluster is gone, 130 interrupted.
+    """
     return guarded(lambda console: run_command(build_parser().parse_args(argv), console))
 
 
@@ -59,8 +70,17 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--accept-changed-data", action="store_true", help="keep runs made with other data")
     add("--pack", metavar="N|auto", help="runs of one shape that share a trial (default 1)")
     add("--address", metavar="ADDR", help="of a running Ray cluster, or local")
+    add("--wait-for-lock", metavar="SECONDS", type=_seconds, default=0.0,
+        help="wait for another driver on the study directory to end")  # fmt: skip
     add("--wandb-project", metavar="NAME", help="the W&B project")
     return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < math.inf:
+        raise ValueError(text)
+    return seconds
 
 
 def run_command(arguments: argparse.Namespace, console: Console) -> int:
@@ -78,9 +98,22 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         fresh=arguments.fresh,
         accept_changed_data=arguments.accept_changed_data,
         address=arguments.address,
+        wait_for_lock_s=arguments.wait_for_lock,
     )
     if arguments.plan:
         return show_plan(study, options, console)
+    with interrupts() as watched:
+        watched.how_to_go_on = lambda: command_to_go_on(arguments, study)
+        try:
+            exit_code = _run(study, options, arguments, console)
+        except KeyboardInterrupt:
+            exit_code = CLUSTER_GONE if watched.gone else INTERRUPTED
+        if exit_code in (CLUSTER_GONE, INTERRUPTED):
+            console.print(Text(f"\n{_how_to_go_on(watched)}"), soft_wrap=True)
+    return exit_code
+
+
+def _run(study: Study, options: Options, arguments: argparse.Namespace, console: Console) -> int:
     if arguments.smoke:
         tried = try_cells(study, options, console)
         if tried.exit_code:
@@ -89,7 +122,7 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         ahead = [] if options.local else [Preparation(prepare_report)]
         outcome = execute(study, options, console, sink, ahead)
         _report(outcome, sink, console)
-    _print_places(outcome, arguments, console)
+    _print_places(outcome, console)
     return outcome.exit_code
 
 
@@ -106,13 +139,34 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
 
 def guarded(command: Callable[[Console], int]) -> int:
     """Runs a command; mistakes of the user's are told without a traceback."""
+    open_standard_streams()
     try:
-        return command(Console())
+        with interrupts() as watched:
+            watched.end_at_once = lambda: _end_at_once(watched)
+            exit_code = command(Console())
+            if watched.cluster_lost:
+                leave_at_once(exit_code)  # Ray waits for it where the process ends otherwise
+            return exit_code
     except AblateError as error:
         Console(stderr=True).print(Text(f"error: {error}"), soft_wrap=True)
         return BAD_INPUT
     except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted; the same command begins again")
         return INTERRUPTED
+
+
+def _end_at_once(watched: Interrupts) -> NoReturn:
+    """Nothing more is said or written but this, whatever the process is at."""
+    with contextlib.suppress(OSError):
+        os.write(1, f"\n{_how_to_go_on(watched)}\n".encode())
+    os._exit(CLUSTER_GONE if watched.gone else INTERRUPTED)
+
+
+def _how_to_go_on(watched: Interrupts) -> str:
+    happened = f"the cluster at {watched.gone} is gone" if watched.gone else "interrupted"
+    if watched.how_to_go_on is None:
+        return happened
+    return f"{happened}; the state is saved. Go on with:\n  {watched.how_to_go_on()}"
 
 
 def _report(outcome: Outcome, sink: SharedSink, console: Console) -> None:
@@ -144,7 +198,7 @@ def _load(arguments: argparse.Namespace) -> Study:
     return load_study(arguments.grid, overrides)
 
 
-def _print_places(outcome: Outcome, arguments: argparse.Namespace, console: Console) -> None:
+def _print_places(outcome: Outcome, console: Console) -> None:
     paths = StudyPaths(outcome.plan.study.directory)
     console.print()
     places = {
@@ -154,22 +208,10 @@ def _print_places(outcome: Outcome, arguments: argparse.Namespace, console: Cons
         "W&B": paths.wandb_runs,
     }
     for name, path in ((name, path) for name, path in places.items() if path.exists()):
-        console.print(Text(f"{name + ':':<14}{_short(path)}"), soft_wrap=True)
+        console.print(Text(f"{name + ':':<14}{as_seen_from_here(path)}"), soft_wrap=True)
     if any(paths.wandb_runs.glob("offline-run-*")):
-        command = f"wandb sync {_short(paths.wandb_runs)}/offline-run-*"
+        command = f"wandb sync {as_seen_from_here(paths.wandb_runs)}/offline-run-*"
         console.print(Text(f"{'upload:':<14}{command}"), soft_wrap=True)
-    if outcome.interrupted:
-        again = f"python -m ablate.run --resume {_short(paths.root)}"
-        if arguments.local:
-            again += " --local"
-        console.print(
-            Text(f"\ninterrupted; the state is saved. Go on with:\n  {again}"), soft_wrap=True
-        )
-
-
-def _short(path: Path) -> Path:
-    """A path as seen from here, where that is shorter."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 if __name__ == "__main__":

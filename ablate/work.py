@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -11,14 +12,18 @@ from ablate.context import JobContext, job_context
 from ablate.errors import AblateError
 from ablate.events import Broadcast, Listener
 from ablate.garbage import uncollected
-from ablate.interrupts import Interrupts
+from ablate.interrupts import Interrupts, unheard_by_children
+from ablate.launch.ray_log import standard_error_to
 from ablate.ledger import ENDED, Ledger
 from ablate.packs import packs_of
 from ablate.paths import StudyPaths
 from ablate.plan import Plan
 from ablate.progress import Progress
 from ablate.remaining import Remaining
-from ablate.wandb_port import SharedSink
+from ablate.wandb_port import INTERRUPT_TIMEOUT_S, SharedSink
+
+if TYPE_CHECKING:
+    from ablate.launch.cluster import Place
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Options:
     fresh: bool = False
     accept_changed_data: bool = False
     address: str | None = None
+    wait_for_lock_s: float = 0.0
     short: bool = False
     """End every run after two steps, see `ablate.smoke`."""
 
@@ -43,6 +49,7 @@ class Caller:
     console: Console
     sink: SharedSink
     listeners: Sequence[Listener]
+    interrupts: Interrupts
 
 
 def do_runs(
@@ -67,21 +74,22 @@ def do_runs(
     Returns:
         Whether it was interrupted.
     """
-    interrupts, entered = Interrupts(), False
+    interrupts, entered = caller.interrupts, False
     with (
-        interrupts.watched(),
         _progress(plan, left, options, caller) as progress,
         job_context(_context(plan, left, ledger, progress, caller)) as context,
         contextlib.suppress(KeyboardInterrupt),
-        _place(context, len(left.todo), options, interrupts) as at_once,
+        _place(context, len(left.todo), options, interrupts) as place,
     ):
         enter()
         entered = True
         drop_checkpoints(context.paths, ledger.resumable() - left.restart)
-        if options.local:
-            _work_locally(context, left, ledger, options.debug)
+        if place is None:
+            _work_locally(context, left, ledger, interrupts, options.debug)
         else:
-            _work_on_ray(context, left, ledger, interrupts, at_once)
+            _work_on_ray(context, left, ledger, interrupts, place)
+    if interrupts.seen:
+        caller.sink.close(INTERRUPT_TIMEOUT_S)  # what it does not get out is in the ledger
     if entered:
         drop_checkpoints(context.paths, ledger.resumable())
     return not entered or any(ledger.rows[r.run_id]["status"] not in ENDED for r in left.todo)
@@ -111,26 +119,31 @@ def _context(
         frozenset(ledger.started_names()) - left.restart,
         ledger.settled,
         ledger.restarts,
+        caller.interrupts,
     )
 
 
 @contextlib.contextmanager
 def _place(
     context: JobContext, num_runs: int, options: Options, interrupts: Interrupts
-) -> Generator[int]:
-    """Where runs can be done; how many trials at once."""
+) -> Generator["Place | None"]:
+    """Where runs can be done; None for this process."""
     if options.local:
-        yield 1
+        yield None
         return
-    context.port()  # the sink imports W&B while Ray starts
-    with uncollected():
-        from ablate.launch.cluster import cluster
+    with unheard_by_children():  # it ends when the driver does, with all it got
+        context.port()  # the sink imports W&B while Ray starts
+    with standard_error_to(context.paths.ray_log):
+        with uncollected():
+            from ablate.launch.cluster import cluster
 
-    with cluster(context.plan, num_runs, options.address, interrupts, context.say) as at_once:
-        yield at_once
+        with cluster(context.plan, num_runs, options.address, interrupts, context.say) as place:
+            yield place
 
 
-def _work_locally(context: JobContext, left: Remaining, ledger: Ledger, debug: bool) -> None:
+def _work_locally(
+    context: JobContext, left: Remaining, ledger: Ledger, interrupts: Interrupts, debug: bool
+) -> None:
     from ablate.local import run_local
     from ablate.tracking import AblateWandbCallback
 
@@ -141,7 +154,7 @@ def _work_locally(context: JobContext, left: Remaining, ledger: Ledger, debug: b
         run_local(
             context.plan, packs, context.paths, next_launch(context.paths),
             newest_checkpoints(context.paths, ledger.restarts()),
-            Broadcast([tracking, context.broadcast]), debug,
+            Broadcast([tracking, context.broadcast]), interrupts.check, debug,
         )  # fmt: skip
     finally:
         tracking.close()
@@ -152,7 +165,7 @@ def _work_on_ray(
     left: Remaining,
     ledger: Ledger,
     interrupts: Interrupts,
-    at_once: int,
+    place: "Place",
 ) -> None:
     """Launches until every run has ended; more than once only where Tune lost some on the way."""
     with uncollected():
@@ -172,10 +185,10 @@ def _work_on_ray(
             context.say(f"note: {why_not}; going on from the runs' own checkpoints")
         trackers = [AblateWandbCallback(str(paths.root))]
         if number is not None:
-            Launch(plan, paths, number, trackers, interrupts).restore()
+            Launch(plan, paths, number, trackers, interrupts, place).restore()
         else:
-            launch = Launch(plan, paths, next_launch(paths), trackers, interrupts)
-            packs = packs_of(plan, todo, ledger.rows, at_once, left.crashed)
+            launch = Launch(plan, paths, next_launch(paths), trackers, interrupts, place)
+            packs = packs_of(plan, todo, ledger.rows, place.at_once, left.crashed)
             launch.start(packs, newest_checkpoints(paths, ledger.restarts()))
         undone = [run for run in todo if ledger.rows[run.run_id]["status"] not in ENDED]
         if number is None and len(undone) == len(todo) and not interrupts.seen:

@@ -31,6 +31,7 @@ class RunEventsCallback(Callback):
         """Finds the job of this process."""
         self._context = context_of(self._study_dir)
         self._events = TrialEvents(self._context.settled())
+        self._context.interrupts.take_from_tune()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial begins or goes on."""

@@ -12,6 +12,7 @@ from ablate.events import PRIVATE_KEY
 from ablate.hosting import hosted
 from ablate.interrupts import Interrupts
 from ablate.launch.callback import RunEventsCallback
+from ablate.launch.cluster import Place
 from ablate.launch.searcher import PlanSearcher
 from ablate.launch.state import LaunchRecord
 from ablate.packs import Pack
@@ -30,6 +31,7 @@ class Launch:
         number: The launch's own number.
         trackers: Tune callbacks that come before the ledger's.
         interrupts: Stops Tune in good order.
+        place: Where trials run.
     """
 
     plan: Plan
@@ -37,6 +39,7 @@ class Launch:
     number: int
     trackers: Sequence[tune.Callback]
     interrupts: Interrupts
+    place: Place
 
     def start(self, packs: Sequence[Pack], start_from: Mapping[str, Path]) -> None:
         """Trains packs of runs in a new experiment, each run from its checkpoint if it has one."""
@@ -53,7 +56,8 @@ class Launch:
                 tune_config=tune.TuneConfig(
                     search_alg=PlanSearcher(configs),
                     num_samples=len(configs),
-                    reuse_actors=_reusable(trainable),
+                    # An actor that is kept for the next trial leaves others no room.
+                    reuse_actors=_reusable(trainable) and not self.place.is_shared,
                     trial_name_creator=_trial_name,
                     trial_dirname_creator=_trial_name,
                 ),
@@ -81,8 +85,10 @@ class Launch:
         )
 
     def _fit(self, tuner: Tuner) -> None:
-        with self.interrupts.forwarded_to_tune():
+        try:
             tuner.fit()
+        finally:
+            self.interrupts.tune_ended()
 
     def _trainable(self) -> type[Any]:
         return hosted(self.plan.entry.load_class())
