@@ -23,6 +23,8 @@ class RunReport(TypedDict, total=False):
     status: Required[Literal["running", "ok", "diverged", "failed"]]
     stop_reason: str
     error: str
+    failure: dict[str, str]
+    """Why it failed, in the fields of a `Failure`; instead of `error`."""
     points: list[Point]
     facts: dict[str, Any]
     """Columns of the run's row in the ledger: epoch, step, seconds, device, checkpoint, ..."""
@@ -84,6 +86,13 @@ class RunRetried:
 
 
 @dataclass(frozen=True)
+class RunMoved:
+    """A run lost its node, and will go on from its latest checkpoint on another one."""
+
+    run_id: str
+
+
+@dataclass(frozen=True)
 class RunEnded:
     """A run is over."""
 
@@ -94,7 +103,7 @@ class RunEnded:
     failure: Failure | None = None
 
 
-Event = RunStarted | RunReported | RunRetried | RunEnded
+Event = RunStarted | RunReported | RunRetried | RunMoved | RunEnded
 
 
 class Listener(Protocol):
@@ -145,7 +154,9 @@ def events_of_report(report: RunReport) -> list[Event]:
     if status == "running":
         return events
     failure = None
-    if status != "ok":
+    if "failure" in report:
+        failure = Failure(**report["failure"])
+    elif status != "ok":
         failure = Failure(status.capitalize(), report.get("error", ""))
     events.append(
         RunEnded(run_id, status, report.get("stop_reason", ""), report.get("metrics", {}), failure)

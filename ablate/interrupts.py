@@ -122,6 +122,7 @@ class Interrupts:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
+        signal.signal(number, self._handle)  # Ray's C++ passes one SIGTERM on, and no second
         if self._is_breaking:
             self._is_breaking = False
             self._acknowledged.set()

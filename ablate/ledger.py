@@ -14,6 +14,7 @@ from ablate.events import (
     Event,
     Failure,
     RunEnded,
+    RunMoved,
     RunReported,
     RunRetried,
     RunStarted,
@@ -130,6 +131,8 @@ class Ledger:
                 retries = (self.rows[run_id].get("retries") or 0) + 1
                 self.patch(run_id, retries=retries, **_error_columns(failure))
                 self._log(run_id, failure.trace)
+            case RunMoved():
+                pass  # nothing that the run did
             case RunEnded():
                 self._end(event)
 

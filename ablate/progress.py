@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ablate.events import Event, Failure, RunEnded, RunReported, RunRetried, RunStarted
+from ablate.events import Event, Failure, RunEnded, RunMoved, RunReported, RunRetried, RunStarted
 
 PLAIN_EVERY_S = 10.0
 """Time between the plain lines that say how far the study is."""
@@ -92,6 +92,8 @@ class Progress:
                 self._report(event)
             case RunRetried(_, failure):
                 self.say(f"{name}: crashed ({_cause(failure)}), goes on")
+            case RunMoved():
+                self.say(f"{name}: lost its node, goes on")
             case RunEnded():
                 self._end(event, name)
 

@@ -11,7 +11,7 @@ from typing import Any
 from ray.air.integrations.wandb import WandbLoggerCallback
 
 from ablate.context import JobContext, context_of
-from ablate.events import Event, RunEnded, RunReported, RunRetried, RunStarted
+from ablate.events import Event, RunEnded, RunMoved, RunReported, RunRetried, RunStarted
 from ablate.trial_events import TrialEvents
 from ablate.wandb_messages import RunMessages
 from ablate.wandb_port import INTERRUPT_TIMEOUT_S, SinkPort
@@ -86,7 +86,7 @@ class AblateWandbCallback(WandbLoggerCallback):
                 self._start(run_id)
                 self._warnings.setdefault(run_id, []).extend(warnings)
                 self._port.put(self._messages.points(run_id, points))
-            case RunRetried():
+            case RunRetried() | RunMoved():
                 pass  # the run stays open: a retry goes on in it
             case RunEnded(run_id):
                 self._start(run_id)

@@ -46,6 +46,7 @@ def trial_config(
         "study_dir": str(paths.root),
         "logdir": str(paths.launch(launch) / trial_name(pack)),
         "launch": launch,
+        "retries": plan.study.retries,
         "metric": plan.study.metric,
         "checkpoint_every_s": plan.study.checkpoint_every_s,
         "threads": max(1, int(plan.study.resources.cpu)),

@@ -13,6 +13,7 @@ from ablate.hosting import hosted
 from ablate.interrupts import Interrupts
 from ablate.launch.callback import RunEventsCallback
 from ablate.launch.cluster import Place
+from ablate.launch.counting import counting
 from ablate.launch.searcher import PlanSearcher
 from ablate.launch.state import LaunchRecord
 from ablate.packs import Pack
@@ -52,7 +53,7 @@ class Launch:
         trainable = self._trainable()
         self._fit(
             Tuner(
-                tune.with_resources(trainable, _resources(study.resources)),
+                tune.with_resources(counting(trainable), _resources(study.resources)),
                 tune_config=tune.TuneConfig(
                     search_alg=PlanSearcher(configs),
                     num_samples=len(configs),
@@ -65,7 +66,8 @@ class Launch:
                     name=str(self.number),
                     storage_path=str(self.paths.launches),
                     callbacks=[*self.trackers, RunEventsCallback(str(self.paths.root))],
-                    failure_config=tune.FailureConfig(max_failures=study.retries),
+                    # Trials count by themselves.
+                    failure_config=tune.FailureConfig(max_failures=-1),
                     # Hosting asks for checkpoints by training time.
                     checkpoint_config=tune.CheckpointConfig(
                         num_to_keep=1, checkpoint_frequency=0, checkpoint_at_end=False
@@ -77,7 +79,8 @@ class Launch:
 
     def restore(self) -> None:
         """Goes on with an interrupted experiment: each run from its latest checkpoint."""
-        trainable = tune.with_resources(self._trainable(), _resources(self.plan.study.resources))
+        trainable = counting(self._trainable())
+        trainable = tune.with_resources(trainable, _resources(self.plan.study.resources))
         self._fit(
             Tuner.restore(
                 str(self.paths.launch(self.number)), trainable=trainable, resume_unfinished=True
