@@ -4,23 +4,16 @@ It has one count for all failures, those of nodes among them, and no hook before
 """
 
 import contextlib
-import os
-import signal
-import threading
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import asdict
-from types import FrameType
 from typing import Any
 
 import ray
 
 from ablate.events import PRIVATE_KEY, Failure, RunReport
-from ablate.interrupts import STOP_SIGNALS
 from ablate.launch.attempts import DIED_S, Attempt, Attempts
-
-_signalled = threading.Event()
-"""Set once this worker was asked to end, with its whole job or its node."""
+from ablate.launch.worker_signals import hear_signals_again, was_signalled
 
 
 def counting(cls: type[Any]) -> type[Any]:
@@ -106,7 +99,7 @@ class Counting:
             yield
         except Exception as error:
             # Who ends the job or the node ends the children of its workers, too.
-            node = own_node() if _signalled.is_set() else None
+            node = own_node() if was_signalled() else None
             self.__attempts.add(Attempt(Failure.of(error), node, DIED_S if node else 0.0))
             raise
 
@@ -119,31 +112,6 @@ def own_node() -> str:
 def is_alive(node: str) -> bool:
     """Whether a node of the cluster lives, as far as that knows."""
     return any(known["NodeID"] == node and known["Alive"] for known in ray.nodes())
-
-
-def hear_signals_again() -> None:
-    """In a worker that a study's own Ray started deaf: what it starts must hear signals.
-
-    A pool of processes, say, is ended by SIGTERM. The worker itself goes on whoever sends it one.
-    """
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, []) & (set(STOP_SIGNALS) - {signal.SIGINT})
-    if not blocked or threading.current_thread() is not threading.main_thread():
-        return
-    for number in blocked:
-        signal.signal(number, _take_note)
-    os.register_at_fork(after_in_child=_forget)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, blocked)
-
-
-def _take_note(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, _take_note)  # Ray's C++ passes one on, and no second
-    _signalled.set()
-
-
-def _forget() -> None:
-    for number in STOP_SIGNALS:
-        if signal.getsignal(number) is _take_note:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def _settled(attempts: Attempts) -> Attempt | None:
