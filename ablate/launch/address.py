@@ -6,6 +6,7 @@ Ray itself would try for up to 14 minutes.
 import os
 import socket
 import sys
+from enum import Enum
 from pathlib import Path
 
 from ablate.errors import AblateError
@@ -72,15 +73,30 @@ def address_file() -> Path:
     return Path(os.environ.get("RAY_TMPDIR", temporary), "ray", "ray_current_cluster")
 
 
-def answers(address: str, timeout_s: float = ANSWER_S) -> bool:
+class Answer(Enum):
+    """What is behind an address."""
+
+    RAY = "a service of Ray's"
+    SILENCE = "nothing that says a word in time, or of something else"
+    REFUSAL = "nobody"
+
+
+def answers(address: str) -> bool:
     """Whether a service of Ray's answers at an address: no port that is merely open."""
+    return ask(address, ANSWER_S) is Answer.RAY
+
+
+def ask(address: str, timeout_s: float) -> Answer:
+    """Says hello at an address."""
     host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout_s) as connection:
             if os.environ.get("RAY_USE_TLS", "0") != "0":
-                return True
+                return Answer.RAY
             connection.sendall(_HELLO)
             frame = connection.recv(9)
+    except ConnectionRefusedError:
+        return Answer.REFUSAL
     except (OSError, ValueError, OverflowError):
-        return False
-    return len(frame) > 3 and frame[3] == _SETTINGS_FRAME
+        return Answer.SILENCE
+    return Answer.RAY if len(frame) > 3 and frame[3] == _SETTINGS_FRAME else Answer.SILENCE

@@ -2,17 +2,18 @@
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Generator, Sequence
 
 import ray
 
-from ablate.launch.address import answers
+from ablate.launch.address import Answer, ask
 
 LOOK_S = 1.0
-PATIENCE_S = 6.0
-"""How long a service may not answer; a busy one takes a second or two."""
-_ANSWER_S = 2.0
+ANSWER_S = 4.0
+_ENOUGH = 1.0
+_MISSES = {Answer.RAY: 0.0, Answer.REFUSAL: _ENOUGH / 5, Answer.SILENCE: _ENOUGH / 3}
+"""What counts against a service, in a row: looks, no seconds, since a machine may be too busy for
+either side. Who refuses is gone after 5 s, who is silent after 15 s."""
 
 
 @contextlib.contextmanager
@@ -44,11 +45,11 @@ def _own_node() -> Sequence[str]:
 
 
 def _watch(services: Sequence[str], over: threading.Event, gone: Callable[[str], None]) -> None:
-    heard_at = dict.fromkeys(services, time.monotonic())
+    missed = dict.fromkeys(services, 0.0)
     while not over.wait(LOOK_S):
         for service in services:
-            if answers(service, _ANSWER_S):
-                heard_at[service] = time.monotonic()
-        if time.monotonic() - min(heard_at.values()) > PATIENCE_S and not over.is_set():
+            miss = _MISSES[ask(service, ANSWER_S)]
+            missed[service] = missed[service] + miss if miss else 0.0
+        if max(missed.values()) > _ENOUGH - 0.01 and not over.is_set():
             gone(services[0])
             return
