@@ -13,7 +13,7 @@ from ablate.errors import AblateError
 from ablate.events import Broadcast, Listener
 from ablate.garbage import uncollected
 from ablate.interrupts import Interrupts, unheard_by_children
-from ablate.launch.ray_log import standard_error_to
+from ablate.launch.ray_log import ray_speaks_to
 from ablate.ledger import ENDED, Ledger
 from ablate.packs import packs_of
 from ablate.paths import StudyPaths
@@ -133,7 +133,7 @@ def _place(
         return
     with unheard_by_children():  # it ends when the driver does, with all it got
         context.port()  # the sink imports W&B while Ray starts
-    with standard_error_to(context.paths.ray_log):
+    with ray_speaks_to(context.paths.ray_log):
         with uncollected():
             from ablate.launch.cluster import cluster
 

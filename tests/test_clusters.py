@@ -143,7 +143,7 @@ def test_a_cluster_that_wants_a_token_is_named(short_folder, tmp_path, monkeypat
     command = [BIN / "ray", "get-auth-token", "--generate"]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     with ray_start(short_folder, monkeypatch):
-        code, _, err = Study(tmp_path).end(100)
+        code, _, err = Study(tmp_path).end(200)
         assert code == 2
         assert "asks for a token" in err
         assert "RAY_AUTH_MODE=token" in err
@@ -163,7 +163,7 @@ def test_a_cluster_that_dies_ends_the_study_with_a_word(short_folder, tmp_path, 
         for process in psutil.process_iter():
             if str(short_folder) in _told(process) and process.name() == "gcs_server":
                 process.kill()
-        code, out, err = study.end(40)
+        code, out, err = study.end(100)
         assert (code, err) == (4, "")
         port = address.rpartition(":")[2]
         assert f":{port} is gone; the state is saved. Go on with:\n  python -m ablate.run" in out
@@ -196,53 +196,37 @@ def test_two_studies_share_a_cluster(short_folder, tmp_path, monkeypatch):
                 study.end(60)
 
 
-NODE_LOST = """
-import os, sys, threading, time
-from pathlib import Path
-import ray
-from ray.cluster_utils import Cluster
-from rich.console import Console
-from ablate.job import execute
-from ablate.loading import load_study
-from ablate.work import Options
-
-small = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
-node = cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
-ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-
-def lose():
-    while not list(Path("studies").glob("*/launches/1/*/checkpoint_*/manifest.json")):
-        time.sleep(0.1)
-    cluster.remove_node(node, allow_graceful=False)
-    cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
-
-threading.Thread(target=lose).start()
-outcome = execute(load_study("grid.yaml"), Options(), Console())
-ray.shutdown()
-cluster.shutdown()
-sys.stdout.flush()
-os._exit(outcome.exit_code)
-"""
-
-
 @pytest.mark.ray
 @pytest.mark.timeout(400)
 def test_a_lost_node_uses_up_no_retries(short_folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("RAY_TMPDIR", str(short_folder))
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    (tmp_path / "grid.yaml").write_text(
-        "study: s\ntrainable: toy:Counter\nmetric: score\nseeds: [1]\nretries: 0\n"
-        "base: {step_s: 0.3, length: 20}\ncheckpoint_every_s: 0\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", NODE_LOST], cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    [row] = by_name(Ledger(StudyPaths(tmp_path / "studies" / "s"))).values()
-    assert (row["status"], row.get("retries")) == ("ok", None)
-    assert row["score_final"] == sum(range(1, 21)) + 20
-    assert "lost its node, goes on" in done.stdout
+    with ray_start(short_folder, monkeypatch, cpus=0, RAY_AUTH_MODE="disabled") as address:
+        nodes = [_add_node(address)]
+        study = Study(tmp_path, "--address", address, "--set", "retries=0", length=20)
+        study.wait_for_checkpoint()
+        nodes += [_add_node(address)]
+        nodes[0].kill()
+        code, out, err = study.end(200)
+    assert (code, err) == (0, ""), out
+    rows = by_name(Ledger(StudyPaths(study.root)))
+    assert {(row["status"], row.get("retries")) for row in rows.values()} == {("ok", None)}
+    assert rows["gain=1-s1"]["score_final"] == sum(range(1, 21)) + 20
+    Path("/tmp/sig/nodeout").write_text(out)
+    assert "lost its node, goes on" in out
+
+
+def _add_node(address):
+    """One more node with a CPU; its raylet."""
+    before = {p.pid for p in psutil.process_iter() if p.name() == "raylet"}
+    subprocess.run(
+        [BIN / "ray", "start", f"--address={address}", "--num-cpus=1",
+         "--object-store-memory=80000000"],
+        check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    [raylet] = [
+        p for p in psutil.process_iter()
+        if p.name() == "raylet" and p.pid not in before and address.rpartition(":")[2] in _told(p)
+    ]  # fmt: skip
+    return raylet
 
 
 def test_waiting_processes_are_told_apart_from_those_that_ended():
