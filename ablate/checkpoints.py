@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ablate.errors import InputError, Problem
 from ablate.history import History
-from ablate.hosting import NO_POINTS, is_whole, read_manifest
+from ablate.manifest import NO_POINTS, is_whole, read_manifest
 from ablate.paths import StudyPaths
 from ablate.trust import is_own, may_unpickle, pickles_of
 

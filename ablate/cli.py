@@ -11,6 +11,7 @@ from rich.console import Console
 
 from ablate import compare, evaluate, sample, sync
 from ablate.errors import InputError, Problem, file_of, reason_of
+from ablate.guard import guarded
 from ablate.leaving import leave
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study
@@ -21,7 +22,7 @@ from ablate.report.output import write_report
 from ablate.report.records import StudyRecord
 from ablate.report.terminal import print_report, print_undrawn
 from ablate.rows import metrics_of
-from ablate.run import build_parser, guarded, run_command
+from ablate.run import build_parser, run_command
 from ablate.screen import Arguments, Text
 from ablate.seals import lost_files, lost_notes
 from ablate.wandb_places import tracked_at

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ablate.errors import AblateError
+from ablate.guard import guarded
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study
 from ablate.numbers import rounded, spread_text
@@ -24,7 +25,6 @@ from ablate.replicates import plan_so_far
 from ablate.report.background import environment
 from ablate.report.records import Environment
 from ablate.results import run_value
-from ablate.run import guarded
 from ablate.screen import Arguments, Text
 from ablate.stats.spread import Spread, spread
 from ablate.text import printable

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablate.events import Broadcast
+from ablate.interrupts import Interrupts
 from ablate.paths import StudyPaths
 from ablate.plan import Plan
 
@@ -24,6 +25,8 @@ class JobContext:
     say: Callable[[str], None]
     settled: Callable[[], Iterable[str]]
     """Runs that have ended by now, and are not to be done again."""
+    interrupts: Interrupts
+    """What may ask the job to stop."""
 
 
 _CONTEXTS: dict[str, JobContext] = {}

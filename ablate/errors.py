@@ -115,3 +115,7 @@ class InputError(AblateError):
 
 class StudyInUseError(AblateError):
     """Another driver works on the study directory."""
+
+
+class ClusterGoneError(AblateError):
+    """The cluster of a running study is gone."""

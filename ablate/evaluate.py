@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ablate.errors import AblateError, InputError, Problem
+from ablate.guard import guarded
 from ablate.job import check_data
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study
@@ -19,7 +20,6 @@ from ablate.remaining import changed_data
 from ablate.replicates import plan_so_far
 from ablate.report.assembly import study_record
 from ablate.report.terminal import print_report
-from ablate.run import guarded
 from ablate.screen import Arguments, Text
 
 

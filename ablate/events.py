@@ -40,6 +40,8 @@ class RunReport(TypedDict, total=False):
     stop_reason: str
     error: str
     path: str
+    failure: dict[str, str]
+    """Why it failed, in the fields of a `Failure`; instead of `error`."""
     points: list[Point]
     times: list[float]
     """When each point was measured, in seconds since 1970; without them, as of now."""
@@ -108,6 +110,13 @@ class RunRetried:
 
 
 @dataclass(frozen=True)
+class RunMoved:
+    """A run lost its node, and will go on from its latest checkpoint on another one."""
+
+    run_id: str
+
+
+@dataclass(frozen=True)
 class RunEnded:
     """A run is over."""
 
@@ -126,7 +135,7 @@ class RunHalted:
     fault: StorageError
 
 
-Event = RunStarted | RunReported | RunRetried | RunEnded | RunHalted
+Event = RunStarted | RunReported | RunRetried | RunMoved | RunEnded | RunHalted
 
 
 class Listener(Protocol):
@@ -224,7 +233,9 @@ def events_of_report(report: RunReport) -> list[Event]:
     if status == "running":
         return events
     failure = None
-    if status != "ok":
+    if "failure" in report:
+        failure = Failure(**report["failure"])
+    elif status != "ok":
         failure = Failure(status.capitalize(), report.get("error", ""))
     events.append(
         RunEnded(run_id, status, report.get("stop_reason", ""), report.get("metrics", {}), failure)

@@ -4,7 +4,6 @@
 """
 
 import contextlib
-import json
 import math
 import pickle
 import sys
@@ -18,23 +17,17 @@ from typing import Any, TextIO
 from ablate.errors import StorageError
 from ablate.events import PRIVATE_KEY, TIMESTAMP, RunReport
 from ablate.gpu_monitor import GpuMonitor
-from ablate.paths import StudyPaths, naming, write_atomically
-from ablate.seals import seal_of
+from ablate.manifest import NO_POINTS, is_whole, newest_whole, read_manifest, write_manifest
+from ablate.paths import StudyPaths, naming
 from ablate.storage import check_storage, fault_of
 from ablate.text import encodable, message_of
 from ablate.trust import may_unpickle
 
-MANIFEST = "manifest.json"
-"""Written last: a checkpoint directory without it, or whose files differ from it, is torn."""
 DICT_STATE = "state.pkl"
 """Where the state of a trainable that returns a dict from `save_checkpoint` goes."""
 CHECKPOINT_SHARE = 0.03
 """Of the training time: where checkpoints cost more, there is more time between them."""
 
-NO_POINTS = (0, -1)
-"""The length of a curve, and the step of its last point, where it has none."""
-
-_MANIFEST_KINDS = {"runs": list, "files": dict, "steps": dict, "seconds": dict, "points": dict}
 _TUNE_KEYS = frozenset(
     {
         "trial_id", "date", "timestamp", "time_this_iter_s", "time_total_s", "pid", "hostname",
@@ -379,49 +372,6 @@ def _tellable(error: BaseException, encoding: str) -> Any:
     earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     told.__cause__ = earlier and _tellable(earlier, encoding)  # hides what is handled meanwhile
     return told.with_traceback(error.__traceback__)
-
-
-def write_manifest(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Seals a checkpoint directory: every file with its size and checksum."""
-    files = {
-        str(path.relative_to(folder)): seal_of(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != MANIFEST
-    }
-    write_atomically(folder / MANIFEST, json.dumps({**facts, "files": files}))
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a checkpoint directory.
-
-    Raises:
-        ValueError: Where it is torn, or is something else.
-        OSError: Where it cannot be read.
-    """
-    manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
-    is_own = isinstance(manifest, dict) and all(
-        isinstance(manifest.get(name, kind()), kind) for name, kind in _MANIFEST_KINDS.items()
-    )
-    if not (is_own and {"runs", "files"} <= manifest.keys()):
-        raise ValueError(f"{folder / MANIFEST}: not a checkpoint's manifest")
-    return manifest
-
-
-def is_whole(folder: Path) -> bool:
-    """Whether a checkpoint directory is complete and unchanged."""
-    try:
-        files = read_manifest(folder)["files"]
-        return all(list(seal_of(folder / name)) == seal for name, seal in files.items())
-    except (OSError, ValueError):
-        return False
-
-
-def newest_whole(folder: Path) -> Path | None:
-    """A checkpoint directory if it is whole, else its newest whole sibling, else None."""
-    if is_whole(folder):
-        return folder
-    siblings = sorted(folder.parent.glob("checkpoint_*"), reverse=True)
-    return next((path for path in siblings if path != folder and is_whole(path)), None)
 
 
 def _number(value: Any) -> float | None:

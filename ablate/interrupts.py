@@ -1,62 +1,124 @@
-"""Ctrl-C and SIGTERM: the first one stops in good order, the second at once."""
+"""Signals that ask a command to stop: the first in good order, a second one at once."""
 
 import contextlib
 import os
 import signal
 import threading
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from types import FrameType
 from typing import Any
 
+STOP_SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+    if hasattr(signal, name)
+)
+"""What people, batch systems, dying terminals and limits send."""
+SAME_EVENT_S = 0.5
+"""`timeout` and batch systems signal a process and its group: that asks once, not twice."""
+
+_SENT_AGAIN = frozenset(
+    getattr(signal, name) for name in ("SIGHUP", "SIGXCPU") if hasattr(signal, name)
+)
+"""The kernel itself repeats them."""
+_ACKNOWLEDGE_S = 2.0
+"""For the main thread to hear that the cluster is gone: in a call of Ray's it never does."""
+
+
+class ClusterGone(KeyboardInterrupt):
+    """What ends everything else where the cluster is gone."""
+
 
 class Interrupts:
-    """Whether somebody asked the job to stop.
+    """Whether something asked the job to stop.
 
-    Tune ends in good order on SIGUSR1 while it is fitting; everything else in this process ends
-    by a `KeyboardInterrupt`, which the job catches at its boundary.
+    Tune ends in good order by its own handler of SIGUSR1 while it is fitting; everything else in
+    this process ends by a `KeyboardInterrupt`, which the job catches at its boundary.
+
+    Attributes:
+        seen: Whether it is to stop.
+        gone: The address of the cluster, where that is why.
+        cluster_lost: Whether the cluster is gone, also where there are other reasons to stop.
+        end_at_once: What a second signal does in a command's own process; does not return.
+        how_to_go_on: The command that goes on, once there is something to go on with.
     """
 
     def __init__(self) -> None:
         self.seen = False
+        self.gone: str | None = None
+        self.end_at_once: Callable[[], None] | None = None
+        self.how_to_go_on: Callable[[], str] | None = None
+        self.cluster_lost = False
+        self._is_breaking = False
+        self._first_at = 0.0
         self._previous: dict[int, Any] = {}
-        self._in_tune = False
+        self._tune: Any = None
+        self._acknowledged = threading.Event()
+        self._last_resorts: list[Callable[[], None]] = []
 
     @contextlib.contextmanager
     def watched(self) -> Generator["Interrupts"]:
         """Handles the signals, in the main thread; elsewhere the caller's handling stays."""
-        if threading.current_thread() is not threading.main_thread():
-            yield self
-            return
         self.install()
         try:
             yield self
         finally:
             for number, handler in self._previous.items():
                 signal.signal(number, handler)
+            self._previous.clear()
 
     def install(self) -> None:
         """Takes the signals over; again after `ray.init`, which takes SIGTERM for itself."""
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in (signal.SIGINT, signal.SIGTERM):
-            current = signal.signal(number, self._handle)
+        for number in STOP_SIGNALS:
+            current = signal.getsignal(number)
+            if number == signal.SIGHUP and current == signal.SIG_IGN:
+                continue  # nohup
             if current != self._handle:
+                signal.signal(number, self._handle)
                 self._previous.setdefault(number, current)
 
+    def take_from_tune(self) -> None:
+        """While Tune fits: its handler of SIGUSR1, by which it stops, is called for all signals."""
+        if threading.current_thread() is threading.main_thread():
+            current = signal.getsignal(signal.SIGUSR1)
+            self._tune = current if current != self._handle else self._tune
+            self.install()
+            if self.seen and self._tune:  # too early for Tune
+                self._tune(signal.SIGUSR1, None)
+
+    def tune_ended(self) -> None:
+        """Signals are no longer Tune's."""
+        self._tune = None
+        self.install()
+
+    def check(self) -> None:
+        """Stops here where a signal has been seen, and somebody has swallowed what it raised."""
+        if self.seen:
+            raise KeyboardInterrupt
+
     @contextlib.contextmanager
-    def forwarded_to_tune(self) -> Generator[None]:
-        """While Tune fits: a signal becomes SIGUSR1, on which Tune saves its state and stops."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        # Until Tune has installed its own handler SIGUSR1 would kill the process.
-        previous = signal.signal(signal.SIGUSR1, self._too_early)
-        self._in_tune = True
+    def last_resort(self, save: Callable[[], None]) -> Generator[None]:
+        """What another thread saves where the main thread is stuck with a cluster that is gone."""
+        self._last_resorts.append(save)
         try:
             yield
         finally:
-            self._in_tune = False
-            signal.signal(signal.SIGUSR1, previous)
+            self._last_resorts.remove(save)
+
+    def cluster_is_gone(self, address: str) -> None:
+        """Ends the job, from another thread, since Ray would end the process without a word."""
+        self.gone = None if self.seen else address  # who signals everything ends clusters, too
+        self.seen = self.cluster_lost = self._is_breaking = True
+        os.kill(os.getpid(), signal.SIGUSR2)
+        if self._acknowledged.wait(_ACKNOWLEDGE_S):
+            return
+        for save in reversed(self._last_resorts):
+            save()
+        if self.end_at_once:
+            self.end_at_once()
 
     def stop(self) -> None:
         """Stops the job in good order, as the first signal would."""
@@ -64,11 +126,51 @@ class Interrupts:
             self._handle(signal.SIGTERM, None)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        again, self.seen = self.seen, True
-        if self._in_tune and not again:
-            os.kill(os.getpid(), signal.SIGUSR1)
-        else:
+        now = time.monotonic()
+        signal.signal(number, self._handle)  # Ray's C++ passes one SIGTERM on, and no second
+        if self._is_breaking:
+            self._is_breaking = False
+            self._acknowledged.set()
+            raise ClusterGone
+        if not self.seen:
+            self.seen, self._first_at = True, now
+            if self._tune is None:
+                raise KeyboardInterrupt
+            self._tune(number, frame)
+        elif number not in _SENT_AGAIN and now - self._first_at > SAME_EVENT_S:
+            if self.end_at_once:
+                self.end_at_once()
             raise KeyboardInterrupt
 
-    def _too_early(self, number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+
+_active: list[Interrupts] = []
+
+
+@contextlib.contextmanager
+def interrupts() -> Generator[Interrupts]:
+    """The signals of this process, watched for as long as the outermost block lasts."""
+    if _active:
+        yield _active[0]
+        return
+    with Interrupts().watched() as watched:
+        _active.append(watched)
+        try:
+            yield watched
+        finally:
+            _active.clear()
+
+
+@contextlib.contextmanager
+def unheard_by_children() -> Generator[None]:
+    """Processes started within never hear the signals: the driver is who answers them.
+
+    A mask is inherited, also through exec and by their own children. Who ignores signals instead
+    loses that to the handlers that such processes install. Between threads of this process the
+    signals find the one that does not block them, or wait.
+    """
+    quiet = set(STOP_SIGNALS) - {signal.SIGINT}  # Ray's own do not hear that anyway
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, quiet)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -13,10 +13,11 @@ from typing import Any
 from rich.console import Console
 
 from ablate.checkpoints import ahead_of_curves, check_trust, newest_checkpoints
-from ablate.errors import InputError, Problem, file_of, reason_of
+from ablate.errors import ClusterGoneError, InputError, Problem, file_of, reason_of
 from ablate.events import Listener
 from ablate.history import History
 from ablate.identity import canonical_json
+from ablate.interrupts import interrupts
 from ablate.launch.address import check_address
 from ablate.ledger import Ledger
 from ablate.loading import save_study
@@ -41,10 +42,14 @@ class Outcome:
     plan: Plan
     ledger: Ledger
     interrupted: bool
+    gone: str | None = None
+    """The address of the cluster, where it is gone and that is why."""
 
     @property
     def exit_code(self) -> int:
-        """0 all runs ok, 1 some failed, 130 interrupted."""
+        """0 all runs ok, 1 some failed, 4 the cluster is gone, 130 interrupted."""
+        if self.gone:
+            return 4
         if self.interrupted:
             return 130
         statuses = {self.ledger.rows.get(r.run_id, {}).get("status") for r in self.plan.runs}
@@ -66,8 +71,11 @@ def run_study(study: Study, console: Console | None = None, **options: Any) -> L
         InputError: Where the options, the data or the cluster do not fit the study.
         StudyInUseError: Where another driver works on the study directory.
         KeyboardInterrupt: Where it was interrupted, once everything is saved.
+        ClusterGoneError: Where the cluster was lost, once everything is saved.
     """
     outcome = execute(study, Options(**options), console or Console())
+    if outcome.gone:
+        raise ClusterGoneError(f"the cluster at {outcome.gone} is gone; the state is saved")
     if outcome.interrupted:
         raise KeyboardInterrupt
     return outcome.ledger
@@ -92,13 +100,17 @@ def execute(
     if sink is None:
         with contextlib.closing(SharedSink(study)) as own:
             return execute(study, options, console, own, listeners)
-    caller = Caller(console, sink, listeners)
+    with interrupts() as watched:
+        return _execute(study, options, Caller(console, sink, listeners, watched))
+
+
+def _execute(study: Study, options: Options, caller: Caller) -> Outcome:
     paths = StudyPaths(study.directory)
     if options.fresh:
         _check_from_scratch(study, options)
-        _set_aside(paths)
+        _set_aside(paths, options.wait_for_lock_s)
     _make_directory(study, paths)
-    with driver_lock(paths.lock):
+    with driver_lock(paths.lock, options.wait_for_lock_s):
         ledger = Ledger(paths, study.metric, study.mode)
         plan, left = examine(study, ledger, options)
         known = check_data(plan, [*left.todo, *left.kept])
@@ -106,15 +118,15 @@ def execute(
         left = _with_whole_curves(paths, ledger, left)
         told = plan.seeding, *plan_notes(plan, known), *ledger.notes, *left.notes
         for note in filter(None, told):
-            console.print(Text(f"note: {note}"), soft_wrap=True)
+            caller.console.print(Text(f"note: {note}"), soft_wrap=True)
         if not options.trust_owner:
             going_on = {r.run_id: r.run_name for r in left.todo if r.run_id not in left.restart}
             check_trust(paths, going_on, ledger.restarts(), next_launch(paths))
         save_study(study, paths)
-        _make_uid(paths, bool(ledger.rows), console)
-        with ledger.writing():
+        _make_uid(paths, bool(ledger.rows), caller.console)
+        with ledger.writing(), caller.interrupts.last_resort(ledger.close):
             plan, interrupted = _run_stages(plan, left, known, ledger, options, caller)
-        return Outcome(plan, ledger, interrupted)
+        return Outcome(plan, ledger, interrupted, caller.interrupts.gone)
 
 
 def examine(study: Study, ledger: Ledger, options: Options) -> tuple[Plan, Remaining]:
@@ -298,11 +310,11 @@ def _check_from_scratch(study: Study, options: Options) -> None:
     check_data(plan, left.todo)
 
 
-def _set_aside(paths: StudyPaths) -> None:
+def _set_aside(paths: StudyPaths, wait_for_lock_s: float) -> None:
     """A fresh start: the old directory is kept under another name."""
     if not paths.root.exists():
         return
-    with driver_lock(paths.lock):
+    with driver_lock(paths.lock, wait_for_lock_s):
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         names = itertools.chain([stamp], (f"{stamp}-{number}" for number in itertools.count(2)))
         places = (paths.root.with_name(f"{paths.root.name}.{name}") for name in names)

@@ -17,6 +17,11 @@ def leave(exit_code: int) -> NoReturn:
     # Private, as the next one, but what Python itself calls there.
     threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue]
     atexit._run_exitfuncs()
+    leave_at_once(exit_code)
+
+
+def leave_at_once(exit_code: int) -> NoReturn:
+    """Ends this process without what others have registered for its end."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # a closed pipe
             stream.flush()

@@ -15,6 +15,7 @@ from ablate.events import (
     Failure,
     RunEnded,
     RunHalted,
+    RunMoved,
     RunReported,
     RunRetried,
     RunStarted,
@@ -132,6 +133,8 @@ class Ledger:
                 retries = (self.rows[run_id].get("retries") or 0) + 1
                 self.patch(run_id, retries=retries, **_error_columns(failure))
                 self._log(run_id, failure.trace)
+            case RunMoved():
+                pass  # nothing that the run did
             case RunEnded():
                 self._end(event)
             case RunHalted():

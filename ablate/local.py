@@ -2,17 +2,19 @@
 
 import contextlib
 import copy
+import functools
 import os
 import pdb
 import shutil
 import sys
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ablate.events import PRIVATE_KEY, Broadcast, Event, Failure
-from ablate.hosting import hosted, newest_whole
+from ablate.events import Broadcast, Event, Failure
+from ablate.hosting import hosted
+from ablate.manifest import newest_whole
 from ablate.packs import Pack
 from ablate.paths import StudyPaths
 from ablate.plan import Plan
@@ -42,6 +44,7 @@ def run_local(
     launch: int,
     start_from: Mapping[str, Path],
     broadcast: Broadcast,
+    check: Callable[[], None],
     debug: bool = False,
     trust_owner: bool = False,
 ) -> None:
@@ -54,6 +57,7 @@ def run_local(
         launch: The launch's number.
         start_from: Checkpoint directories of earlier launches, by run id.
         broadcast: Hears what happens.
+        check: Called after each result; raises where the job is to stop.
         debug: Stop in the debugger where a run fails, instead of retrying it.
         trust_owner: Unpickle what somebody else has pickled, see `ablate.trust`.
     """
@@ -62,7 +66,9 @@ def run_local(
         for pack in packs:
             config = trial_config(plan, pack, paths, launch, start_from, trust_owner)
             trial = LocalTrial(trial_name(pack), config)
-            _run_with_retries(trainable, trial, paths, broadcast, plan.study.retries, debug)
+            folder = paths.trial(launch, trial.trial_id)
+            attempt = functools.partial(_train, trainable, config, folder, broadcast, check)
+            _run_with_retries(attempt, trial, paths, broadcast, plan.study.retries, debug)
 
 
 @contextlib.contextmanager
@@ -82,18 +88,18 @@ def _gpus_of(resources: Resources) -> Generator[None]:
 
 
 def _run_with_retries(
-    trainable: type[Any],
+    train: Callable[[TrialEvents, bool], None],
     trial: LocalTrial,
     paths: StudyPaths,
     broadcast: Broadcast,
     retries: int,
     debug: bool,
 ) -> None:
-    events, folder = TrialEvents(), Path(trial.config[PRIVATE_KEY]["logdir"])
+    events = TrialEvents()
     _tell(broadcast, events.started(trial))
     for attempt in range(retries + 1):
         try:
-            _train(trainable, trial.config, folder, events, broadcast, restore=attempt > 0)
+            train(events, attempt > 0)
         except Exception as error:  # noqa: BLE001 - the run's boundary
             fault = fault_of(error, paths)
             if fault is not None:
@@ -121,8 +127,9 @@ def _train(
     trainable: type[Any],
     config: dict[str, Any],
     folder: Path,
-    events: TrialEvents,
     broadcast: Broadcast,
+    check: Callable[[], None],
+    events: TrialEvents,
     restore: bool,
 ) -> None:
     """One attempt at a trial, from its newest checkpoint where there is one."""
@@ -136,6 +143,7 @@ def _train(
             result = trial.train()
             _tell(broadcast, events.reported(result))
             broadcast.tick()
+            check()
             done = result["done"]
             if result.get("should_checkpoint"):
                 latest = _save(trial, folder, latest)

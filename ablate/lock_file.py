@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
@@ -53,20 +54,29 @@ class Holder:
         return f"process {self.pid} on {self.host}"
 
 
+LOOK_S = 0.2
+"""Between two tries of whoever waits."""
+
+
 @contextlib.contextmanager
-def lock_file(path: Path) -> Generator[Holder | None]:
+def lock_file(path: Path, wait_s: float = 0.0) -> Generator[Holder | None]:
     """Takes a lock, and keeps it for as long as the body runs.
 
     Args:
         path: The file.
+        wait_s: For how long another holder may go on having it.
 
     Yields:
         None, or whose it is where somebody else has it.
     """
-    mine = Holder.here()
+    mine, deadline = Holder.here(), time.monotonic() + wait_s
     while not _make(path, mine):
         other = _holder(path)
-        if not (_is_stale(path, other) and _taken_away(path, other)):
+        if _is_stale(path, other) and _taken_away(path, other):
+            continue
+        if time.monotonic() < deadline:
+            time.sleep(LOOK_S)
+        else:
             yield other or Holder(0, "some machine", "", "")
             return
     ended = threading.Event()

@@ -101,6 +101,11 @@ class StudyPaths:
         return self.root / "logs" / f"{_checked(run_name)}.log"
 
     @property
+    def ray_log(self) -> Path:
+        """What Ray and Tune had to say."""
+        return self.root / "logs" / "ray.log"
+
+    @property
     def wandb(self) -> Path:
         """The directory that `wandb` gets as its own: offline runs are in `wandb/` below it."""
         return self.root

@@ -11,7 +11,16 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from ablate.events import Event, Failure, RunEnded, RunHalted, RunReported, RunRetried, RunStarted
+from ablate.events import (
+    Event,
+    Failure,
+    RunEnded,
+    RunHalted,
+    RunMoved,
+    RunReported,
+    RunRetried,
+    RunStarted,
+)
 from ablate.screen import Text
 from ablate.text import first_line
 
@@ -93,6 +102,8 @@ class Progress:
                 self._report(event)
             case RunRetried(_, failure):
                 self.say(f"{name}: crashed ({_cause(failure)}), retrying")
+            case RunMoved():
+                self.say(f"{name}: lost its node, goes on elsewhere")
             case RunEnded():
                 self._end(event, name)
             case RunHalted():

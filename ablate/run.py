@@ -3,14 +3,17 @@
 import argparse
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
-from ablate.account import settle_in
-from ablate.errors import AblateError, StorageError, file_of, reason_of
+from ablate.errors import AblateError, StorageError
+from ablate.going_on import as_seen_from_here, command_to_go_on
+from ablate.guard import CLUSTER_GONE, INTERRUPTED, guarded, how_to_go_on
+from ablate.interrupts import interrupts
 from ablate.job import Outcome, check_data, examine, execute, no_ledger, plan_notes
 from ablate.leaving import leave
 from ablate.ledger import Ledger
@@ -27,7 +30,6 @@ from ablate.screen import Arguments, Text
 from ablate.seals import lost_files, lost_notes
 from ablate.smoke import try_cells
 from ablate.study import Study
-from ablate.text import quoted, tolerate_all_text
 from ablate.wandb_places import lacking_messages, tracked_at, wandb_places
 from ablate.wandb_port import SharedSink
 from ablate.wandb_record import WandbRecord
@@ -36,7 +38,6 @@ from ablate.wandb_table import table_message
 from ablate.work import Options, places
 from ablate.yaml12 import dump_yaml
 
-INTERRUPTED = 130
 TOO_LARGE = (
     "this machine holds no such trial: the study needs a cluster whose nodes do (--address asks "
     "one), or smaller resources"
@@ -44,9 +45,11 @@ TOO_LARGE = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a study; returns the exit code.
+    """Runs a study.
 
-    0 ok, 1 failed runs, 2 bad input, 3 the study's storage failed, 130 interrupted.
+    Returns:
+        The exit code: 0 ok, 1 failed runs, 2 bad input, 3 the study's storage failed, 4 the
+        cluster is gone, 130 interrupted.
     """
     return guarded(lambda console: run_command(build_parser().parse_args(argv), console))
 
@@ -76,8 +79,17 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--trust-owner", action="store_true", help="unpickle checkpoints that another user owns")
     add("--pack", metavar="N|auto", help="runs of one shape that share a trial (default 1)")
     add("--address", metavar="ADDR", help="address of a running Ray cluster, or local")
+    add("--wait-for-lock", metavar="SECONDS", type=_seconds, default=0.0,
+        help="wait for another driver on the study directory to end")  # fmt: skip
     add("--wandb-project", metavar="NAME", help="the W&B project")
     return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < math.inf:
+        raise ValueError(text)
+    return seconds
 
 
 def run_command(arguments: argparse.Namespace, console: Console) -> int:
@@ -98,11 +110,24 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         accept_changed_data=arguments.accept_changed_data,
         address=arguments.address,
         trust_owner=arguments.trust_owner,
+        wait_for_lock_s=arguments.wait_for_lock,
     )
-    given = given_keys(_overrides(arguments))
-    destination(study, given)  # before anything else: the environment may be wrong, too
+    # Before anything else: the environment may be wrong, too.
+    destination(study, given_keys(_overrides(arguments)))
     if arguments.plan:
         return show_plan(study, options, console)
+    with interrupts() as watched:
+        watched.how_to_go_on = lambda: command_to_go_on(arguments, study)
+        try:
+            exit_code = _run(study, options, arguments, console)
+        except KeyboardInterrupt:
+            exit_code = CLUSTER_GONE if watched.gone else INTERRUPTED
+        if exit_code in (CLUSTER_GONE, INTERRUPTED):
+            console.print(Text(f"\n{how_to_go_on(watched)}"), soft_wrap=True)
+    return exit_code
+
+
+def _run(study: Study, options: Options, arguments: argparse.Namespace, console: Console) -> int:
     if arguments.smoke:
         with _going_on(study, arguments):
             tried = try_cells(study, options, console)
@@ -110,14 +135,14 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
             return tried.exit_code
     with (
         _going_on(study, arguments),
-        contextlib.closing(SharedSink(study, given)) as sink,
+        contextlib.closing(SharedSink(study, given_keys(_overrides(arguments)))) as sink,
         Renderer() as renderer,
     ):
         prepare = functools.partial(prepare_report, renderer)
         ahead = [] if options.local else [Preparation(prepare)]
         outcome = execute(study, options, console, sink, ahead)
         _report(outcome, sink, renderer, console)
-    _print_places(outcome, sink.to, arguments, console)
+    _print_places(outcome, sink.to, console)
     return outcome.exit_code
 
 
@@ -133,26 +158,6 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
     for note in filter(None, told):
         console.print(Text(f"note: {note}"), soft_wrap=True)
     return 0
-
-
-def guarded(command: Callable[[Console], int]) -> int:
-    """Runs a command; mistakes of the user's are told without a traceback."""
-    tolerate_all_text()
-    try:
-        settle_in()
-        return command(Console())
-    except AblateError as error:
-        return _told(str(error), error.exit_code)
-    except OSError as error:
-        named = ": ".join(filter(None, [file_of(error), reason_of(error)]))
-        return _told(named, AblateError.exit_code)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-
-
-def _told(message: str, exit_code: int) -> int:
-    Console(stderr=True).print(Text(f"error: {message}"), soft_wrap=True)
-    return exit_code
 
 
 def _report(outcome: Outcome, sink: SharedSink, renderer: Renderer, console: Console) -> None:
@@ -190,15 +195,8 @@ def _going_on(study: Study, arguments: argparse.Namespace) -> Generator[None]:
     try:
         yield
     except StorageError as error:
-        error.command = _again(study.directory, arguments)
+        error.command = command_to_go_on(arguments, study)
         raise
-
-
-def _again(directory: Path, arguments: argparse.Namespace) -> str:
-    """The command that goes on with a study, for a shell."""
-    options = ["--local"] if arguments.local else []
-    options += ["--address", arguments.address] if arguments.address else []
-    return quoted(["python", "-m", "ablate.run", "--resume", _short(directory), *options])
 
 
 def _load(arguments: argparse.Namespace) -> Study:
@@ -229,9 +227,7 @@ def _literal(key: str, text: str) -> str:
     return f"{key}={dump_yaml(text)}"
 
 
-def _print_places(
-    outcome: Outcome, to: Destination, arguments: argparse.Namespace, console: Console
-) -> None:
+def _print_places(outcome: Outcome, to: Destination, console: Console) -> None:
     paths = StudyPaths(outcome.plan.study.directory)
     console.print()
     places = {
@@ -240,19 +236,10 @@ def _print_places(
         "best weights": paths.root / "checkpoints",
     }
     for name, path in ((name, path) for name, path in places.items() if path.exists()):
-        console.print(Text(f"{name + ':':<14}{_short(path)}"), soft_wrap=True)
-    for name, told in wandb_places(outcome.plan, outcome.ledger, to, _short(paths.root)):
+        console.print(Text(f"{name + ':':<14}{as_seen_from_here(path)}"), soft_wrap=True)
+    shown = str(as_seen_from_here(paths.root))
+    for name, told in wandb_places(outcome.plan, outcome.ledger, to, shown):
         console.print(Text(f"{name + ':':<14}{told}"), soft_wrap=True)
-    if outcome.interrupted:
-        again = _again(paths.root, arguments)
-        console.print(
-            Text(f"\ninterrupted; the state is saved. Go on with:\n  {again}"), soft_wrap=True
-        )
-
-
-def _short(path: Path) -> str:
-    """A path as seen from here, where that is shorter."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 if __name__ == "__main__":

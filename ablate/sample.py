@@ -10,12 +10,12 @@ import numpy as np
 from rich.console import Console
 
 from ablate.errors import AblateError, InputError, Problem
+from ablate.guard import guarded
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study
 from ablate.paths import StudyPaths
 from ablate.plan import plan_study
 from ablate.registry import load_object
-from ablate.run import guarded
 from ablate.screen import Arguments, Text
 
 FORMATS = (".parquet", ".npy")

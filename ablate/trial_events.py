@@ -11,6 +11,7 @@ from ablate.events import (
     Failure,
     RunEnded,
     RunHalted,
+    RunMoved,
     RunRetried,
     RunStarted,
     events_of_report,
@@ -68,7 +69,7 @@ class TrialEvents:
 
     def retried(self, trial: TrialLike, failure: Failure | None = None) -> Iterator[Event]:
         """The trial crashed and goes on."""
-        failure = failure or _failure(trial)
+        failure = failure or failure_of(trial)
         for run_id in self._open(trial):
             yield RunRetried(run_id, failure)
 
@@ -77,6 +78,11 @@ class TrialEvents:
         for run_id in self._open(trial):
             yield RunHalted(run_id, fault)
 
+    def moved(self, trial: TrialLike) -> Iterator[Event]:
+        """The trial lost its node and goes on."""
+        for run_id in self._open(trial):
+            yield RunMoved(run_id)
+
     def ended(
         self, trial: TrialLike, failed: bool, failure: Failure | None = None
     ) -> Iterator[Event]:
@@ -84,7 +90,7 @@ class TrialEvents:
         for run_id in list(self._open(trial)):
             self._ended.add(run_id)
             silent = Failure("NoReport", "the trial ended without reporting how the run ended")
-            cause = (failure or _failure(trial)) if failed else silent
+            cause = (failure or failure_of(trial)) if failed else silent
             yield RunEnded(run_id, "failed", "crashed", failure=cause)
 
     def _open(self, trial: TrialLike) -> Iterator[str]:
@@ -93,7 +99,8 @@ class TrialEvents:
                 yield run["run_id"]
 
 
-def _failure(trial: TrialLike) -> Failure:
+def failure_of(trial: TrialLike) -> Failure:
+    """How a trial failed last, by the file that Tune keeps of it."""
     path = trial.error_file
     trace = ""
     if path and Path(path).exists():

@@ -53,6 +53,7 @@ def trial_config(
         "logdir": str(paths.trial(launch, trial_name(pack))),
         "launch": launch,
         "trust_owner": trust_owner,
+        "retries": plan.study.retries,
         "metric": plan.study.metric,
         "checkpoint_every_s": plan.study.checkpoint_every_s,
         "gpu": plan.study.resources.gpu,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ablate.interrupts import unheard_by_children
 from ablate.paths import StudyPaths
 from ablate.study import Study
 from ablate.text import quoted, storable
@@ -199,7 +200,8 @@ class SharedSink:
         if self._is_off:
             return None
         try:
-            self._port = SinkPort(paths, self.to, self._study.tracking.patience_s, say)
+            with unheard_by_children():  # it ends when the driver does, with all it got
+                self._port = SinkPort(paths, self.to, self._study.tracking.patience_s, say)
         except OSError as error:
             self._is_off = True
             reason = error.strerror or error

@@ -1,6 +1,6 @@
 """W&B as a listener: hands what happens to runs to the sink, after the ledger has heard of it."""
 
-from ablate.events import Event, RunEnded, RunHalted, RunReported, RunRetried, RunStarted
+from ablate.events import Event, RunEnded, RunHalted, RunMoved, RunReported, RunRetried, RunStarted
 from ablate.wandb_messages import RunMessages
 from ablate.wandb_port import SinkPort
 
@@ -26,7 +26,7 @@ class WandbTracker:
             case RunReported(run_id, points):
                 self._start(run_id)
                 self._port.put(self._messages.points(run_id, points))
-            case RunRetried() | RunHalted():
+            case RunRetried() | RunMoved() | RunHalted():
                 pass  # the run stays open: it goes on in it
             case RunEnded(run_id):
                 self._start(run_id)

@@ -14,6 +14,7 @@ from ablate.events import Broadcast, Listener
 from ablate.garbage import uncollected
 from ablate.interrupts import Interrupts
 from ablate.launch.address import LOCAL
+from ablate.launch.ray_log import ray_speaks_to
 from ablate.ledger import ENDED, Ledger
 from ablate.machine import this_machine, trials_at_once
 from ablate.packs import packs_of
@@ -28,6 +29,7 @@ from ablate.wandb_port import INTERRUPT_PATIENCE_S, SharedSink
 from ablate.wandb_tracker import WandbTracker
 
 if TYPE_CHECKING:
+    from ablate.launch.cluster import Place
     from ablate.launch.experiment import Launch
 
 
@@ -44,6 +46,7 @@ class Options:
     address: str | None = None
     trust_owner: bool = False
     """Unpickle checkpoints that another user owns, see `ablate.trust`."""
+    wait_for_lock_s: float = 0.0
     short: bool = False
     """End every run after two steps, see `ablate.smoke`."""
 
@@ -55,6 +58,7 @@ class Caller:
     console: Console
     sink: SharedSink
     listeners: Sequence[Listener]
+    interrupts: Interrupts
 
 
 def do_runs(
@@ -82,22 +86,21 @@ def do_runs(
     Raises:
         StorageError: Where the study's storage failed once the runs could start.
     """
-    interrupts, entered = Interrupts(), False
+    interrupts, entered = caller.interrupts, False
     with (
-        interrupts.watched(),
         _progress(plan, left, options, caller) as progress,
         job_context(_context(plan, ledger, progress, caller, interrupts.stop)) as context,
         contextlib.suppress(KeyboardInterrupt),
-        _place(context, len(left.todo), options, interrupts) as at_once,
+        _place(context, len(left.todo), options, interrupts) as place,
     ):
         enter()
         entered = True
         drop_checkpoints(context.paths, ledger.resumable() - left.restart)
         with _blaming_storage(context):
-            if options.local:
+            if place is None:
                 _work_locally(context, left, ledger, options)
             else:
-                _work_on_ray(context, left, ledger, options, interrupts, at_once)
+                _work_on_ray(context, left, ledger, options, place)
     if context.broadcast.failure is not None:
         raise context.broadcast.failure
     if entered:
@@ -163,22 +166,24 @@ def _context(
         Broadcast(ledger, [progress, *trackers, *caller.listeners], stop),
         progress.say,
         ledger.settled,
+        caller.interrupts,
     )
 
 
 @contextlib.contextmanager
 def _place(
     context: JobContext, num_runs: int, options: Options, interrupts: Interrupts
-) -> Generator[int]:
-    """Where runs can be done; how many trials at once."""
+) -> Generator["Place | None"]:
+    """Where runs can be done; None for this process."""
     if options.local:
-        yield 1
+        yield None
         return
-    with uncollected():
-        from ablate.launch.cluster import cluster
+    with ray_speaks_to(context.paths.ray_log):
+        with uncollected():
+            from ablate.launch.cluster import cluster
 
-    with cluster(context.plan, num_runs, options.address, interrupts, context.say) as at_once:
-        yield at_once
+        with cluster(context.plan, num_runs, options.address, interrupts, context.say) as place:
+            yield place
 
 
 def _work_locally(context: JobContext, left: Remaining, ledger: Ledger, options: Options) -> None:
@@ -188,7 +193,7 @@ def _work_locally(context: JobContext, left: Remaining, ledger: Ledger, options:
     run_local(
         context.plan, packs, context.paths, next_launch(context.paths),
         newest_checkpoints(context.paths, ledger.restarts()), context.broadcast,
-        options.debug, options.trust_owner,
+        context.interrupts.check, options.debug, options.trust_owner,
     )  # fmt: skip
 
 
@@ -197,8 +202,7 @@ def _work_on_ray(
     left: Remaining,
     ledger: Ledger,
     options: Options,
-    interrupts: Interrupts,
-    at_once: int,
+    place: "Place",
 ) -> None:
     """Launches until every run has ended; more than once only where Tune lost some on the way."""
     with uncollected():
@@ -206,7 +210,7 @@ def _work_on_ray(
         from ablate.launch.state import restorable_launch
         from ablate.tracking import AblateWandbCallback
 
-    plan, paths = context.plan, context.paths
+    plan, paths, interrupts = context.plan, context.paths, context.interrupts
     todo = list(left.todo)
     # Nothing is to be had of Tune's state of runs that failed, or begin again, or that it lost.
     may_restore = not (left.restart or left.crashed)
@@ -218,12 +222,12 @@ def _work_on_ray(
             context.say(f"note: {why_not}; going on from the runs' own checkpoints")
         trackers = [AblateWandbCallback(str(paths.root))]
         if number is not None:
-            _restore(Launch(plan, paths, number, trackers, interrupts), context)
+            _restore(Launch(plan, paths, number, trackers, interrupts, place), context)
         else:
             launch = Launch(
-                plan, paths, next_launch(paths), trackers, interrupts, options.trust_owner
+                plan, paths, next_launch(paths), trackers, interrupts, place, options.trust_owner
             )
-            packs = packs_of(plan, todo, ledger.rows, at_once, left.crashed)
+            packs = packs_of(plan, todo, ledger.rows, place.at_once, left.crashed)
             launch.start(packs, newest_checkpoints(paths, ledger.restarts()))
         if context.broadcast.failure is not None:
             return

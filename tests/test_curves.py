@@ -6,9 +6,9 @@ import pytest
 from studies import flow_study, stop_at_result, toy_study
 
 from ablate.history import History
-from ablate.hosting import read_manifest
 from ablate.job import execute
 from ablate.ledger import Ledger
+from ablate.manifest import read_manifest
 from ablate.paths import StudyPaths
 from ablate.work import Options
 

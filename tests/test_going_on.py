@@ -11,12 +11,13 @@ from ablate.checkpoints import newest_checkpoints
 from ablate.cli import main
 from ablate.errors import AblateError, InputError
 from ablate.events import PRIVATE_KEY, Failure, RunEnded
-from ablate.hosting import hosted, write_manifest
+from ablate.hosting import hosted
 from ablate.job import execute
 from ablate.launch.state import LaunchRecord, restorable_launch
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study, save_study
 from ablate.local import LocalTrial
+from ablate.manifest import write_manifest
 from ablate.paths import StudyPaths
 from ablate.plan import plan_study
 from ablate.provenance import code_hash

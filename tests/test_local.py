@@ -233,7 +233,7 @@ def test_a_worker_that_crashes_goes_on_from_its_checkpoint(tmp_path, console, mo
 
 
 def test_torn_checkpoints_fall_back_to_whole_ones(tmp_path):
-    from ablate.hosting import is_whole, newest_whole, write_manifest
+    from ablate.manifest import is_whole, newest_whole, write_manifest
 
     for name in ("checkpoint_000001", "checkpoint_000002", "checkpoint_000003"):
         folder = tmp_path / name

@@ -12,7 +12,7 @@ import pytest
 from studies import wait_for
 from test_ray import SLOW, in_a_process_of_its_own
 
-from ablate.launch.cluster import BESIDE_ANOTHER
+from ablate.launch.connection import BESIDE_ANOTHER
 from ablate.ledger import Ledger
 from ablate.machine import num_cpus
 from ablate.paths import StudyPaths
@@ -68,8 +68,8 @@ def test_a_sleeping_agent_wakes_when_it_is_asked_and_ends_with_its_node(tmp_path
     """A trainable of somebody's own may start workers with an environment of their own."""
     code = (
         "import psutil, ray, time\n"
-        "from ablate.launch.own_ray import start_ray\n"
-        "start_ray((), log_to_driver=False, logging_level='ERROR')\n"
+        "from ablate.launch.own_ray import OwnRay\n"
+        "OwnRay().start((), log_to_driver=False, logging_level='ERROR')\n"
         "below = psutil.Process().children(recursive=True)\n"
         "asleep = lambda p: any(part.endswith('sleeping_agent.py') for part in p.cmdline())\n"
         "agents = [p for p in below if asleep(p)]\n"
@@ -91,8 +91,8 @@ def test_a_sleeping_agent_wakes_when_it_is_asked_and_ends_with_its_node(tmp_path
 def test_a_study_beside_another_one_has_a_ray_of_its_own(tmp_path, monkeypatch):
     """The other one's ends with its study."""
     code = (
-        "from ablate.launch.own_ray import start_ray\n"
-        "start_ray((), log_to_driver=False, logging_level='ERROR')\n"
+        "from ablate.launch.own_ray import OwnRay\n"
+        "OwnRay().start((), log_to_driver=False, logging_level='ERROR')\n"
         "import ray\n"
         "print(ray.get_runtime_context().gcs_address, flush=True)\n"
         "input()\n"

@@ -14,6 +14,7 @@ from studies import by_name, toy_study
 
 from ablate.errors import InputError
 from ablate.events import Failure
+from ablate.guard import guarded
 from ablate.job import execute
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study, read_study
@@ -21,7 +22,7 @@ from ablate.paths import StudyPaths
 from ablate.plan import plan_study
 from ablate.report.files import latex, markdown
 from ablate.report.terminal import print_report
-from ablate.run import build_parser, guarded, run_command
+from ablate.run import build_parser, run_command
 from ablate.selection import select_runs
 from ablate.text import encodable, first_line, printable, printable_lines, quoted, storable
 from ablate.work import Options

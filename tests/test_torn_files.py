@@ -12,11 +12,11 @@ import pytest
 from studies import by_name, flow_study, stop_at_result, toy_study
 
 from ablate.cli import main
-from ablate.hosting import is_whole, read_manifest, write_manifest
 from ablate.job import execute
 from ablate.journal import NUMBER, read_journal
 from ablate.launch.state import LaunchRecord, restorable_launch
 from ablate.ledger import Ledger
+from ablate.manifest import is_whole, read_manifest, write_manifest
 from ablate.paths import StudyPaths
 from ablate.plan import plan_study
 from ablate.rows import write_rows

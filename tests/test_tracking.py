@@ -7,10 +7,10 @@ import torch
 from studies import by_name, flow_study, stop_at_result, toy_study
 from wandb_records import tracked_runs
 
-from ablate.hosting import read_manifest, write_manifest
 from ablate.job import execute
 from ablate.ledger import Ledger
 from ablate.loading import save_study
+from ablate.manifest import read_manifest, write_manifest
 from ablate.paths import StudyPaths
 from ablate.report.assembly import study_record
 from ablate.report.output import write_report

@@ -9,13 +9,16 @@ from studies import by_name, flow_study, stop_at_result, toy_study
 
 from ablate.cli import main as ablate
 from ablate.errors import InputError
-from ablate.hosting import hosted, read_manifest, write_manifest
+from ablate.guard import guarded
+from ablate.hosting import hosted
 from ablate.job import execute
-from ablate.ledger import Ledger, read_rows, write_rows
+from ablate.ledger import Ledger
+from ablate.manifest import read_manifest, write_manifest
 from ablate.packs import packs_of
 from ablate.paths import StudyPaths
 from ablate.plan import plan_study
-from ablate.run import build_parser, guarded, run_command
+from ablate.rows import read_record, write_rows
+from ablate.run import build_parser, run_command
 from ablate.trials import trial_config
 from ablate.work import Options
 
@@ -199,10 +202,10 @@ def test_names_from_a_ledger_stay_in_the_study_directory(tmp_path, console, name
     study = toy_study(tmp_path / "deep" / "er", seeds=[1])
     execute(study, LOCAL, console)
     paths = StudyPaths(study.directory)
-    rows = read_rows(paths)
-    for row in rows:
+    rows, number, _ = read_record(paths)
+    for row in rows.values():
         row["run_name"] = name
-    write_rows(paths, rows)
+    write_rows(paths, rows.values(), number)
     paths.journal.unlink(missing_ok=True)
     there = set(tmp_path.rglob("*"))
     arguments = build_parser().parse_args(["--resume", str(study.directory), "--local",

@@ -7,6 +7,7 @@ from ray.tune import Callback
 
 from ablate.context import JobContext, context_of
 from ablate.events import PRIVATE_KEY, Event
+from ablate.launch.trial_failures import TrialFailures
 from ablate.trial_events import TrialEvents
 
 
@@ -31,6 +32,8 @@ class RunEventsCallback(Callback):
         """Finds the job of this process."""
         self._context = context_of(self._study_dir)
         self._events = TrialEvents(self._context.settled())
+        self._failures = TrialFailures(self._events, self._context.paths)
+        self._context.interrupts.take_from_tune()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial begins or goes on."""
@@ -40,15 +43,18 @@ class RunEventsCallback(Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """A trial returned a result."""
+        if result.get("done"):
+            self._tell(self._failures.settled(trial))
         self._tell(self._events.reported(result))
         result.pop(PRIVATE_KEY, None)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial crashed and will be retried."""
-        self._tell(self._events.retried(trial))
+        """A trial failed and will be tried again."""
+        self._tell(self._failures.failed(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial crashed for the last time."""
+        """A trial failed for the last time."""
+        self._tell(self._failures.settled(trial))
         self._tell(self._events.ended(trial, failed=True))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -58,6 +64,7 @@ class RunEventsCallback(Callback):
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """A moment for what is due."""
         if self._context is not None:
+            self._tell(self._failures.settled())
             self._context.broadcast.tick()
 
     def on_experiment_end(self, trials: list[Any], **info: Any) -> None:

@@ -1,27 +1,25 @@
 """The Ray cluster of a launch: the one that runs, the one that is named, or one of our own."""
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Callable, Generator, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import ray
 
-from ablate.errors import AblateError, InputError, Problem
+from ablate.errors import InputError, Problem
 from ablate.garbage import uncollected
-from ablate.interrupts import Interrupts
-from ablate.launch.address import LOCAL, check_address
-from ablate.launch.own_ray import is_anothers, start_ray, use_waiting_workers
+from ablate.interrupts import Interrupts, unheard_by_children
+from ablate.launch.connection import connect
+from ablate.launch.own_ray import OwnRay
+from ablate.launch.watch import watched_cluster
 from ablate.machine import Node, num_cpus, trials_at_once
+from ablate.paths import StudyPaths
 from ablate.plan import Plan
 from ablate.study import Study
 from ablate.text import storable
-
-BESIDE_ANOTHER = (
-    "note: another study is running on this machine, and each uses all of it; "
-    "run `ray start --head` first to let studies share it"
-)
 
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0: Tune prints nothing
@@ -29,12 +27,27 @@ _ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger replaces CSV, JSON and TensorBoard
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ablate.interrupts has it
     "TUNE_GLOBAL_CHECKPOINT_S": "5",
+    "TUNE_STATE_REFRESH_PERIOD": "86400",  # nobody reads it, and without a GCS it blocks forever
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a trial without GPUs sees none
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
     "PL_DISABLE_FORK": "1",  # Tune's own setting for its trials
 }
+_KEPT: list[BaseException] = []
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where trials run.
+
+    Attributes:
+        at_once: How many trials fit at once.
+        is_shared: Whether others may use it, too.
+    """
+
+    at_once: int
+    is_shared: bool = False
 
 
 @contextlib.contextmanager
@@ -44,37 +57,42 @@ def cluster(
     address: str | None,
     interrupts: Interrupts,
     say: Callable[[str], None],
-) -> Generator[int]:
+) -> Generator[Place]:
     """Connects to a cluster, and checks that a trial fits on a node of it.
 
     Args:
         plan: Its study says what a trial takes.
         num_runs: Runs to do.
         address: Of a running cluster; None uses one that is found, else starts a local one.
-        interrupts: Gets SIGTERM back, which `ray.init` takes.
+        interrupts: Gets SIGTERM back, which `ray.init` takes, and hears where the cluster is gone.
         say: Tells people what they should know of it.
 
     Yields:
-        How many trials fit at once.
+        What there is for trials.
 
     Raises:
-        AblateError: Where no cluster answers at the address.
+        AblateError: Where no cluster answers at the address, or refuses us.
         InputError: Where Ray cannot start here, or no node is large enough for a trial: Tune
             would wait forever.
     """
-    found = _prepare()
-    if not found:
-        _connect(address, _worth_preloading(plan, num_runs), say)
-    interrupts.install()
+    if _prepare():
+        with watched_cluster(interrupts.cluster_is_gone):
+            yield _place(plan.study, is_shared=False)
+        return
+    own = OwnRay()
     try:
-        slots = _slots(plan.study)
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots + 2)
-        yield slots
+        with unheard_by_children():
+            log = StudyPaths(plan.study.directory).ray_log
+            is_own = connect(own, address, _worth_preloading(plan, num_runs), say, log)
+            interrupts.install()
+        with watched_cluster(interrupts.cluster_is_gone):
+            yield _place(plan.study, is_shared=not is_own)
+    except KeyboardInterrupt as error:
+        if interrupts.cluster_lost:
+            _let_go_of_nothing(error)
+        raise
     finally:
-        if not found:
-            # Whatever another thread collects meanwhile may be Ray's, and ends the process.
-            with uncollected():
-                ray.shutdown()
+        _disconnect(own, interrupts)
 
 
 def _check_import_path() -> None:
@@ -92,14 +110,14 @@ def slots_at(study: Study, address: str) -> int:
         AblateError: Where no cluster answers at the address.
         InputError: Where no node is large enough for a trial.
     """
-    found = _prepare()
-    if not found:
-        _connect(address, (), lambda _: None)
+    if _prepare():
+        return _slots(study)
+    own = OwnRay()
+    connect(own, address, (), lambda _: None, StudyPaths(study.directory).ray_log)
     try:
         return _slots(study)
     finally:
-        if not found:
-            ray.shutdown()
+        own.end()
 
 
 def _prepare() -> bool:
@@ -114,24 +132,26 @@ def _prepare() -> bool:
     return ray.is_initialized()
 
 
-def _connect(address: str | None, preload: Sequence[str], say: Callable[[str], None]) -> None:
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    check_address(address)
-    if address not in (None, LOCAL):
-        try:
-            ray.init(address=address, **quiet)
-        except (ConnectionError, ValueError) as error:
-            raise AblateError(f"no Ray cluster at {address}: {error}") from error
-        return
-    if address is None:
-        with contextlib.suppress(ConnectionError):
-            ray.init(address="auto", **quiet)
-            if not is_anothers():
-                return
-            ray.shutdown()  # it ends with its study
-            say(BESIDE_ANOTHER)
-    start_ray(preload, num_cpus=num_cpus(), **quiet)
-    use_waiting_workers()
+def _place(study: Study, is_shared: bool) -> Place:
+    slots = _slots(study)
+    # Where others wait for their turn, a study that has its next trials in the queue comes first.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "1" if is_shared else str(slots + 2)
+    return Place(slots, is_shared)
+
+
+def _disconnect(own: OwnRay, interrupts: Interrupts) -> None:
+    if interrupts.cluster_lost and interrupts.end_at_once:
+        own.kill()
+        return  # the process ends soon, and disconnecting would wait for what is gone
+    # Whatever another thread collects meanwhile may be Ray's, and ends the process.
+    with uncollected():
+        own.end()
+
+
+def _let_go_of_nothing(error: BaseException) -> None:
+    """Keeps all that Tune has: a placement group that goes waits for the cluster, forever."""
+    gc.disable()
+    _KEPT.append(error)
 
 
 def _worth_preloading(plan: Plan, num_runs: int) -> Sequence[str]:

@@ -12,6 +12,8 @@ from ablate.events import PRIVATE_KEY
 from ablate.hosting import hosted
 from ablate.interrupts import Interrupts
 from ablate.launch.callback import RunEventsCallback
+from ablate.launch.cluster import Place
+from ablate.launch.counting import counting
 from ablate.launch.searcher import PlanSearcher
 from ablate.launch.state import LaunchRecord
 from ablate.packs import Pack
@@ -31,6 +33,7 @@ class Launch:
         trackers: Tune callbacks that come before the ledger's.
         interrupts: Stops Tune in good order.
         trust_owner: Unpickle what somebody else has pickled, see `ablate.trust`.
+        place: Where trials run.
     """
 
     plan: Plan
@@ -38,6 +41,7 @@ class Launch:
     number: int
     trackers: Sequence[tune.Callback]
     interrupts: Interrupts
+    place: Place
     trust_owner: bool = False
 
     def start(self, packs: Sequence[Pack], start_from: Mapping[str, Path]) -> None:
@@ -52,11 +56,12 @@ class Launch:
         trainable = self._trainable()
         self._fit(
             Tuner(
-                tune.with_resources(trainable, _resources(study.resources)),
+                tune.with_resources(counting(trainable), _resources(study.resources)),
                 tune_config=tune.TuneConfig(
                     search_alg=PlanSearcher(configs),
                     num_samples=len(configs),
-                    reuse_actors=_reusable(trainable),
+                    # An actor that is kept for the next trial leaves others no room.
+                    reuse_actors=_reusable(trainable) and not self.place.is_shared,
                     trial_name_creator=_trial_name,
                     trial_dirname_creator=_trial_name,
                 ),
@@ -64,7 +69,8 @@ class Launch:
                     name=str(self.number),
                     storage_path=str(self.paths.launches),
                     callbacks=[*self.trackers, RunEventsCallback(str(self.paths.root))],
-                    failure_config=tune.FailureConfig(max_failures=study.retries),
+                    # Trials count by themselves.
+                    failure_config=tune.FailureConfig(max_failures=-1),
                     # Hosting asks for checkpoints by training time.
                     checkpoint_config=tune.CheckpointConfig(
                         num_to_keep=1, checkpoint_frequency=0, checkpoint_at_end=False
@@ -76,7 +82,8 @@ class Launch:
 
     def restore(self) -> None:
         """Goes on with an interrupted experiment: each run from its latest checkpoint."""
-        trainable = tune.with_resources(self._trainable(), _resources(self.plan.study.resources))
+        trainable = counting(self._trainable())
+        trainable = tune.with_resources(trainable, _resources(self.plan.study.resources))
         self._fit(
             Tuner.restore(
                 str(self.paths.launch(self.number)), trainable=trainable, resume_unfinished=True
@@ -84,8 +91,10 @@ class Launch:
         )
 
     def _fit(self, tuner: Tuner) -> None:
-        with self.interrupts.forwarded_to_tune():
+        try:
             tuner.fit()
+        finally:
+            self.interrupts.tune_ended()
 
     def _trainable(self) -> type[Any]:
         return hosted(self.plan.entry.load_class())

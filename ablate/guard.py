@@ -1,0 +1,65 @@
+"""The boundary of a command: its streams, its signals, and what ends it without a traceback."""
+
+import contextlib
+import os
+from collections.abc import Callable
+from typing import NoReturn
+
+from rich.console import Console
+
+from ablate.account import settle_in
+from ablate.errors import AblateError, file_of, reason_of
+from ablate.interrupts import Interrupts, interrupts
+from ablate.leaving import leave_at_once
+from ablate.screen import Text
+from ablate.streams import open_standard_streams
+from ablate.text import tolerate_all_text
+
+CLUSTER_GONE = 4
+INTERRUPTED = 130
+
+
+def guarded(command: Callable[[Console], int]) -> int:
+    """Runs a command; mistakes of the user's are told without a traceback.
+
+    Returns:
+        The command's exit code, or that of what ended it.
+    """
+    tolerate_all_text()
+    open_standard_streams()
+    try:
+        settle_in()
+        with interrupts() as watched:
+            watched.end_at_once = lambda: _end_at_once(watched)
+            exit_code = command(Console())
+            if watched.cluster_lost:
+                leave_at_once(exit_code)  # Ray waits for it where the process ends otherwise
+            return exit_code
+    except AblateError as error:
+        return _told(str(error), error.exit_code)
+    except OSError as error:
+        named = ": ".join(filter(None, [file_of(error), reason_of(error)]))
+        return _told(named, AblateError.exit_code)
+    except KeyboardInterrupt:
+        Console(stderr=True).print(Text("interrupted; the same command begins again"))
+        return INTERRUPTED
+
+
+def how_to_go_on(watched: Interrupts) -> str:
+    """What happened, and the command that goes on."""
+    happened = f"the cluster at {watched.gone} is gone" if watched.gone else "interrupted"
+    if watched.how_to_go_on is None:
+        return happened
+    return f"{happened}; the state is saved. Go on with:\n  {watched.how_to_go_on()}"
+
+
+def _told(message: str, exit_code: int) -> int:
+    Console(stderr=True).print(Text(f"error: {message}"), soft_wrap=True)
+    return exit_code
+
+
+def _end_at_once(watched: Interrupts) -> NoReturn:
+    """Nothing more is said or written but this, whatever the process is at."""
+    with contextlib.suppress(OSError):
+        os.write(1, f"\n{how_to_go_on(watched)}\n".encode())
+    os._exit(CLUSTER_GONE if watched.gone else INTERRUPTED)

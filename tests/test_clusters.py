@@ -1,0 +1,249 @@
+"""Clusters that are gone, refuse us, lose a node, or are shared."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+from studies import by_name, wait_for
+from test_signals import Study
+
+from ablate.errors import AblateError
+from ablate.events import Failure
+from ablate.launch.address import Answer, address_file, ask, check_address, recorded_address
+from ablate.launch.attempts import Attempt, Attempts
+from ablate.ledger import Ledger
+from ablate.paths import StudyPaths
+
+BIN = Path(sys.executable).parent
+
+
+@contextlib.contextmanager
+def listener(answer=b""):
+    """Somebody behind an open port, who says the same to everybody."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        connection.recv(100)
+                        connection.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def dead_address():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_an_open_port_is_no_cluster():
+    with listener(b"HTTP/1.0 400 Bad request\r\n\r\n") as address:
+        assert ask(address, 5) is Answer.SILENCE
+    with listener(b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x00\x40\x00\x00") as address:
+        assert ask(address, 5) is Answer.RAY
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        assert ask(f"127.0.0.1:{deaf.getsockname()[1]}", 0.3) is Answer.SILENCE
+    assert ask(dead_address(), 5) is Answer.REFUSAL
+
+
+@pytest.mark.parametrize("named_by", ["--address", "RAY_ADDRESS"])
+def test_what_is_asked_for_and_does_not_answer_is_refused(monkeypatch, named_by):
+    dead, asked = dead_address(), None
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if named_by == "RAY_ADDRESS":
+        monkeypatch.setenv("RAY_ADDRESS", dead)
+    else:
+        asked = dead
+    with pytest.raises(AblateError, match=f"no Ray cluster at {dead}, which {named_by} asks for"):
+        check_address(asked)
+    assert check_address("local") == "local"
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8265", "head", "ray://head:10001"])
+def test_what_is_no_address_is_told(monkeypatch, address):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(AblateError, match=address):
+        check_address(None)
+
+
+def test_where_ray_leaves_its_address(monkeypatch, tmp_path):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    assert recorded_address() is None
+    address_file().parent.mkdir()
+    address_file().write_text("10.0.0.1:6379\n")
+    assert recorded_address() == "10.0.0.1:6379"
+
+
+def test_a_lost_node_is_no_failure_of_the_trial(tmp_path):
+    attempts = Attempts(tmp_path / "trial", retries=1)
+    own, with_node = (Failure("Error", name, "") for name in ("own", "with its node"))
+    attempts.begin("a")
+    attempts.add(Attempt(with_node, "a", 3.0))
+    attempts.add(Attempt(own))
+    assert attempts.node == "a"
+    assert attempts.fatal(lambda node: False) is None
+    assert attempts.fatal(lambda node: True).failure == own
+    attempts.add(Attempt(own))
+    assert attempts.fatal(lambda node: False).failure == own
+
+
+@pytest.fixture
+def short_folder():
+    """Ray's sockets need short paths."""
+    folder = Path(f"/tmp/ablate-{os.getpid()}")
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def ray_start(folder, monkeypatch, cpus=2, **environment):
+    """A cluster as `ray start` begins it, with a home and an address file of its own."""
+    for name, value in {"HOME": str(folder), "RAY_TMPDIR": str(folder), **environment}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    port = dead_address().rpartition(":")[2]
+    subprocess.run(
+        [BIN / "ray", "start", "--head", f"--port={port}", f"--num-cpus={cpus}",
+         "--include-dashboard=false", "--object-store-memory=80000000"],
+        check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        services = [p for p in psutil.process_iter() if str(folder) in _told(p)]
+        for process in services:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+
+
+def _told(process):
+    """A process's command and where it came from."""
+    with contextlib.suppress(psutil.Error):
+        return " ".join([*process.cmdline(), process.environ().get("RAY_TMPDIR", "")])
+    return ""
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(400)
+def test_a_cluster_that_wants_a_token_is_named(short_folder, tmp_path, monkeypatch):
+    """Never replaced by a Ray of our own without a word."""
+    monkeypatch.setenv("HOME", str(short_folder))
+    command = [BIN / "ray", "get-auth-token", "--generate"]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    with ray_start(short_folder, monkeypatch):
+        code, _, err = Study(tmp_path).end(200)
+        assert code == 2
+        assert "asks for a token" in err
+        assert "RAY_AUTH_MODE=token" in err
+        assert "Unauthenticated" not in err
+        monkeypatch.setenv("RAY_AUTH_MODE", "token")
+        code, out, err = Study(tmp_path, length=2).end(200)
+        assert (code, err) == (0, ""), out
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(400)
+def test_a_cluster_that_dies_ends_the_study_with_a_word(short_folder, tmp_path, monkeypatch):
+    """And what it leaves behind is in nobody's way."""
+    with ray_start(short_folder, monkeypatch, RAY_AUTH_MODE="disabled") as address:
+        study = Study(tmp_path, "--address", address, length=20)
+        study.wait_for_checkpoint()
+        for process in psutil.process_iter():
+            if str(short_folder) in _told(process) and process.name() == "gcs_server":
+                process.kill()
+        code, out, err = study.end(100)
+        assert (code, err) == (4, "")
+        port = address.rpartition(":")[2]
+        assert f":{port} is gone; the state is saved. Go on with:\n  python -m ablate.run" in out
+        assert "interrupted" in study.statuses()
+    done = Study(tmp_path, length=20)
+    code, out, err = done.end(200)
+    assert (code, err) == (0, "")
+    assert f"the Ray cluster at {recorded_address()} is gone" in " ".join(out.split())
+    assert done.statuses() == {"ok"}
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(400)
+def test_two_studies_share_a_cluster(short_folder, tmp_path, monkeypatch):
+    with ray_start(short_folder, monkeypatch, RAY_AUTH_MODE="disabled") as address:
+        options = ("--address", address, "--set", "seeds=20")
+        (tmp_path / "a").mkdir()
+        (tmp_path / "b").mkdir()
+        a = Study(tmp_path / "a", *options, length=10)
+        b = None
+        try:
+            a.wait_for_checkpoint()
+            b = Study(tmp_path / "b", *options, length=10)
+            b.wait_for_checkpoint()
+            assert a.process.poll() is None
+            assert "pending" in a.statuses(), "it had nothing to wait for"
+        finally:
+            for study in filter(None, (a, b)):
+                study.process.send_signal(signal.SIGTERM)
+                study.end(60)
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(400)
+def test_a_lost_node_uses_up_no_retries(short_folder, tmp_path, monkeypatch):
+    with ray_start(short_folder, monkeypatch, cpus=0, RAY_AUTH_MODE="disabled") as address:
+        nodes = [_add_node(address)]
+        study = Study(tmp_path, "--address", address, "--set", "retries=0", length=20)
+        study.wait_for_checkpoint()
+        nodes += [_add_node(address)]
+        nodes[0].kill()
+        code, out, err = study.end(200)
+    assert (code, err) == (0, ""), out
+    rows = by_name(Ledger(StudyPaths(study.root)))
+    assert {(row["status"], row.get("retries")) for row in rows.values()} == {("ok", None)}
+    assert rows["gain=1-s1"]["score_final"] == sum(range(1, 21)) + 20
+    Path("/tmp/sig/nodeout").write_text(out)
+    assert "lost its node, goes on" in out
+
+
+def _add_node(address):
+    """One more node with a CPU; its raylet."""
+    before = {p.pid for p in psutil.process_iter() if p.name() == "raylet"}
+    subprocess.run(
+        [BIN / "ray", "start", f"--address={address}", "--num-cpus=1",
+         "--object-store-memory=80000000"],
+        check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    [raylet] = [
+        p for p in psutil.process_iter()
+        if p.name() == "raylet" and p.pid not in before and address.rpartition(":")[2] in _told(p)
+    ]  # fmt: skip
+    return raylet
+
+
+def test_waiting_processes_are_told_apart_from_those_that_ended():
+    from ablate.launch.processes import children_of, family_of, has_ended, is_asked_to_end, kill
+
+    code = (
+        "import signal, time; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"
+        "print(1, flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    with process:
+        process.stdout.readline()
+        assert process.pid in children_of(os.getpid())
+        assert family_of([process.pid]) == {process.pid}
+        assert not is_asked_to_end(process.pid)
+        process.terminate()
+        wait_for(lambda: is_asked_to_end(process.pid))
+        assert not has_ended(process.pid)
+        kill([process.pid])
+        wait_for(lambda: has_ended(process.pid))

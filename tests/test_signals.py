@@ -1,0 +1,163 @@
+"""Signals that ask a study to stop, to its driver and to all its processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from studies import wait_for
+
+from ablate.ledger import Ledger
+from ablate.lock import driver_lock
+from ablate.paths import StudyPaths
+
+GRID = (
+    "study: slow\ntrainable: toy:Counter\nmetric: score\n"
+    "base: {step_s: 0.2, length: LENGTH}\nfactors: {gain: [1, 2]}\nseeds: [1]\n"
+    "checkpoint_every_s: 0\n"
+)
+
+
+class Study:
+    """`python -m ablate.run` on a slow grid."""
+
+    def __init__(self, folder, *arguments, length=500):
+        self.root = folder / "studies" / "slow"
+        (folder / "grid.yaml").write_text(GRID.replace("LENGTH", str(length)))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "ablate.run", "grid.yaml", *arguments], cwd=folder, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+
+    def wait_for_checkpoint(self):
+        wait_for(lambda: self.process.poll() is None and list(self.checkpoints()), 100)
+
+    def checkpoints(self):
+        return self.root.glob("launches/1/*/checkpoint_*/manifest.json")
+
+    def below(self):
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def end(self, timeout_s=60):
+        try:
+            out, err = self.process.communicate(timeout=timeout_s)
+        finally:
+            self.process.kill()
+            self.process.wait()
+        return self.process.returncode, out, err
+
+    def statuses(self):
+        return {row["status"] for row in Ledger(StudyPaths(self.root)).rows.values()}
+
+
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGHUP"])
+def test_every_signal_that_asks_ends_a_local_study(tmp_path, name):
+    study = Study(tmp_path, "--local")
+    study.wait_for_checkpoint()
+    study.process.send_signal(getattr(signal, name))
+    code, out, err = study.end()
+    assert (code, err) == (130, "")
+    assert "python -m ablate.run --resume studies/slow --local" in out
+    assert "interrupted" in study.statuses()
+
+
+def test_a_signal_before_anything_has_begun_is_answered_quietly(tmp_path):
+    study = Study(tmp_path, "--local")
+    wait_for(lambda: _handles(study.process.pid, signal.SIGTERM))
+    study.process.terminate()
+    code, _, err = study.end()
+    assert code == 130
+    assert "Traceback" not in err
+
+
+def _handles(pid, number):
+    with open(f"/proc/{pid}/status") as status:
+        caught = next(line for line in status if line.startswith("SigCgt")).split()[1]
+    return int(caught, 16) & 1 << (number - 1)
+
+
+def test_a_second_signal_ends_at_once_and_one_of_the_same_event_does_not(tmp_path):
+    study = Study(tmp_path, "--local", "--set", "base.fail=stubborn")
+    wait_for(lambda: (study.root / "logs" / "gain=1-s1.log").exists())
+    study.process.terminate()
+    time.sleep(0.05)
+    study.process.terminate()  # as `timeout` does
+    time.sleep(1)
+    assert study.process.poll() is None
+    study.process.terminate()
+    code, out, _ = study.end(10)
+    assert code == 130
+    assert "python -m ablate.run --resume studies/slow --local" in out
+
+
+def test_a_requeued_job_waits_for_its_predecessor(tmp_path):
+    first = Study(tmp_path, "--local")
+    first.wait_for_checkpoint()
+    second = Study(tmp_path, "--local", "--wait-for-lock", "60", length=500)
+    time.sleep(3)
+    first.process.terminate()
+    assert first.end()[0] == 130
+    wait_for(lambda: f"process {second.process.pid} " in (first.root / ".lock").read_text())
+    second.process.terminate()
+    code, _, err = second.end()
+    assert (code, err) == (130, "")
+
+
+def test_waiting_for_a_lock_has_an_end(tmp_path):
+    from ablate.errors import StudyInUseError
+
+    with driver_lock(tmp_path / "lock"):
+        start = time.monotonic()
+        with pytest.raises(StudyInUseError), driver_lock(tmp_path / "lock", 0.5):
+            pass
+        assert time.monotonic() - start >= 0.5
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(400)
+def test_a_signal_to_every_process_leaves_nothing_and_goes_on_with_the_same_bits(tmp_path):
+    """As Slurm's `scancel` and preemption send it."""
+    study = Study(tmp_path, "--address", "local", length=30)
+    study.wait_for_checkpoint()
+    below = study.below()
+    for process in [psutil.Process(study.process.pid), *below]:
+        process.send_signal(signal.SIGTERM)
+    code, out, err = study.end(100)
+    assert (code, err) == (130, "")
+    assert "python -m ablate.run --resume studies/slow --address local" in out
+    assert not psutil.wait_procs(below, timeout=20)[1]
+    assert "interrupted" in study.statuses()
+    command = [sys.executable, "-m", "ablate.run", "--resume", "studies/slow", "--address", "local"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = {r["run_name"]: r for r in Ledger(StudyPaths(study.root)).rows.values()}
+    expected = {gain: sum(gain * i + 1 for i in range(1, 31)) for gain in (1, 2)}
+    assert {gain: rows[f"gain={gain}-s1"]["score_final"] for gain in (1, 2)} == expected
+    assert all(not row.get("retries") for row in rows.values())
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(300)
+def test_a_killed_driver_leaves_no_process(tmp_path):
+    study = Study(tmp_path, "--address", "local")
+    study.wait_for_checkpoint()
+    below = study.below()
+    study.process.kill()
+    study.end()
+    assert not psutil.wait_procs(below, timeout=30)[1]
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(300)
+def test_a_signal_while_ray_starts(tmp_path):
+    study = Study(tmp_path, "--address", "local")
+    wait_for(lambda: any(p.name() == "raylet" for p in study.below()), 60)
+    below = study.below()
+    os.kill(study.process.pid, signal.SIGUSR2)
+    code, out, err = study.end(60)
+    assert (code, err) == (130, "")
+    assert "python -m ablate.run --resume studies/slow --address local" in out
+    assert not psutil.wait_procs(below, timeout=20)[1]
