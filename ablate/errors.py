@@ -81,7 +81,7 @@ class StorageError(AblateError):
     def __str__(self) -> str:
         lines = [
             f"the study's storage failed: {self.path}: {self.reason}",
-            "  what was recorded before is kept; no run has failed by it",
+            "  what was recorded until then is kept, and no run counts as failed for it",
         ]
         if self.command:
             lines.append(f"  once it can be written again, go on with:\n    {self.command}")

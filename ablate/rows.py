@@ -173,7 +173,8 @@ def _told_journal(paths: StudyPaths, journal: JournalContent, up_to: int | None)
         return [f"{paths.journal} is gone: made again from {paths.runs_parquet.name}"] * bool(
             is_gone
         )
-    told = f"{paths.journal}: {len(journal.damaged_before)} damaged lines"
+    count = len(journal.damaged_before)
+    told = f"{paths.journal}: {count} damaged line{'s' if count != 1 else ''}"
     if up_to is not None and all(n is not None and n <= up_to + 1 for n in journal.damaged_before):
         return [f"{told}; what they said is in {paths.runs_parquet.name}"]
     return [f"{told}; what they said of runs is taken from {paths.runs_parquet.name} as far as it "

@@ -38,10 +38,10 @@ def numbers(ledger):
 
 @pytest.fixture
 def small(tmp_path):
-    """A file system of 4 MB of its own."""
+    """A file system of 16 MB of its own."""
     folder = tmp_path / "small"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(folder)]
     if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
         pytest.skip("no small file system may be mounted here")
     yield folder
@@ -151,7 +151,7 @@ def test_a_directory_that_is_removed_does_not_come_back(tmp_path, console, reque
 def test_best_weights_without_room_are_no_failed_run(small, tmp_path, console, monkeypatch):
     """Torch says nothing of the disk: RuntimeError, unexpected pos."""
     changes = {"base": {"hidden_dim": 256, "num_layers": 6, "epochs": 2}, "seeds": [1]}
-    study = flow_study(small, **changes)
+    study = flow_study(small, checkpoint_every_s=1000, **changes)
     disk, made = Disk(small), Ledger.on_event
 
     def fill(self, event):

@@ -143,7 +143,7 @@ def test_a_line_that_begins_within_a_torn_one(done):
         file.write(b'{"run_id": "' + first.encode() + b'", "err' + patch + b"\n")
     found = Ledger(paths)
     assert found.rows[first]["error"] == "late"
-    assert "1 damaged lines" in found.notes[0]
+    assert "1 damaged line;" in found.notes[0]
 
 
 def test_directories_of_earlier_versions_are_read(done, console):
