@@ -200,17 +200,17 @@ def test_two_studies_share_a_cluster(short_folder, tmp_path, monkeypatch):
 @pytest.mark.timeout(400)
 def test_a_lost_node_uses_up_no_retries(short_folder, tmp_path, monkeypatch):
     with ray_start(short_folder, monkeypatch, cpus=0, RAY_AUTH_MODE="disabled") as address:
-        nodes = [_add_node(address)]
-        study = Study(tmp_path, "--address", address, "--set", "retries=0", length=20)
-        study.wait_for_checkpoint()
-        nodes += [_add_node(address)]
+        nodes = [_add_node(address), _add_node(address)]
+        study = Study(tmp_path, "--address", address, "--set", "retries=0", length=150)
+        # A CPU each: once both runs train, each has one of the nodes.
+        wait_for(lambda: len({path.parents[1] for path in study.checkpoints()}) == 2, 100)
         nodes[0].kill()
         code, out, err = study.end(200)
     assert (code, err) == (0, ""), out
     rows = by_name(Ledger(StudyPaths(study.root)))
     assert {(row["status"], row.get("retries")) for row in rows.values()} == {("ok", None)}
-    assert rows["gain=1-s1"]["score_final"] == sum(range(1, 21)) + 20
-    Path("/tmp/sig/nodeout").write_text(out)
+    assert rows["gain=1-s1"]["score_final"] == sum(range(1, 151)) + 150
+    assert rows["gain=2-s1"]["score_final"] == sum(range(2, 301, 2)) + 150
     assert "lost its node, goes on" in out
 
 
