@@ -21,6 +21,8 @@ from ablate.replicates import plan_so_far
 from ablate.report.assembly import study_record
 from ablate.report.terminal import print_report
 from ablate.screen import Arguments, Text
+from ablate.wandb_places import lacking_places
+from ablate.wandb_settings import destination
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,6 +61,9 @@ def evaluate_command(arguments: argparse.Namespace, console: Console) -> int:
     console.print(Text(f"{metric}: {len(left) - failed} runs evaluated, {len(done) - len(left)} "
                        f"had it before{f', {failed} failed' if failed else ''}"))  # fmt: skip
     print_report(study_record(plan, ledger.rows, metric), console)
+    if paths.wandb_notes.exists():  # its runs are in W&B, where they lack the metric now
+        for name, told in lacking_places(plan, ledger, destination(study), arguments.study_dir):
+            console.print(Text(f"{name}: {told}"), soft_wrap=True)
     return 1 if failed else 0
 
 

@@ -53,7 +53,16 @@ def wandb_places(
         yield "W&B", os.path.join(study_dir, paths.wandb_runs.name)
     if record.has_unsynced():
         yield "upload", quoted(["wandb", "sync", os.path.join(study_dir, paths.wandb_runs.name)])
-    lacking = lacking_runs(RunMessages(plan, paths, ledger), plan, ledger, record, to.mode)
+    yield from lacking_places(plan, ledger, to, study_dir)
+
+
+def lacking_places(
+    plan: Plan, ledger: Ledger, to: Destination, study_dir: str
+) -> Iterator[tuple[str, str]]:
+    """The line that names what W&B lacks, where it lacks anything; see `wandb_places`."""
+    paths = StudyPaths(plan.study.directory)
+    messages = RunMessages(plan, paths, ledger)
+    lacking = lacking_runs(messages, plan, ledger, WandbRecord(paths), to.mode)
     if lacking:
         names = [ledger.rows[run_id]["run_name"] for run_id in lacking]
         command = quoted(["ablate", "sync", study_dir])

@@ -8,7 +8,7 @@ import time
 
 import psutil
 import pytest
-from studies import toy_study, wait_for
+from studies import flow_study, toy_study, wait_for
 from wandb_records import tracked_runs
 
 from ablate import cli
@@ -318,3 +318,16 @@ def test_segments_of_an_earlier_version_are_replaced(wandb_server, tmp_path, mon
     assert main(command(study)) == 0
     assert tracked_runs(study.directory)["gain=1-s1"].steps == [1, 2, 3, 4, 5]
     assert tracked_runs(study.directory)["gain=1-s1"].segments == 1
+
+
+def test_a_metric_that_is_added_later_is_named_and_sent(wandb_server, tmp_path, capfd):
+    study = flow_study(tmp_path, seeds=[1], factors={"flow": ["icfm"]})
+    save_study(study, StudyPaths(study.directory))
+    assert main(command(study)) == 0
+    assert cli.main(["evaluate", str(study.directory), "--metric", "nll"]) == 0
+    told = capfd.readouterr().out
+    assert f"1 run (icfm-s1); send it: ablate sync {study.directory}" in " ".join(told.split())
+    assert sync(study) == 0
+    run = wandb_server.named()["icfm-s1"]
+    assert run.summary["nll_best"] > 0 or run.summary["nll_best"] < 0
+    assert run.steps == [10, 20, 30, 40, 50, 60]
