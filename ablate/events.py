@@ -13,6 +13,8 @@ reports. A list under it keeps Tune from flattening what is inside."""
 
 Point = tuple[int, dict[str, float]]
 """A global step and the metrics measured at it."""
+WORKER_DIED = "WorkerDied"
+"""The kind of failure of a run whose process ended without an exception."""
 Status = Literal["ok", "failed", "diverged"]
 
 
@@ -54,7 +56,7 @@ class Failure:
         kind, _, message = last.partition(": ")
         if not last:
             # No exception: the process itself is gone, and Ray guesses why at length.
-            return cls("WorkerDied", "the worker process died without an exception", trace)
+            return cls(WORKER_DIED, "the worker process died without an exception", trace)
         return cls(kind.rsplit(".", 1)[-1], message, trace)
 
 
