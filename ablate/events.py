@@ -28,6 +28,8 @@ MAX_TOLD = 100_000
 
 Point = tuple[int, dict[str, float]]
 """A global step and the metrics measured at it."""
+WORKER_DIED = "WorkerDied"
+"""The kind of failure of a run whose process ended without an exception."""
 Status = Literal["ok", "failed", "diverged"]
 
 
@@ -78,7 +80,7 @@ class Failure:
         kind, _, message = last.partition(": ")
         if not last:
             # No exception: the process itself is gone, and Ray guesses why at length.
-            return cls("WorkerDied", "the worker process died without an exception", trace)
+            return cls(WORKER_DIED, "the worker process died without an exception", trace)
         return cls(kind.rsplit(".", 1)[-1], message, trace)
 
 

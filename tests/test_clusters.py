@@ -200,11 +200,12 @@ def test_two_studies_share_a_cluster(short_folder, tmp_path, monkeypatch):
 @pytest.mark.timeout(400)
 def test_a_lost_node_uses_up_no_retries(short_folder, tmp_path, monkeypatch):
     with ray_start(short_folder, monkeypatch, cpus=0, RAY_AUTH_MODE="disabled") as address:
-        nodes = [_add_node(address), _add_node(address)]
+        _add_node(address)
+        _add_node(address)
         study = Study(tmp_path, "--address", address, "--set", "retries=0", length=150)
         # A CPU each: once both runs train, each has one of the nodes.
         wait_for(lambda: len({path.parents[1] for path in study.checkpoints()}) == 2, 100)
-        nodes[0].kill()
+        _raylets(address)[0].kill()
         code, out, err = study.end(200)
     assert (code, err) == (0, ""), out
     rows = by_name(Ledger(StudyPaths(study.root)))
@@ -215,18 +216,19 @@ def test_a_lost_node_uses_up_no_retries(short_folder, tmp_path, monkeypatch):
 
 
 def _add_node(address):
-    """One more node with a CPU; its raylet."""
-    before = {p.pid for p in psutil.process_iter() if p.name() == "raylet"}
+    """One more node with a CPU."""
     subprocess.run(
         [BIN / "ray", "start", f"--address={address}", "--num-cpus=1",
          "--object-store-memory=80000000"],
         check=True, capture_output=True, timeout=120,
     )  # fmt: skip
-    [raylet] = [
-        p for p in psutil.process_iter()
-        if p.name() == "raylet" and p.pid not in before and address.rpartition(":")[2] in _told(p)
-    ]  # fmt: skip
-    return raylet
+
+
+def _raylets(address):
+    """The services of the nodes that were added."""
+    port = address.rpartition(":")[2]
+    known = [p for p in psutil.process_iter() if p.name() == "raylet" and port in _told(p)]
+    return [p for p in known if "--head" not in _told(p)]
 
 
 def test_waiting_processes_are_told_apart_from_those_that_ended():

@@ -9,7 +9,7 @@ from typing import Any
 
 from ablate.events import PRIVATE_KEY, Failure
 
-UNAVAILABLE_S = 20.0
+UNAVAILABLE_S = 65.0
 """For a cluster to take note of a node that does not answer."""
 DIED_S = 3.0
 """For a cluster to take note that a node ended after its workers."""

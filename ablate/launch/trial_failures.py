@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ray.exceptions import ActorUnavailableError, RayActorError
+from ray.exceptions import ActorDiedError
 
 from ablate.events import Event
 from ablate.launch.attempts import DIED_S, UNAVAILABLE_S, Attempt, Attempts
@@ -82,17 +82,16 @@ class TrialFailures:
 
 def _death(trial: Any, attempts: Attempts) -> Attempt:
     """How a worker failed that did not say it."""
-    error = _error(trial)
     failure = failure_of(trial)
     node = attempts.node
-    if node is None or not isinstance(error, RayActorError) or error.actor_init_failed:
+    if node is None or failure.kind != WORKER_DIED:
         return Attempt(failure)
-    settle_s = UNAVAILABLE_S if isinstance(error, ActorUnavailableError) else DIED_S
+    settle_s = DIED_S if isinstance(_error(trial), ActorDiedError) else UNAVAILABLE_S
     return Attempt(failure, node, settle_s)
 
 
 def _error(trial: Any) -> Exception | None:
     try:
         return trial.get_pickled_error()
-    except Exception:  # noqa: BLE001 - of a class that only its worker can import: no death
+    except Exception:  # noqa: BLE001 - Ray's "unavailable" cannot be unpickled
         return None
