@@ -56,8 +56,9 @@ def connect(
     asked = check_address(address)
     if asked not in (None, AUTO, LOCAL):
         _join(asked, log)
-        return False
-    if asked != LOCAL and _joined_found(asked == AUTO, say, log):
+        if address == asked or not _is_left_to_another(say):  # typed, or of the environment
+            return False
+    elif asked != LOCAL and _joined_found(asked == AUTO, say, log):
         return False
     own.start(preload, num_cpus=num_cpus(), **_QUIET)
     use_waiting_workers()
@@ -84,11 +85,16 @@ def _joined_found(is_asked: bool, say: Callable[[str], None], log: Path) -> bool
         if is_asked:
             raise
         return False
-    if is_asked or not is_anothers():
-        return True
-    ray.shutdown()  # it ends with its study
+    return is_asked or not _is_left_to_another(say)
+
+
+def _is_left_to_another(say: Callable[[str], None]) -> bool:
+    """Leaves a Ray that ends with another study."""
+    if not is_anothers():
+        return False
+    ray.shutdown()
     say(BESIDE_ANOTHER)
-    return False
+    return True
 
 
 class NoClusterError(AblateError):

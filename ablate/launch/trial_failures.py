@@ -8,7 +8,7 @@ from typing import Any
 
 from ray.exceptions import ActorDiedError
 
-from ablate.events import Event
+from ablate.events import WORKER_DIED, Event
 from ablate.launch.attempts import DIED_S, UNAVAILABLE_S, Attempt, Attempts
 from ablate.launch.counting import is_alive
 from ablate.paths import StudyPaths
