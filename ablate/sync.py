@@ -52,7 +52,7 @@ def sync_command(arguments: argparse.Namespace, console: Console) -> int:
         ledger = Ledger(paths, study.metric, study.mode)
         plan = plan_so_far(study, ledger)
         if not paths.uid.exists() or not ledger.started_names():
-            console.print("nothing to send: no run of this study has started")
+            console.print(Text("nothing to send: no run of this study has started"))
             return 0
         to = _to(study, arguments, WandbRecord(paths))
         runs = [*_runs(plan, ledger, paths), _table(plan, ledger, paths)]
@@ -120,7 +120,7 @@ def _tell(
 ) -> int:
     """Says of each run what was there, and what has come of it."""
     if not served:
-        console.print("W&B was not reached: nothing was sent")
+        console.print(Text("W&B was not reached: nothing was sent"))
         return INCOMPLETE
     num_lacking = 0
     for run in runs:

@@ -141,6 +141,7 @@ def test_any_name_of_levels_factors_and_metrics_is_drawn(tmp_path, name):
     renamed = grid_of(tmp_path, name)
     for number, each in enumerate((found, renamed)):
         folder = tmp_path / str(number)
+        folder.mkdir()
         assert write_report(each, StudyPaths(folder)) == []
         drawn = "".join(path.read_text("utf-8") for path in folder.rglob("*.svg"))
         assert not re.search("[\x00-\x08\x0b-\x1f]", drawn)

@@ -92,7 +92,7 @@ def test_only_what_says_how_to_reach_wandb_is_handed_on(monkeypatch):
 
 
 def test_what_is_published_names_no_home_directory(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/ada")
-    assert at_home("no such file: '/home/ada/rows.parquet'") == "no such file: '~/rows.parquet'"
-    assert at_home("/home/ada") == "~"
-    assert at_home("/home/adam/x") == "/home/adam/x"
+    monkeypatch.setenv("HOME", "/users/ada")
+    assert at_home("no such file: '/users/ada/rows.parquet'") == "no such file: '~/rows.parquet'"
+    assert at_home("/users/ada") == "~"
+    assert at_home("/users/adam/x") == "/users/adam/x"
