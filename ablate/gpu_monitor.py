@@ -10,6 +10,8 @@ from ablate.events import GPU_MEMORY_MB, GPU_PERCENT
 
 EVERY_S = 10.0
 TIMEOUT_S = 5.0
+MOST_FAILURES = 5
+"""In a row: then there is nothing to ask."""
 
 
 class GpuMonitor:
@@ -30,9 +32,11 @@ class GpuMonitor:
         return {**self._latest, **_held_by_torch()} if self._latest else {}
 
     def _watch(self) -> None:
-        pause = threading.Event()
-        while (found := _ask(visible_gpus())) is not None:
-            self._latest = found
+        pause, failures = threading.Event(), 0
+        while failures < MOST_FAILURES:
+            found = _ask(visible_gpus())
+            failures = 0 if found else failures + 1
+            self._latest = found or {}  # what was true once is not told of later points
             pause.wait(EVERY_S)
 
 

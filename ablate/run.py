@@ -30,6 +30,7 @@ from ablate.screen import Arguments, Text
 from ablate.seals import lost_files, lost_notes
 from ablate.smoke import try_cells
 from ablate.study import Study
+from ablate.wandb_content import Message
 from ablate.wandb_places import lacking_messages, tracked_at, wandb_places
 from ablate.wandb_port import SharedSink
 from ablate.wandb_record import WandbRecord
@@ -141,8 +142,12 @@ def _run(study: Study, options: Options, arguments: argparse.Namespace, console:
         prepare = functools.partial(prepare_report, renderer)
         ahead = [] if options.local else [Preparation(prepare)]
         outcome = execute(study, options, console, sink, ahead)
-        _report(outcome, sink, renderer, console)
-    _print_places(outcome, sink.to, console)
+        table = None
+        try:
+            table = _report(outcome, sink, renderer, console)
+            sink.close()
+        finally:  # also where somebody does not wait for W&B
+            _print_places(outcome, sink.to, table, console)
     return outcome.exit_code
 
 
@@ -160,7 +165,10 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
     return 0
 
 
-def _report(outcome: Outcome, sink: SharedSink, renderer: Renderer, console: Console) -> None:
+def _report(
+    outcome: Outcome, sink: SharedSink, renderer: Renderer, console: Console
+) -> Message | None:
+    """Prints and writes the report; returns what W&B is to have of it, where it is to."""
     plan, ledger, study = outcome.plan, outcome.ledger, outcome.plan.study
     paths = StudyPaths(study.directory)
     study_yaml = paths.study_yaml.read_text(encoding="utf-8")
@@ -178,11 +186,13 @@ def _report(outcome: Outcome, sink: SharedSink, renderer: Renderer, console: Con
     except OSError as error:
         raise StorageError.of(error, paths.report) from error
     print_undrawn(undrawn, console)
-    if tracks:
-        table = table_message(record, study, paths)
-        is_there = WandbRecord(paths).has(table["id"], table["what"], sink.to.mode)
-        sink.put([] if is_there else [table], say)
-        sink.no_more()
+    if not tracks:
+        return None
+    table = table_message(record, study, paths)
+    is_there = WandbRecord(paths).has(table["id"], table["what"], sink.to.mode)
+    sink.put([] if is_there else [table], say)
+    sink.no_more()
+    return table
 
 
 def _say(console: Console) -> Callable[[str], None]:
@@ -227,7 +237,9 @@ def _literal(key: str, text: str) -> str:
     return f"{key}={dump_yaml(text)}"
 
 
-def _print_places(outcome: Outcome, to: Destination, console: Console) -> None:
+def _print_places(
+    outcome: Outcome, to: Destination, table: Message | None, console: Console
+) -> None:
     paths = StudyPaths(outcome.plan.study.directory)
     console.print()
     places = {
@@ -238,7 +250,7 @@ def _print_places(outcome: Outcome, to: Destination, console: Console) -> None:
     for name, path in ((name, path) for name, path in places.items() if path.exists()):
         console.print(Text(f"{name + ':':<14}{as_seen_from_here(path)}"), soft_wrap=True)
     shown = str(as_seen_from_here(paths.root))
-    for name, told in wandb_places(outcome.plan, outcome.ledger, to, shown):
+    for name, told in wandb_places(outcome.plan, outcome.ledger, to, shown, table):
         console.print(Text(f"{name + ':':<14}{told}"), soft_wrap=True)
 
 

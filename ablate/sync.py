@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from ablate.errors import AblateError, InputError, Problem
+from ablate.interrupts import unheard_by_children
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study
 from ablate.lock import driver_lock
@@ -18,6 +19,7 @@ from ablate.replicates import plan_so_far
 from ablate.report.assembly import study_record
 from ablate.screen import Text
 from ablate.study import ENTITY_RULE, PROJECT_RULE, Study, entity_problem, project_problem
+from ablate.text import quoted
 from ablate.wandb_messages import RunMessages
 from ablate.wandb_places import tracked_at
 from ablate.wandb_port import SinkPort
@@ -26,6 +28,7 @@ from ablate.wandb_settings import Destination, destination, has_credentials
 from ablate.wandb_table import table_message
 
 INCOMPLETE = 1
+_NOT_ASKED = {"num_rows": 0, "state": "", "is_whole": False, "is_known": False}
 
 
 def build_parser(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -54,28 +57,41 @@ def sync_command(arguments: argparse.Namespace, console: Console) -> int:
         if not paths.uid.exists() or not ledger.started_names():
             console.print(Text("nothing to send: no run of this study has started"))
             return 0
-        to = _to(study, arguments, WandbRecord(paths))
+        home = WandbRecord(paths).home
+        to = _to(study, arguments, home)
+        moves = home is not None and not home.fits(to) and not arguments.dry_run
         runs = [*_runs(plan, ledger, paths), _table(plan, ledger, paths)]
-        port = SinkPort(paths, to, study.tracking.patience_s, _say(console))
+        port = _port(paths, to, study.tracking.patience_s, console, moves)
+        console.print(Text(f"asking {to.server} for {len(runs)} runs"), soft_wrap=True)
         port.put({"kind": "sync", "id": "", "runs": runs, "dry_run": arguments.dry_run})
         port.close()
-        return _tell(runs, port.served, WandbRecord(paths), arguments.dry_run, console)
+        left = _tell(runs, port, WandbRecord(paths), arguments.dry_run, console)
+        if left and not arguments.dry_run:
+            again = quoted(["ablate", "sync", arguments.study_dir])
+            told = f"W&B lacks {left} run{'s' if left > 1 else ''}; try again: {again}"
+            console.print(Text(told), soft_wrap=True)
+        return INCOMPLETE if left and not arguments.dry_run else 0
 
 
-def _to(study: Study, arguments: argparse.Namespace, record: WandbRecord) -> Destination:
+def _port(
+    paths: StudyPaths, to: Destination, patience_s: float, console: Console, moves: bool
+) -> SinkPort:
+    try:
+        with unheard_by_children():
+            return SinkPort(paths, to, patience_s, _say(console), moves)
+    except OSError as error:
+        raise AblateError(f"W&B's process cannot be started: {error.strerror}") from error
+
+
+def _to(study: Study, arguments: argparse.Namespace, home: Home | None) -> Destination:
     """Where the runs are, or are to be from now on."""
     to = replace(destination(study), mode="online")
     if not has_credentials(to.server):
         raise AblateError(
             f"there is no API key for {to.server}: log in with `wandb login`, or set WANDB_API_KEY"
         )
-    home = record.home
     if arguments.to is not None:
-        to = _moved(to, arguments.to)
-        asked = Home(to.server, to.entity or "", to.project)
-        if home != asked and not arguments.dry_run:
-            record.move(asked)
-        return to
+        return _moved(to, arguments.to)
     if home is None:
         return to
     if home.server != to.server:
@@ -91,7 +107,7 @@ def _moved(to: Destination, place: str) -> Destination:
     entity, slash, project = place.partition("/")
     problems: list[Problem] = []
     if not slash:
-        problems.append(Problem("--to", "is no ENTITY/PROJECT", place))
+        problems.append(Problem("--to", "is not of the form ENTITY/PROJECT", place))
     if slash and entity_problem(entity):
         problems.append(Problem("--to", entity_problem(entity), place, fix=ENTITY_RULE))
     if slash and project_problem(project):
@@ -112,40 +128,51 @@ def _table(plan: Plan, ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:
 
 
 def _tell(
-    runs: list[dict[str, Any]],
-    served: Mapping[str, Mapping[str, Any]],
-    record: WandbRecord,
-    dry_run: bool,
-    console: Console,
+    runs: list[dict[str, Any]], port: SinkPort, record: WandbRecord, dry_run: bool, console: Console
 ) -> int:
-    """Says of each run what was there, and what has come of it."""
-    if not served:
-        console.print(Text("W&B was not reached: nothing was sent"))
-        return INCOMPLETE
+    """Says of each run what was there and what has come of it; returns how many W&B lacks."""
+    if not port.served:
+        console.print(Text("W&B did not answer; nothing was sent"))
+        return len(runs)
     num_lacking = 0
     for run in runs:
-        before = served[run["start"]["name"]]
+        name = run["start"]["name"]
+        before = port.served.get(name, _NOT_ASKED)
         is_whole = before["is_whole"] or record.has(run["id"], run["what"] or _open(run), "online")
-        num_lacking += not (is_whole or dry_run)
-        console.print(Text(_line(run, before, is_whole, dry_run)), soft_wrap=True)
-    return INCOMPLETE if num_lacking else 0
+        num_lacking += not is_whole
+        told = _there(run, before)
+        if not before["is_whole"]:
+            told += f"; would send {_rest(run, before)}" if dry_run else _done(
+                port.sent.get(name), is_whole
+            )  # fmt: skip
+        console.print(Text(f"{name}: {told}"), soft_wrap=True)
+    return num_lacking
 
 
-def _line(run: dict[str, Any], before: Mapping[str, Any], is_whole: bool, dry_run: bool) -> str:
-    name = run["start"]["name"]
+def _there(run: dict[str, Any], before: Mapping[str, Any]) -> str:
     if before["is_whole"]:
-        return f"{name}: complete"
+        return "complete"
     if run.get("tables"):
-        there, rest = "not as the ledger has it", "the tables"
-    elif not before["is_known"]:
-        there, rest = "W&B does not say how many rows it has", "what it lacks"
-    else:
-        missing = max(run["num_rows"] - before["num_rows"], 0)
-        there = f"{before['num_rows']} of {run['num_rows']} rows there"
-        rest = f"{missing} rows" if missing else f"its end ({before['state'] or 'no run'} there)"
-    if dry_run:
-        return f"{name}: {there}; would send {rest}"
-    return f"{name}: {there}; sent {rest}" + ("" if is_whole else ", not confirmed")
+        return "not as the ledger has it"
+    if not before["is_known"]:
+        return "W&B does not say how many rows it has"
+    return f"{before['num_rows']} of {run['num_rows']} rows there"
+
+
+def _rest(run: dict[str, Any], before: Mapping[str, Any]) -> str:
+    if run.get("tables"):
+        return "the tables"
+    if not before["is_known"]:
+        return "what it lacks"
+    missing = max(run["num_rows"] - before["num_rows"], 0)
+    return f"{missing} rows" if missing else "its end and summary"
+
+
+def _done(num_sent: int | None, is_whole: bool) -> str:
+    if num_sent is None:
+        return "; not sent"
+    sent = f"; sent {num_sent} rows" if num_sent else "; sent its end and summary"
+    return sent if is_whole else f"{sent}, not confirmed"
 
 
 def _open(run: dict[str, Any]) -> str:

@@ -32,6 +32,11 @@ class Trouble:
     cause: Cause
     detail: str
 
+    @property
+    def is_final(self) -> bool:
+        """Whether waiting does not help: somebody has to do something first."""
+        return self.cause in ("key", "permission")
+
     @classmethod
     def of(cls, error: BaseException) -> "Trouble":
         """What an exception of `wandb` means. Its server's answers come as text only."""
@@ -40,17 +45,34 @@ class Trouble:
             "MailboxClosedError", "HandleAbandonedError", "ServerResponseError",
         ):  # fmt: skip
             return cls("core", text or type(error).__name__)
-        if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+        status = _status_of(error, text)
+        if status is not None:
+            is_down = status >= 500 or status in (408, 429)
+            cause: Cause = "unreachable" if is_down else _CAUSES.get(status, "other")
+            return cls(cause, f"it answers {status}")
+        if _is_of_the_network(error) or "deadline exceeded" in text or "timed out" in text.lower():
+            return cls("unreachable", text)
+        if isinstance(error, OSError):
             return cls("files", f"{error.filename or ''}: {error.strerror or text}".strip(": "))
-        status = _STATUS.search(text)
-        if status is None:
-            if "deadline exceeded" in text or "timed out" in text.lower():
-                return cls("unreachable", text)
-            return cls("other", type(error).__name__)
-        number = int(status[1])
-        is_down = number >= 500 or number in (408, 429)
-        cause: Cause = "unreachable" if is_down else _CAUSES.get(number, "other")
-        return cls(cause, f"it answers {number}")
+        return cls("other", type(error).__name__)
+
+
+def _is_of_the_network(error: BaseException) -> bool:
+    return isinstance(error, TimeoutError) or type(error).__module__.startswith("requests")
+
+
+def _status_of(error: BaseException, text: str) -> int | None:
+    """The HTTP status that the server answered, where it is a matter of that."""
+    at: BaseException | None = error
+    while at is not None:
+        response = getattr(at, "response", None)
+        for name in ("http_status", "status_code", "http_status_code"):
+            status = getattr(response, name, None)
+            if isinstance(status, int) and status:
+                return status
+        at = at.__cause__
+    found = _STATUS.search(text)
+    return int(found[1]) if found else None
 
 
 @dataclass(frozen=True)
@@ -148,9 +170,9 @@ class Client:
         """A table as W&B shows it."""
         return self._wandb.Table(columns=content["columns"], data=content["rows"])
 
-    def page(self, path: str) -> Any:
+    def page(self, html: str) -> Any:
         """An HTML page as W&B shows it."""
-        return self._wandb.Html(path, inject=False)
+        return self._wandb.Html(html, inject=False, data_is_not_path=True)
 
     def served(self, entity: str, wandb_ids: Iterable[str]) -> dict[str, Served]:
         """What the server has of some runs, by id; without those that it does not know.

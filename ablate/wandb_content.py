@@ -1,11 +1,11 @@
 """What a W&B run is told: its rows, and its end."""
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablate.events import GPU_MEMORY_MB, GPU_PERCENT, TIMESTAMP
+from ablate.wandb_settings import at_home
 
 if TYPE_CHECKING:
     from ablate.wandb_client import Client
@@ -33,8 +33,9 @@ def tell_end(client: "Client", run: Any, start: Message, end: Message, last_step
     """All but the end itself: tables, files, the summary, the tag of a failed run."""
     if end.get("tables"):
         content = {name: client.table(table) for name, table in end["tables"].items()}
-        if end.get("page") and Path(end["page"]).exists():
-            content["report"] = client.page(end["page"])
+        page = Path(end.get("page") or "")
+        if page.is_file():
+            content["report"] = client.page(at_home(page.read_text("utf-8")))
         run.log(content, step=last_step + 1, commit=True)
     for key in ("error", "error_type"):
         if key not in end["summary"] and key in run.summary.keys():  # noqa: SIM118 - no mapping
@@ -45,7 +46,7 @@ def tell_end(client: "Client", run: Any, start: Message, end: Message, last_step
     if end["failed"] and log.is_file():
         copy = Path(run.dir) / "logs" / log.name
         copy.parent.mkdir(exist_ok=True)
-        shutil.copyfile(log, copy)
+        copy.write_text(at_home(log.read_text("utf-8", "replace")), "utf-8")
         run.save(str(copy), base_path=run.dir, policy="now")
 
 

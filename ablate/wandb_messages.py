@@ -1,7 +1,6 @@
 """What the W&B sink is told of the runs of a study, made from the ledger's rows."""
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 from ablate.design import text
@@ -15,7 +14,7 @@ from ablate.study import MAX_WANDB_NAME
 from ablate.text import printable, shortened
 from ablate.wandb_content import noted
 from ablate.wandb_record import WandbRecord
-from ablate.wandb_settings import at_home, command_line
+from ablate.wandb_settings import command_line
 
 MAX_TAG = 64
 """W&B's own limit."""
@@ -58,7 +57,7 @@ class RunMessages:
             "versions": row.get("versions"), "command": self._command,
         }  # fmt: skip
         config = {
-            **{key: _published(value) for key, value in run.config.items()},
+            **run.config,
             "seed": run.seed, "study": plan.study.study, "run_id": run_id,
             **{key: value for key, value in made_with.items() if value is not None},
         }  # fmt: skip
@@ -132,24 +131,13 @@ def _summary(row: Row, plan: Plan, paths: StudyPaths) -> dict[str, Any]:
     summary: dict[str, Any] = {**metrics_of(row, plan.factors), "status": row["status"]}
     if row["status"] in ("failed", "diverged"):
         summary["error_type"] = row.get("error_type") or ""
-        summary["error"] = at_home(row.get("error") or "")
+        summary["error"] = row.get("error") or ""
     best = paths.best(row["run_name"])
     if best.exists():
         summary["checkpoint"] = str(best.relative_to(paths.root))
     if row.get("warnings"):
-        summary["warnings"] = at_home(row["warnings"])
+        summary["warnings"] = row["warnings"]
     return summary
-
-
-def _published(value: Any) -> Any:
-    """A value of a config, with paths below the home directory as people write them."""
-    if isinstance(value, str):
-        return at_home(value)
-    if isinstance(value, Mapping):
-        return {key: _published(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_published(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
 
 
 def _tags(plan: Plan, run: Run) -> list[str]:

@@ -4,12 +4,14 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ablate.history import History
 from ablate.wandb_client import Client, Trouble
 from ablate.wandb_content import Message, for_wandb, interruption, noted, tell_end
 from ablate.wandb_record import WandbRecord
+from ablate.wandb_settings import Destination
 
 NUM_THREADS = 4
 MAX_TRIES = 3
@@ -21,6 +23,7 @@ class Offline:
     A run that it has seen is not written again: an upload of it would be appended to what is there.
 
     Args:
+        to: Where the runs go, once somebody uploads them.
         client: The way to W&B.
         history: The curves.
         record: The study directory's notes.
@@ -30,12 +33,14 @@ class Offline:
 
     def __init__(
         self,
+        to: Destination,
         client: Client,
         history: History,
         record: WandbRecord,
         say: Callable[[str, str], None],
         tell: Callable[[dict[str, Any]], None],
     ) -> None:
+        self._entity = record.home.entity if record.home else to.entity
         self._client = client
         self._history = history
         self._record = record
@@ -102,14 +107,17 @@ class Offline:
             except Exception as error:  # noqa: BLE001 - W&B raises many kinds when it breaks
                 trouble = Trouble.of(error)
                 if trouble.cause == "files" or attempt + 1 == MAX_TRIES:
-                    self._say(trouble.cause, f"W&B's offline files are not whole: {trouble.detail}")
+                    self._say(
+                        trouble.cause, f"W&B's offline files cannot be written: {trouble.detail}"
+                    )
                     return
                 self._client.replace(generation)
 
     def _write_whole(self, start: Message, end: Message) -> None:
         points = self._history.timed(start["run_id"])
         with self._client.at_work():
-            run = self._client.open(start, None)
+            run = self._client.open(start, self._entity)
+            self._record.made(start["id"], Path(run.dir).parent)
             for step, metrics in points:
                 run.log(for_wandb(metrics), step=step, commit=True)
             tell_end(self._client, run, start, end, points[-1][0] if points else -1)

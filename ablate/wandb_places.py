@@ -9,6 +9,7 @@ from ablate.paths import StudyPaths
 from ablate.plan import Plan
 from ablate.study import Study
 from ablate.text import quoted
+from ablate.wandb_content import Message
 from ablate.wandb_messages import RunMessages, lacking_runs
 from ablate.wandb_record import WandbRecord
 from ablate.wandb_settings import Destination
@@ -33,7 +34,7 @@ def lacking_messages(plan: Plan, ledger: Ledger, mode: str) -> Iterator[dict[str
 
 
 def wandb_places(
-    plan: Plan, ledger: Ledger, to: Destination, study_dir: str
+    plan: Plan, ledger: Ledger, to: Destination, study_dir: str, table: Message | None = None
 ) -> Iterator[tuple[str, str]]:
     """Lines for the end of a command, a name and a text each.
 
@@ -42,6 +43,7 @@ def wandb_places(
         ledger: The record of its runs.
         to: Where the command's runs went.
         study_dir: The study directory, as the user is to type it.
+        table: What W&B should have of the report, where it was made.
     """
     if to.mode == "disabled":
         return
@@ -49,22 +51,26 @@ def wandb_places(
     record = WandbRecord(paths)
     if record.home is not None:
         yield "W&B", record.home.group_url(plan.study.study)
+        yield "W&B project", record.home.url
     elif paths.wandb_runs.exists():
         yield "W&B", os.path.join(study_dir, paths.wandb_runs.name)
     if record.has_unsynced():
         yield "upload", quoted(["wandb", "sync", os.path.join(study_dir, paths.wandb_runs.name)])
-    yield from lacking_places(plan, ledger, to, study_dir)
+    yield from lacking_places(plan, ledger, to, study_dir, table)
 
 
 def lacking_places(
-    plan: Plan, ledger: Ledger, to: Destination, study_dir: str
+    plan: Plan, ledger: Ledger, to: Destination, study_dir: str, table: Message | None = None
 ) -> Iterator[tuple[str, str]]:
     """The line that names what W&B lacks, where it lacks anything; see `wandb_places`."""
     paths = StudyPaths(plan.study.directory)
     messages = RunMessages(plan, paths, ledger)
-    lacking = lacking_runs(messages, plan, ledger, WandbRecord(paths), to.mode)
-    if lacking:
-        names = [ledger.rows[run_id]["run_name"] for run_id in lacking]
+    record = WandbRecord(paths)
+    lacking = lacking_runs(messages, plan, ledger, record, to.mode)
+    names = [ledger.rows[run_id]["run_name"] for run_id in lacking]
+    if table is not None and not record.has(table["id"], table["what"], to.mode):
+        names.append(table["start"]["name"])
+    if names:
         command = quoted(["ablate", "sync", study_dir])
         yield "W&B lacks", f"{_named(names)}; send {'it' if len(names) == 1 else 'them'}: {command}"
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ablate.interrupts import unheard_by_children
@@ -15,7 +15,14 @@ from ablate.paths import StudyPaths
 from ablate.study import Study
 from ablate.text import quoted, storable
 from ablate.wandb_record import Home, WandbRecord
-from ablate.wandb_settings import Destination, clean_environment, destination, group_url
+from ablate.wandb_settings import (
+    Destination,
+    at_home,
+    clean_environment,
+    destination,
+    group_url,
+    project_url,
+)
 
 MAX_QUEUED = 20_000
 """Messages that wait for a slow sink before rows are left to the ledger alone."""
@@ -35,18 +42,26 @@ class SinkPort:
         to: Where runs go.
         patience_s: How long the end waits for a W&B that makes no progress.
         say: Told once what went wrong.
+        moves: The runs are to be there from now on, wherever they were.
 
     Raises:
         OSError: Where no process can be started.
     """
 
     def __init__(
-        self, paths: StudyPaths, to: Destination, patience_s: float, say: Callable[[str], None]
+        self,
+        paths: StudyPaths,
+        to: Destination,
+        patience_s: float,
+        say: Callable[[str], None],
+        moves: bool = False,
     ) -> None:
         self.say = say
         self.patience_s = patience_s
         self.served: dict[str, dict[str, Any]] = {}
         """What the server had of runs that it was asked for, by name."""
+        self.sent: dict[str, int] = {}
+        """How many rows each run was sent that is told whole, by name."""
         self._to = to
         self._told: set[str] = set()
         self._behind: set[str] = set()
@@ -54,11 +69,12 @@ class SinkPort:
         self._heard_at = time.monotonic()
         self._answered = threading.Event()
         self._queue: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        asked = json.dumps({**to.as_json(), "patience_s": patience_s})
+        asked = json.dumps({**to.as_json(), "patience_s": patience_s, "moves": moves})
         self._process = subprocess.Popen(
             [sys.executable, "-m", "ablate.wandb_sink", str(paths.root), asked],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # its own log has it
             encoding="utf-8",
             env=clean_environment(to.server),
             start_new_session=True,  # Ctrl-C in the terminal is not for it
@@ -112,7 +128,7 @@ class SinkPort:
                 )  # fmt: skip
             if now - self._heard_at > self.patience_s + GRACE_S:
                 self._process.kill()
-                self._say_once("W&B did not end in time: what it misses is in the ledger")
+                self._say_once("W&B's process did not end in time; the ledger has what W&B lacks")
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(0.05)
         for thread in self._threads:
@@ -124,14 +140,15 @@ class SinkPort:
         while True:
             message = self._queue.get()
             try:
-                stdin.write(json.dumps(storable(message)) + "\n")
+                shown = message if message["kind"] == "points" else _published(message)
+                stdin.write(json.dumps(storable(shown)) + "\n")
                 if self._queue.empty():
                     stdin.flush()
                 if message["kind"] == "close":
                     stdin.close()
                     return
             except (OSError, ValueError):  # gone, or closed
-                self._say_once("the W&B process died: what it misses is in the ledger")
+                self._say_once("W&B's process died; the ledger has what W&B lacks")
                 with contextlib.suppress(OSError):  # what is still in its buffer has no reader
                     stdin.close()
                 return
@@ -151,10 +168,13 @@ class SinkPort:
         if "say" in fact:
             self._say_once(fact["say"])
         if "entity" in fact:
-            url = group_url(to.server, fact["entity"], to.project, to.group)
-            self._say_once(f"W&B: {url}", key="url")
+            project = project_url(to.server, fact["entity"], to.project)
+            group = group_url(to.server, fact["entity"], to.project, to.group)
+            self._say_once(f"W&B: {group} (project: {project})", key="url")
         if "left" in fact:
             self._num_left = fact["left"]
+        if "sent" in fact:
+            self.sent[fact["name"]] = fact["sent"]
         if "served" in fact:
             self.served[fact["name"]] = fact["served"]
 
@@ -194,7 +214,7 @@ class SharedSink:
             return self._port
         paths = StudyPaths(self._study.directory)
         home = WandbRecord(paths).home
-        if not self._is_off and self.to.mode == "online" and home and not home.fits(self.to):
+        if not self._is_off and home and not home.fits(self.to):
             self._is_off = True
             say(_elsewhere(home, self.to, paths))
         if self._is_off:
@@ -237,6 +257,17 @@ def _elsewhere(home: Home, to: Destination, paths: StudyPaths) -> str:
     command = quoted(["ablate", "sync", paths.root, "--to", place])
     asked = f"{place} at {to.server}" if to.server != home.server else place
     return (
-        f"W&B: the runs of this study are in {home}, this command means {asked}: it tracks "
-        f"nothing. `{command}` moves them there"
+        f"W&B: the runs of this study are in {home}; this command would use {asked}, so its runs "
+        f"are not tracked. `{command}` moves them there"
     )
+
+
+def _published(message: Any, key: str = "") -> Any:
+    """A message in which this user's home directory is `~`, but for the files it names."""
+    if isinstance(message, str):
+        return message if key in ("log", "page") else at_home(message)
+    if isinstance(message, Mapping):
+        return {at_home(name): _published(value, name) for name, value in message.items()}
+    if isinstance(message, list | tuple):
+        return [_published(value, key) for value in message]
+    return message

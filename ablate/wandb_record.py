@@ -5,14 +5,20 @@ was uploaded (W&B leaves `run-ID.wandb.synced` beside the log) and that one was 
 """
 
 import json
+import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from ablate.paths import StudyPaths, write_atomically
 from ablate.wandb_settings import Destination, group_url, project_url
+
+_OFFLINE = "offline-"
+_FOLDER = re.compile(r"(?:offline-)?run-\d{8}_\d{6}-([^-]+)")
+"""Folders of one run and one second end in `-1`, `-2`: our ids have no hyphen."""
 
 Deed = Literal["online", "written", "whole"]
 """Started on a server; written into an offline folder; confirmed by the server."""
@@ -27,9 +33,13 @@ class Home:
     project: str
 
     def fits(self, asked: Destination) -> bool:
-        """Whether a command that resolved to a destination means this place."""
+        """Whether a command that resolved to a destination means this place.
+
+        Which server it is matters online alone: machines without a network know none.
+        """
+        server = asked.server if asked.mode == "online" else self.server
         entity = asked.entity or self.entity
-        return (asked.server, entity, asked.project) == (self.server, self.entity, self.project)
+        return (server, entity, asked.project) == (self.server, self.entity, self.project)
 
     @property
     def url(self) -> str:
@@ -88,32 +98,51 @@ class WandbRecord:
 
     def has(self, wandb_id: str, what: str, mode: str) -> bool:
         """Whether W&B has a run with this content; offline, a folder that was written will do."""
-        dids: tuple[Deed, ...] = ("whole", "written") if mode == "offline" else ("whole",)
-        return any(self.noted(wandb_id, did) == what for did in dids)
+        if self.noted(wandb_id, "whole") == what:
+            return True
+        is_written = self.noted(wandb_id, "written") == what
+        return mode == "offline" and is_written and self.noted(wandb_id, "online") is None
 
     def is_on_a_server(self, wandb_id: str) -> bool:
         """Whether W&B has, or may have, the run: a second upload would append to it."""
+        folders = self._folders.get(wandb_id, [])
+        offline = [folder for folder in folders if folder.name.startswith(_OFFLINE)]
+        was_removed = self.noted(wandb_id, "written") is not None and not offline
         return (
-            (wandb_id, "online") in self._deeds
-            or any(_is_synced(folder) for folder in self._offline(wandb_id))
-            or any(self._paths.wandb_runs.glob(f"run-*-{wandb_id}*"))
+            self.noted(wandb_id, "online") is not None
+            or was_removed  # uploaded and cleaned, as far as anybody knows
+            or len(offline) < len(folders)
+            or any(_is_synced(folder) for folder in offline)
         )
 
     def unsynced(self, wandb_id: str) -> list[Path]:
         """Offline folders of a run that were not uploaded."""
-        return [folder for folder in self._offline(wandb_id) if not _is_synced(folder)]
+        folders = self._folders.get(wandb_id, [])
+        return [f for f in folders if f.name.startswith(_OFFLINE) and not _is_synced(f)]
 
     def drop_unsynced(self, wandb_id: str) -> None:
         """Removes offline folders of a run that were not uploaded: the ledger has their content."""
         for folder in self.unsynced(wandb_id):
             shutil.rmtree(folder)
+            self._folders[wandb_id].remove(folder)
+
+    def made(self, wandb_id: str, folder: Path) -> None:
+        """Takes note of a folder that W&B has made for a run."""
+        self._folders.setdefault(wandb_id, []).append(folder)
 
     def has_unsynced(self) -> bool:
         """Whether there is anything that `wandb sync` would upload."""
-        return any(not _is_synced(path) for path in self._paths.wandb_runs.glob("offline-run-*"))
+        return any(self.unsynced(wandb_id) for wandb_id in self._folders)
 
-    def _offline(self, wandb_id: str) -> Iterable[Path]:
-        return sorted(self._paths.wandb_runs.glob(f"offline-run-*-{wandb_id}*"))
+    @cached_property
+    def _folders(self) -> dict[str, list[Path]]:
+        """W&B's folders by run; listed once, for there may be thousands."""
+        folders: dict[str, list[Path]] = {}
+        for folder in sorted(self._paths.wandb_runs.glob("*run-*")):
+            found = _FOLDER.match(folder.name)
+            if found:
+                folders.setdefault(found[1], []).append(folder)
+        return folders
 
 
 def _is_synced(folder: Path) -> bool:

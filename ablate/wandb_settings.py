@@ -134,7 +134,7 @@ def _environment_problems(given: frozenset[str]) -> Iterable[Problem]:
     mode, project = os.environ.get("WANDB_MODE"), os.environ.get("WANDB_PROJECT")
     entity = os.environ.get("WANDB_ENTITY")
     if mode and mode not in (*MODES, *ALIASES) and "mode" not in given:
-        yield Problem("WANDB_MODE", "is no mode of W&B", mode, MODES)
+        yield Problem("WANDB_MODE", "is not a W&B mode", mode, MODES)
     if project and project_problem(project) and "project" not in given:
         yield Problem("WANDB_PROJECT", project_problem(project), project, fix=PROJECT_RULE)
     if entity and entity_problem(entity) and "entity" not in given:
@@ -176,4 +176,4 @@ def at_home(text: str) -> str:
     home = os.path.expanduser("~")
     if home in ("~", "/", ""):
         return text
-    return re.sub(rf"{re.escape(home)}(?=/|$|[^\w.-])", "~", text)
+    return re.sub(rf"(?<![\w.-]){re.escape(home)}(?=/|$|[^\w.-])", "~", text)

@@ -37,7 +37,10 @@ INTERRUPTED = 130
 class Way(Protocol):
     """How runs get to W&B."""
 
-    moved_at: float
+    @property
+    def moved_at(self) -> float:
+        """When something arrived last, or was handed over."""
+        ...
 
     def take(self, message: Message) -> None:
         """Carries out one message, or has it carried out."""
@@ -87,7 +90,10 @@ def serve(way: Way, lines: TextIO, notices: Notices, patience_s: float) -> bool:
     """
     exit_code = CRASHED
     for line in lines:
-        message = json.loads(line)
+        try:
+            message = json.loads(line)
+        except ValueError:
+            break  # the driver died within a line
         if message["kind"] == "close":
             exit_code = INTERRUPTED
             patience_s = message.get("patience_s", patience_s)
@@ -101,7 +107,7 @@ def serve(way: Way, lines: TextIO, notices: Notices, patience_s: float) -> bool:
             told = time.monotonic() + NOTICE_EVERY_S
         time.sleep(0.05)
     if left:
-        notices.say("patience", f"W&B made no progress for {patience_s:.0f} s: nobody waits longer")
+        notices.say("patience", f"W&B made no progress for {patience_s:.0f} s; gave up waiting")
     return not left
 
 
@@ -109,7 +115,7 @@ def main() -> None:
     """Serves one driver until its pipe ends."""
     os.nice(PATIENCE)
     paths, asked = StudyPaths(Path(sys.argv[1])), json.loads(sys.argv[2])
-    patience_s = asked.pop("patience_s")
+    patience_s, moves = asked.pop("patience_s"), asked.pop("moves")
     to = Destination(**asked)
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     paths.sink_log.parent.mkdir(parents=True, exist_ok=True)
@@ -123,9 +129,9 @@ def main() -> None:
         client = Client(to, paths.wandb)
         history, record = History(paths), WandbRecord(paths)
         if to.mode == "online":
-            way: Way = Online(to, client, history, record, notices.say, notices.tell)
+            way: Way = Online(to, client, history, record, notices.say, notices.tell, moves)
         else:
-            way = Offline(client, history, record, notices.say, notices.tell)
+            way = Offline(to, client, history, record, notices.say, notices.tell)
         if not serve(way, sys.stdin, notices, patience_s):
             os._exit(0)  # a W&B that does not move has no good end
         client.close()

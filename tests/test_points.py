@@ -56,6 +56,20 @@ def test_ones_own_trainable_has_neither_times_nor_gpus_among_its_metrics(
     assert all(point["_gpu_percent"] == 50.0 for _, point in points)
 
 
+def test_a_gpu_that_does_not_answer_has_no_old_values(tmp_path, monkeypatch):
+    fake = tmp_path / "nvidia-smi"
+    fake.write_text(f"#!/bin/sh\nif [ -e {tmp_path}/gone ]; then exit 1; fi\necho '40, 1000'\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr("ablate.gpu_monitor.EVERY_S", 0.05)
+    monitor = GpuMonitor()
+    monitor.start()
+    wait_for(monitor.latest)
+    (tmp_path / "gone").touch()
+    wait_for(lambda: not monitor.latest())
+
+
 def test_without_a_gpu_nothing_is_asked(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monitor = GpuMonitor()

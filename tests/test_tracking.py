@@ -204,8 +204,11 @@ def test_without_a_place_to_write_it_is_said_and_the_runs_are_named(tmp_path, ca
     paths.wandb_runs.write_text("a file where W&B wants its directory")
     assert main(["--resume", str(study.directory), "--local"]) == 0
     told = capfd.readouterr().out.replace("\n", " ")
-    assert told.count("W&B's offline files are not whole") == 1
-    assert f"2 runs (gain=1-s1, gain=2-s1); send them: ablate sync {study.directory}" in told
+    assert told.count("W&B's offline files cannot be written") == 1
+    assert (
+        f"3 runs (gain=1-s1, gain=2-s1, toys-ablation-table); send them: ablate sync {study.directory}"
+        in told
+    )
 
 
 def test_a_process_that_cannot_start_ends_nothing(tmp_path, console, monkeypatch):

@@ -57,7 +57,7 @@ def test_a_mode_that_does_not_exist_is_said_before_anything_starts(
     monkeypatch.setenv("WANDB_MODE", mode)
     assert main(["--resume", str(study.directory), "--local"]) == 2
     told = capfd.readouterr().err
-    assert f"WANDB_MODE = '{mode}': is no mode of W&B" in told
+    assert f"WANDB_MODE = '{mode}': is not a W&B mode" in told
     assert "choices: online, offline, disabled" in told
     assert not StudyPaths(study.directory).ledger.exists()
 
@@ -96,3 +96,4 @@ def test_what_is_published_names_no_home_directory(monkeypatch):
     assert at_home("no such file: '/users/ada/rows.parquet'") == "no such file: '~/rows.parquet'"
     assert at_home("/users/ada") == "~"
     assert at_home("/users/adam/x") == "/users/adam/x"
+    assert at_home("/mnt/users/ada/x") == "/mnt/users/ada/x"

@@ -9,6 +9,7 @@ from studies import wait_for
 from ablate.history import History
 from ablate.paths import StudyPaths
 from ablate.wandb_port import SinkPort
+from ablate.wandb_record import WandbRecord
 from ablate.wandb_settings import Destination
 
 
@@ -147,3 +148,58 @@ def test_a_slow_upload_is_waited_for_as_long_as_rows_move(sink, wandb_server, mo
     sink.close(patience_s=10.0)
     assert {run.state for run in wandb_server.runs.values()} == {"finished"}
     assert sink.said[-1].startswith("W&B: waiting for 3 runs to arrive")
+
+
+def test_streams_that_die_of_any_answer_are_noticed_and_mended(sink, wandb_server):
+    names = ["401", "403", "404", "409", "410", "413"]
+    for name in names:
+        wandb_server.fail(f"/{name}/file_stream", status=int(name), times=1)
+        start(sink, name)
+        log(sink, range(3), name)
+        end(sink, name)
+    sink.close()
+    served = wandb_server.named()
+    assert {name: run.steps for name, run in served.items()} == {name: [0, 1, 2] for name in names}
+    assert {run.state for run in served.values()} == {"finished"}
+
+
+def test_a_server_that_never_takes_rows_is_waited_for_no_longer_than_asked(sink, wandb_server):
+    wandb_server.fail("file_stream", status=404)
+    start(sink)
+    log(sink, range(3))
+    end(sink)
+    sink.close(patience_s=12.0)
+    assert "W&B made no progress for 12 s; gave up waiting" in sink.said
+
+
+def test_a_count_that_lags_is_asked_again(sink, wandb_server):
+    wandb_server.lag = 2
+    start(sink)
+    log(sink, range(5))
+    end(sink)
+    wait_for(lambda: wandb_server.requests.count("Runs") > 2)
+    assert wandb_server.requests.count("RunResumeStatus") == 1
+    wandb_server.lag = 0
+    sink.close()
+    assert WandbRecord(sink.paths).has("one", "all", "online")
+
+
+def test_more_rows_than_there_are_are_named(sink, wandb_server):
+    wandb_server.lag = -2
+    start(sink)
+    log(sink, range(5))
+    end(sink)
+    sink.close()
+    assert any("more rows of one than the ledger (5)" in notice for notice in sink.said)
+    assert not WandbRecord(sink.paths).has("one", "all", "online")
+
+
+def test_a_line_that_a_dying_driver_tore_ends_the_runs(sink, wandb_server):
+    start(sink)
+    log(sink, range(3))
+    wait_for(lambda: wandb_server.runs)
+    process, _ = processes(sink)
+    sink._process.stdin.write('{"kind": "poi')
+    sink._process.stdin.close()
+    process.wait(60)
+    assert wandb_server.named()["one"].steps == [0, 1, 2]

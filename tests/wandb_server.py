@@ -77,6 +77,8 @@ class WandbServer:
         self.requests = []
         self.latency_s = 0.0
         self.knows_line_counts = True
+        self.lag = 0
+        """Rows that its counts do not know of yet."""
         self.lock = threading.RLock()
         self._released = threading.Event()
         self._http = None
@@ -173,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
             variables = asked.get("variables") or {}
             self._guarded(operation, lambda: self._answer({"data": work(variables)}))
         elif self.path.endswith("/file_stream"):
-            self._guarded("file_stream", lambda: self._stream(json.loads(body)))
+            self._guarded(self.path, lambda: self._stream(json.loads(body)))
         else:
             self._answer({})
 
@@ -292,7 +294,7 @@ class _Handler(BaseHTTPRequestHandler):
             "commit": run.fields.get("commit"), "readOnly": False,
             "createdAt": "2026-01-01T00:00:00Z", "heartbeatAt": "2026-01-01T00:00:00Z",
             "description": None, "notes": run.fields.get("notes"),
-            "historyLineCount": len(run.lines), "user": {"name": ENTITY, "username": ENTITY},
+            "historyLineCount": len(run.lines) - self.wandb.lag, "user": {"name": ENTITY, "username": ENTITY},
         }  # fmt: skip
         if not self.wandb.knows_line_counts:
             del node["historyLineCount"]
