@@ -107,9 +107,8 @@ class Offline:
             except Exception as error:  # noqa: BLE001 - W&B raises many kinds when it breaks
                 trouble = Trouble.of(error)
                 if trouble.cause == "files" or attempt + 1 == MAX_TRIES:
-                    self._say(
-                        trouble.cause, f"W&B's offline files cannot be written: {trouble.detail}"
-                    )
+                    told = f"W&B's offline files cannot be written: {trouble.detail}"
+                    self._say(trouble.cause, told)
                     return
                 self._client.replace(generation)
 

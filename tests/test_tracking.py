@@ -205,10 +205,8 @@ def test_without_a_place_to_write_it_is_said_and_the_runs_are_named(tmp_path, ca
     assert main(["--resume", str(study.directory), "--local"]) == 0
     told = capfd.readouterr().out.replace("\n", " ")
     assert told.count("W&B's offline files cannot be written") == 1
-    assert (
-        f"3 runs (gain=1-s1, gain=2-s1, toys-ablation-table); send them: ablate sync {study.directory}"
-        in told
-    )
+    names = "3 runs (gain=1-s1, gain=2-s1, toys-ablation-table)"
+    assert f"{names}; send them: ablate sync {study.directory}" in told
 
 
 def test_a_process_that_cannot_start_ends_nothing(tmp_path, console, monkeypatch):

@@ -294,7 +294,8 @@ class _Handler(BaseHTTPRequestHandler):
             "commit": run.fields.get("commit"), "readOnly": False,
             "createdAt": "2026-01-01T00:00:00Z", "heartbeatAt": "2026-01-01T00:00:00Z",
             "description": None, "notes": run.fields.get("notes"),
-            "historyLineCount": len(run.lines) - self.wandb.lag, "user": {"name": ENTITY, "username": ENTITY},
+            "historyLineCount": len(run.lines) - self.wandb.lag,
+            "user": {"name": ENTITY, "username": ENTITY},
         }  # fmt: skip
         if not self.wandb.knows_line_counts:
             del node["historyLineCount"]
