@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import TextIO
 
 from ablate.errors import StudyInUseError
-from ablate.lock_file import lock_file
+from ablate.lock_file import LOOK_S, lock_file
 from ablate.paths import naming
 
 NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL})
 """What a file system says that knows no `flock`."""
-
-LOOK_S = 0.2
-"""Between two tries of whoever waits for a lock."""
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import ray
 from ablate.errors import InputError, Problem
 from ablate.garbage import uncollected
 from ablate.interrupts import Interrupts, unheard_by_children
+from ablate.launch.address import check_address
 from ablate.launch.connection import connect
 from ablate.launch.own_ray import OwnRay
 from ablate.launch.watch import watched_cluster
@@ -75,7 +76,7 @@ def cluster(
         InputError: Where Ray cannot start here, or no node is large enough for a trial: Tune
             would wait forever.
     """
-    if _prepare():
+    if _prepare(address):
         with watched_cluster(interrupts.cluster_is_gone):
             yield _place(plan.study, is_shared=False)
         return
@@ -110,7 +111,7 @@ def slots_at(study: Study, address: str) -> int:
         AblateError: Where no cluster answers at the address.
         InputError: Where no node is large enough for a trial.
     """
-    if _prepare():
+    if _prepare(address):
         return _slots(study)
     own = OwnRay()
     connect(own, address, (), lambda _: None, StudyPaths(study.directory).ray_log)
@@ -120,16 +121,21 @@ def slots_at(study: Study, address: str) -> int:
         own.end()
 
 
-def _prepare() -> bool:
+def _prepare(address: str | None) -> bool:
     """Sets what Ray reads when it starts; returns whether it has been started before.
 
     Raises:
+        AblateError: Where nothing answers at the address that is asked for.
         InputError: Where there are folders to import from that Ray cannot tell its workers.
     """
     _check_import_path()
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    return ray.is_initialized()
+    if not ray.is_initialized():
+        return False
+    if address is not None:
+        check_address(address)  # `connect` would: whoever asks for a cluster hears if it is gone
+    return True
 
 
 def _place(study: Study, is_shared: bool) -> Place:
