@@ -137,13 +137,13 @@ class Hosting:
         """Restores the newest whole checkpoint at or beside the one that Tune names."""
         checkpoint = getattr(checkpoint_path, "checkpoint", checkpoint_path)
         asked = Path(getattr(checkpoint, "path", checkpoint))
-        found = newest_whole(asked)
-        if found is None:
-            self.__warn(f"{asked}: no whole checkpoint there; the run starts from the beginning")
-            return
-        if found != asked:
-            self.__warn(f"{asked}: not whole; going on from {found.name}")
         with self.__guarded():
+            found = newest_whole(asked)
+            if found is None:
+                self.__warn(f"{asked}: no whole checkpoint there; the run starts over")
+                return
+            if found != asked:
+                self.__warn(f"{asked}: not whole; going on from {found.name}")
             self.__restore_folder(found)
 
     def __restore_folder(self, folder: Path) -> None:
