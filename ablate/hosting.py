@@ -157,10 +157,7 @@ class Hosting:
         self.__points = manifest.get("points", {})
 
     def __refuse_foreign_pickles(self, folder: Path) -> None:
-        host = self.__host
-        root = Path(host["study_dir"])
-        launch = StudyPaths(root).launch(host["launch"])
-        if not (host.get("trust_owner") or may_unpickle(folder, root, launch)):
+        if not (self.__host.get("trust_owner") or may_unpickle(folder)):
             raise PermissionError(
                 f"{folder}: another user owns this pickle, and a pickle can run any code "
                 "(--trust-owner unpickles it)"

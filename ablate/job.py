@@ -121,7 +121,7 @@ def _execute(study: Study, options: Options, caller: Caller) -> Outcome:
             caller.console.print(Text(f"note: {note}"), soft_wrap=True)
         if not options.trust_owner:
             going_on = {r.run_id: r.run_name for r in left.todo if r.run_id not in left.restart}
-            check_trust(paths, going_on, ledger.restarts(), next_launch(paths))
+            check_trust(paths, going_on, ledger.restarts())
         save_study(study, paths)
         _make_uid(paths, bool(ledger.rows), caller.console)
         with ledger.writing(), caller.interrupts.last_resort(ledger.close):
