@@ -119,3 +119,5 @@ class StudyInUseError(AblateError):
 
 class ClusterGoneError(AblateError):
     """The cluster of a running study is gone."""
+
+    exit_code = 4

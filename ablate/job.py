@@ -305,7 +305,8 @@ def _make_directory(study: Study, paths: StudyPaths) -> None:
 
 def _check_from_scratch(study: Study, options: Options) -> None:
     """A command that cannot start must not have put the old directory aside."""
-    check_address(options.address)
+    if not options.local:
+        check_address(options.address)
     plan, left = examine(study, no_ledger(study), options)
     check_data(plan, left.todo)
 

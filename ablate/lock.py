@@ -38,9 +38,10 @@ def driver_lock(path: Path, wait_s: float = 0.0) -> Generator[None]:
         file = path.open("a+", encoding="utf-8")
     with file:
         if _locked(file, wait_s):
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
+            with naming(path):
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {socket.gethostname()}")
+                file.flush()
             yield
             file.truncate(0)
             return

@@ -4,7 +4,6 @@ It is made in one go, content and all. Where its holder is known to be dead, or 
 for long, the next one takes it over.
 """
 
-import _thread
 import contextlib
 import json
 import os
@@ -15,7 +14,9 @@ import uuid
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NoReturn
 
+from ablate.errors import AblateError
 from ablate.machine import process_space
 
 LOOK_S = 0.2
@@ -153,11 +154,18 @@ def _taken_away(path: Path, stale: Holder | None) -> bool:
     return False
 
 
+def _end(path: Path, holder: Holder) -> NoReturn:
+    """Ends this process as it stands: whatever it would still save, its successor has by now."""
+    told = f"\nerror: {path.parent} was taken over by {holder}; this driver ends here\n"
+    with contextlib.suppress(OSError):
+        os.write(2, told.encode("utf-8", "backslashreplace"))
+    os._exit(AblateError.exit_code)
+
+
 def _keep_young(path: Path, mine: Holder, ended: threading.Event) -> None:
     while not ended.wait(BEAT_S):
         holder = _holder(path)
         if holder is not None and holder != mine:
-            _thread.interrupt_main()  # we were thought dead: two drivers must not write
-            return
+            _end(path, holder)  # we were thought dead: two drivers must not write
         with contextlib.suppress(OSError):
             os.utime(path)
