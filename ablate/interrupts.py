@@ -116,7 +116,8 @@ class Interrupts:
         if self._acknowledged.wait(_ACKNOWLEDGE_S):
             return
         for save in reversed(self._last_resorts):
-            save()
+            with contextlib.suppress(OSError):  # what cannot be saved keeps nothing else from it
+                save()
         if self.end_at_once:
             self.end_at_once()
 

@@ -13,7 +13,15 @@ from typing import Any
 from rich.console import Console
 
 from ablate.checkpoints import ahead_of_curves, check_trust, newest_checkpoints
-from ablate.errors import ClusterGoneError, InputError, Problem, file_of, reason_of
+from ablate.errors import (
+    CLUSTER_GONE,
+    INTERRUPTED,
+    ClusterGoneError,
+    InputError,
+    Problem,
+    file_of,
+    reason_of,
+)
 from ablate.events import Listener
 from ablate.history import History
 from ablate.identity import canonical_json
@@ -49,9 +57,9 @@ class Outcome:
     def exit_code(self) -> int:
         """0 all runs ok, 1 some failed, 4 the cluster is gone, 130 interrupted."""
         if self.gone:
-            return 4
+            return CLUSTER_GONE
         if self.interrupted:
-            return 130
+            return INTERRUPTED
         statuses = {self.ledger.rows.get(r.run_id, {}).get("status") for r in self.plan.runs}
         return 1 if statuses & {"failed", "diverged"} else 0
 

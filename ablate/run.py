@@ -10,9 +10,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ablate.errors import AblateError, StorageError
+from ablate.errors import CLUSTER_GONE, INTERRUPTED, AblateError, StorageError
 from ablate.going_on import as_seen_from_here, command_to_go_on
-from ablate.guard import CLUSTER_GONE, INTERRUPTED, guarded, how_to_go_on
+from ablate.guard import guarded, how_to_go_on
 from ablate.interrupts import interrupts
 from ablate.job import Outcome, check_data, examine, execute, no_ledger, plan_notes
 from ablate.leaving import leave

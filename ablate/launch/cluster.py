@@ -4,8 +4,10 @@ import contextlib
 import gc
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import ray
 
@@ -15,6 +17,7 @@ from ablate.interrupts import Interrupts, unheard_by_children
 from ablate.launch.address import check_address
 from ablate.launch.connection import connect
 from ablate.launch.own_ray import OwnRay
+from ablate.launch.ray_log import ray_speaks_to
 from ablate.launch.watch import watched_cluster
 from ablate.machine import Node, num_cpus, trials_at_once
 from ablate.paths import StudyPaths
@@ -114,11 +117,14 @@ def slots_at(study: Study, address: str) -> int:
     if _prepare(address):
         return _slots(study)
     own = OwnRay()
-    connect(own, address, (), lambda _: None, StudyPaths(study.directory).ray_log)
-    try:
-        return _slots(study)
-    finally:
-        own.end()
+    with tempfile.TemporaryDirectory() as folder:  # a plan leaves nothing in a study directory
+        log = Path(folder, "ray.log")
+        with ray_speaks_to(log):
+            connect(own, address, (), lambda _: None, log)
+            try:
+                return _slots(study)
+            finally:
+                own.end()
 
 
 def _prepare(address: str | None) -> bool:
