@@ -25,7 +25,7 @@ from ablate.errors import (
 from ablate.events import Listener
 from ablate.history import History
 from ablate.identity import canonical_json
-from ablate.interrupts import interrupts
+from ablate.interrupts import Interrupts, interrupts
 from ablate.launch.address import check_address
 from ablate.ledger import Ledger
 from ablate.loading import save_study
@@ -210,7 +210,7 @@ def _run_stages(
     """
     while True:
         keep_decision(plan)
-        enter = functools.partial(_enter_rows, plan, left, known, ledger)
+        enter = functools.partial(_begin, plan, left, known, ledger, caller.interrupts)
         if left.todo:
             interrupted = do_runs(plan, left, ledger, options, caller, enter)
         else:
@@ -221,6 +221,18 @@ def _run_stages(
             return later, interrupted
         plan, known = later, check_data(later, left.todo)
         caller.console.print(Text(f"note: {plan.seeding}"), soft_wrap=True)
+
+
+def _begin(
+    plan: Plan,
+    left: Remaining,
+    known: Mapping[str, Mapping[str, Any]],
+    ledger: Ledger,
+    interrupts: Interrupts,
+) -> None:
+    """From here on the study directory knows what the command asked for."""
+    _enter_rows(plan, left, known, ledger)
+    interrupts.has_begun = not plan.short  # cells that are only tried are of no study
 
 
 def _enter_rows(

@@ -120,7 +120,7 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.plan:
         return show_plan(study, options, console)
     with interrupts() as watched:
-        watched.how_to_go_on = lambda: command_to_go_on(arguments, study)
+        watched.how_to_go_on = lambda: command_to_go_on(arguments, study, watched.has_begun)
         try:
             exit_code = _run(study, options, arguments, console)
         except KeyboardInterrupt:
@@ -198,7 +198,8 @@ def _going_on(study: Study, arguments: argparse.Namespace) -> Generator[None]:
     try:
         yield
     except StorageError as error:
-        error.command = command_to_go_on(arguments, study)
+        with interrupts() as watched:
+            error.command = command_to_go_on(arguments, study, watched.has_begun)
         raise
 
 
