@@ -8,7 +8,7 @@ from ablate.errors import InputError, Problem
 from ablate.history import History
 from ablate.manifest import NO_POINTS, is_whole, read_manifest
 from ablate.paths import StudyPaths
-from ablate.trust import is_own, may_unpickle, pickles_of
+from ablate.trust import may_unpickle
 
 
 def newest_checkpoints(
@@ -67,28 +67,24 @@ def drop_checkpoints(paths: StudyPaths, kept: Container[str]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def check_trust(
-    paths: StudyPaths, names: Mapping[str, str], restarts: Mapping[str, int], launch: int
-) -> None:
+def check_trust(paths: StudyPaths, names: Mapping[str, str], restarts: Mapping[str, int]) -> None:
     """Refuses to go on from checkpoints that somebody else has pickled.
 
     Args:
         paths: The study directory.
         names: Of the runs that are to go on from their checkpoints, by run id.
         restarts: By run, the launch in which it last began anew.
-        launch: The launch to come.
 
     Raises:
         InputError: Where there are such checkpoints.
     """
-    own = is_own(paths.root)
-    if own and all(is_own(f) for folder in checkpoint_folders(paths) for f in pickles_of(folder)):
+    if all(map(may_unpickle, checkpoint_folders(paths))):
         return  # which checkpoint is the newest whole one takes reading them all
     start_from = newest_checkpoints(paths, restarts)
     foreign = [
         names[run_id]
         for run_id, folder in start_from.items()
-        if run_id in names and not may_unpickle(folder, paths.root, paths.launch(launch))
+        if run_id in names and not may_unpickle(folder)
     ]
     if foreign:
         told = ", ".join(foreign[:5]) + ", ..." * (len(foreign) > 5)

@@ -8,6 +8,10 @@ from pathlib import Path
 
 from ablate.text import printable, shortened
 
+CLUSTER_GONE = 4
+"""The exit code where the cluster of a running study is gone."""
+INTERRUPTED = 130
+"""That of a command which was interrupted."""
 MAX_VALUE = 300
 """Characters of a wrong value that are told."""
 MISSING = object()
@@ -119,3 +123,5 @@ class StudyInUseError(AblateError):
 
 class ClusterGoneError(AblateError):
     """The cluster of a running study is gone."""
+
+    exit_code = CLUSTER_GONE

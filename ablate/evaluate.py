@@ -78,10 +78,13 @@ def _evaluate(
     for run in runs:
         name = ledger.rows[run.run_id]["run_name"]
         try:
-            ledger.patch(run.run_id, **evaluate(paths.best(name), plan.launch_config(run), metric))
+            found = evaluate(paths.best(name), plan.launch_config(run), metric)
         except Exception as error:  # noqa: BLE001 - a run's boundary: the others go on
             failed += 1
-            console.print(Text(f"{name}: {type(error).__name__}: {error}", style="red"))
+            told = f"{name}: {type(error).__name__}: {error}"
+            console.print(Text(told, style="red"), soft_wrap=True)
+        else:
+            ledger.patch(run.run_id, **found)
     return failed
 
 

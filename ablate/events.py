@@ -175,10 +175,6 @@ class Broadcast:
         self._stop = stop
         self._failed: set[int] = set()
 
-    def join(self, watcher: Listener) -> None:
-        """Somebody else watches from now on."""
-        self._watchers.append(watcher)
-
     def on_event(self, event: Event) -> None:
         """Tells an event."""
         self.has_told = True

@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from ablate.paths import StudyPaths
 from ablate.study import Study
 from ablate.text import quoted
 
@@ -17,22 +16,34 @@ _KEPT = (
 )
 """Options that the study directory does not remember."""
 _BEGUN = ("--set", "--storage", "--pack", "--wandb-project", "--smoke", "--retry-failed", "--fresh")
-"""Options that are done with once the study directory is there."""
+"""Options that are done with once the study directory knows of them."""
 
 
-def command_to_go_on(arguments: argparse.Namespace, study: Study) -> str:
+def command_to_go_on(arguments: argparse.Namespace, study: Study, has_begun: bool) -> str:
     """The command, quoted for the shell.
 
     Args:
         arguments: What was typed.
         study: The study that it named.
+        has_begun: Whether the study directory knows what was asked for; else all is typed again.
     """
-    root = study.directory
-    if arguments.resume is None and not StudyPaths(root).study_yaml.exists():
-        words = [str(arguments.grid), *_typed(arguments, _BEGUN + _KEPT)]
+    if has_begun:
+        words = ["--resume", str(as_seen_from_here(study.directory)), *_typed(arguments, _KEPT)]
+        words += _of_tracking(arguments)
     else:
-        words = ["--resume", str(as_seen_from_here(root)), *_typed(arguments, _KEPT)]
+        resumed = arguments.resume is not None
+        source = ["--resume", str(arguments.resume)] if resumed else [str(arguments.grid)]
+        words = [*source, *_typed(arguments, _BEGUN + _KEPT)]
     return quoted(["python", "-m", "ablate.run", *words])
+
+
+def _of_tracking(arguments: argparse.Namespace) -> list[str]:
+    """Where to track is asked for by each command anew."""
+    words = _typed(arguments, ("--wandb-project",))
+    for override in arguments.set:
+        if override.startswith(("tracking.", "tracking=")):
+            words += ["--set", override]
+    return words
 
 
 def as_seen_from_here(path: Path) -> Path:

@@ -8,15 +8,12 @@ from typing import NoReturn
 from rich.console import Console
 
 from ablate.account import settle_in
-from ablate.errors import AblateError, file_of, reason_of
+from ablate.errors import CLUSTER_GONE, INTERRUPTED, AblateError, file_of, reason_of
 from ablate.interrupts import Interrupts, interrupts
 from ablate.leaving import leave_at_once
 from ablate.screen import Text
 from ablate.streams import open_standard_streams
 from ablate.text import tolerate_all_text
-
-CLUSTER_GONE = 4
-INTERRUPTED = 130
 
 
 def guarded(command: Callable[[Console], int]) -> int:
@@ -27,14 +24,18 @@ def guarded(command: Callable[[Console], int]) -> int:
     """
     tolerate_all_text()
     open_standard_streams()
+    with interrupts() as watched:
+        watched.end_at_once = lambda: _end_at_once(watched)
+        exit_code = _exit_code(command)
+        if watched.cluster_lost:
+            leave_at_once(exit_code)  # Ray waits for it where the process ends otherwise
+        return exit_code
+
+
+def _exit_code(command: Callable[[Console], int]) -> int:
     try:
         settle_in()
-        with interrupts() as watched:
-            watched.end_at_once = lambda: _end_at_once(watched)
-            exit_code = command(Console())
-            if watched.cluster_lost:
-                leave_at_once(exit_code)  # Ray waits for it where the process ends otherwise
-            return exit_code
+        return command(Console())
     except AblateError as error:
         return _told(str(error), error.exit_code)
     except OSError as error:
@@ -50,7 +51,8 @@ def how_to_go_on(watched: Interrupts) -> str:
     happened = f"the cluster at {watched.gone} is gone" if watched.gone else "interrupted"
     if watched.how_to_go_on is None:
         return happened
-    return f"{happened}; the state is saved. Go on with:\n  {watched.how_to_go_on()}"
+    saved = "the state is saved. " if watched.has_begun else ""
+    return f"{happened}; {saved}Go on with:\n  {watched.how_to_go_on()}"
 
 
 def _told(message: str, exit_code: int) -> int:

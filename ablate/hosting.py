@@ -137,13 +137,13 @@ class Hosting:
         """Restores the newest whole checkpoint at or beside the one that Tune names."""
         checkpoint = getattr(checkpoint_path, "checkpoint", checkpoint_path)
         asked = Path(getattr(checkpoint, "path", checkpoint))
-        found = newest_whole(asked)
-        if found is None:
-            self.__warn(f"{asked}: no whole checkpoint there; the run starts from the beginning")
-            return
-        if found != asked:
-            self.__warn(f"{asked}: not whole; going on from {found.name}")
         with self.__guarded():
+            found = newest_whole(asked)
+            if found is None:
+                self.__warn(f"{asked}: no whole checkpoint there; the run starts over")
+                return
+            if found != asked:
+                self.__warn(f"{asked}: not whole; going on from {found.name}")
             self.__restore_folder(found)
 
     def __restore_folder(self, folder: Path) -> None:
@@ -157,10 +157,7 @@ class Hosting:
         self.__points = manifest.get("points", {})
 
     def __refuse_foreign_pickles(self, folder: Path) -> None:
-        host = self.__host
-        root = Path(host["study_dir"])
-        launch = StudyPaths(root).launch(host["launch"])
-        if not (host.get("trust_owner") or may_unpickle(folder, root, launch)):
+        if not (self.__host.get("trust_owner") or may_unpickle(folder)):
             raise PermissionError(
                 f"{folder}: another user owns this pickle, and a pickle can run any code "
                 "(--trust-owner unpickles it)"

@@ -41,7 +41,8 @@ class Interrupts:
         gone: The address of the cluster, where that is why.
         cluster_lost: Whether the cluster is gone, also where there are other reasons to stop.
         end_at_once: What a second signal does in a command's own process; does not return.
-        how_to_go_on: The command that goes on, once there is something to go on with.
+        how_to_go_on: The command that goes on.
+        has_begun: Whether the command has taken effect: its runs are in the ledger.
     """
 
     def __init__(self) -> None:
@@ -50,6 +51,7 @@ class Interrupts:
         self.end_at_once: Callable[[], None] | None = None
         self.how_to_go_on: Callable[[], str] | None = None
         self.cluster_lost = False
+        self.has_begun = False
         self._is_breaking = False
         self._first_at = 0.0
         self._previous: dict[int, Any] = {}
@@ -116,7 +118,8 @@ class Interrupts:
         if self._acknowledged.wait(_ACKNOWLEDGE_S):
             return
         for save in reversed(self._last_resorts):
-            save()
+            with contextlib.suppress(OSError):  # what cannot be saved keeps nothing else from it
+                save()
         if self.end_at_once:
             self.end_at_once()
 

@@ -13,11 +13,19 @@ from typing import Any
 from rich.console import Console
 
 from ablate.checkpoints import ahead_of_curves, check_trust, newest_checkpoints
-from ablate.errors import ClusterGoneError, InputError, Problem, file_of, reason_of
+from ablate.errors import (
+    CLUSTER_GONE,
+    INTERRUPTED,
+    ClusterGoneError,
+    InputError,
+    Problem,
+    file_of,
+    reason_of,
+)
 from ablate.events import Listener
 from ablate.history import History
 from ablate.identity import canonical_json
-from ablate.interrupts import interrupts
+from ablate.interrupts import Interrupts, interrupts
 from ablate.launch.address import check_address
 from ablate.ledger import Ledger
 from ablate.loading import save_study
@@ -49,9 +57,9 @@ class Outcome:
     def exit_code(self) -> int:
         """0 all runs ok, 1 some failed, 4 the cluster is gone, 130 interrupted."""
         if self.gone:
-            return 4
+            return CLUSTER_GONE
         if self.interrupted:
-            return 130
+            return INTERRUPTED
         statuses = {self.ledger.rows.get(r.run_id, {}).get("status") for r in self.plan.runs}
         return 1 if statuses & {"failed", "diverged"} else 0
 
@@ -121,7 +129,7 @@ def _execute(study: Study, options: Options, caller: Caller) -> Outcome:
             caller.console.print(Text(f"note: {note}"), soft_wrap=True)
         if not options.trust_owner:
             going_on = {r.run_id: r.run_name for r in left.todo if r.run_id not in left.restart}
-            check_trust(paths, going_on, ledger.restarts(), next_launch(paths))
+            check_trust(paths, going_on, ledger.restarts())
         save_study(study, paths)
         _make_uid(paths, bool(ledger.rows), caller.console)
         with ledger.writing(), caller.interrupts.last_resort(ledger.close):
@@ -202,7 +210,7 @@ def _run_stages(
     """
     while True:
         keep_decision(plan)
-        enter = functools.partial(_enter_rows, plan, left, known, ledger)
+        enter = functools.partial(_begin, plan, left, known, ledger, caller.interrupts)
         if left.todo:
             interrupted = do_runs(plan, left, ledger, options, caller, enter)
         else:
@@ -213,6 +221,18 @@ def _run_stages(
             return later, interrupted
         plan, known = later, check_data(later, left.todo)
         caller.console.print(Text(f"note: {plan.seeding}"), soft_wrap=True)
+
+
+def _begin(
+    plan: Plan,
+    left: Remaining,
+    known: Mapping[str, Mapping[str, Any]],
+    ledger: Ledger,
+    interrupts: Interrupts,
+) -> None:
+    """From here on the study directory knows what the command asked for."""
+    _enter_rows(plan, left, known, ledger)
+    interrupts.has_begun = not plan.short  # cells that are only tried are of no study
 
 
 def _enter_rows(
@@ -305,7 +325,8 @@ def _make_directory(study: Study, paths: StudyPaths) -> None:
 
 def _check_from_scratch(study: Study, options: Options) -> None:
     """A command that cannot start must not have put the old directory aside."""
-    check_address(options.address)
+    if not options.local:
+        check_address(options.address)
     plan, left = examine(study, no_ledger(study), options)
     check_data(plan, left.todo)
 

@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import TextIO
 
 from ablate.errors import StudyInUseError
-from ablate.lock_file import lock_file
+from ablate.lock_file import LOOK_S, lock_file
 from ablate.paths import naming
 
 NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL})
 """What a file system says that knows no `flock`."""
-
-LOOK_S = 0.2
-"""Between two tries of whoever waits for a lock."""
 
 
 @contextlib.contextmanager
@@ -41,9 +38,10 @@ def driver_lock(path: Path, wait_s: float = 0.0) -> Generator[None]:
         file = path.open("a+", encoding="utf-8")
     with file:
         if _locked(file, wait_s):
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
+            with naming(path):
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {socket.gethostname()}")
+                file.flush()
             yield
             file.truncate(0)
             return

@@ -4,7 +4,6 @@ It is made in one go, content and all. Where its holder is known to be dead, or 
 for long, the next one takes it over.
 """
 
-import _thread
 import contextlib
 import json
 import os
@@ -15,7 +14,13 @@ import uuid
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NoReturn
 
+from ablate.errors import AblateError
+from ablate.machine import process_space
+
+LOOK_S = 0.2
+"""Between two tries of whoever waits for a lock."""
 BEAT_S = 5.0
 """Between two touches."""
 STALE_S = 60.0
@@ -36,11 +41,11 @@ class Holder:
     @classmethod
     def here(cls) -> "Holder":
         """This process."""
-        return cls(os.getpid(), socket.gethostname(), _machine(), uuid.uuid4().hex)
+        return cls(os.getpid(), socket.gethostname(), process_space(), uuid.uuid4().hex)
 
     def is_dead(self) -> bool:
         """Whether the process is known to be gone: only where it ran on this machine."""
-        if self.machine != _machine():
+        if self.machine != process_space():
             return False
         try:
             os.kill(self.pid, 0)
@@ -52,10 +57,6 @@ class Holder:
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
-
-
-LOOK_S = 0.2
-"""Between two tries of whoever waits."""
 
 
 @contextlib.contextmanager
@@ -120,7 +121,7 @@ def _holder(path: Path) -> Holder | None:
 
 
 def _is_stale(path: Path, holder: Holder | None) -> bool:
-    if holder is not None and holder.machine == _machine():
+    if holder is not None and holder.machine == process_space():
         return holder.is_dead()
     return _age_s(path) > STALE_S
 
@@ -153,21 +154,18 @@ def _taken_away(path: Path, stale: Holder | None) -> bool:
     return False
 
 
+def _end(path: Path, holder: Holder) -> NoReturn:
+    """Ends this process as it stands: whatever it would still save, its successor has by now."""
+    told = f"\nerror: {path.parent} was taken over by {holder}; this driver ends here\n"
+    with contextlib.suppress(OSError):
+        os.write(2, told.encode("utf-8", "backslashreplace"))
+    os._exit(AblateError.exit_code)
+
+
 def _keep_young(path: Path, mine: Holder, ended: threading.Event) -> None:
     while not ended.wait(BEAT_S):
         holder = _holder(path)
         if holder is not None and holder != mine:
-            _thread.interrupt_main()  # we were thought dead: two drivers must not write
-            return
+            _end(path, holder)  # we were thought dead: two drivers must not write
         with contextlib.suppress(OSError):
             os.utime(path)
-
-
-def _machine() -> str:
-    """The running kernel and the namespace of its process ids, as far as they can be told."""
-    parts: list[str] = []
-    with contextlib.suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip())
-    with contextlib.suppress(OSError):
-        parts.append(os.readlink("/proc/self/ns/pid"))
-    return " ".join([socket.gethostname(), *parts])

@@ -3,9 +3,11 @@
 Counted without Ray and without torch, so that a plan can say it in an instant.
 """
 
+import contextlib
 import ctypes
 import math
 import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,7 +16,9 @@ from ablate.study import Resources
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUP = Path("/proc/self/cgroup")
-"""Both are Linux's; elsewhere there are none."""
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+OWN_PROCESSES = Path("/proc/self/ns/pid")
+"""All are Linux's; elsewhere there are none."""
 _ROUNDING = 1e-9
 
 
@@ -51,6 +55,16 @@ def num_gpus() -> int:
         return 0
     there = _nvidia_gpus()
     return there if visible is None else min(there, len(visible.split(",")))
+
+
+def process_space() -> str:
+    """The running kernel and the namespace of its process ids, as far as they can be told."""
+    parts: list[str] = []
+    with contextlib.suppress(OSError):
+        parts.append(BOOT.read_text("ascii").strip())
+    with contextlib.suppress(OSError):
+        parts.append(os.readlink(OWN_PROCESSES))
+    return " ".join([socket.gethostname(), *parts])
 
 
 def _fitting(resources: Resources, node: Node) -> int:

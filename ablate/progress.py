@@ -87,7 +87,7 @@ class Progress:
 
     def say(self, message: str) -> None:
         """A line that stays, above the live view."""
-        self._console.print(Text(message))
+        self._console.print(Text(message), soft_wrap=True)
 
     def on_event(self, event: Event) -> None:
         """Takes note of what happened to a run."""

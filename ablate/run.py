@@ -10,9 +10,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ablate.errors import AblateError, StorageError
+from ablate.errors import CLUSTER_GONE, INTERRUPTED, AblateError, StorageError
 from ablate.going_on import as_seen_from_here, command_to_go_on
-from ablate.guard import CLUSTER_GONE, INTERRUPTED, guarded, how_to_go_on
+from ablate.guard import guarded, how_to_go_on
 from ablate.interrupts import interrupts
 from ablate.job import Outcome, check_data, examine, execute, no_ledger, plan_notes
 from ablate.leaving import leave
@@ -87,9 +87,12 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds; write 300, say")
     return seconds
 
 
@@ -118,7 +121,7 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.plan:
         return show_plan(study, options, console)
     with interrupts() as watched:
-        watched.how_to_go_on = lambda: command_to_go_on(arguments, study)
+        watched.how_to_go_on = lambda: command_to_go_on(arguments, study, watched.has_begun)
         try:
             exit_code = _run(study, options, arguments, console)
         except KeyboardInterrupt:
@@ -205,7 +208,8 @@ def _going_on(study: Study, arguments: argparse.Namespace) -> Generator[None]:
     try:
         yield
     except StorageError as error:
-        error.command = command_to_go_on(arguments, study)
+        with interrupts() as watched:
+            error.command = command_to_go_on(arguments, study, watched.has_begun)
         raise
 
 

@@ -8,7 +8,7 @@ import contextlib
 import io
 import os
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 
 class View(io.TextIOBase):
@@ -49,6 +49,12 @@ class View(io.TextIOBase):
     def fileno(self) -> int:
         """The stream's own."""
         return self._stream.fileno()
+
+    def __getattr__(self, name: str) -> Any:
+        """What else the stream has: its name, say, or `reconfigure`."""
+        if name == "_stream":  # of a view that is not made yet
+            raise AttributeError(name)
+        return getattr(self._stream, name)
 
     @property
     def encoding(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]

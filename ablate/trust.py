@@ -27,14 +27,10 @@ def pickles_of(checkpoint: Path) -> list[Path]:
     return sorted(path for pattern in PICKLES for path in checkpoint.rglob(pattern))
 
 
-def may_unpickle(checkpoint: Path, study_dir: Path, launch: Path) -> bool:
-    """Whether a checkpoint has no pickles, or all of them are this user's own.
+def may_unpickle(checkpoint: Path) -> bool:
+    """Whether this user, or root, has written all pickles of a checkpoint, whoever has the folder.
 
     Args:
         checkpoint: Its directory.
-        study_dir: Where somebody else owns it, what earlier launches left is theirs too.
-        launch: The launch that goes on: what it has written itself, it may read.
     """
-    pickles = pickles_of(checkpoint)
-    ours = checkpoint.is_relative_to(launch) or is_own(study_dir)
-    return not pickles or (ours and all(map(is_own, [checkpoint, *pickles])))
+    return all(map(is_own, pickles_of(checkpoint)))

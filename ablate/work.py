@@ -13,7 +13,7 @@ from ablate.errors import AblateError
 from ablate.events import Broadcast, Listener
 from ablate.garbage import uncollected
 from ablate.interrupts import Interrupts
-from ablate.launch.address import LOCAL
+from ablate.launch.address import LOCAL, check_address
 from ablate.launch.ray_log import ray_speaks_to
 from ablate.ledger import ENDED, Ledger
 from ablate.machine import this_machine, trials_at_once
@@ -134,11 +134,12 @@ def places(study: Study, options: Options) -> int:
     """
     if options.local:
         return 1
-    if options.address in (None, LOCAL):
+    address = check_address(options.address)
+    if address in (None, LOCAL):
         return trials_at_once(study.resources, [this_machine()])
     from ablate.launch.cluster import slots_at
 
-    return slots_at(study, options.address)
+    return slots_at(study, address)
 
 
 def next_launch(paths: StudyPaths) -> int:

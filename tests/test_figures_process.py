@@ -73,6 +73,14 @@ def test_what_cannot_be_drawn_is_no_crash(tmp_path):
         assert renderer.draw(POINT).pdf.startswith(b"%PDF")
 
 
+def test_a_signal_to_every_process_leaves_it_drawing():
+    with Renderer() as renderer:
+        renderer.draw(POINT)
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            os.kill(renderer._process.pid, number)
+        assert renderer.draw(POINT).pdf.startswith(b"%PDF")
+
+
 def test_a_renderer_that_dies_while_it_waits_is_started_again():
     with Renderer() as renderer:
         renderer.draw(POINT)

@@ -11,6 +11,7 @@ from ablate.checkpoints import newest_checkpoints
 from ablate.cli import main
 from ablate.errors import AblateError, InputError
 from ablate.events import PRIVATE_KEY, Failure, RunEnded
+from ablate.going_on import command_to_go_on
 from ablate.hosting import hosted
 from ablate.job import execute
 from ablate.launch.state import LaunchRecord, restorable_launch
@@ -22,6 +23,7 @@ from ablate.paths import StudyPaths
 from ablate.plan import plan_study
 from ablate.provenance import code_hash
 from ablate.registry import TrainableEntry
+from ablate.run import build_parser
 from ablate.trial_events import TrialEvents
 from ablate.work import Options
 
@@ -249,3 +251,17 @@ def test_names_of_levels_survive_saving(tmp_path):
     study = toy_study(tmp_path, factors={"rate": {"1e-3": {"gain": 1}, "off": {"gain": 2}}})
     save_study(study, StudyPaths(tmp_path / "toys"))
     assert load_saved_study(tmp_path / "toys").factors == study.factors
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_the_command_to_go_on_keeps_what_has_not_taken_effect(tmp_path, has_begun):
+    """The directory may be an older one: only the ledger says that a command has begun."""
+    study = toy_study(tmp_path)
+    study.directory.mkdir()
+    (study.directory / "study.yaml").touch()
+    typed = ["g.yaml", "--fresh", "--retry-failed", "--set", "seeds=3", "--set",
+             "tracking.project=p"]  # fmt: skip
+    told = command_to_go_on(build_parser().parse_args(typed), study, has_begun)
+    for once in ("--fresh", "--retry-failed", "seeds=3", "g.yaml"):
+        assert (once in told) != has_begun
+    assert "tracking.project=p" in told

@@ -9,7 +9,8 @@ from studies import flow_study, toy_study
 
 from ablate import machine
 from ablate.job import execute
-from ablate.launch import cluster
+from ablate.launch import connection
+from ablate.launch.own_ray import OwnRay
 from ablate.machine import Node, num_cpus, num_gpus, trials_at_once
 from ablate.run import show_plan
 from ablate.study import Resources
@@ -119,11 +120,12 @@ def test_a_plan_says_that_no_trial_fits(tmp_path, console):
     assert "note: this machine holds no such trial" in console.export_text()
 
 
-def test_a_ray_of_our_own_gets_the_cpus_that_the_study_may_use(monkeypatch):
+def test_a_ray_of_our_own_gets_the_cpus_that_the_study_may_use(monkeypatch, tmp_path):
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "3")
+    monkeypatch.setattr(connection, "use_waiting_workers", lambda: None)
     given = {}
     monkeypatch.setattr(ray, "init", lambda **settings: given.update(settings))
-    cluster._connect("local", (), print)
+    assert connection.connect(OwnRay(), "local", (), print, tmp_path / "ray.log")
     assert given["num_cpus"] == 3
 
 
@@ -153,8 +155,9 @@ def test_a_plan_asks_the_cluster_at_an_address(tmp_path, console, ray_cluster):
 def test_what_only_linux_has_is_asked_for_in_one_place():
     """Where it may be missing; what is Linux's own is named elsewhere at most in comments."""
     root = Path(machine.__file__).parents[1]
+    asks = {"machine.py", "processes.py"}  # of a machine, of processes
     for path in [*root.glob("ablate/**/*.py"), *root.glob("trainables/**/*.py")]:
-        if path.name != "machine.py":
+        if path.name not in asks:
             text = path.read_text()
             assert "sched_getaffinity" not in text, path
             assert '"/proc' not in text, path

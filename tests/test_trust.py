@@ -60,15 +60,13 @@ def plant(study, marker, name="state.pkl"):
 
 
 @needs_root
-@pytest.mark.parametrize("given", ["all", "the folder", "the pickles"])
+@pytest.mark.parametrize("given", ["all", "the pickles"])
 def test_what_somebody_else_has_pickled_is_refused_before_anything_starts(tmp_path, console, given):
     study = toy_study(tmp_path, checkpoint_every_s=0)
     interrupted(study, console)
     plant(study, tmp_path / "owned")
     if given == "all":
         give_away(study.directory)
-    elif given == "the folder":
-        os.chown(study.directory, SOMEBODY, SOMEBODY)
     else:
         for path in study.directory.rglob("*.pkl"):
             os.chown(path, SOMEBODY, SOMEBODY)
@@ -159,6 +157,20 @@ def test_a_worker_refuses_by_itself(tmp_path, console, how):
         with pytest.raises(error):
             trial.restore(str(folder)) if how == "restore" else trial.train()
         assert (tmp_path / "owned").exists() == trust
+
+
+@needs_root
+def test_own_pickles_in_somebody_elses_folder_go_on(tmp_path, console):
+    """As in a folder of the group's that somebody else has made."""
+    study = toy_study(tmp_path, checkpoint_every_s=0)
+    interrupted(study, console)
+    for folder in [study.directory, *study.directory.rglob("*")]:
+        if folder.is_dir():
+            os.chown(folder, SOMEBODY, SOMEBODY)
+    rows = by_name(execute(study, LOCAL, console).ledger)
+    assert {row["status"] for row in rows.values()} == {"ok"}
+    log = StudyPaths(study.directory).log("gain=2-s1").read_text("utf-8")
+    assert log.count("step 1 ") == 1
 
 
 @needs_root

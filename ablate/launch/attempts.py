@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.events import PRIVATE_KEY, Failure
+from ablate.paths import naming
 
 UNAVAILABLE_S = 65.0
 """For a cluster to take note of a node that does not answer."""
@@ -50,27 +51,27 @@ class Attempts:
 
     def begin(self, node: str) -> None:
         """One begins."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._node.write_text(node)
+        self.folder.mkdir(exist_ok=True)  # without parents: a study that was removed stays so
+        self._node.write_text(node, encoding="ascii")
 
     @property
     def node(self) -> str | None:
         """Where the latest one was made; None before any began."""
-        return self._node.read_text() if self._node.exists() else None
+        return self._node.read_text("ascii") or None if self._node.exists() else None
 
     def add(self, attempt: Attempt) -> None:
         """One has failed."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._file.open("a") as file:
-            file.write(json.dumps(asdict(attempt)) + "\n")
+        self.folder.mkdir(exist_ok=True)
+        line = json.dumps(asdict(attempt))  # of ASCII alone
+        with naming(self._file), self._file.open("a", encoding="ascii") as file:
+            file.write(f"\n{line}\n")  # a dead worker may have left a torn line
 
     @property
     def failed(self) -> list[Attempt]:
         """All that failed, in order."""
         if not self._file.exists():
             return []
-        raw = [json.loads(line) for line in self._file.read_text().splitlines()]
-        return [Attempt(Failure(**one.pop("failure")), **one) for one in raw]
+        return [one for line in self._file.read_bytes().split(b"\n") if (one := _attempt(line))]
 
     def fatal(self, is_alive: Callable[[str], bool]) -> Attempt | None:
         """The failure after which there are no more retries, if there are none.
@@ -88,3 +89,12 @@ class Attempts:
     @property
     def _node(self) -> Path:
         return self.folder / "node"
+
+
+def _attempt(line: bytes) -> Attempt | None:
+    """What a line tells; None where it is torn."""
+    try:
+        told = json.loads(line)
+        return Attempt(Failure(**told.pop("failure")), **told)
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return None

@@ -4,16 +4,20 @@ import contextlib
 import gc
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import ray
 
 from ablate.errors import InputError, Problem
 from ablate.garbage import uncollected
 from ablate.interrupts import Interrupts, unheard_by_children
+from ablate.launch.address import check_address
 from ablate.launch.connection import connect
 from ablate.launch.own_ray import OwnRay
+from ablate.launch.ray_log import ray_speaks_to
 from ablate.launch.watch import watched_cluster
 from ablate.machine import Node, num_cpus, trials_at_once
 from ablate.paths import StudyPaths
@@ -75,7 +79,7 @@ def cluster(
         InputError: Where Ray cannot start here, or no node is large enough for a trial: Tune
             would wait forever.
     """
-    if _prepare():
+    if _prepare(address):
         with watched_cluster(interrupts.cluster_is_gone):
             yield _place(plan.study, is_shared=False)
         return
@@ -110,26 +114,34 @@ def slots_at(study: Study, address: str) -> int:
         AblateError: Where no cluster answers at the address.
         InputError: Where no node is large enough for a trial.
     """
-    if _prepare():
+    if _prepare(address):
         return _slots(study)
     own = OwnRay()
-    connect(own, address, (), lambda _: None, StudyPaths(study.directory).ray_log)
-    try:
-        return _slots(study)
-    finally:
-        own.end()
+    with tempfile.TemporaryDirectory() as folder:  # a plan leaves nothing in a study directory
+        log = Path(folder, "ray.log")
+        with ray_speaks_to(log):
+            connect(own, address, (), lambda _: None, log)
+            try:
+                return _slots(study)
+            finally:
+                own.end()
 
 
-def _prepare() -> bool:
+def _prepare(address: str | None) -> bool:
     """Sets what Ray reads when it starts; returns whether it has been started before.
 
     Raises:
+        AblateError: Where nothing answers at the address that is asked for.
         InputError: Where there are folders to import from that Ray cannot tell its workers.
     """
     _check_import_path()
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    return ray.is_initialized()
+    if not ray.is_initialized():
+        return False
+    if address is not None:
+        check_address(address)  # `connect` would: whoever asks for a cluster hears if it is gone
+    return True
 
 
 def _place(study: Study, is_shared: bool) -> Place:

@@ -24,25 +24,27 @@ def counting(cls: type[Any]) -> type[Any]:
 class Counting:
     """Mixin in front of a hosted `Trainable`, for a worker of Ray's.
 
-    A trial without any retries left does nothing but report how its last attempt failed.
+    A trial without any retries left does nothing but report how its last attempt failed. What is
+    counted is what the hosting lets through: no failure of the study's storage.
     """
 
     def __init__(self, config: dict[str, Any] | None = None, storage: Any = None) -> None:
         hear_signals_again()
         self.__is_set_up = False
         self.__begin(config or {})
-        super().__init__(config, storage)  # pyright: ignore[reportCallIssue]
+        with self.__counted():
+            super().__init__(config, storage)  # pyright: ignore[reportCallIssue]
 
     def reset(self, new_config: dict[str, Any], storage: Any = None) -> bool:
         """A reused actor gets the next trial."""
         self.__begin(new_config)
-        return super().reset(new_config, storage)  # pyright: ignore
+        with self.__counted():
+            return super().reset(new_config, storage)  # pyright: ignore
 
     def setup(self, config: dict[str, Any]) -> None:
         """Sets the trainable up, if it is to be used."""
         if self.__fatal is None:
-            with self.__counted():
-                super().setup(config)  # pyright: ignore
+            super().setup(config)  # pyright: ignore
             self.__is_set_up = True
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -52,8 +54,7 @@ class Counting:
         if not self.__is_set_up:
             self.setup(new_config)
             return True
-        with self.__counted():
-            return super().reset_config(new_config)  # pyright: ignore
+        return super().reset_config(new_config)  # pyright: ignore
 
     def restore(self, checkpoint_path: Any) -> None:
         """Restores a checkpoint, if the trainable is to be used."""
@@ -68,10 +69,10 @@ class Counting:
         with self.__counted():
             return super().train()  # pyright: ignore
 
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
+    def save(self, checkpoint_dir: str | None = None) -> Any:
         """Saves the trainable."""
         with self.__counted():
-            super().save_checkpoint(checkpoint_dir)  # pyright: ignore
+            return super().save(checkpoint_dir)  # pyright: ignore
 
     def cleanup(self) -> None:
         """Cleans up what was set up."""
@@ -82,7 +83,8 @@ class Counting:
         self.__attempts = Attempts.of(config)
         self.__runs = config[PRIVATE_KEY]["runs"]
         self.__fatal = _settled(self.__attempts)
-        self.__attempts.begin(own_node())
+        with contextlib.suppress(OSError):  # the hosting is who tells of a storage that fails
+            self.__attempts.begin(own_node())
 
     def __reports(self, fatal: Attempt) -> list[RunReport]:
         return [
@@ -100,7 +102,8 @@ class Counting:
         except Exception as error:
             # Who ends the job or the node ends the children of its workers, too.
             node = own_node() if was_signalled() else None
-            self.__attempts.add(Attempt(Failure.of(error), node, DIED_S if node else 0.0))
+            with contextlib.suppress(OSError):  # then the driver counts it, or knows why not
+                self.__attempts.add(Attempt(Failure.of(error), node, DIED_S if node else 0.0))
             raise
 
 

@@ -15,6 +15,7 @@ from ablate.paths import StudyPaths
 from ablate.trial_events import TrialEvents, failure_of
 
 LOOK_S = 1.0
+"""Between two looks at whether nodes live."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,11 @@ class TrialFailures:
 
     def __init__(self, events: TrialEvents, paths: StudyPaths) -> None:
         self._events = events
+        launches = paths.launch_numbers()[-1:]  # no other one is gone on with
         self._known = {
             file.parent: len(Attempts(file.parent, math.inf).failed)
-            for file in paths.launches.glob("*/*/failures.jsonl")
+            for launch in launches
+            for file in paths.launch(launch).glob("*/failures.jsonl")
         }
         self._unsettled: list[_Unsettled] = []
         self._looked_at = 0.0

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from ablate.interrupts import unheard_by_children
+
 COMMAND = (sys.executable, "-m", "ablate.report.figures")
 TIME_LIMIT_S = 120.0
 """For one figure."""
@@ -96,14 +98,15 @@ class Renderer:
             if self._deaths >= MAX_DEATHS:
                 raise NotDrawnError(f"the renderer crashed {self._deaths} times in a row")
             try:
-                self._process = subprocess.Popen(
-                    COMMAND,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,  # it dumps its stack where it dies
-                    encoding="utf-8",
-                    start_new_session=True,  # Ctrl-C in the terminal is not for it
-                )
+                with unheard_by_children():  # a batch system signals every process of the job
+                    self._process = subprocess.Popen(
+                        COMMAND,
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.DEVNULL,  # it dumps its stack where it dies
+                        encoding="utf-8",
+                        start_new_session=True,  # Ctrl-C in the terminal is not for it
+                    )
             except OSError as error:
                 raise NotDrawnError(f"the renderer cannot be started: {error}") from error
         return self._process

@@ -92,6 +92,7 @@ def _print_missing(record: StudyRecord, console: Console) -> None:
     for run in record.missing[:MISSING_SHOWN]:
         cause = f"  {run.cause}" if run.cause else ""
         style = "red" if run.status in ("failed", "diverged") else ""
-        console.print(Text(f"missing: {run.run_name}  {run.status}{cause}", style=style))
+        told = f"missing: {run.run_name}  {run.status}{cause}"
+        console.print(Text(told, style=style), soft_wrap=True)
     if len(record.missing) > MISSING_SHOWN:
         console.print(Text(f"missing: and {len(record.missing) - MISSING_SHOWN} more"))

@@ -1,0 +1,85 @@
+"""How often a trial fails by itself, as its worker counts it: on Ray, Tune retries without end."""
+
+import errno
+import os
+import shutil
+
+import pytest
+from studies import toy_study
+from toy import Counter
+
+from ablate.events import PRIVATE_KEY, Failure
+from ablate.hosting import hosted
+from ablate.launch.attempts import Attempt, Attempts
+from ablate.launch.counting import counting
+from ablate.packs import packs_of
+from ablate.paths import StudyPaths
+from ablate.plan import plan_study
+from ablate.trials import trial_config
+
+
+def refusing(number, path):
+    def refuse(*args, **options):
+        raise OSError(number, os.strerror(number), str(path))
+
+    return refuse
+
+
+@pytest.fixture
+def counted(tmp_path, monkeypatch):
+    """A trial in a worker of Ray's, as far as it counts how often it fails."""
+    monkeypatch.setattr("ablate.launch.counting.own_node", lambda: "here")
+    study = toy_study(tmp_path, seeds=[1], factors={"fail": ["step"]})
+    paths, plan = StudyPaths(study.directory), plan_study(study)
+    paths.launch(1).mkdir(parents=True)
+    paths.uid.write_text("x")
+    [pack] = packs_of(plan, plan.runs, {}, 1)
+    config = trial_config(plan, pack, paths, 1, {}, False)
+    attempts = Attempts.of(config)
+    attempts.folder.mkdir()
+    return lambda: counting(hosted(Counter))(config), attempts, paths
+
+
+def test_a_fault_of_the_storage_uses_up_no_retry(counted, monkeypatch):
+    begin, attempts, paths = counted
+    trial = begin()
+    refuse = refusing(errno.ENOSPC, paths.root / "launches" / "x")
+    with monkeypatch.context() as patch:
+        patch.setattr(Counter, "save_checkpoint", refuse)
+        trial.save(str(attempts.folder))
+    assert trial.train()[PRIVATE_KEY][0]["status"] == "halted"
+    assert attempts.failed == []
+
+
+@pytest.mark.parametrize("where", ["setup", "step"])
+def test_what_fails_by_itself_is_counted_once(counted, monkeypatch, where):
+    begin, attempts, _ = counted
+
+    def fail(self, *args):
+        raise ValueError(where)
+
+    monkeypatch.setattr(Counter, where, fail)
+    with pytest.raises(ValueError, match=where):
+        begin().train()
+    assert [(one.failure.kind, one.failure.message) for one in attempts.failed] == [
+        ("ValueError", where)
+    ]
+
+
+def test_a_study_that_was_removed_does_not_come_back(counted):
+    begin, _, paths = counted
+    trial = begin()
+    shutil.rmtree(paths.root)
+    assert trial.train()[PRIVATE_KEY][0]["status"] == "halted"
+    with pytest.raises(FileNotFoundError):
+        Attempts(paths.launch(1) / "trial", 1).begin("here")
+    assert not paths.root.exists()
+
+
+def test_attempts_outlive_a_torn_line(tmp_path):
+    attempts = Attempts(tmp_path / "trial", retries=1)
+    for number in range(2):
+        attempts.add(Attempt(Failure("Error", f"caf\u00e9 {number}")))
+        with (attempts.folder / "failures.jsonl").open("ab") as file:
+            file.write(b'{"failure": {"kind": "\xff')
+    assert [one.failure.message for one in attempts.failed] == ["caf\u00e9 0", "caf\u00e9 1"]
