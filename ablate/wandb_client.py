@@ -22,6 +22,11 @@ PAGE = 200
 
 Cause = Literal["key", "permission", "unreachable", "core", "files", "other"]
 _STATUS = re.compile(r"(?:returned error|HTTP)[: ]+(\d{3})")
+_REFUSALS: Mapping[Cause, tuple[str, ...]] = {
+    "permission": ("permission", "forbidden"),
+    "key": ("not logged in", "unauthorized", "api key", "authentication"),
+}
+"""What servers say where wandb-core hands on their words alone, without the status."""
 _CAUSES: Mapping[int, Cause] = {401: "key", 403: "permission"}
 
 
@@ -54,6 +59,9 @@ class Trouble:
             return cls("unreachable", text)
         if isinstance(error, OSError):
             return cls("files", f"{error.filename or ''}: {error.strerror or text}".strip(": "))
+        for refusal, words in _REFUSALS.items():
+            if any(word in text.lower() for word in words):
+                return cls(refusal, text)
         return cls("other", type(error).__name__)
 
 

@@ -148,7 +148,7 @@ def test_a_stream_that_died_is_noticed_and_mended(wandb_server, tmp_path, capfd)
     assert "ablate sync" not in capfd.readouterr().out
 
 
-@pytest.mark.parametrize("where", ["RunResumeStatus", "UpsertBucket", "Runs$"])
+@pytest.mark.parametrize("where", ["RunResumeStatus", "UpsertBucket", "^Runs$"])
 @pytest.mark.parametrize(
     ("status", "words"),
     [

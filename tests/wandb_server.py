@@ -192,7 +192,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.wandb.hang()
             answer()
         elif fault and fault.status:
-            self._answer({"errors": [{"message": "fault"}], "error": "fault"}, fault.status)
+            said = {401: "user is not logged in", 403: "permission denied"}.get(
+                fault.status, "fault"
+            )
+            self._answer({"errors": [{"message": said}], "error": said}, fault.status)
         else:
             answer()
 
