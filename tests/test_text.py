@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from reports import record
 from rich.console import Console
@@ -123,6 +124,8 @@ def test_a_study_that_an_earlier_version_bricked_goes_on(tmp_path, console):
     execute(study, LOCAL, console)
     paths = StudyPaths(study.directory)
     run_id = next(iter(Ledger(paths).rows))
+    table = pq.read_table(paths.runs_parquet)
+    pq.write_table(table.replace_schema_metadata(None), paths.runs_parquet)  # as it wrote it
     patch = {"run_id": run_id, "status": "failed", "error": CAFE, CAFE: "\udfff"}
     paths.journal.write_text(json.dumps(patch) + "\n", "utf-8")
     again = execute(study, Options(local=True, retry_failed=True), console)

@@ -12,6 +12,7 @@ import pytest
 from studies import by_name, flow_study, stop_at_result, toy_study
 
 from ablate.cli import main
+from ablate.history import History
 from ablate.job import execute
 from ablate.journal import NUMBER, read_journal
 from ablate.launch.state import LaunchRecord, restorable_launch
@@ -178,7 +179,7 @@ def test_one_bad_curve_costs_that_curve_alone(done, console, capsys, how):
     study, rows, paths = done
     a, b, *_ = rows
     curve = paths.history / f"{a}.parquet"
-    before = curve.read_bytes()
+    before = History(paths).read(a)
     if how == "another run's":
         curve.write_bytes((paths.history / f"{b}.parquet").read_bytes())
     elif how == "gone":
@@ -191,7 +192,7 @@ def test_one_bad_curve_costs_that_curve_alone(done, console, capsys, how):
     assert run(study, console).exit_code == 0
     assert f"gain=1-s1: the curve {fate} (--retry-failed makes them again)" in told(console)
     again = run(study, console, retry_failed=True).ledger
-    assert curve.read_bytes() == before
+    assert History(paths).read(a) == before
     assert again.rows[a]["score_final"] == rows[a]["score_final"]
     assert again.rows[b]["ended_at"] == rows[b]["ended_at"]
 
