@@ -73,7 +73,7 @@ def test_a_dead_connection_ends_a_study_in_good_order_unless_nohup_forbids(tmp_p
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     command = [sys.executable, "-m", "ablate.run", "grid.yaml", "--local", "--set",
-               "base.step_s=0.4"]  # fmt: skip
+               "base.step_s=1.0"]  # fmt: skip
     process = subprocess.Popen(
         command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=start
     )
