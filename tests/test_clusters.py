@@ -143,6 +143,8 @@ def test_a_cluster_that_wants_a_token_is_named(short_folder, tmp_path, monkeypat
     command = [BIN / "ray", "get-auth-token", "--generate"]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     with ray_start(short_folder, monkeypatch):
+        for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+            monkeypatch.delenv(name, raising=False)  # another test's Ray may have set it
         code, _, err = Study(tmp_path).end(200)
         assert code == 2
         assert "asks for a token" in err
