@@ -1,6 +1,7 @@
 """Fixtures. Nothing here needs a network, an account or a GPU."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -15,6 +16,9 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(TESTS), os.environ.get("PYTHONPATH", "")])
 )
 sys.path.insert(0, str(TESTS))
+
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # nohup's, which children would inherit
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 import pytest  # noqa: E402
 from rich.console import Console  # noqa: E402

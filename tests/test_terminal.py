@@ -69,8 +69,8 @@ def test_a_dead_connection_ends_a_study_in_good_order_unless_nohup_forbids(tmp_p
     def start():
         os.setsid()
         os.close(os.open(os.ttyname(theirs), os.O_RDWR))  # the session's terminal from now on
-        if ignored:
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        # Also where somebody runs the tests below nohup.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
 
     command = [sys.executable, "-m", "ablate.run", "grid.yaml", "--local", "--set",
                "base.step_s=1.0"]  # fmt: skip

@@ -16,7 +16,7 @@ from ablate.loading import save_study
 from ablate.paths import StudyPaths
 from ablate.run import main
 
-SLOW = {"length": 40, "step_s": 0.05}
+SLOW = {"length": 40, "step_s": 0.15}
 
 
 def saved(storage, **changes):
@@ -102,6 +102,7 @@ def test_a_study_is_whole_on_the_server_and_its_failures_are_tagged(
 
 
 def test_what_a_kill_of_everything_cut_off_arrives_with_the_next_command(wandb_server, tmp_path):
+    wandb_server.latency_s = 0.25
     study = saved(tmp_path, base=SLOW, factors={"gain": [1]}, seeds=[1])
     process = started(study)
     wait_for(lambda: rows_in_ledger(study) > 10 and wandb_server.runs)
@@ -111,6 +112,7 @@ def test_what_a_kill_of_everything_cut_off_arrives_with_the_next_command(wandb_s
 
 
 def test_ctrl_c_while_the_server_hangs_loses_nothing(wandb_server, tmp_path):
+    wandb_server.latency_s = 0.25
     study = saved(tmp_path, base=SLOW, factors={"gain": [1]}, seeds=[1])
     wandb_server.fail("file_stream", hang=True, after=1)
     process = started(study)
@@ -125,6 +127,7 @@ def test_ctrl_c_while_the_server_hangs_loses_nothing(wandb_server, tmp_path):
 
 
 def test_a_server_that_goes_away_and_comes_back_gets_every_row(wandb_server, tmp_path, capfd):
+    wandb_server.latency_s = 0.25
     study = saved(tmp_path, base={"length": 30}, seeds=[1], tracking={"patience_s": 1})
     wandb_server.down()
     assert main(command(study)) == 0
@@ -133,7 +136,7 @@ def test_a_server_that_goes_away_and_comes_back_gets_every_row(wandb_server, tmp
     assert f"ablate sync {study.directory}" in told
     assert "dial tcp" not in told
     wandb_server.up()
-    assert main(command(study)) == 0
+    assert main(command(study, "--set", "tracking.patience_s=30")) == 0
     assert "ablate sync" not in capfd.readouterr().out
     for name in ("gain=1-s1", "gain=2-s1"):
         assert_whole(wandb_server.named()[name], 30)
@@ -141,6 +144,7 @@ def test_a_server_that_goes_away_and_comes_back_gets_every_row(wandb_server, tmp
 
 def test_a_stream_that_died_is_noticed_and_mended(wandb_server, tmp_path, capfd):
     """wandb-core gives a stream up for good at such an answer, and says that all went well."""
+    wandb_server.latency_s = 0.25
     study = saved(tmp_path, base={"length": 30}, factors={"gain": [1]}, seeds=[1])
     wandb_server.fail("file_stream", status=404, times=1)
     assert main(command(study)) == 0
@@ -172,7 +176,22 @@ def test_a_refusal_is_said_once_and_waited_for_by_nobody(
         assert_whole(wandb_server.named()[name], 3)
 
 
+def test_a_wrong_key_a_kill_and_the_printed_upload_leave_one_curve(wandb_server, tmp_path):
+    """A start that failed leaves the id in use in wandb-core, and folders that end in `-1`."""
+    wandb_server.latency_s = 0.25
+    study = saved(tmp_path, base=SLOW, factors={"gain": [1]}, seeds=[1])
+    fault = wandb_server.fail("RunResumeStatus", status=401)
+    process = started(study)
+    wait_for(lambda: rows_in_ledger(study) > 10 and fault.asked)
+    kill_all(process)
+    wandb_server.heal()
+    assert main(command(study)) == 0
+    upload(study)
+    assert_whole(wandb_server.named()["gain=1-s1"])
+
+
 def test_offline_first_and_online_later_is_one_curve(wandb_server, tmp_path, monkeypatch):
+    wandb_server.latency_s = 0.25
     study = saved(tmp_path, base=SLOW, factors={"gain": [1]}, seeds=[1])
     process = started(study, WANDB_MODE="offline")
     wait_for(lambda: rows_in_ledger(study) > 10)
@@ -220,6 +239,7 @@ def upload(study):
 
 
 def test_a_retry_that_succeeds_has_no_error_left(wandb_server, tmp_path):
+    wandb_server.latency_s = 0.25
     marker = tmp_path / "marker"
     study = saved(tmp_path, factors={"gain": [1]}, seeds=[1], retries=0, trainable="toy:Fragile",
                   base={"length": 3, "marker": str(marker)})  # fmt: skip
