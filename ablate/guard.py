@@ -51,8 +51,8 @@ def how_to_go_on(watched: Interrupts) -> str:
     happened = f"the cluster at {watched.gone} is gone" if watched.gone else "interrupted"
     if watched.how_to_go_on is None:
         return happened
-    saved = "the state is saved. " if watched.has_begun else ""
-    return f"{happened}; {saved}Go on with:\n  {watched.how_to_go_on()}"
+    way = "the state is saved. Go on with" if watched.has_begun else "start again with"
+    return f"{happened}; {way}:\n  {watched.how_to_go_on()}"
 
 
 def _told(message: str, exit_code: int) -> int:

@@ -126,7 +126,7 @@ def test_a_signal_to_every_process_leaves_nothing_and_goes_on_with_the_same_bits
         process.send_signal(signal.SIGTERM)
     code, out, err = study.end(100)
     assert (code, err) == (130, "")
-    assert "python -m ablate.run --resume studies/slow --address local" in out
+    assert "start again with:\n  python -m ablate.run grid.yaml --address local" in out
     assert not psutil.wait_procs(below, timeout=20)[1]
     assert "interrupted" in study.statuses()
     command = [sys.executable, "-m", "ablate.run", "--resume", "studies/slow", "--address", "local"]
@@ -158,5 +158,5 @@ def test_a_signal_while_ray_starts(tmp_path):
     os.kill(study.process.pid, signal.SIGUSR2)
     code, out, err = study.end(60)
     assert (code, err) == (130, "")
-    assert "python -m ablate.run --resume studies/slow --address local" in out
+    assert "start again with:\n  python -m ablate.run grid.yaml --address local" in out
     assert not psutil.wait_procs(below, timeout=20)[1]
