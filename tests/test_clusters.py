@@ -160,7 +160,7 @@ def test_a_cluster_that_wants_a_token_is_named(short_folder, tmp_path, monkeypat
 def test_a_cluster_that_dies_ends_the_study_with_a_word(short_folder, tmp_path, monkeypatch):
     """And what it leaves behind is in nobody's way."""
     with ray_start(short_folder, monkeypatch, RAY_AUTH_MODE="disabled") as address:
-        study = Study(tmp_path, "--address", address, length=20)
+        study = Study(tmp_path, "--address", address, length=80)
         study.wait_for_checkpoint()
         for process in psutil.process_iter():
             if str(short_folder) in _told(process) and process.name() == "gcs_server":
@@ -170,7 +170,7 @@ def test_a_cluster_that_dies_ends_the_study_with_a_word(short_folder, tmp_path, 
         port = address.rpartition(":")[2]
         assert f":{port} is gone; the state is saved. Go on with:\n  python -m ablate.run" in out
         assert "interrupted" in study.statuses()
-    done = Study(tmp_path, length=20)
+    done = Study(tmp_path, length=80)
     code, out, err = done.end(200)
     assert (code, err) == (0, "")
     assert f"the Ray cluster at {recorded_address()} is gone" in " ".join(out.split())
