@@ -9,7 +9,6 @@ from typing import Any
 from rich.console import Console
 
 from ablate.errors import AblateError, InputError, Problem
-from ablate.interrupts import unheard_by_children
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study
 from ablate.lock import driver_lock
@@ -20,6 +19,7 @@ from ablate.report.assembly import study_record
 from ablate.screen import Text
 from ablate.study import ENTITY_RULE, PROJECT_RULE, Study, entity_problem, project_problem
 from ablate.text import quoted
+from ablate.wandb_content import noted
 from ablate.wandb_messages import RunMessages
 from ablate.wandb_places import tracked_at
 from ablate.wandb_port import SinkPort
@@ -77,8 +77,7 @@ def _port(
     paths: StudyPaths, to: Destination, patience_s: float, console: Console, moves: bool
 ) -> SinkPort:
     try:
-        with unheard_by_children():
-            return SinkPort(paths, to, patience_s, _say(console), moves)
+        return SinkPort(paths, to, patience_s, _say(console), moves)
     except OSError as error:
         raise AblateError(f"W&B's process cannot be started: {error.strerror}") from error
 
@@ -138,7 +137,9 @@ def _tell(
     for run in runs:
         name = run["start"]["name"]
         before = port.served.get(name, _NOT_ASKED)
-        is_whole = before["is_whole"] or record.has(run["id"], run["what"] or _open(run), "online")
+        is_whole = before["is_whole"] or record.has(
+            run["id"], noted(run, run["num_rows"]), "online"
+        )
         num_lacking += not is_whole
         told = _there(run, before)
         if not before["is_whole"]:
@@ -173,10 +174,6 @@ def _done(num_sent: int | None, is_whole: bool) -> str:
         return "; not sent"
     sent = f"; sent {num_sent} rows" if num_sent else "; sent its end and summary"
     return sent if is_whole else f"{sent}, not confirmed"
-
-
-def _open(run: dict[str, Any]) -> str:
-    return f"open {run['num_rows']}"
 
 
 def _say(console: Console) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ablate.design import text
+from ablate.errors import INTERRUPTED
 from ablate.events import Point
 from ablate.identity import content_id
 from ablate.ledger import ENDED, Ledger
@@ -20,7 +21,6 @@ MAX_TAG = 64
 """W&B's own limit."""
 FAILED = 1
 """Exit code of a failed run."""
-INTERRUPTED = 130
 JOB_TYPE = "train"
 
 

@@ -70,15 +70,16 @@ class SinkPort:
         self._answered = threading.Event()
         self._queue: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         asked = json.dumps({**to.as_json(), "patience_s": patience_s, "moves": moves})
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "ablate.wandb_sink", str(paths.root), asked],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # its own log has it
-            encoding="utf-8",
-            env=clean_environment(to.server),
-            start_new_session=True,  # Ctrl-C in the terminal is not for it
-        )
+        with unheard_by_children():  # it ends when the driver does, with all it got
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "ablate.wandb_sink", str(paths.root), asked],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # its own log has it
+                encoding="utf-8",
+                env=clean_environment(to.server),
+                start_new_session=True,  # Ctrl-C in the terminal is not for it
+            )
         self._threads = [
             threading.Thread(target=work, daemon=True) for work in (self._feed, self._listen)
         ]
@@ -220,8 +221,7 @@ class SharedSink:
         if self._is_off:
             return None
         try:
-            with unheard_by_children():  # it ends when the driver does, with all it got
-                self._port = SinkPort(paths, self.to, self._study.tracking.patience_s, say)
+            self._port = SinkPort(paths, self.to, self._study.tracking.patience_s, say)
         except OSError as error:
             self._is_off = True
             reason = error.strerror or error

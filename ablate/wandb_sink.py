@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from ablate.errors import INTERRUPTED
 from ablate.history import History
 from ablate.leaving import leave
 from ablate.lock import wait_for_lock
@@ -31,7 +32,6 @@ PATIENCE = 19
 """Nobody waits for the sink while runs train, and Ray's workers have a niceness of 15."""
 NOTICE_EVERY_S = 1.0
 CRASHED = 1
-INTERRUPTED = 130
 
 
 class Way(Protocol):
