@@ -1,5 +1,6 @@
 """Signals that ask a command to stop: the first in good order, a second one at once."""
 
+import _thread
 import contextlib
 import os
 import signal
@@ -24,6 +25,8 @@ _SENT_AGAIN = frozenset(
 """The kernel itself repeats them."""
 _ACKNOWLEDGE_S = 2.0
 """For the main thread to hear that the cluster is gone: in a call of Ray's it never does."""
+_IMPORT_S = 3.0
+"""For an import to end: what is raised within may be swallowed by a module's C code."""
 
 
 class ClusterGone(KeyboardInterrupt):
@@ -53,6 +56,7 @@ class Interrupts:
         self.cluster_lost = False
         self.has_begun = False
         self._is_breaking = False
+        self._is_put_off = False
         self._first_at = 0.0
         self._previous: dict[int, Any] = {}
         self._tune: Any = None
@@ -137,13 +141,36 @@ class Interrupts:
             raise ClusterGone
         if not self.seen:
             self.seen, self._first_at = True, now
-            if self._tune is None:
-                raise KeyboardInterrupt
-            self._tune(number, frame)
+            self._stop(number, frame)
+        elif self._is_put_off:
+            self._is_put_off = False
+            self._stop(number, frame)
         elif number not in _SENT_AGAIN and now - self._first_at > SAME_EVENT_S:
             if self.end_at_once:
                 self.end_at_once()
             raise KeyboardInterrupt
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        if self._tune is not None:
+            self._tune(number, frame)
+        elif _is_importing(frame) and time.monotonic() - self._first_at < _IMPORT_S:
+            timer = threading.Timer(0.05, self._stop_again)
+            timer.daemon = True
+            timer.start()
+        else:
+            raise KeyboardInterrupt
+
+    def _stop_again(self) -> None:
+        self._is_put_off = True
+        _thread.interrupt_main(signal.SIGUSR2)  # nothing happens where we no longer handle it
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 _active: list[Interrupts] = []

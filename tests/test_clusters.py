@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from slow_study import SlowStudy
 from studies import by_name, wait_for
-from test_signals import Study
 
 from ablate.errors import AblateError
 from ablate.events import Failure
@@ -145,13 +145,13 @@ def test_a_cluster_that_wants_a_token_is_named(short_folder, tmp_path, monkeypat
     with ray_start(short_folder, monkeypatch):
         for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
             monkeypatch.delenv(name, raising=False)  # another test's Ray may have set it
-        code, _, err = Study(tmp_path).end(200)
+        code, _, err = SlowStudy(tmp_path).end(200)
         assert code == 2
         assert "asks for a token" in err
         assert "RAY_AUTH_MODE=token" in err
         assert "Unauthenticated" not in err
         monkeypatch.setenv("RAY_AUTH_MODE", "token")
-        code, out, err = Study(tmp_path, length=2).end(200)
+        code, out, err = SlowStudy(tmp_path, length=2).end(200)
         assert (code, err) == (0, ""), out
 
 
@@ -160,7 +160,7 @@ def test_a_cluster_that_wants_a_token_is_named(short_folder, tmp_path, monkeypat
 def test_a_cluster_that_dies_ends_the_study_with_a_word(short_folder, tmp_path, monkeypatch):
     """And what it leaves behind is in nobody's way."""
     with ray_start(short_folder, monkeypatch, RAY_AUTH_MODE="disabled") as address:
-        study = Study(tmp_path, "--address", address, length=80)
+        study = SlowStudy(tmp_path, "--address", address, length=80)
         study.wait_for_checkpoint()
         for process in psutil.process_iter():
             if str(short_folder) in _told(process) and process.name() == "gcs_server":
@@ -170,7 +170,7 @@ def test_a_cluster_that_dies_ends_the_study_with_a_word(short_folder, tmp_path, 
         port = address.rpartition(":")[2]
         assert f":{port} is gone; the state is saved. Go on with:\n  python -m ablate.run" in out
         assert "interrupted" in study.statuses()
-    done = Study(tmp_path, length=80)
+    done = SlowStudy(tmp_path, length=80)
     code, out, err = done.end(200)
     assert (code, err) == (0, "")
     assert f"the Ray cluster at {recorded_address()} is gone" in " ".join(out.split())
@@ -184,11 +184,11 @@ def test_two_studies_share_a_cluster(short_folder, tmp_path, monkeypatch):
         options = ("--address", address, "--set", "seeds=20")
         (tmp_path / "a").mkdir()
         (tmp_path / "b").mkdir()
-        a = Study(tmp_path / "a", *options, length=10)
+        a = SlowStudy(tmp_path / "a", *options, length=10)
         b = None
         try:
             a.wait_for_checkpoint()
-            b = Study(tmp_path / "b", *options, length=10)
+            b = SlowStudy(tmp_path / "b", *options, length=10)
             b.wait_for_checkpoint()
             assert a.process.poll() is None
             assert "pending" in a.statuses(), "it had nothing to wait for"
@@ -204,7 +204,7 @@ def test_a_lost_node_uses_up_no_retries(short_folder, tmp_path, monkeypatch):
     with ray_start(short_folder, monkeypatch, cpus=0, RAY_AUTH_MODE="disabled") as address:
         _add_node(address)
         _add_node(address)
-        study = Study(tmp_path, "--address", address, "--set", "retries=0", length=150)
+        study = SlowStudy(tmp_path, "--address", address, "--set", "retries=0", length=150)
         # A CPU each: once both runs train, each has one of the nodes.
         wait_for(lambda: len({path.parents[1] for path in study.checkpoints()}) == 2, 100)
         _raylets(address)[0].kill()

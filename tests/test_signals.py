@@ -8,54 +8,17 @@ import time
 
 import psutil
 import pytest
+from slow_study import SlowStudy
 from studies import wait_for
 
 from ablate.ledger import Ledger
 from ablate.lock import driver_lock
 from ablate.paths import StudyPaths
 
-GRID = (
-    "study: slow\ntrainable: toy:Counter\nmetric: score\n"
-    "base: {step_s: 0.2, length: LENGTH}\nfactors: {gain: [1, 2]}\nseeds: [1]\n"
-    "checkpoint_every_s: 0\n"
-)
-
-
-class Study:
-    """`python -m ablate.run` on a slow grid."""
-
-    def __init__(self, folder, *arguments, length=500):
-        self.root = folder / "studies" / "slow"
-        (folder / "grid.yaml").write_text(GRID.replace("LENGTH", str(length)))
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "ablate.run", "grid.yaml", *arguments], cwd=folder, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
-
-    def wait_for_checkpoint(self):
-        wait_for(lambda: self.process.poll() is None and list(self.checkpoints()), 100)
-
-    def checkpoints(self):
-        return self.root.glob("launches/1/*/checkpoint_*/manifest.json")
-
-    def below(self):
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-    def end(self, timeout_s=60):
-        try:
-            out, err = self.process.communicate(timeout=timeout_s)
-        finally:
-            self.process.kill()
-            self.process.wait()
-        return self.process.returncode, out, err
-
-    def statuses(self):
-        return {row["status"] for row in Ledger(StudyPaths(self.root)).rows.values()}
-
 
 @pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGHUP"])
 def test_every_signal_that_asks_ends_a_local_study(tmp_path, name):
-    study = Study(tmp_path, "--local")
+    study = SlowStudy(tmp_path, "--local")
     study.wait_for_checkpoint()
     study.process.send_signal(getattr(signal, name))
     code, out, err = study.end()
@@ -65,12 +28,29 @@ def test_every_signal_that_asks_ends_a_local_study(tmp_path, name):
 
 
 def test_a_signal_before_anything_has_begun_is_answered_quietly(tmp_path):
-    study = Study(tmp_path, "--local")
+    study = SlowStudy(tmp_path, "--local")
     wait_for(lambda: _handles(study.process.pid, signal.SIGTERM))
     study.process.terminate()
     code, _, err = study.end()
     assert code == 130
     assert "Traceback" not in err
+
+
+def test_a_signal_amid_an_import_that_swallows_it_still_ends_the_study(tmp_path):
+    """Cython's modules print what is raised in them, and go on."""
+    (tmp_path / "swallowing.py").write_text(
+        "import pathlib, time\n"
+        "pathlib.Path('importing').touch()\n"
+        "try:\n    time.sleep(1)\n"
+        "except BaseException as error:\n    pathlib.Path('swallowed').touch()\n"
+        "from toy import Counter\n"
+    )
+    (tmp_path / "mine.py").write_text("import swallowing\nCounter = swallowing.Counter\n")
+    study = SlowStudy(tmp_path, "--local", "--set", "trainable=mine:Counter")
+    wait_for((tmp_path / "importing").exists)
+    study.process.terminate()
+    assert study.end(20)[::2] == (130, "")
+    assert not (tmp_path / "swallowed").exists()
 
 
 def _handles(pid, number):
@@ -80,7 +60,7 @@ def _handles(pid, number):
 
 
 def test_a_second_signal_ends_at_once_and_one_of_the_same_event_does_not(tmp_path):
-    study = Study(tmp_path, "--local", "--set", "base.fail=stubborn")
+    study = SlowStudy(tmp_path, "--local", "--set", "base.fail=stubborn")
     wait_for(lambda: (study.root / "logs" / "gain=1-s1.log").exists())
     study.process.terminate()
     time.sleep(0.05)
@@ -94,9 +74,9 @@ def test_a_second_signal_ends_at_once_and_one_of_the_same_event_does_not(tmp_pat
 
 
 def test_a_requeued_job_waits_for_its_predecessor(tmp_path):
-    first = Study(tmp_path, "--local")
+    first = SlowStudy(tmp_path, "--local")
     first.wait_for_checkpoint()
-    second = Study(tmp_path, "--local", "--wait-for-lock", "60", length=500)
+    second = SlowStudy(tmp_path, "--local", "--wait-for-lock", "60", length=500)
     time.sleep(3)
     first.process.terminate()
     assert first.end()[0] == 130
@@ -119,14 +99,14 @@ def test_waiting_for_a_lock_has_an_end(tmp_path):
 @pytest.mark.timeout(400)
 def test_a_signal_to_every_process_leaves_nothing_and_goes_on_with_the_same_bits(tmp_path):
     """As Slurm's `scancel` and preemption send it."""
-    study = Study(tmp_path, "--address", "local", length=30)
+    study = SlowStudy(tmp_path, "--address", "local", length=30)
     study.wait_for_checkpoint()
     below = study.below()
     for process in [psutil.Process(study.process.pid), *below]:
         process.send_signal(signal.SIGTERM)
     code, out, err = study.end(100)
     assert (code, err) == (130, "")
-    assert "start again with:\n  python -m ablate.run grid.yaml --address local" in out
+    assert "Go on with:\n  python -m ablate.run --resume studies/slow --address local" in out
     assert not psutil.wait_procs(below, timeout=20)[1]
     assert "interrupted" in study.statuses()
     command = [sys.executable, "-m", "ablate.run", "--resume", "studies/slow", "--address", "local"]
@@ -141,7 +121,7 @@ def test_a_signal_to_every_process_leaves_nothing_and_goes_on_with_the_same_bits
 @pytest.mark.ray
 @pytest.mark.timeout(300)
 def test_a_killed_driver_leaves_no_process(tmp_path):
-    study = Study(tmp_path, "--address", "local")
+    study = SlowStudy(tmp_path, "--address", "local")
     study.wait_for_checkpoint()
     below = study.below()
     study.process.kill()
@@ -152,7 +132,7 @@ def test_a_killed_driver_leaves_no_process(tmp_path):
 @pytest.mark.ray
 @pytest.mark.timeout(300)
 def test_a_signal_while_ray_starts(tmp_path):
-    study = Study(tmp_path, "--address", "local")
+    study = SlowStudy(tmp_path, "--address", "local")
     wait_for(lambda: any(p.name() == "raylet" for p in study.below()), 60)
     below = study.below()
     os.kill(study.process.pid, signal.SIGUSR2)
