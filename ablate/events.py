@@ -52,6 +52,8 @@ class RunReport(TypedDict, total=False):
     metrics: dict[str, float]
     """Final metrics, with the report that ends the run; without them the ledger sums up points."""
     warnings: list[str]
+    notices: list[str]
+    """What is told at once and not kept: it may come right."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class RunReported:
     points: Sequence[Point]
     facts: dict[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    notices: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -226,7 +229,8 @@ def events_of_report(report: RunReport) -> list[Event]:
     if report["status"] == "halted":
         return [RunHalted(run_id, StorageError(report.get("path", ""), report.get("error", "")))]
     facts, warnings = report.get("facts", {}), report.get("warnings", [])
-    events: list[Event] = [RunReported(run_id, report.get("points", []), facts, warnings)]
+    points, notices = report.get("points", []), report.get("notices", [])
+    events: list[Event] = [RunReported(run_id, points, facts, warnings, notices)]
     status = report["status"]
     if status == "running":
         return events

@@ -49,6 +49,7 @@ def trial_config(
             for run in pack
         ],
         "name": trial_name(pack),
+        "folder": str(Path.cwd()),
         "study_dir": str(paths.root),
         "logdir": str(paths.trial(launch, trial_name(pack))),
         "launch": launch,
