@@ -1,5 +1,6 @@
 """What happens to runs, told once and free of Ray: ledger, tracking and progress listen."""
 
+import contextlib
 import re
 import sys
 import traceback
@@ -165,10 +166,15 @@ class Broadcast:
         record: Keeps what happens.
         watchers: Show it, or pass it on.
         stop: Ends the job in good order.
+        say: Tells the user a line, also while standard error goes elsewhere.
     """
 
     def __init__(
-        self, record: Listener, watchers: Sequence[Listener], stop: Callable[[], None]
+        self,
+        record: Listener,
+        watchers: Sequence[Listener],
+        stop: Callable[[], None],
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.failure: Exception | None = None
         """Why the record could not be kept, or the runs could not go on; for whoever runs them."""
@@ -176,6 +182,7 @@ class Broadcast:
         self._record = record
         self._watchers = list(watchers)
         self._stop = stop
+        self._say = say
         self._failed: set[int] = set()
 
     def on_event(self, event: Event) -> None:
@@ -214,12 +221,17 @@ class Broadcast:
         for index, watcher in enumerate(self._watchers):
             try:
                 what(watcher)
-            except Exception:  # noqa: BLE001 - see below
+            except Exception as error:  # noqa: BLE001 - see below
                 # Tune does not catch what a callback raises: one view must not end the study.
                 if index not in self._failed:
                     self._failed.add(index)
-                    print(f"{type(watcher).__name__} failed:", file=sys.stderr)
-                    print(printable_lines(traceback.format_exc()), file=sys.stderr)
+                    self._tell_failure(type(watcher).__name__, error)
+
+    def _tell_failure(self, name: str, error: Exception) -> None:
+        with contextlib.suppress(Exception):  # it may be who says it that failed
+            self._say(f"{name} failed, and the study goes on: {_summary(error)}")
+        print(f"{name} failed:", file=sys.stderr)
+        print(printable_lines(traceback.format_exc()), file=sys.stderr)
 
 
 def events_of_report(report: RunReport) -> list[Event]:
@@ -243,6 +255,10 @@ def events_of_report(report: RunReport) -> list[Event]:
         RunEnded(run_id, status, report.get("stop_reason", ""), report.get("metrics", {}), failure)
     )
     return events
+
+
+def _summary(error: Exception) -> str:
+    return f"{type(error).__name__}: {message_of(error)}".partition("\n")[0]
 
 
 _AT_THE_MARGIN = re.compile(r"[A-Za-z_][\w.]*(: |$)")

@@ -164,7 +164,7 @@ def _context(
     return JobContext(
         plan,
         paths,
-        Broadcast(ledger, [progress, *trackers, *caller.listeners], stop),
+        Broadcast(ledger, [progress, *trackers, *caller.listeners], stop, progress.say),
         progress.say,
         ledger.settled,
         caller.interrupts,
