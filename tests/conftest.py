@@ -13,6 +13,7 @@ os.environ.pop("WANDB_API_KEY", None)
 os.environ["NETRC"] = os.devnull
 os.environ["WANDB_CONFIG_DIR"] = os.devnull  # nor what `wandb login` left behind
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch and Ray look: results are of the CPU
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests are many at once, or small
 # No cluster of anybody else's is found, nor ours by them; short, since sockets lie in it.
 RAY_FOLDER = os.environ["RAY_TMPDIR"] = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
 os.environ.pop("RAY_ADDRESS", None)
@@ -33,6 +34,7 @@ PRETEND_GPUS = "100,101,102,103"
 """No machine has them, so that no test computes on a GPU."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(config, items):
     """Fast ones first; side by side, those of the one cluster are together and begin at once."""
     for item in items:
