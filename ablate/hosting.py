@@ -17,6 +17,7 @@ from typing import Any, TextIO
 from ablate.errors import StorageError
 from ablate.events import PRIVATE_KEY, TIMESTAMP, RunReport
 from ablate.gpu_monitor import GpuMonitor
+from ablate.loaded_code import RunCode
 from ablate.manifest import NO_POINTS, is_whole, newest_whole, read_manifest, write_manifest
 from ablate.paths import StudyPaths, naming
 from ablate.storage import check_storage, fault_of
@@ -98,6 +99,7 @@ class Hosting:
             reports = [self.__plain_report(result)]
         self.__share_time(reports, result.get("time_this_iter_s") or 0.0)
         self.__count_points(reports)
+        self.__tell_code(reports)
         for report in reports:
             report["warnings"] = [*self.__warnings, *report.get("warnings", [])]
             _stamp(report, self.__gpus.latest())
@@ -172,6 +174,7 @@ class Hosting:
         self.__seconds: dict[str, float] = {}
         self.__steps: dict[str, int] = {}
         self.__points: dict[str, tuple[int, int]] = {}
+        self.__code = RunCode(self.__host["trainable"], self.__host["import_path"])
         if self.__host["gpu"]:
             self.__gpus.start()
         torch = sys.modules.get("torch")
@@ -252,6 +255,12 @@ class Hosting:
             num, last = self.__points.get(report["run_id"], NO_POINTS)
             new = {point[0] for point in report.get("points", []) if point[0] > last}
             self.__points[report["run_id"]] = (num + len(new), max([last, *new]))
+
+    def __tell_code(self, reports: list[RunReport]) -> None:
+        """What the runs are made with, once it is known, and again where more is imported."""
+        news = self.__code.news()
+        for report in reports if news else ():
+            report.setdefault("facts", {})["code_files"] = news
 
     def __ask_for_checkpoint(self, result: dict[str, Any]) -> None:
         self.__since_checkpoint_s += result.get("time_this_iter_s") or 0.0

@@ -51,7 +51,7 @@ def _sources(entry: TrainableEntry) -> list[Path]:
         return []
     path = Path(spec.origin)
     if "." not in module and not spec.submodule_search_locations:
-        return [path]
+        return [path] if path.is_file() else []  # else it is in an archive, or gone
     # Editors keep files of their own beside the sources, under names with a dot in front.
     return sorted(p for p in path.parent.rglob("*.py") if p.is_file() and p.name[0] != ".")
 

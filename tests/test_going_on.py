@@ -55,7 +55,7 @@ def test_a_run_begun_with_other_code(tmp_path, console, monkeypatch, policy):
     study = toy_study(tmp_path, factors={"gain": [1]}, seeds=[1], checkpoint_every_s=0,
                       on_code_change=policy)  # fmt: skip
     interrupted(study, console, monkeypatch, at=3)
-    monkeypatch.setattr("ablate.job.code_hash", lambda entry: "other")
+    monkeypatch.setattr("ablate.code_today.hash_of", lambda path: "other")
     outcome = run(study, console)
     [row] = outcome.ledger.rows.values()
     fate = {
@@ -132,7 +132,7 @@ def test_a_command_that_cannot_start_changes_nothing(tmp_path, console, monkeypa
     study = toy_study(tmp_path, factors=fails, seeds=[1], on_code_change="rerun", retries=0)
     run(study, console)
     before = known(study)
-    monkeypatch.setattr("ablate.job.code_hash", lambda entry: "other")
+    monkeypatch.setattr("ablate.code_today.hash_of", lambda path: "other")
     with pytest.raises(AblateError, match="nothing answers there"):
         execute(study, Options(address="127.0.0.1:1", **options), console)
     assert known(study) == before
