@@ -5,6 +5,7 @@ import importlib.metadata
 import importlib.util
 import platform
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,13 @@ def provenance(entry: TrainableEntry) -> dict[str, Any]:
 
 def versions() -> str:
     """Python's and the packages' versions in one line."""
+    return versions_of(PACKAGES)
+
+
+def versions_of(packages: Iterable[str]) -> str:
+    """Python's version and those of some packages, as far as they are installed."""
     known = [f"python {platform.python_version()}"]
-    for name in PACKAGES:
+    for name in packages:
         try:
             known.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
