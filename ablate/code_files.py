@@ -1,5 +1,6 @@
 """The files that training code is made of, named the same on every machine and in every folder."""
 
+import functools
 import hashlib
 import importlib.util
 import json
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from importlib.machinery import BYTECODE_SUFFIXES, SOURCE_SUFFIXES
 from pathlib import Path
 from typing import NamedTuple
+
+from ablate.needed_modules import LIBRARIES
 
 IMPORTED = ""
 """The place of what Python finds by its path, wherever that is."""
@@ -105,12 +108,14 @@ class OwnCode:
         try:
             # A folder without `__init__` is a package that others share.
             package = next(name for name in prefixes if _origin(name))
+            if package in LIBRARIES:  # all of which would be too much
+                package = module.rpartition(".")[0] or module
             origin = _origin(module)
         except (StopIteration, ImportError, ValueError):
-            return cls(module, Path.cwd())
+            return cls(module, Path(os.sep))
         file = on_disk(origin) if origin else None
         if origin is None or file is None:
-            return cls(package, Path.cwd())
+            return cls(package, Path(os.sep))
         root, _ = split_path(module, file)
         return cls(package, root, _files_beside(module, origin))
 
@@ -126,7 +131,7 @@ class OwnCode:
             path: The file's below it.
             import_path: The driver's.
         """
-        if os.path.realpath(root) in import_path:
+        if _real(root) in import_path:
             return CodeFile(IMPORTED, path)
         return CodeFile(Path(os.path.relpath(root, self.root)).as_posix(), path)
 
@@ -157,6 +162,9 @@ def split_path(name: str, file: Path) -> tuple[Path, str]:
     if [*below[:-1], below[-1].partition(".")[0]] != parts:
         return file.parent, file.name  # under another name than its own, or in an archive
     return file.parents[len(parts) - 1], "/".join(below)
+
+
+_real = functools.cache(os.path.realpath)
 
 
 def _origin(name: str) -> Path | None:

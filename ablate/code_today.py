@@ -1,10 +1,10 @@
 """Today's training code against what runs were made with."""
 
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from importlib.machinery import PathFinder
 from pathlib import Path
 
 from ablate.code_files import IMPORTED, CodeFile, OwnCode, hash_of, parse_hashes, shown
@@ -70,7 +70,10 @@ class CodeToday:
 
 def _roots(top: str) -> Iterator[Path]:
     """The folders in which what has a name is, where it is imported today."""
-    spec = PathFinder.find_spec(top, sys.path)
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        spec = None
     if spec is None:
         yield from map(Path, sys.path)  # an archive, or gone
         return

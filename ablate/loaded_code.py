@@ -9,15 +9,16 @@ and with each result after which there are more modules than before.
 import os
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ablate.code_files import CodeFile, OwnCode, dump_hashes, hash_of, on_disk, split_path
+from ablate.code_files import IMPORTED, CodeFile, OwnCode, dump_hashes, hash_of, on_disk, split_path
 from ablate.needed_modules import LIBRARIES
 
-_INSTALLED = frozenset({"site-packages", "dist-packages"})
+_INSTALLED = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 _STANDARD = tuple({f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "platstdlib")})
 _ABLATE = f"{os.path.dirname(os.path.abspath(__file__))}{os.sep}"
 _SCRIPTS = frozenset({"__main__", "__mp_main__"})
@@ -44,7 +45,7 @@ class LoadedCode:
             content: dict[str, Any] = getattr(module, "__dict__", None) or {}
             made_by = content.get("__spec__") or module
             known, loaded = self._seen.get(name, (None, None))
-            if known is not made_by or (loaded is None and own.has(name)):
+            if known is not made_by or (not loaded and own.has(name)):
                 self._seen[name] = made_by, _loaded(name, content, own)
 
     def of(self, own: OwnCode) -> dict[str, _Loaded]:
@@ -52,7 +53,7 @@ class LoadedCode:
         return {
             name: loaded
             for name, (_, loaded) in self._seen.items()
-            if loaded and name in sys.modules and _counts(name, loaded.file, own)
+            if loaded and name in sys.modules and _counts(name, str(loaded.file), own)
         }
 
 
@@ -89,13 +90,16 @@ class RunCode:
         """What the files held when they were loaded; of those that are not, when it began."""
         own, path, files = self._own, self._import_path, dict(self._at_start)
         for name, loaded in _LOADED.of(own).items():
-            files[own.name(*split_path(name, loaded.file), path)] = loaded.content
+            file = own.name(*split_path(name, loaded.file), path)
+            if own.has(name) or file.place == IMPORTED or not _is_made(file, loaded.file, own):
+                files[file] = loaded.content
         return files
 
 
 def import_path() -> list[str]:
     """This process's path for imports, as `RunCode` takes it."""
-    return [os.path.realpath(entry or os.curdir) for entry in sys.path]
+    entries = sys.path if os.access(os.curdir, os.F_OK) else filter(os.path.isabs, sys.path)
+    return [os.path.realpath(entry or os.curdir) for entry in entries]
 
 
 def note_loaded(target: str) -> None:
@@ -104,17 +108,27 @@ def note_loaded(target: str) -> None:
         _LOADED.look(OwnCode.of(target))
 
 
+def _is_made(file: CodeFile, path: Path, own: OwnCode) -> bool:
+    """Whether nobody wrote it: compilers leave modules in caches and temporary folders."""
+    temporary = Path(tempfile.gettempdir())
+    if path.is_relative_to(temporary) and not own.root.is_relative_to(temporary):
+        return True
+    parts = f"{file.place}/{file.path}".split("/")
+    return any(part.startswith(".") and part.strip(".") for part in parts)
+
+
 def _loaded(name: str, content: dict[str, Any], own: OwnCode) -> _Loaded | None:
     """The file that a module of some content is from, where that is training code."""
     origin = content.get("__file__") or getattr(content.get("__spec__"), "origin", None)
-    file = on_disk(Path(os.path.abspath(origin))) if isinstance(origin, str) else None
-    return _Loaded(file, hash_of(file)) if file and _counts(name, file, own) else None
+    if not isinstance(origin, str) or not _counts(name, os.path.abspath(origin), own):
+        return None
+    file = on_disk(Path(os.path.abspath(origin)))
+    return _Loaded(file, hash_of(file)) if file else None
 
 
-def _counts(name: str, file: Path, own: OwnCode) -> bool:
+def _counts(name: str, path: str, own: OwnCode) -> bool:
     """Whether a module is training code: a worker's, and no library."""
     if own.has(name):
         return True
-    path, top = str(file), name.partition(".")[0]
-    installed = path.startswith((_ABLATE, *_STANDARD)) or not _INSTALLED.isdisjoint(file.parts)
-    return not (installed or name in _SCRIPTS or top in LIBRARIES)
+    installed = path.startswith((_ABLATE, *_STANDARD)) or any(part in path for part in _INSTALLED)
+    return not (installed or name in _SCRIPTS or name.partition(".")[0] in LIBRARIES)

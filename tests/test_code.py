@@ -174,6 +174,19 @@ def test_code_that_is_no_source_of_the_project_is_noticed(project, console, kind
     assert path.name in told.split("changed: ")[1]
 
 
+@pytest.mark.parametrize("place", [".cache", "temporary"])
+def test_code_that_is_made_on_the_way_does_not_count(project, console, monkeypatch, place):
+    """Compilers leave modules in caches, which are emptied some day."""
+    monkeypatch.setattr("tempfile.tempdir", str(project.folder / "temporary"))
+    made = project.write(f"{place}/made.py")
+    by_file = BY_FILE.replace("project/helper.py", f"{place}/made.py")
+    project.trainable("project/train.py", "", by_file)
+    run(project, console)
+    made.unlink()
+    run(project, console)
+    assert "training code" not in console.export_text()
+
+
 def test_a_project_that_has_moved_is_the_same_code(project, console):
     project.write("lib/helper.py")
     project.trainable("project/train.py", PATH, "import helper")
