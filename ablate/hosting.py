@@ -20,6 +20,7 @@ import cloudpickle
 from ablate.errors import StorageError
 from ablate.events import PRIVATE_KEY, RunReport
 from ablate.gpu_monitor import GpuMonitor
+from ablate.loaded_code import RunCode
 from ablate.manifest import NO_POINTS, is_whole, newest_whole, read_manifest, write_manifest
 from ablate.measured import Measured
 from ablate.paths import StudyPaths, naming
@@ -92,6 +93,7 @@ class Hosting:
         reports = self.__reports_of(result)
         self.__share_time(reports, result.get("time_this_iter_s") or 0.0)
         self.__count_points(reports)
+        self.__tell_code(reports)
         for report in reports:
             report["warnings"] = [*self.__warnings, *report.get("warnings", [])]
             stamp(report, self.__gpus.latest())
@@ -181,6 +183,7 @@ class Hosting:
         self.__steps: dict[str, int] = {}
         self.__points: dict[str, tuple[int, int]] = {}
         self.__measured = Measured(self.__host["metric"], self.__host["max_results"] is None)
+        self.__code = RunCode(self.__host["trainable"], self.__host["import_path"])
         if self.__host["gpu"]:
             self.__gpus.start()
         torch = sys.modules.get("torch")
@@ -270,6 +273,12 @@ class Hosting:
             num, last = self.__points.get(report["run_id"], NO_POINTS)
             new = {point[0] for point in report.get("points", []) if point[0] > last}
             self.__points[report["run_id"]] = (num + len(new), max([last, *new]))
+
+    def __tell_code(self, reports: list[RunReport]) -> None:
+        """What the runs are made with, once it is known, and again where more is imported."""
+        news = self.__code.news()
+        for report in reports if news else ():
+            report.setdefault("facts", {})["code_files"] = news
 
     def __ask_for_checkpoint(self, result: dict[str, Any]) -> None:
         self.__since_checkpoint_s += result.get("time_this_iter_s") or 0.0
