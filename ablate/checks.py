@@ -1,13 +1,13 @@
 """What pydantic cannot see of a study file: how its parts fit each other and the trainable."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from ablate.comparability import differing_keys, has_ratios, measures, ranks, resolved_model
-from ablate.design import Cell, blocks_of
+from ablate.comparability import differing_keys, has_ratios, measures, ranks
+from ablate.design import DesignBlock, blocks_of
 from ablate.design_checks import (
     block_problems,
     coinciding_cells,
@@ -17,13 +17,16 @@ from ablate.design_checks import (
     well_formed,
 )
 from ablate.errors import Problem
+from ablate.garbage import uncollected
 from ablate.plan import AGAIN_SEEDS
 from ablate.registry import find_trainable
 from ablate.rows import COLUMNS
+from ablate.sizes import size_problems
 from ablate.study import Study
 from ablate.text import storable
 
 
+@uncollected()
 def study_problems(study: Study) -> list[Problem]:
     """Mistakes of a study whose fields are well-formed one by one, all but those of its place."""
     problems = list(_seed_problems(study))
@@ -33,13 +36,17 @@ def study_problems(study: Study) -> list[Problem]:
     model = entry.config_model()
     problems += _metric_problems(study, model)
     study, shapes = well_formed(study)
-    problems += [*shapes, *name_problems(study, model), *block_problems(study)]
-    problems += design_problems(study, model)
+    problems += [*shapes, *name_problems(study, model)]
+    too_large = list(size_problems(study))
+    if too_large:
+        return [*problems, *too_large]
+    blocks = blocks_of(study, model)
+    problems += [*block_problems(study, blocks), *design_problems(study, blocks)]
     return problems or [
-        *coinciding_cells(study, model),
-        *torn_cells(study, model),
-        *_unmeasured(study, model),
-        *_comparability(study, model),
+        *coinciding_cells(blocks),
+        *torn_cells(blocks),
+        *_unmeasured(study, blocks),
+        *_comparability(study, model, blocks),
     ]
 
 
@@ -86,10 +93,12 @@ def path_problems(key: str, directory: Path) -> list[Problem]:
 
 def _seed_problems(study: Study) -> Iterator[Problem]:
     seeds = study.first_seeds
+    listed, seen = set(seeds), set[int]()
     for index, seed in enumerate(seeds):
-        if seed in seeds[:index]:
+        if seed in seen:
             yield Problem(f"seeds[{index}]", "the seed is listed twice", seed, fix="drop one")
-        if study.aa and seed + AGAIN_SEEDS in seeds:
+        seen.add(seed)
+        if study.aa and seed + AGAIN_SEEDS in listed:
             yield Problem("aa", f"the second baseline of seed {seed} would use this seed too",
                           seed + AGAIN_SEEDS, fix="use other seeds")  # fmt: skip
 
@@ -107,9 +116,11 @@ def _metric_problems(study: Study, model: type[BaseModel] | None) -> Iterator[Pr
                       "the data's units", True, fix="drop it")  # fmt: skip
 
 
-def _comparability(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
+def _comparability(
+    study: Study, model: type[BaseModel] | None, designed: Sequence[DesignBlock]
+) -> Iterator[Problem]:
     # Cells are compared within their block.
-    blocks = [[resolved_model(cell, model) for cell in block.cells] for block in blocks_of(study)]
+    blocks = [[cell.validated for cell in block.cells] for block in designed]
     found = [key for configs in blocks for key in differing_keys(configs, study.metric)]
     if study.allow_incomparable or not found:
         return
@@ -131,11 +142,11 @@ def _comparability(study: Study, model: type[BaseModel] | None) -> Iterator[Prob
     )  # fmt: skip
 
 
-def _unmeasured(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
+def _unmeasured(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
     """A metric that the trainable knows, but that a cell's config does not ask for."""
-    configs = [(cell, resolved_model(cell, model)) for cell in _cells(study)]
+    cells = [cell for block in blocks for cell in block.cells]
     for key, metric in _metrics(study):
-        lacking = next((cell for cell, config in configs if not measures(config, metric)), None)
+        lacking = next((cell for cell in cells if not measures(cell.validated, metric)), None)
         if lacking is not None:
             yield Problem(
                 key, f"is not measured in cell {lacking.name}: its config does not turn it on",
@@ -147,7 +158,3 @@ def _metrics(study: Study) -> Iterator[tuple[str, str]]:
     """The places of the YAML that name a metric, and the metric."""
     yield "metric", study.metric
     yield from ((f"report_metrics[{n}]", name) for n, name in enumerate(study.report_metrics))
-
-
-def _cells(study: Study) -> Iterator[Cell]:
-    return (cell for block in blocks_of(study) for cell in block.cells)

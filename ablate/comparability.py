@@ -5,7 +5,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ablate.design import Cell
 from ablate.identity import canonical_json
 from ablate.nested import flatten
 
@@ -24,8 +23,7 @@ def differing_keys(configs: Sequence[Any], metric: str) -> list[str]:
     return [
         key
         for key in (needed[0] if needed else ())
-        if all(key in need for need in needed)
-        and len({canonical_json(need[key]) for need in needed}) > 1
+        if all(key in need for need in needed) and _differ([need[key] for need in needed])
     ]
 
 
@@ -44,7 +42,6 @@ def has_ratios(model: type[BaseModel] | None, metric: str) -> bool:
     return metric not in getattr(model, "no_ratios", ())
 
 
-def resolved_model(cell: Cell, model: type[BaseModel] | None) -> Any:
-    """The config model of a cell's runs, or its plain config where there is no model."""
-    config = cell.written_config()
-    return model.model_validate(config) if model else config
+def _differ(values: Sequence[Any]) -> bool:
+    alike = {repr(value): value for value in values}  # of ten thousand cells all but a few
+    return len({canonical_json(value) for value in alike.values()}) > 1

@@ -1,21 +1,18 @@
 """The design of a study: blocks of factors -> cells, each with its config."""
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
-from ablate.identity import canonical_json
-from ablate.nested import flatten, nest, set_key
-from ablate.study import Block, Factor, Level, Study
-from ablate.text import printable, shortened
-
-Levels = Mapping[str, Level]
-MAX_LABEL = 200
-"""Characters of a level's label where people read it."""
+from ablate.combinations import Choices, Conditions, Levels, applicable, conditions_of, grid
+from ablate.config_keys import as_nested, may_have_keys_of_its_own
+from ablate.nested import merged, with_key
+from ablate.study import Block, Factor, Study
+from ablate.text import printable
 
 
 @dataclass(frozen=True)
@@ -29,6 +26,8 @@ class Cell:
     """The block's name where it has a base of its own: its labels alone do not say it all."""
     again: bool = False
     """A second baseline, run on other seeds (A/A)."""
+    model: type[BaseModel] | None = None
+    """The config model of the trainable."""
 
     @cached_property
     def labels(self) -> dict[str, Any]:
@@ -39,27 +38,34 @@ class Cell:
     def name(self) -> str:
         """The cell for people: `flow=icfm, arch=mlp`."""
         name = (
-            ", ".join(f"{printable(name)}={text(label)}" for name, label in self.labels.items())
+            ", ".join(f"{printable(name)}={level.text}" for name, level in self.levels.items())
             or "base"
         )
         if self.block:
             name = f"{self.block}: {name}"
         return f"{name} again" if self.again else name
 
-    def matches(self, choice: Mapping[str, Any]) -> bool:
-        """Whether the cell has every level that a choice names."""
-        return all(
-            name in self.levels and self.levels[name].key == canonical_json(label)
-            for name, label in choice.items()
-        )
-
     def written_config(self) -> dict[str, Any]:
         """The config as the YAML says it: the base with the levels' keys set."""
-        config = nest(self.base)
+        config = dict(self.base)
         for level in self.levels.values():
             for key, value in level.sets.items():
-                set_key(config, key, value)
+                config = with_key(config, key, value)
         return config
+
+    @cached_property
+    def validated(self) -> Any:
+        """The config as its model has it; as it is written where there is no model.
+
+        Raises:
+            ValidationError: Where the config model refuses it.
+        """
+        return validated_config(self.model, self.written_config())
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The config with its defaults, as plain values."""
+        return plain_config(self.validated)
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,8 @@ class DesignBlock:
     spec: Block
     base: Mapping[str, Any]
     """The study's base with the block's own over it, nested."""
+    model: type[BaseModel] | None = None
+    """The config model of the trainable."""
 
     @cached_property
     def factors(self) -> tuple[Factor, ...]:
@@ -84,16 +92,16 @@ class DesignBlock:
         found: dict[tuple[Any, ...], Cell] = {}
         name = self.name if self.place and self.spec.base else ""
         for levels in self._combinations():
-            applicable = self._applicable(levels)
-            key = tuple((name, level.key) for name, level in applicable.items())
-            found.setdefault(key, Cell(applicable, self.base, name))
+            key = tuple((name, level.key) for name, level in levels.items())
+            if key not in found:
+                found[key] = Cell(levels, self.base, name, model=self.model)
         return tuple(found.values())
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """The cells of the design."""
-        excluded = self.spec.exclude
-        return tuple(c for c in self.candidates if not any(c.matches(e) for e in excluded))
+        excluded = Choices(self.spec.exclude)
+        return tuple(cell for cell in self.candidates if not excluded.hold(cell.levels))
 
     @cached_property
     def baseline_labels(self) -> dict[str, Any]:
@@ -105,19 +113,27 @@ class DesignBlock:
     @cached_property
     def baseline(self) -> Cell | None:
         """The cell that the others are compared with; None where the design has no such cell."""
-        levels = self._applicable(self._levels(self.baseline_labels))
+        levels = applicable(self._levels(self.baseline_labels), self._conditions)
         wanted = {name: level.key for name, level in levels.items()}
         return next(
             (c for c in self.cells if {n: level.key for n, level in c.levels.items()} == wanted),
             None,
         )
 
+    @cached_property
+    def _conditions(self) -> Conditions:
+        return conditions_of(self.spec, self.factors)
+
     def _combinations(self) -> Iterator[Levels]:
-        """Choices of a level for each factor, applicable or not."""
+        """Levels of the factors that apply; some more than once."""
         if self.spec.design == "grid":
-            for levels in itertools.product(*[factor.levels for factor in self.factors]):
-                yield {f.name: level for f, level in zip(self.factors, levels, strict=True)}
+            yield from grid(self.factors, self._conditions)
             return
+        for levels in self._chosen():
+            yield applicable(levels, self._conditions)
+
+    def _chosen(self) -> Iterator[Levels]:
+        """Choices of a level for each factor, applicable or not."""
         start = self._levels(self.baseline_labels)
         if self.spec.design == "cells":
             yield from ({**start, **self._levels(labels)} for labels in self.spec.cells)
@@ -130,26 +146,20 @@ class DesignBlock:
         found = {f.name: f.level(labels[f.name]) for f in self.factors if f.name in labels}
         return {name: level for name, level in found.items() if level is not None}
 
-    def _applicable(self, levels: Levels) -> Levels:
-        """Without the factors whose `when` does not hold; dropping one may drop others."""
-        kept = {n: level for n, level in levels.items() if _holds(self.spec.when.get(n), levels)}
-        return kept if len(kept) == len(levels) else self._applicable(kept)
 
-
-def blocks_of(study: Study) -> list[DesignBlock]:
+def blocks_of(study: Study, model: type[BaseModel] | None) -> list[DesignBlock]:
     """The study's own factors, then its further blocks.
 
     The study's own are left out where it has none, but blocks.
     """
-    base = nest(study.base)
+    base = as_nested(model, study.base)
     blocks: list[DesignBlock] = []
     if study.factors or not study.blocks:
-        blocks.append(DesignBlock("", "", study, base))
+        blocks.append(DesignBlock("", "", study, base, model))
     for index, spec in enumerate(study.blocks):
-        merged = nest(base)
-        for key, value in flatten(spec.base):
-            set_key(merged, key, value)
-        blocks.append(DesignBlock(spec.name or str(index + 1), f"blocks[{index}].", spec, merged))
+        name, place = spec.name or str(index + 1), f"blocks[{index}]."
+        own = merged(base, as_nested(model, spec.base))
+        blocks.append(DesignBlock(name, place, spec, own, model))
     return blocks
 
 
@@ -163,20 +173,23 @@ def factors_of(blocks: Sequence[Any]) -> dict[str, Factor]:
     return found
 
 
-def as_labels(written: Any) -> list[Any]:
-    """The labels of a condition: `si` and `[si, vp]` alike as a list."""
-    return list(written) if isinstance(written, list | tuple) else [written]
-
-
-def resolve_config(model: type[BaseModel] | None, config: dict[str, Any]) -> dict[str, Any]:
-    """A config with its defaults, as plain JSON values.
+def validated_config(model: type[BaseModel] | None, config: dict[str, Any]) -> Any:
+    """A config as its model has it; as it is where there is no model.
 
     Raises:
         ValidationError: Where the config model refuses it.
     """
-    if model is None:
-        return config
-    return model.model_validate(config).model_dump(mode="json")
+    return config if model is None else model.model_validate(config)
+
+
+def plain_config(validated: Any) -> dict[str, Any]:
+    """A validated config with its defaults, as plain values."""
+    if not isinstance(validated, BaseModel):
+        return validated
+    plain = validated.model_dump(mode="json")
+    if not may_have_keys_of_its_own(type(validated)):
+        return plain
+    return _with_own_keys(validated.model_dump(), plain)
 
 
 def hashed_config(model: type[BaseModel] | None, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,27 +198,18 @@ def hashed_config(model: type[BaseModel] | None, config: Mapping[str, Any]) -> d
     return {key: value for key, value in config.items() if key not in unhashed}
 
 
-def text(label: Any) -> str:
-    """A level's label as people read it."""
-    shown = label if isinstance(label, str) else canonical_json(label).strip('"')
-    return shortened(printable(shown), MAX_LABEL)
+def _with_own_keys(dumped: Any, plain: Any) -> Any:
+    """Plain values with the keys as they are: JSON makes words of numbers and null."""
+    if isinstance(dumped, Mapping) and isinstance(plain, dict):
+        if len(dumped) == len(plain):
+            pairs = zip(dumped.items(), plain.items(), strict=True)
+            return {_own(key, word): _with_own_keys(value, item)
+                    for (key, value), (word, item) in pairs}  # fmt: skip
+        return {_own(key, str(key)): to_jsonable_python(item) for key, item in dumped.items()}
+    if isinstance(dumped, list | tuple) and isinstance(plain, list):
+        return [_with_own_keys(*pair) for pair in zip(dumped, plain, strict=True)]
+    return plain
 
 
-def _holds(condition: Mapping[str, Any] | None, levels: Levels) -> bool:
-    return all(
-        name in levels and levels[name].key in map(canonical_json, as_labels(labels))
-        for name, labels in (condition or {}).items()
-    )
-
-
-__all__ = [
-    "Cell",
-    "DesignBlock",
-    "ValidationError",
-    "as_labels",
-    "blocks_of",
-    "factors_of",
-    "hashed_config",
-    "resolve_config",
-    "text",
-]
+def _own(key: Any, word: str) -> Any:
+    return key if key is None or type(key) in (str, int, float, bool) else word

@@ -5,22 +5,16 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ablate.design import (
-    Cell,
-    DesignBlock,
-    as_labels,
-    blocks_of,
-    factors_of,
-    hashed_config,
-    resolve_config,
-    text,
-)
+from ablate.combinations import Choices, accepted
+from ablate.config_keys import doubled_keys, is_known, keys_of
+from ablate.design import Cell, DesignBlock, factors_of, hashed_config
 from ablate.errors import Problem
 from ablate.identity import canonical_json
-from ablate.nested import flatten
+from ablate.nested import MAX_DEPTH, flatten, in_the_way
 from ablate.rows import COLUMNS
-from ablate.study import NAME, Block, Factor, Study
-from ablate.validation import Path, keys_of, problems_of
+from ablate.study import NAME, Block, Factor, Study, text
+from ablate.text import first_line, message_of
+from ablate.validation import Path, problems_of
 
 RESERVED = frozenset(COLUMNS)
 """Columns of the ledger that a factor cannot be called."""
@@ -37,17 +31,16 @@ def well_formed(study: Study) -> tuple[Study, list[Problem]]:
     return study.model_copy(update={**kept, "blocks": tuple(blocks)}), problems
 
 
-def design_problems(study: Study, model: type[BaseModel] | None) -> list[Problem]:
+def design_problems(study: Study, blocks: Sequence[DesignBlock]) -> list[Problem]:
     """Every mistake of a study's factors, cells and configs, once their shapes are right."""
-    blocks = blocks_of(study)
-    problems: list[Problem] = []
+    problems = [*_base_problems(study, blocks)]
     for block in blocks:
-        problems += _factor_problems(block, model)
+        problems += _factor_problems(block)
         choices = list(_choices(block))
         problems += choices or _cell_problems(block)
     problems += _compare_problems(study, blocks)
     told = {problem.key for problem in problems}
-    return [*problems, *_config_problems(blocks, model, told)]
+    return [*problems, *_config_problems(blocks, told)]
 
 
 def name_problems(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
@@ -62,7 +55,7 @@ def name_problems(study: Study, model: type[BaseModel] | None) -> Iterator[Probl
                               fix="rename the factor, and give its levels names")  # fmt: skip
 
 
-def block_problems(study: Study) -> Iterator[Problem]:
+def block_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
     """Blocks that hide something of each other, or of the study."""
     if study.blocks and not study.factors:
         for key in ("baseline", "cells", "when", "exclude"):
@@ -74,7 +67,7 @@ def block_problems(study: Study) -> Iterator[Problem]:
                           study.design, fix="move it into the block")  # fmt: skip
     names: list[str] = []
     levels: dict[tuple[str, str], tuple[str, Any]] = {}
-    for block in blocks_of(study):
+    for block in blocks:
         if block.name in names:
             yield Problem(f"{block.place}name", "another block has this name", block.name,
                           fix="give each block its own name")  # fmt: skip
@@ -88,17 +81,16 @@ def block_problems(study: Study) -> Iterator[Problem]:
                                   level.label, fix="rename one of them")  # fmt: skip
 
 
-def torn_cells(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
+def torn_cells(blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
     """Cells that two blocks share, and that each would compare with a baseline of its own."""
-    blocks = blocks_of(study)
     if len(blocks) == 1:
         return  # the cells of a large grid need not be resolved once more
     seen: dict[str, tuple[str, str]] = {}
     for block in blocks:
         assert block.baseline is not None
-        baseline = _training_key(block.baseline, model)
+        baseline = _training_key(block.baseline)
         for cell in block.cells:
-            key = _training_key(cell, model)
+            key = _training_key(cell)
             other, where = seen.setdefault(key, (baseline, block.place or "the first block"))
             if baseline not in (other, key) and other != key:
                 yield Problem(
@@ -108,12 +100,12 @@ def torn_cells(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]
                 )  # fmt: skip
 
 
-def coinciding_cells(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
+def coinciding_cells(blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
     """Cells of one block that are the same; those of several blocks are run once."""
-    for block in blocks_of(study):
+    for block in blocks:
         seen: dict[str, Cell] = {}
         for cell in block.cells:
-            key = _training_key(cell, model)
+            key = _training_key(cell)
             if key in seen:
                 yield Problem(
                     f"{block.place}factors",
@@ -123,10 +115,9 @@ def coinciding_cells(study: Study, model: type[BaseModel] | None) -> Iterator[Pr
             seen.setdefault(key, cell)
 
 
-def _training_key(cell: Cell, model: type[BaseModel] | None) -> str:
+def _training_key(cell: Cell) -> str:
     """Equal for cells that are one training."""
-    config = resolve_config(model, cell.written_config())
-    return canonical_json(hashed_config(model, config))
+    return canonical_json(hashed_config(cell.model, cell.config))
 
 
 def _well_formed(block: Block, place: str) -> tuple[dict[str, Any], list[Problem]]:
@@ -159,6 +150,11 @@ def _shape_problems(key: str, name: str, raw: Any) -> Iterator[Problem]:
         yield Problem(key, "has no levels", fix="add levels, or drop the factor")
     elif isinstance(raw, Mapping):
         yield from _named_level_problems(key, raw)
+    names = [name, *(str(set_) for sets in raw.values() if isinstance(sets, Mapping)
+                     for set_ in sets)] if isinstance(raw, Mapping) else [name]  # fmt: skip
+    for deep in (name for name in names if name.count(".") >= MAX_DEPTH):
+        yield Problem(key, f"names a key below {deep.count('.')} others", deep,
+                      fix=f"nest at most {MAX_DEPTH} deep")  # fmt: skip
 
 
 def _named_level_problems(key: str, levels: Mapping[Any, Any]) -> Iterator[Problem]:
@@ -171,8 +167,18 @@ def _named_level_problems(key: str, levels: Mapping[Any, Any]) -> Iterator[Probl
                           fix=f"write {label}: {{key: value, ...}}")  # fmt: skip
 
 
-def _factor_problems(block: DesignBlock, model: type[BaseModel] | None) -> Iterator[Problem]:
-    keys = tuple(keys_of(model)) if model else ()
+def _base_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
+    """Keys of a `base` that are there twice, once nested and once with dots."""
+    model = blocks[0].model if blocks else None
+    bases = [("", study.base), *((b.place, b.spec.base) for b in blocks if b.place)]
+    for place, base in bases:
+        for key in doubled_keys(model, base):
+            yield Problem(f"{place}base.{key}", "is set twice, or below what is no mapping",
+                          base[key], fix="keep one of them")  # fmt: skip
+
+
+def _factor_problems(block: DesignBlock) -> Iterator[Problem]:
+    keys = tuple(keys_of(block.model)) if block.model else ()
     owners: dict[str, str] = {}
     for factor in block.factors:
         place = f"{block.place}factors.{factor.name}"
@@ -185,8 +191,12 @@ def _factor_problems(block: DesignBlock, model: type[BaseModel] | None) -> Itera
             seen.add(level.key)
             texts.add(text(level.label))
         for key in dict.fromkeys(key for level in factor.levels for key in level.sets):
-            if keys and not any(known == key or known.startswith(f"{key}.") for known in keys):
+            if block.model and not is_known(block.model, key):
                 yield Problem(place, "is not a config key", key, keys)
+            elif above := in_the_way(block.base, key):
+                yield Problem(place, f"sets a key below {above}, which base says is no mapping",
+                              key, fix=f"write base.{above} as a mapping, or set all of it in "
+                              "each level")  # fmt: skip
             if key in owners:
                 yield Problem(place, f"sets a key that {owners[key]} also sets", key,
                               fix="let only one factor set it")  # fmt: skip
@@ -200,10 +210,10 @@ def _choices(block: DesignBlock) -> Iterator[Problem]:
     for key, choices in (("cells", spec.cells), ("exclude", spec.exclude)):
         for index, choice in enumerate(choices):
             yield from _choice_problems(f"{place}{key}[{index}]", choice, factors)
-    names = tuple(factor.name for factor in factors)
+    by_name = {factor.name: factor for factor in factors}
     for name, condition in spec.when.items():
-        if name not in names:
-            yield Problem(f"{place}when.{name}", "is not a factor", name, names)
+        if name not in by_name:
+            yield Problem(f"{place}when.{name}", "is not a factor", name, tuple(by_name))
         through = _way_back(spec.when, name)
         if through:
             chain = " -> ".join((name, *through))
@@ -211,9 +221,8 @@ def _choices(block: DesignBlock) -> Iterator[Problem]:
                 f"{place}when.{name}", "depends on itself", chain, fix="drop one of the conditions"
             )
         for other, written in condition.items():
-            for label in as_labels(written):
-                where = f"{place}when.{name}"
-                yield from _choice_problems(where, {other: label}, factors)
+            for label in accepted(by_name.get(other), written):
+                yield from _choice_problems(f"{place}when.{name}", {other: label}, factors)
 
 
 def _way_back(when: Mapping[str, Mapping[str, Any]], name: str) -> tuple[str, ...]:
@@ -248,9 +257,9 @@ def _cell_problems(block: DesignBlock) -> Iterator[Problem]:
         yield Problem(f"{place}{key}", "go together: design: cells and a list of cells",
                       getattr(spec, key), fix=f"add {fix}")  # fmt: skip
         return
-    for index, choice in enumerate(spec.exclude):
-        if not choice or not any(cell.matches(choice) for cell in block.candidates):
-            yield Problem(f"{place}exclude[{index}]", "matches no cell", choice, fix="drop it")
+    for index in _idle(spec.exclude, block.candidates):
+        choice = spec.exclude[index]
+        yield Problem(f"{place}exclude[{index}]", "matches no cell", choice, fix="drop it")
     if not block.cells:
         yield Problem(f"{place}exclude", "leaves no cell", fix="exclude less")
     elif block.baseline is None:
@@ -273,28 +282,37 @@ def _unvaried(block: DesignBlock, cells: Sequence[Cell], message: str) -> Iterat
 
 
 def _compare_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
+    choices = study.compare or ()
     factors = tuple(factors_of(blocks).values())
-    for index, choice in enumerate(study.compare or ()):
-        wrong = list(_choice_problems(f"compare[{index}]", choice, factors))
-        yield from wrong
-        cells = [cell for block in blocks for cell in block.cells]
-        if not wrong and not any(cell.matches(choice) for cell in cells):
+    wrong = [list(_choice_problems(f"compare[{index}]", choice, factors))
+             for index, choice in enumerate(choices)]  # fmt: skip
+    idle = _idle(choices, [cell for block in blocks for cell in block.cells], takes_all=True)
+    for index, choice in enumerate(choices):
+        yield from wrong[index]
+        if index in idle and not wrong[index]:
             yield Problem(f"compare[{index}]", "matches no cell", choice, fix="drop it")
 
 
-def _config_problems(
-    blocks: Sequence[DesignBlock], model: type[BaseModel] | None, told: set[str]
-) -> list[Problem]:
+def _idle(
+    choices: Sequence[Mapping[str, Any]], cells: Sequence[Cell], takes_all: bool = False
+) -> list[int]:
+    """The numbers of choices that no cell has; an empty one may be taken as all cells."""
+    if not choices:
+        return []
+    found = Choices(choices)
+    used = {index for cell in cells for index in found.holding(cell.levels)}
+    return [n for n, choice in enumerate(choices) if n not in used or not (choice or takes_all)]
+
+
+def _config_problems(blocks: Sequence[DesignBlock], told: set[str]) -> list[Problem]:
     """What the config model refuses, each mistake once, at the place in the YAML that sets it.
 
     What was told of a factor already is not told once more.
     """
-    if model is None:
-        return []
     found: dict[str, Problem] = {}
     for block in blocks:
-        for cell in block.cells:
-            for problem in _refused(block, cell, model):
+        for cell in block.cells if block.model else ():
+            for problem in _refused(block, cell):
                 found.setdefault(problem.key, problem)
     return [p for p in found.values() if p.message != "unknown key" or not _inside(p.key, told)]
 
@@ -303,11 +321,16 @@ def _inside(key: str, places: set[str]) -> bool:
     return any(key.startswith((f"{place}.", f"{place}[")) for place in places)
 
 
-def _refused(block: DesignBlock, cell: Cell, model: type[BaseModel]) -> list[Problem]:
+def _refused(block: DesignBlock, cell: Cell) -> list[Problem]:
+    assert block.model is not None
     try:
-        resolve_config(model, cell.written_config())
+        cell.config  # noqa: B018
     except ValidationError as error:
-        return problems_of(error, model, lambda path: _place(block, cell, path))
+        return problems_of(error, block.model, lambda path: _place(block, cell, path))
+    except Exception as error:  # noqa: BLE001 - validators of somebody's model may raise anything
+        told = first_line(f"{type(error).__name__}: {message_of(error)}")
+        message = f"{block.model.__name__} cannot take the config of cell {cell.name}: {told}"
+        return [Problem(f"{block.place}base", message, fix="change the config, or the model")]
     return []
 
 

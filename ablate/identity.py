@@ -7,6 +7,9 @@ from typing import Any
 
 ID_LENGTH = 12
 """Hex digits of an id: 48 bits, a collision in a million runs is a 1 in 500 chance."""
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+_SCALARS = _AS_THEY_ARE | {float}
 
 
 def content_id(value: Any, length: int = ID_LENGTH) -> str:
@@ -16,7 +19,7 @@ def content_id(value: Any, length: int = ID_LENGTH) -> str:
 
 def canonical_json(value: Any) -> str:
     """JSON that does not depend on key order or on how a number was written (1, 1.0, 1e0)."""
-    return json.dumps(_normal(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return _CANONICAL.encode(_normal(value))
 
 
 def difference(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,9 +27,13 @@ def difference(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[s
     changed: dict[str, Any] = {}
     for key, value in config.items():
         default = defaults.get(key)
-        if isinstance(value, Mapping) and isinstance(default, Mapping):
+        if type(value) is type(default) and type(value) in _SCALARS and value == default:
+            changed.update({} if key in defaults else {key: value})
+        elif isinstance(value, Mapping) and isinstance(default, Mapping):
             inner = difference(value, default)
-            if inner:
+            if default.keys() - value.keys():
+                changed[key] = value  # what it lacks is a difference, too
+            elif inner:
                 changed[key] = inner
         elif key not in defaults or _normal(value) != _normal(default):
             changed[key] = value
@@ -36,17 +43,27 @@ def difference(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[s
 def _normal(value: Any) -> Any:
     # Exact types first: plans of ten thousand cells spend their time here.
     kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None:
+    if kind in _AS_THEY_ARE:
         return value
     if kind is float:
         return _normal_float(value)
     if kind is dict or isinstance(value, Mapping):
-        return {str(key): _normal(item) for key, item in value.items()}
+        return {
+            key if type(key) is str else _word(key): item
+            if type(item) in _AS_THEY_ARE
+            else _normal(item)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_normal(item) for item in value]
     if isinstance(value, float):
         return _normal_float(value)
     return value if isinstance(value, int | str) else str(value)
+
+
+def _word(key: Any) -> str:
+    """A key as JSON's keys are: words. A number stays another key than its digits in quotes."""
+    return str(key) if isinstance(key, str) else f"!!{type(key).__name__} {key}"
 
 
 def _normal_float(value: float) -> float | int | str:

@@ -24,6 +24,7 @@ from ablate.errors import (
     reason_of,
 )
 from ablate.events import Listener
+from ablate.garbage import uncollected
 from ablate.history import History
 from ablate.identity import canonical_json
 from ablate.interrupts import Interrupts, interrupts
@@ -153,6 +154,7 @@ def no_ledger(study: Study) -> Ledger:
     return Ledger(StudyPaths(study.directory / ".nothing"))
 
 
+@uncollected()
 def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
     """Checks the data of runs.
 
@@ -180,6 +182,7 @@ def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
     return {run.run_id: by_cell[id(run.cell)] for run in runs}
 
 
+@uncollected()
 def plan_notes(plan: Plan, known: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What is worth knowing of a plan, once its data have been looked at.
 
@@ -194,7 +197,8 @@ def plan_notes(plan: Plan, known: Mapping[str, Mapping[str, Any]]) -> list[str]:
     }
     cells = [cell for cell in plan.cells if id(cell) in found]
     twins = twin_notes(cells, [found[id(cell)] for cell in cells])
-    return list(dict.fromkeys([*plan.notes, *twins]))
+    before = plan.base_notes if len(cells) == len(plan.cells) else plan.notes
+    return list(dict.fromkeys([*before, *twins]))
 
 
 def _run_stages(

@@ -9,12 +9,12 @@ from pydantic import ValidationError
 
 from ablate.checks import path_problems, storage_problems, study_problems
 from ablate.errors import InputError, Problem
-from ablate.nested import set_key
+from ablate.nested import MAX_DEPTH, in_the_way, is_too_deep, with_key
 from ablate.paths import StudyPaths, write_atomically
 from ablate.study import Study
 from ablate.validation import Path as KeyPath
 from ablate.validation import problems_of
-from ablate.yaml12 import dump_yaml, parse_yaml
+from ablate.yaml12 import MAX_LENGTH, dump_yaml, parse_yaml
 
 DOTTED = ("factors", "baseline")
 """Top-level mappings whose keys are dotted names themselves."""
@@ -57,6 +57,9 @@ def read_study(
     values = {key: value for key, value in values.items() if value is not None}
     problems += [Problem(str(key), "is not a key of a study: keys are words", key)
                  for key in raw if not isinstance(key, str)]  # fmt: skip
+    deep = [key for key, value in values.items() if is_too_deep(value)]
+    problems += [Problem(key, f"is nested more than {MAX_DEPTH} deep") for key in deep]
+    values = {key: value for key, value in values.items() if key not in deep}
     study, wrong = _validate(values)
     problems += wrong
     if study is not None:
@@ -114,13 +117,17 @@ def _read_saved(path: Path) -> Any:
 
 def _read(path: Path) -> Any:
     try:
-        content = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            read = file.read(4 * MAX_LENGTH + 1)  # of what may never end
+        content = read.decode("utf-8", "ignore" if len(read) > 4 * MAX_LENGTH else "strict")
     except OSError as error:
         fix = "check the path" if isinstance(error, FileNotFoundError) else ""
         problem = Problem("the file", f"cannot be read: {error.strerror}", fix=fix)
         raise InputError(str(path), [problem]) from error
     except UnicodeDecodeError as error:
-        raise InputError(str(path), [Problem("the file", "is not UTF-8 text")]) from error
+        raise InputError(
+            str(path), [Problem("the file", "is not UTF-8 text", fix="save it as UTF-8")]
+        ) from error
     return parse_yaml(content, str(path))
 
 
@@ -172,11 +179,14 @@ def _overridden(
         if rest and not isinstance(values.get(top), Mapping | None):
             problems.append(Problem(f"--set {key}", f"{top} is not a mapping", values[top],
                                     fix=f"write --set {top}=value"))  # fmt: skip
-            continue
-        if rest and isinstance(values.get(top), Mapping | None):
-            values[top] = dict(values.get(top) or {})
-        if (rest and top in DOTTED) or (rest and rest in values.get(top, {})):
-            values[top][rest] = value
+        elif not all(key.split(".")):
+            problems.append(Problem("--set", "names no key between two dots", key,
+                                    fix="write --set base.epochs=5, say"))  # fmt: skip
+        elif rest and top in DOTTED:
+            values[top] = {**(values.get(top) or {}), rest: value}
+        elif above := in_the_way(values, key):
+            problems.append(Problem(f"--set {key}", f"{above} is not a mapping",
+                                    fix=f"write --set {above}=value"))  # fmt: skip
         else:
-            set_key(values, key, value)
+            values = with_key(values, key, value)
     return values, problems

@@ -1,31 +1,108 @@
-"""Dotted keys into nested mappings: `data.size` is `config["data"]["size"]`."""
+"""Dotted names of keys in nested mappings: `data.size` is `config["data"]["size"]`."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-
-def set_key(config: dict[str, Any], dotted: str, value: Any) -> None:
-    """Sets a dotted key in place; mappings on the way are made where they are missing."""
-    *parents, last = dotted.split(".")
-    for parent in parents:
-        if not isinstance(config.get(parent), dict):
-            config[parent] = {}
-        config = config[parent]
-    config[last] = value
+MAX_DEPTH = 64
+"""Mappings and lists inside one another: what is deeper no library on the way can take."""
+_ATOMS = frozenset({str, int, float, bool, type(None)})
 
 
-def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values of a nested mapping."""
+def with_key(config: Mapping[Any, Any], dotted: str, value: Any) -> dict[Any, Any]:
+    """A mapping with the key of a dotted name set; the others are shared, not copied.
+
+    Mappings on the way are made where they are missing.
+    """
+    key, rest = addressed(config, dotted)
+    if not rest:
+        return {**config, key: value}
+    inner = config.get(key)
+    return {**config, key: with_key(inner if isinstance(inner, Mapping) else {}, rest, value)}
+
+
+def addressed(config: Mapping[Any, Any], dotted: str) -> tuple[Any, str]:
+    """The key of a mapping that a dotted name begins with, and the rest of the name.
+
+    A key that is there as the name spells it goes before a path: one with dots in it, or a number.
+    """
+    if dotted in config or ("." not in dotted and all(type(key) is str for key in config)):
+        return dotted, ""
+    there = {spelling(key): key for key in config if not isinstance(key, str)}
+    if dotted in there:
+        return there[dotted], ""
+    head, rest = dotted, ""
+    while "." in head:
+        head = head.rpartition(".")[0]
+        rest = dotted[len(head) + 1 :]
+        key = there.get(head, head)
+        if isinstance(config.get(key), Mapping):
+            return key, rest
+    return there.get(head, head), rest
+
+
+def in_the_way(config: Mapping[Any, Any], dotted: str) -> str:
+    """The name of what is no mapping although a dotted name leads through it; `` for nothing."""
+    key, rest = addressed(config, dotted)
+    inner = config.get(key)
+    if not rest or inner is None:
+        return ""
+    if not isinstance(inner, Mapping):
+        return spelling(key)
+    below = in_the_way(inner, rest)
+    return below and f"{spelling(key)}.{below}"
+
+
+def spelling(key: Any) -> str:
+    """A key as YAML and dotted names spell it: `10`, `true`, `null`."""
+    return key if isinstance(key, str) else json.dumps(key, default=str)
+
+
+def flatten(config: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and values of a nested mapping."""
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
-            yield from flatten(value, f"{prefix}{key}.")
+            yield from flatten(value, f"{prefix}{spelling(key)}.")
         else:
-            yield f"{prefix}{key}", value
+            yield f"{prefix}{spelling(key)}", value
 
 
-def nest(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A mapping of possibly dotted keys as a nested one; later keys win."""
-    nested: dict[str, Any] = {}
-    for key, value in flatten(config):
-        set_key(nested, key, value)
-    return nested
+def merged(below: Mapping[Any, Any], over: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Two nested mappings as one: what the second says goes before what the first does."""
+    found = dict(below)
+    for key, value in over.items():
+        inner = found.get(key)
+        is_merged = isinstance(inner, Mapping) and isinstance(value, Mapping) and value
+        found[key] = merged(inner, value) if is_merged else value
+    return found
+
+
+def value_at(config: Mapping[Any, Any], dotted: str) -> Any:
+    """The value of a dotted name; None where there is none."""
+    key, rest = addressed(config, dotted)
+    inner = config.get(key)
+    if not rest:
+        return inner
+    return value_at(inner, rest) if isinstance(inner, Mapping) else None
+
+
+def copied(value: Any) -> Any:
+    """Plain values as a copy that shares nothing with them."""
+    if isinstance(value, Mapping):
+        return {k: item if type(item) in _ATOMS else copied(item) for k, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [copied(item) for item in value]
+    return value
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether mappings and lists are nested deeper than `MAX_DEPTH`."""
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, Mapping | list | tuple)
+            for inner in (outer.values() if isinstance(outer, Mapping) else outer)
+        ]
+    return bool(level)

@@ -1,25 +1,28 @@
 """study -> plan: cells x seeds as runs, with their ids, names and order. Pure functions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from ablate.combinations import Choices
+from ablate.config_keys import base_notes
 from ablate.design import (
     Cell,
     DesignBlock,
     blocks_of,
     factors_of,
     hashed_config,
-    resolve_config,
-    text,
+    plain_config,
+    validated_config,
 )
 from ablate.errors import InputError, Problem
+from ablate.garbage import uncollected
 from ablate.identity import canonical_json, content_id, difference
-from ablate.nested import flatten, set_key
+from ablate.nested import copied, value_at, with_key
 from ablate.paths import MAX_NAME, file_name
 from ablate.registry import TrainableEntry, find_trainable
 from ablate.study import Factor, Study
@@ -75,12 +78,27 @@ class Plan:
     """What a rule for the number of seeds decided, and why."""
     seeds_decided: bool = False
     """Whether such a rule has had the results that it needs."""
-    notes: Sequence[str] = field(default=())
 
     @property
     def baseline(self) -> Cell:
         """The cell that the others are compared with; further blocks may have one of their own."""
         return self.cells[self.blocks[0].baseline]
+
+    @cached_property
+    def notes(self) -> Sequence[str]:
+        """What is worth knowing of it before the data have been looked at."""
+        if not all(hasattr(cell.validated, "same_training") for cell in self.cells):
+            return self.base_notes
+        trainings = [cell.validated.same_training() for cell in self.cells]
+        return [*self.base_notes, *twin_notes(self.cells, trainings)]
+
+    @cached_property
+    def base_notes(self) -> Sequence[str]:
+        """How keys of a `base` are read, where somebody may have meant another thing."""
+        notes = base_notes(self.model, self.study.base)
+        for index, block in enumerate(self.study.blocks):
+            notes += base_notes(self.model, block.base, f"blocks[{index}].")
+        return notes
 
     @cached_property
     def factors(self) -> dict[str, Factor]:
@@ -103,11 +121,10 @@ class Plan:
     @cached_property
     def compared(self) -> tuple[bool, ...]:
         """Whether each cell's comparison with its baseline was planned."""
-        choices = self.study.compare
-        return tuple(
-            choices is None or any(cell.matches(choice) for choice in choices)
-            for cell in self.cells
-        )
+        if self.study.compare is None:
+            return (True,) * len(self.cells)
+        planned = Choices(self.study.compare)
+        return tuple(planned.hold(cell.levels) for cell in self.cells)
 
     @cached_property
     def by_id(self) -> dict[str, Run]:
@@ -124,14 +141,15 @@ class Plan:
 
     def launch_config(self, run: Run) -> dict[str, Any]:
         """A run's config for the worker, which works in another directory: absolute paths."""
-        config = _copy(run.config)
-        flat = dict(flatten(run.config))
+        config: dict[str, Any] = copied(run.config)
         for key in getattr(self.model, "paths", ()):
-            if isinstance(flat.get(key), str) and "://" not in flat[key]:
-                set_key(config, key, str(self.study.path(flat[key])))
+            path = value_at(config, key)
+            if isinstance(path, str) and "://" not in path:
+                config = with_key(config, key, str(self.study.path(path)))
         return config
 
 
+@uncollected()
 def plan_study(
     study: Study,
     names: Mapping[str, str] | None = None,
@@ -158,7 +176,7 @@ def plan_study(
     model = entry.config_model()
     seeds = tuple(study.first_seeds if seeds is None else seeds)
     over: dict[str, Any] = getattr(model, "smoke", {}) if short else {}
-    trainings, blocks = _trainings(blocks_of(study), model, entry.name, over)
+    trainings, blocks = _trainings(blocks_of(study, model), model, entry.name, over)
     cells = [training.cell for training in trainings]
     again = replace(cells[blocks[0].baseline], again=True) if study.aa else None
     runs: list[Run] = []
@@ -166,11 +184,8 @@ def plan_study(
         runs += [training.run(training.cell, seed) for training in trainings]
         if again is not None:
             runs.append(trainings[blocks[0].baseline].run(again, seed + AGAIN_SEEDS))
-    notes = _notes(model, cells, [training.config for training in trainings])
-    return Plan(
-        study, entry, model, cells, blocks, seeds, _named(runs, names or {}), again, short,
-        notes=notes,
-    )  # fmt: skip
+    named = _named(runs, names or {})
+    return Plan(study, entry, model, cells, blocks, seeds, named, again, short)
 
 
 def twin_notes(cells: Sequence[Cell], trainings: Sequence[Any]) -> list[str]:
@@ -216,7 +231,9 @@ def _trainings(
     for block in blocks:
         members: list[int] = []
         for cell in block.cells:
-            config = resolve_config(model, {**cell.written_config(), **over})
+            config = cell.config
+            if over:
+                config = plain_config(validated_config(model, {**cell.written_config(), **over}))
             content = _content(model, trainable, config, defaults)
             at = position.setdefault(canonical_json(content), len(found))
             if at == len(found):
@@ -274,8 +291,8 @@ def _defaults(model: type[BaseModel] | None) -> dict[str, Any]:
 def _run_name(cell: Cell, seed: int) -> str:
     """`mlp-otcfm-s42`; numbers, booleans and null with their key: `mlp-lr=0.001-s42`."""
     parts = [
-        label if isinstance(label, str) else f"{name.split('.')[-1]}={text(label)}"
-        for name, label in cell.labels.items()
+        level.label if isinstance(level.label, str) else f"{name.split('.')[-1]}={level.text}"
+        for name, level in cell.levels.items()
     ]
     if cell.block:
         parts.insert(0, cell.block)
@@ -295,16 +312,3 @@ def _named(runs: Sequence[Run], names: Mapping[str, str]) -> list[Run]:
             taken.add(name)
         named.append(Run(run.run_id, name, run.seed, run.cell, run.config))
     return named
-
-
-def _notes(
-    model: type[BaseModel] | None, cells: Sequence[Cell], configs: Sequence[dict[str, Any]]
-) -> list[str]:
-    if model is None or not hasattr(model, "same_training"):
-        return []
-    validated: list[Any] = [model.model_validate(config) for config in configs]
-    return twin_notes(cells, [config.same_training() for config in validated])
-
-
-def _copy(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: _copy(v) if isinstance(v, Mapping) else v for k, v in config.items()}

@@ -21,6 +21,7 @@ from pydantic import (
 
 from ablate.errors import AblateError
 from ablate.identity import canonical_json
+from ablate.text import printable, shortened
 
 Int = Annotated[int, Strict()]
 Float = Annotated[float, Strict()]
@@ -118,12 +119,15 @@ class Until(_Frozen):
     """Of the interval of every comparison, in units of the metric."""
 
 
+MOST_SEEDS = 10_000
+
+
 class SeedRule(_Frozen):
     """As many seeds as an interval of a given width needs; see `ablate.stats.replication`."""
 
-    min: Annotated[Int, Field(ge=2)] = 3
+    min: Annotated[Int, Field(ge=2, le=MOST_SEEDS)] = 3
     """Seeds of the first stage, which measures how much runs vary."""
-    max: Annotated[Int, Field(ge=2)]
+    max: Annotated[Int, Field(ge=2, le=MOST_SEEDS)]
     until: Until
 
     @model_validator(mode="after")
@@ -131,9 +135,6 @@ class SeedRule(_Frozen):
         if self.min > self.max:
             raise ValueError(f"min {self.min} is above max {self.max}: raise max")
         return self
-
-
-MOST_SEEDS = 10_000
 
 
 def _count(seeds: Any) -> Any:
@@ -162,6 +163,16 @@ Seeds = Annotated[
 ]
 
 
+MAX_LABEL = 200
+"""Characters of a level's label where people read it."""
+
+
+def text(label: Any) -> str:
+    """A level's label as people read it."""
+    shown = label if isinstance(label, str) else canonical_json(label).strip('"')
+    return shortened(printable(shown), MAX_LABEL)
+
+
 @dataclass(frozen=True)
 class Level:
     """One value of a factor: its label, and the config keys (dotted) that it sets."""
@@ -174,6 +185,11 @@ class Level:
         """The label in a form that does not depend on how a number was written."""
         return canonical_json(self.label)
 
+    @cached_property
+    def text(self) -> str:
+        """The label as people read it."""
+        return text(self.label)
+
 
 @dataclass(frozen=True)
 class Factor:
@@ -185,14 +201,19 @@ class Factor:
 
     def level(self, label: Any) -> Level | None:
         """The level with a label, or None."""
-        key = canonical_json(label)
-        return next((level for level in self.levels if level.key == key), None)
+        return self.by_key.get(canonical_json(label))
+
+    @cached_property
+    def by_key(self) -> dict[str, Level]:
+        """The levels by their keys."""
+        return {level.key: level for level in reversed(self.levels)}
 
     def where(self, level: Level, key: str) -> str:
         """The place in the YAML where a level sets a config key, below its block."""
         if self.named:
             return f"factors.{self.name}.{level.label}.{key}"
-        return f"factors.{self.name}[{self.levels.index(level)}]"
+        position = next(n for n, own in enumerate(self.levels) if own is level)
+        return f"factors.{self.name}[{position}]"
 
 
 class _Question(_Frozen):

@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from ablate.config_keys import below, field_of, is_keyless, is_model, members
 from ablate.errors import MISSING, Problem
 
 Path = tuple[str | int, ...]
+_OF_A_KEY = "[key]"
+"""What pydantic adds to the path of a key that is itself wrong."""
 
 
 def problems_of(
@@ -22,26 +25,23 @@ def problems_of(
         place: Turns a path into the model into a place in the user's file.
     """
     grouped: dict[Path, list[Any]] = {}
+    owners: dict[Path, list[Any]] = {}
     for item in error.errors(include_url=False):
-        grouped.setdefault(_field_path(model, item["loc"]), []).append(item)
-    return [_problem(path, items, model, place(path)) for path, items in grouped.items()]
+        path, holders = _field_path(model, item["loc"], item["type"] == "extra_forbidden")
+        grouped.setdefault(path, []).append(item)
+        owners.setdefault(path, []).extend(holders)
+    return [_problem(path, items, owners[path], place(path)) for path, items in grouped.items()]
 
 
-def keys_of(model: type[BaseModel]) -> list[str]:
-    """All dotted keys of a model."""
-    keys: list[str] = []
-    for name, field in model.model_fields.items():
-        inner = _model_of(field.annotation)
-        keys += [f"{name}.{key}" for key in keys_of(inner)] if inner else [name]
-    return keys
-
-
-def _problem(path: Path, items: Sequence[Any], model: type[BaseModel], key: str) -> Problem:
+def _problem(path: Path, items: Sequence[Any], owners: Sequence[Any], key: str) -> Problem:
     first = items[0]
     value = first["input"]
-    if first["type"] == "extra_forbidden":
-        owner = _owner(model, path)
-        return Problem(key, "unknown key", path[-1], tuple(owner.model_fields) if owner else ())
+    if first["loc"][-1:] == (_OF_A_KEY,) or first["type"] == "invalid_key":
+        return Problem(key, "is no key here: keys are words", path[-1] if path else value,
+                       fix=f"put quotes around it: '{value}'")  # fmt: skip
+    if all(item["type"] == "extra_forbidden" for item in items):
+        known = dict.fromkeys(name for owner in owners for name in owner.model_fields)
+        return Problem(key, "unknown key", path[-1], tuple(known))
     if first["type"] == "missing":
         return Problem(key, "missing", fix=f"add '{key}: ...'")
     choices = tuple(
@@ -53,7 +53,8 @@ def _problem(path: Path, items: Sequence[Any], model: type[BaseModel], key: str)
     if choices and len(items) == 1:
         return Problem(key, "not a valid choice", value, choices)
     shown = MISSING if first["type"] == "value_error" and isinstance(value, dict) else value
-    return Problem(key, " or ".join(_message(item) for item in items), shown)
+    told = dict.fromkeys(_message(item) for item in items)
+    return Problem(key, " or ".join(told), shown)
 
 
 def _message(item: Any) -> str:
@@ -61,38 +62,51 @@ def _message(item: Any) -> str:
     return message[:1].lower() + message[1:]
 
 
-def _field_path(model: type[BaseModel], location: Sequence[str | int]) -> Path:
-    """The part of an error's location that names fields and positions, not union branches."""
+def _field_path(
+    model: type[BaseModel], location: Sequence[str | int], is_unknown: bool
+) -> tuple[Path, list[Any]]:
+    """The part of an error's location that names keys and positions, not members of unions.
+
+    Returns:
+        The path, and the models that hold its last key.
+    """
     path: list[str | int] = []
-    inner: type[BaseModel] | None = model
-    for part in location:
-        if isinstance(part, str) and part.startswith("<"):
-            continue  # the tag of a union's branch
-        if isinstance(part, str) and inner is None:
-            break
-        path.append(part)
-        inner = _below(inner, part)
-    return tuple(path)
+    kinds = list(members(model))
+    holders: list[Any] = []
+    for position, part in enumerate(location):
+        models = [kind for kind in kinds if is_model(kind)]
+        named = [kind for kind in kinds if part in _names(kind)] if len(kinds) > 1 else []
+        if part == _OF_A_KEY:
+            continue
+        if named:
+            kinds = named
+        elif any(field_of(kind, part) for kind in models):
+            path.append(part)
+            holders, kinds = models, below(models, part)
+        elif models and not isinstance(part, int):
+            # The name of a member of a union, unless it is the very key that nobody knows.
+            if is_unknown and position == len(location) - 1:
+                path.append(part)
+                holders = models
+        elif isinstance(part, int) or _has_keys(kinds, part):
+            path.append(part)
+            holders, kinds = [], below(kinds, part)
+    return tuple(path), holders
 
 
-def _owner(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
-    """The model that holds the last key of a path."""
-    inner: type[BaseModel] | None = model
-    for part in path[:-1]:
-        inner = _below(inner, part)
-    return inner
+def _has_keys(kinds: Sequence[Any], part: str | int) -> bool:
+    is_word = not re.search(r"[<\[({]", str(part))  # `dict[str,any]`, `function-after[...]`
+    return is_word and any(not is_keyless(kind) for kind in kinds)
 
 
-def _below(model: type[BaseModel] | None, part: str | int) -> type[BaseModel] | None:
-    """The model that a key of a model holds; positions of a list hold what the list does."""
-    if isinstance(part, int) or model is None:
-        return model
-    field = model.model_fields.get(part)
-    return _model_of(field.annotation) if field else None
-
-
-def _model_of(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = (_model_of(candidate) for candidate in get_args(annotation))
-    return next((model for model in found if model is not None), None)
+def _names(kind: Any) -> set[Any]:
+    """What pydantic may call a member of a union: its name, or the values that discriminate it."""
+    if not is_model(kind):
+        return set()
+    literals = [
+        member
+        for field in kind.model_fields.values()
+        for member in members(field.annotation)
+        if get_origin(member) is Literal
+    ]
+    return {kind.__name__, *(value for literal in literals for value in get_args(literal))}

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ablate.design import text
 from ablate.errors import INTERRUPTED
 from ablate.events import Point
 from ablate.identity import content_id
@@ -11,7 +10,7 @@ from ablate.ledger import ENDED, Ledger
 from ablate.paths import StudyPaths
 from ablate.plan import Plan, Run
 from ablate.rows import Row, metrics_of
-from ablate.study import MAX_WANDB_NAME
+from ablate.study import MAX_WANDB_NAME, text
 from ablate.text import printable, shortened
 from ablate.wandb_content import noted
 from ablate.wandb_record import WandbRecord

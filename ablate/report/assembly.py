@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.comparability import differing_keys, has_ratios, ranks, resolved_model
-from ablate.design import Cell, text
+from ablate.comparability import differing_keys, has_ratios, ranks
+from ablate.design import Cell
 from ablate.plan import Plan, PlannedBlock
 from ablate.replicates import first_stage
 from ablate.report.background import environment, how_it_came, missing_runs, run_records
@@ -25,7 +25,7 @@ from ablate.stats.layout import num_results
 from ablate.stats.replication import detectable_difference
 from ablate.stats.spread import spread
 from ablate.stats.verdicts import Comparison, Judgement, Mode, judge
-from ablate.study import SeedRule
+from ablate.study import SeedRule, text
 from ablate.text import printable
 
 WAITING = ("pending", "interrupted")
@@ -289,7 +289,7 @@ _KINDS = {"grid": "grid of", "one_at_a_time": "one at a time:", "cells": "chosen
 
 
 def _incomparable(plan: Plan) -> dict[str, list[str]]:
-    configs = [resolved_model(cell, plan.model) for cell in plan.cells]
+    configs = [cell.validated for cell in plan.cells]
     metrics = dict.fromkeys([*getattr(plan.model, "metrics", ()), *plan.study.metrics])
     found = {metric: differing_keys(configs, metric) for metric in metrics}
     return {metric: keys for metric, keys in found.items() if keys}

@@ -7,7 +7,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ablate.design import text
 from ablate.forecast import price, visible
 from ablate.packs import packs_of
 from ablate.plan import Plan
@@ -15,6 +14,7 @@ from ablate.remaining import Remaining
 from ablate.report.tables import NOT_APPLICABLE
 from ablate.rows import Row
 from ablate.screen import Text
+from ablate.study import text
 from ablate.text import printable
 
 CELLS_SHOWN = 60
