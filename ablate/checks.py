@@ -4,9 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel
-
-from ablate.comparability import differing_keys, has_ratios, measures, ranks
+from ablate.comparability import differing_keys
 from ablate.design import DesignBlock, blocks_of
 from ablate.design_checks import (
     block_problems,
@@ -19,11 +17,13 @@ from ablate.design_checks import (
 from ablate.errors import Problem
 from ablate.garbage import uncollected
 from ablate.plan import AGAIN_SEEDS
-from ablate.registry import find_trainable
 from ablate.rows import COLUMNS
 from ablate.sizes import size_problems
 from ablate.study import Study
 from ablate.text import storable
+from ablate.trainable.config_model import ConfigModel
+from ablate.trainable.hook_checks import hook_problems
+from ablate.trainable.registry import find_trainable
 
 
 @uncollected()
@@ -34,7 +34,7 @@ def study_problems(study: Study) -> list[Problem]:
     if isinstance(entry, Problem):
         return [*problems, entry, *well_formed(study)[1]]
     model = entry.config_model()
-    problems += _metric_problems(study, model)
+    problems += [*hook_problems(model), *_metric_problems(study, model)]
     study, shapes = well_formed(study)
     problems += [*shapes, *name_problems(study, model)]
     too_large = list(size_problems(study))
@@ -45,7 +45,7 @@ def study_problems(study: Study) -> list[Problem]:
     return problems or [
         *coinciding_cells(blocks),
         *torn_cells(blocks),
-        *_unmeasured(study, blocks),
+        *_unmeasured(study, model, blocks),
         *_comparability(study, model, blocks),
     ]
 
@@ -103,34 +103,39 @@ def _seed_problems(study: Study) -> Iterator[Problem]:
                           seed + AGAIN_SEEDS, fix="use other seeds")  # fmt: skip
 
 
-def _metric_problems(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
-    known = getattr(model, "metrics", ())
+def _metric_problems(study: Study, model: ConfigModel) -> Iterator[Problem]:
+    known = model.metrics
     for key, metric in _metrics(study):
         if known and metric not in known:
             yield Problem(key, "the trainable reports no such metric", metric, tuple(known))
         elif not known and metric in COLUMNS:
             yield Problem(key, "the ledger already has a column of that name", metric,
                           fix="report it under another name")  # fmt: skip
-    if study.log_scale and not has_ratios(model, study.metric):
+    own = known[study.metric].mode if study.metric in known else None
+    if own and "mode" in study.model_fields_set and study.mode != own:
+        better = {"min": "lower", "max": "higher"}[own]
+        yield Problem("mode", f"{better} is better of {study.metric}", study.mode,
+                      fix=f"drop it, or write {own}")  # fmt: skip
+    if study.log_scale and not model.metric(study.metric).has_ratios:
         yield Problem("log_scale", f"ratios of {study.metric} are meaningless: its zero depends on "
                       "the data's units", True, fix="drop it")  # fmt: skip
 
 
 def _comparability(
-    study: Study, model: type[BaseModel] | None, designed: Sequence[DesignBlock]
+    study: Study, model: ConfigModel, designed: Sequence[DesignBlock]
 ) -> Iterator[Problem]:
     # Cells are compared within their block.
     blocks = [[cell.validated for cell in block.cells] for block in designed]
-    found = [key for configs in blocks for key in differing_keys(configs, study.metric)]
+    found = [key for configs in blocks for key in differing_keys(model, configs, study.metric)]
     if study.allow_incomparable or not found:
         return
     broken = dict.fromkeys(found)
     good = tuple(
         name
-        for name in getattr(model, "metrics", ())
-        if ranks(model, name)
-        and all(measures(config, name) for configs in blocks for config in configs)
-        and not any(differing_keys(configs, name) for configs in blocks)
+        for name, spec in model.metrics.items()
+        if spec.ranks
+        and all(model.measured(config, name) for configs in blocks for config in configs)
+        and not any(differing_keys(model, configs, name) for configs in blocks)
     )
     yield Problem(
         "metric",
@@ -142,11 +147,13 @@ def _comparability(
     )  # fmt: skip
 
 
-def _unmeasured(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
+def _unmeasured(
+    study: Study, model: ConfigModel, blocks: Sequence[DesignBlock]
+) -> Iterator[Problem]:
     """A metric that the trainable knows, but that a cell's config does not ask for."""
     cells = [cell for block in blocks for cell in block.cells]
     for key, metric in _metrics(study):
-        lacking = next((cell for cell in cells if not measures(cell.validated, metric)), None)
+        lacking = next((c for c in cells if not model.measured(c.validated, metric)), None)
         if lacking is not None:
             yield Problem(
                 key, f"is not measured in cell {lacking.name}: its config does not turn it on",

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ablate.code_files import IMPORTED, CodeFile, OwnCode, hash_of, parse_hashes, shown
 from ablate.provenance import code_hash
-from ablate.registry import TrainableEntry
 from ablate.rows import Row
+from ablate.trainable.registry import TrainableEntry
 
 
 class CodeToday:

@@ -13,6 +13,7 @@ from ablate.config_keys import as_nested, may_have_keys_of_its_own
 from ablate.nested import merged, with_key
 from ablate.study import Block, Factor, Study
 from ablate.text import printable
+from ablate.trainable.config_model import ANY_CONFIG, ConfigModel
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Cell:
     """The block's name where it has a base of its own: its labels alone do not say it all."""
     again: bool = False
     """A second baseline, run on other seeds (A/A)."""
-    model: type[BaseModel] | None = None
+    model: ConfigModel = ANY_CONFIG
     """The config model of the trainable."""
 
     @cached_property
@@ -60,7 +61,7 @@ class Cell:
         Raises:
             ValidationError: Where the config model refuses it.
         """
-        return validated_config(self.model, self.written_config())
+        return self.model.validate(self.written_config())
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -78,7 +79,7 @@ class DesignBlock:
     spec: Block
     base: Mapping[str, Any]
     """The study's base with the block's own over it, nested."""
-    model: type[BaseModel] | None = None
+    model: ConfigModel = ANY_CONFIG
     """The config model of the trainable."""
 
     @cached_property
@@ -147,18 +148,18 @@ class DesignBlock:
         return {name: level for name, level in found.items() if level is not None}
 
 
-def blocks_of(study: Study, model: type[BaseModel] | None) -> list[DesignBlock]:
+def blocks_of(study: Study, model: ConfigModel) -> list[DesignBlock]:
     """The study's own factors, then its further blocks.
 
     The study's own are left out where it has none, but blocks.
     """
-    base = as_nested(model, study.base)
+    base = as_nested(model.model, study.base)
     blocks: list[DesignBlock] = []
     if study.factors or not study.blocks:
         blocks.append(DesignBlock("", "", study, base, model))
     for index, spec in enumerate(study.blocks):
         name, place = spec.name or str(index + 1), f"blocks[{index}]."
-        own = merged(base, as_nested(model, spec.base))
+        own = merged(base, as_nested(model.model, spec.base))
         blocks.append(DesignBlock(name, place, spec, own, model))
     return blocks
 
@@ -173,15 +174,6 @@ def factors_of(blocks: Sequence[Any]) -> dict[str, Factor]:
     return found
 
 
-def validated_config(model: type[BaseModel] | None, config: dict[str, Any]) -> Any:
-    """A config as its model has it; as it is where there is no model.
-
-    Raises:
-        ValidationError: Where the config model refuses it.
-    """
-    return config if model is None else model.model_validate(config)
-
-
 def plain_config(validated: Any) -> dict[str, Any]:
     """A validated config with its defaults, as plain values."""
     if not isinstance(validated, BaseModel):
@@ -192,10 +184,9 @@ def plain_config(validated: Any) -> dict[str, Any]:
     return _with_own_keys(validated.model_dump(), plain)
 
 
-def hashed_config(model: type[BaseModel] | None, config: Mapping[str, Any]) -> dict[str, Any]:
+def hashed_config(model: ConfigModel, config: Mapping[str, Any]) -> dict[str, Any]:
     """A resolved config without the keys that change no result."""
-    unhashed = getattr(model, "unhashed", frozenset())
-    return {key: value for key, value in config.items() if key not in unhashed}
+    return {key: value for key, value in config.items() if key not in model.unhashed}
 
 
 def _with_own_keys(dumped: Any, plain: Any) -> Any:

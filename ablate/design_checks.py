@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from ablate.combinations import Choices, accepted
 from ablate.config_keys import doubled_keys, is_known, keys_of
@@ -14,6 +14,7 @@ from ablate.nested import MAX_DEPTH, flatten, in_the_way
 from ablate.rows import COLUMNS
 from ablate.study import NAME, Block, Factor, Study, text
 from ablate.text import first_line, message_of
+from ablate.trainable.config_model import ConfigModel
 from ablate.validation import Path, problems_of
 
 RESERVED = frozenset(COLUMNS)
@@ -43,9 +44,9 @@ def design_problems(study: Study, blocks: Sequence[DesignBlock]) -> list[Problem
     return [*problems, *_config_problems(blocks, told)]
 
 
-def name_problems(study: Study, model: type[BaseModel] | None) -> Iterator[Problem]:
+def name_problems(study: Study, model: ConfigModel) -> Iterator[Problem]:
     """Factors whose column in the ledger would be that of a metric."""
-    metrics = dict.fromkeys([*study.metrics, *getattr(model, "metrics", ())])
+    metrics = dict.fromkeys([*study.metrics, *model.metrics])
     columns = {f"{name}{end}" for name in metrics for end in ("", "_best", "_final", "_floor")}
     places = [("", study), *((f"blocks[{n}].", block) for n, block in enumerate(study.blocks))]
     for place, block in places:
@@ -169,7 +170,7 @@ def _named_level_problems(key: str, levels: Mapping[Any, Any]) -> Iterator[Probl
 
 def _base_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
     """Keys of a `base` that are there twice, once nested and once with dots."""
-    model = blocks[0].model if blocks else None
+    model = blocks[0].model.model if blocks else None
     bases = [("", study.base), *((b.place, b.spec.base) for b in blocks if b.place)]
     for place, base in bases:
         for key in doubled_keys(model, base):
@@ -178,7 +179,8 @@ def _base_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Prob
 
 
 def _factor_problems(block: DesignBlock) -> Iterator[Problem]:
-    keys = tuple(keys_of(block.model)) if block.model else ()
+    model = block.model.model
+    keys = tuple(keys_of(model)) if model else ()
     owners: dict[str, str] = {}
     for factor in block.factors:
         place = f"{block.place}factors.{factor.name}"
@@ -191,7 +193,7 @@ def _factor_problems(block: DesignBlock) -> Iterator[Problem]:
             seen.add(level.key)
             texts.add(text(level.label))
         for key in dict.fromkeys(key for level in factor.levels for key in level.sets):
-            if block.model and not is_known(block.model, key):
+            if model and not is_known(model, key):
                 yield Problem(place, "is not a config key", key, keys)
             elif above := in_the_way(block.base, key):
                 yield Problem(place, f"sets a key below {above}, which base says is no mapping",
@@ -311,7 +313,7 @@ def _config_problems(blocks: Sequence[DesignBlock], told: set[str]) -> list[Prob
     """
     found: dict[str, Problem] = {}
     for block in blocks:
-        for cell in block.cells if block.model else ():
+        for cell in block.cells if block.model.model else ():
             for problem in _refused(block, cell):
                 found.setdefault(problem.key, problem)
     return [p for p in found.values() if p.message != "unknown key" or not _inside(p.key, told)]
@@ -322,14 +324,15 @@ def _inside(key: str, places: set[str]) -> bool:
 
 
 def _refused(block: DesignBlock, cell: Cell) -> list[Problem]:
-    assert block.model is not None
+    model = block.model.model
+    assert model is not None
     try:
         cell.config  # noqa: B018
     except ValidationError as error:
-        return problems_of(error, block.model, lambda path: _place(block, cell, path))
+        return problems_of(error, model, lambda path: _place(block, cell, path))
     except Exception as error:  # noqa: BLE001 - validators of somebody's model may raise anything
         told = first_line(f"{type(error).__name__}: {message_of(error)}")
-        message = f"{block.model.__name__} cannot take the config of cell {cell.name}: {told}"
+        message = f"{model.__name__} cannot take the config of cell {cell.name}: {told}"
         return [Problem(f"{block.place}base", message, fix="change the config, or the model")]
     return []
 

@@ -15,7 +15,6 @@ from ablate.loading import load_saved_study
 from ablate.lock import driver_lock
 from ablate.paths import StudyPaths
 from ablate.plan import Plan, Run
-from ablate.registry import load_object
 from ablate.remaining import changed_data
 from ablate.replicates import plan_so_far
 from ablate.report.assembly import study_record
@@ -72,8 +71,8 @@ def _evaluate(
     console: Console,
 ) -> int:  # fmt: skip
     """Evaluates runs one by one; returns how many could not be."""
-    assert plan.entry.evaluate is not None
-    evaluate = load_object(plan.entry.evaluate)
+    evaluate = plan.entry.evaluate()
+    assert evaluate is not None
     failed = 0
     for run in runs:
         name = ledger.rows[run.run_id]["run_name"]
@@ -89,8 +88,8 @@ def _evaluate(
 
 
 def _refuse_unknown(plan: Plan, metric: str) -> None:
-    known: tuple[str, ...] = getattr(plan.model, "measurable", ())
-    if plan.entry.evaluate is None:
+    known = tuple(name for name, spec in plan.model.metrics.items() if spec.is_measurable)
+    if plan.entry.hooks.evaluate is None:
         raise AblateError(f"{plan.entry.name} does not say how to evaluate finished runs")
     if metric not in known:
         problem = Problem("--metric", "cannot be measured of finished runs", metric, known)

@@ -164,7 +164,7 @@ def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
     Raises:
         InputError: With what is wrong with each data set, once.
     """
-    preflight = plan.entry.load_preflight()
+    preflight = plan.entry.preflight()
     if preflight is None:
         return {}
     by_cell: dict[int, dict[str, Any]] = {}

@@ -148,11 +148,10 @@ def _validate(values: dict[str, Any]) -> tuple[Study | None, list[Problem]]:
 
 def _any_metric(study: Study) -> str:
     """A stand-in for a missing metric, so that it is not told twice."""
-    from ablate.registry import find_trainable
+    from ablate.trainable.registry import find_trainable
 
     entry = find_trainable(study.trainable)
-    model = None if isinstance(entry, Problem) else entry.config_model()
-    return next(iter(getattr(model, "metrics", ())), "?")
+    return "?" if isinstance(entry, Problem) else next(iter(entry.config_model().metrics), "?")
 
 
 def _place(path: KeyPath) -> str:

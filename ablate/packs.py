@@ -81,18 +81,18 @@ def auto_size(
 
 def _key(plan: Plan, run: Run, index: int) -> object:
     """Equal for runs that may share a pack; a number of its own where none may."""
-    if not plan.entry.packs or plan.study.pack == 1 or plan.model is None:
+    if not plan.entry.hooks.packs or plan.study.pack == 1:
         return index
-    config = plan.model.model_validate(run.config)
-    return config.pack_key() if hasattr(config, "pack_key") else index  # pyright: ignore
+    key = plan.model.pack_key(plan.model.validate(run.config))
+    return index if key is None else key
 
 
 def _size(plan: Plan, alike: Sequence[Run], rows: Rows, at_once: int) -> int:
     if plan.study.pack != "auto":
         return plan.study.pack
     known = [rows.get(run.run_id, {}).get("num_parameters") or 0 for run in alike]
-    config = plan.model.model_validate(alike[0].config) if plan.model else None
+    config = plan.model.validate(alike[0].config)
     return auto_size(
-        len(alike), at_once, max(known), getattr(config, "batch_size", 1),
-        plan.study.resources.gpu, getattr(config, "gains_on_cpu", True),
+        len(alike), at_once, max(known), plan.model.rows_a_step(config),
+        plan.study.resources.gpu, plan.model.gains_on_cpu(config),
     )  # fmt: skip

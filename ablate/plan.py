@@ -17,15 +17,15 @@ from ablate.design import (
     factors_of,
     hashed_config,
     plain_config,
-    validated_config,
 )
 from ablate.errors import InputError, Problem
 from ablate.garbage import uncollected
 from ablate.identity import canonical_json, content_id, difference
 from ablate.nested import copied, value_at, with_key
 from ablate.paths import MAX_NAME, file_name
-from ablate.registry import TrainableEntry, find_trainable
 from ablate.study import Factor, Study
+from ablate.trainable.config_model import ConfigModel
+from ablate.trainable.registry import TrainableEntry, find_trainable
 
 AGAIN_SEEDS = 1_000_000
 """Added to the study's seeds for a second baseline: seeds that nobody else uses."""
@@ -65,7 +65,7 @@ class Plan:
 
     study: Study
     entry: TrainableEntry
-    model: type[BaseModel] | None
+    model: ConfigModel
     cells: Sequence[Cell]
     blocks: Sequence[PlannedBlock]
     seeds: tuple[int, ...]
@@ -87,17 +87,17 @@ class Plan:
     @cached_property
     def notes(self) -> Sequence[str]:
         """What is worth knowing of it before the data have been looked at."""
-        if not all(hasattr(cell.validated, "same_training") for cell in self.cells):
+        trainings = [self.model.same_training(cell.validated) for cell in self.cells]
+        if None in trainings:
             return self.base_notes
-        trainings = [cell.validated.same_training() for cell in self.cells]
         return [*self.base_notes, *twin_notes(self.cells, trainings)]
 
     @cached_property
     def base_notes(self) -> Sequence[str]:
         """How keys of a `base` are read, where somebody may have meant another thing."""
-        notes = base_notes(self.model, self.study.base)
+        notes = base_notes(self.model.model, self.study.base)
         for index, block in enumerate(self.study.blocks):
-            notes += base_notes(self.model, block.base, f"blocks[{index}].")
+            notes += base_notes(self.model.model, block.base, f"blocks[{index}].")
         return notes
 
     @cached_property
@@ -142,7 +142,7 @@ class Plan:
     def launch_config(self, run: Run) -> dict[str, Any]:
         """A run's config for the worker, which works in another directory: absolute paths."""
         config: dict[str, Any] = copied(run.config)
-        for key in getattr(self.model, "paths", ()):
+        for key in self.model.paths:
             path = value_at(config, key)
             if isinstance(path, str) and "://" not in path:
                 config = with_key(config, key, str(self.study.path(path)))
@@ -175,7 +175,7 @@ def plan_study(
         raise InputError(study.study, [entry])
     model = entry.config_model()
     seeds = tuple(study.first_seeds if seeds is None else seeds)
-    over: dict[str, Any] = getattr(model, "smoke", {}) if short else {}
+    over = model.smoke if short and model.smoke else {}
     trainings, blocks = _trainings(blocks_of(study, model), model, entry.name, over)
     cells = [training.cell for training in trainings]
     again = replace(cells[blocks[0].baseline], again=True) if study.aa else None
@@ -219,7 +219,7 @@ class _Training:
 
 def _trainings(
     blocks: Sequence[DesignBlock],
-    model: type[BaseModel] | None,
+    model: ConfigModel,
     trainable: str,
     over: Mapping[str, Any],
 ) -> tuple[list[_Training], list[PlannedBlock]]:
@@ -233,7 +233,7 @@ def _trainings(
         for cell in block.cells:
             config = cell.config
             if over:
-                config = plain_config(validated_config(model, {**cell.written_config(), **over}))
+                config = plain_config(model.validate({**cell.written_config(), **over}))
             content = _content(model, trainable, config, defaults)
             at = position.setdefault(canonical_json(content), len(found))
             if at == len(found):
@@ -261,7 +261,7 @@ def _planned(block: DesignBlock, members: Sequence[int]) -> PlannedBlock:
 
 
 def _content(
-    model: type[BaseModel] | None,
+    model: ConfigModel,
     trainable: str,
     config: dict[str, Any],
     defaults: Mapping[str, Any],
@@ -269,16 +269,14 @@ def _content(
     """What a run's identity is made of, all but its seed."""
     return {
         "trainable": trainable,
-        "version": getattr(model, "version", 1),
+        "version": model.version,
         "config": difference(hashed_config(model, config), defaults),
     }
 
 
-def _defaults(model: type[BaseModel] | None) -> dict[str, Any]:
-    if model is None:
-        return {}
+def _defaults(model: ConfigModel) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for name, field_info in model.model_fields.items():
+    for name, field_info in model.fields.items():
         default = field_info.get_default(call_default_factory=True)
         if default is PydanticUndefined:
             continue

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ablate.registry import TrainableEntry
+from ablate.trainable.registry import TrainableEntry
 
 PACKAGES = ("ablate", "numpy", "pyarrow", "ray", "scikit-learn", "torch", "wandb")
 

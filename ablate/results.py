@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.comparability import has_ratios
 from ablate.design import Cell
 from ablate.plan import AGAIN_SEEDS, Plan
 from ablate.rows import Row, metric_value
@@ -49,7 +48,7 @@ def on_scale(values: Values, log_scale: bool) -> Values:
 
 def uses_log(plan: Plan, rows: Mapping[str, Row], metric: str) -> bool:
     """Whether a metric is compared by ratios: where asked for, of meaning, and all are positive."""
-    if not plan.study.log_scale or not has_ratios(plan.model, metric):
+    if not plan.study.log_scale or not plan.model.metric(metric).has_ratios:
         return False
     cells = [*plan.cells, *([plan.again] if plan.again else [])]
     runs = [run for cell in cells for run in plan.runs_of[id(cell)].values()]

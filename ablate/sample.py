@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -15,8 +14,8 @@ from ablate.ledger import Ledger
 from ablate.loading import load_saved_study
 from ablate.paths import StudyPaths
 from ablate.plan import plan_study
-from ablate.registry import load_object
 from ablate.screen import Arguments, Text
+from ablate.trainable.config_model import ConfigModel
 
 FORMATS = (".parquet", ".npy")
 
@@ -56,7 +55,8 @@ def sample_command(arguments: argparse.Namespace, console: Console) -> int:
     names = {row["run_name"]: row for row in ledger.rows.values()}
     target = Path(arguments.o)
     problems = [*_problems(arguments, target, tuple(names), plan.model)]
-    if plan.entry.sample is None:
+    draw = plan.entry.sample()
+    if draw is None:
         problems.append(Problem("trainable", "does not say how to sample", plan.entry.name))
     if problems:
         raise InputError("command line", problems)
@@ -64,8 +64,7 @@ def sample_command(arguments: argparse.Namespace, console: Console) -> int:
     if not best.exists():
         status = names[arguments.run_name]["status"]
         raise AblateError(f"{arguments.run_name} has no best weights (it is {status}): {best}")
-    assert plan.entry.sample is not None
-    draw = load_object(plan.entry.sample)
+    assert draw is not None
     try:
         rows = draw(best, arguments.n, arguments.seed, arguments.solver, arguments.steps)
     except (RuntimeError, ValueError) as error:
@@ -76,7 +75,7 @@ def sample_command(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _problems(
-    arguments: argparse.Namespace, target: Path, names: tuple[str, ...], model: Any
+    arguments: argparse.Namespace, target: Path, names: tuple[str, ...], model: ConfigModel
 ) -> list[Problem]:
     problems: list[Problem] = []
     if arguments.run_name not in names:
@@ -95,9 +94,9 @@ def _problems(
     return problems
 
 
-def _solvers(model: Any) -> tuple[str, ...]:
-    field = getattr(model, "model_fields", {}).get("solver")
-    return () if field is None else tuple(field.annotation.__args__)
+def _solvers(model: ConfigModel) -> tuple[str, ...]:
+    field = model.fields.get("solver")
+    return () if field is None else get_args(field.annotation)
 
 
 def _write(rows: np.ndarray, target: Path) -> None:

@@ -34,7 +34,7 @@ def trial_config(
     A trainable that packs gets `{runs: [...], study_dir}`, every other one its plain config with
     `seed`; what hosting needs travels under the private key.
     """
-    if plan.entry.packs:
+    if plan.entry.hooks.packs:
         config: dict[str, Any] = {
             "runs": [{**_named(run), "seed": run.seed, "config": plan.launch_config(run)}
                      for run in pack],
@@ -63,7 +63,7 @@ def trial_config(
         "gpu": plan.study.resources.gpu,
         "encoding": locale.getpreferredencoding(False),
         "threads": max(1, int(plan.study.resources.cpu)),
-        "max_results": SHORT_RESULTS if plan.short and not hasattr(plan.model, "smoke") else None,
+        "max_results": SHORT_RESULTS if plan.short and plan.model.smoke is None else None,
     }
     return config
 

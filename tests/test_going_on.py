@@ -25,8 +25,8 @@ from ablate.manifest import write_manifest
 from ablate.paths import StudyPaths
 from ablate.plan import plan_study
 from ablate.provenance import code_hash
-from ablate.registry import TrainableEntry
 from ablate.run import build_parser
+from ablate.trainable.registry import TrainableEntry
 from ablate.trial_events import TrialEvents
 from ablate.work import Options, _restore
 

@@ -170,7 +170,7 @@ def _worth_preloading(plan: Plan, num_runs: int) -> Sequence[str]:
     """What idle workers should import. Ray starts one a core: only where all will have a trial."""
     resources = plan.study.resources
     used = not resources.gpu and resources.cpu <= 1
-    return plan.entry.preload if used and num_runs >= num_cpus() else ()
+    return plan.entry.hooks.preload if used and num_runs >= num_cpus() else ()
 
 
 def _slots(study: Study) -> int:

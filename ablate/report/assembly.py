@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.comparability import differing_keys, has_ratios, ranks
+from ablate.comparability import differing_keys
 from ablate.design import Cell
 from ablate.plan import Plan, PlannedBlock
 from ablate.replicates import first_stage
@@ -79,7 +79,8 @@ def _metric_record(
         compared, np.array(plan.references), study.mode, margin,
         family=np.array(plan.compared), first_seeds=first_seeds,
     )  # fmt: skip
-    ranked = ranks(plan.model, metric)
+    spec = plan.model.metric(metric)
+    ranked = spec.ranks
     judgement = judgement if ranked else _unranked(judgement)
     waiting = [_has_run(plan, rows, cell, WAITING) for cell in plan.cells]
     some_ok = [_has_run(plan, rows, cell, ("ok",)) for cell in plan.cells]
@@ -255,7 +256,7 @@ def _cautions(plan: Plan, metric: str, log_scale: bool, incomparable: Sequence[s
         keys = ", ".join(incomparable)
         cautions.append(f"{metric} measures different things in cells that differ in {keys}")
     if plan.study.log_scale and not log_scale:
-        known = has_ratios(plan.model, metric)
+        known = plan.model.metric(metric).has_ratios
         why = "is not always positive" if known else "has no meaningful zero"
         cautions.append(f"{metric} {why}: compared as it is, not by ratios, and without a margin")
     return cautions
@@ -290,8 +291,8 @@ _KINDS = {"grid": "grid of", "one_at_a_time": "one at a time:", "cells": "chosen
 
 def _incomparable(plan: Plan) -> dict[str, list[str]]:
     configs = [cell.validated for cell in plan.cells]
-    metrics = dict.fromkeys([*getattr(plan.model, "metrics", ()), *plan.study.metrics])
-    found = {metric: differing_keys(configs, metric) for metric in metrics}
+    metrics = dict.fromkeys([*plan.model.metrics, *plan.study.metrics])
+    found = {metric: differing_keys(plan.model, configs, metric) for metric in metrics}
     return {metric: keys for metric, keys in found.items() if keys}
 
 

@@ -44,7 +44,7 @@ def missing_runs(plan: Plan, rows: Mapping[str, Row], metric: str) -> list[Missi
             if math.isnan(run_value(row, metric)):
                 value = metric_value(row, metric)
                 cause = f"reported no {metric}" if value is None else f"{metric} is {value}"
-                if value is None and metric in getattr(plan.model, "measurable", ()):
+                if value is None and plan.model.metric(metric).is_measurable:
                     cause += f" (ablate evaluate STUDY_DIR --metric {quoted([metric])} adds it)"
                 missing.append(MissingRun(run.run_name, status, cause))
             continue

@@ -102,3 +102,7 @@ class ConfigModel:
     def _has(self, name: str) -> bool:
         """Whether the model has a hook: a field of that name is a key of its own."""
         return name not in self.fields and hasattr(self.model, name)
+
+
+ANY_CONFIG = ConfigModel()
+"""Of a trainable that says nothing of its config."""

@@ -10,7 +10,6 @@ Any `ray.tune.Trainable` will do: `step()` returns metrics and `done`, `save_che
   metrics measured afterwards, several runs trained in one trial.
 """
 
-import difflib
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,15 +153,3 @@ class TrainableHooks:
     evaluate: "str | Callable[[Path, dict[str, Any], str], Mapping[str, float]] | None" = None
     preload: tuple[str, ...] = ("ray.tune",)
     packs: bool = False
-
-
-def hooks_misspelt(model: type[BaseModel]) -> dict[str, str]:
-    """Names in a config model that are nearly hooks, each with the hook that it looks like."""
-    hooks = [name for name in vars(TrainableConfig) if not name.startswith(("_", "model_"))]
-    own = {name for cls in model.__mro__ if cls.__module__.split(".")[0] != "pydantic"
-           for name in vars(cls) if not name.startswith("_")}  # fmt: skip
-    return {
-        name: near[0]
-        for name in sorted(own - set(hooks) - model.model_fields.keys())
-        if (near := difflib.get_close_matches(name, hooks, 1, 0.8))
-    }

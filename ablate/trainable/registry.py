@@ -1,15 +1,20 @@
-"""Short names of trainables, and where their class and config model live (imported late)."""
+"""The trainables that Ablate knows: its own, those of installed packages, and `module:Class`."""
 
 import importlib
+import importlib.metadata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
-
-from pydantic import BaseModel
 
 from ablate.errors import Problem
 from ablate.loaded_code import note_loaded
 from ablate.needed_modules import stood_aside
+from ablate.trainable.config_model import ConfigModel
+from ablate.trainable.contract import TrainableHooks
+
+ENTRY_POINTS = "ablate.trainables"
+"""The group of entry points by which packages name trainables: `name = module:Class`, or a
+`TrainableEntry` in a module that imports neither torch nor Ray."""
 
 
 @dataclass(frozen=True)
@@ -19,24 +24,12 @@ class TrainableEntry:
     Attributes:
         name: The registered name, or `module:Class`.
         target: `module:Class` of the `ray.tune.Trainable`.
-        config: `module:Class` of a pydantic config model that imports neither torch nor Ray.
-        preflight: `module:function` that checks a run's data before anything starts, and returns
-            what the ledger and the plan can know by then: `data_fingerprint`, `num_parameters`,
-            `same_training` (equal for configs that are one training under two names).
-        sample: `module:function` that draws rows from a run's best weights.
-        evaluate: `module:function` that takes a metric of a run's best weights.
-        preload: Modules that a trial needs, for workers that wait for one.
-        packs: Takes `{runs: [...], study_dir}` and reports by run; see the design of packs.
+        hooks: What it can do beside training.
     """
 
     name: str
     target: str
-    config: str | None = None
-    preflight: str | None = None
-    sample: str | None = None
-    evaluate: str | None = None
-    preload: tuple[str, ...] = ("ray.tune",)
-    packs: bool = False
+    hooks: TrainableHooks = field(default_factory=TrainableHooks)
 
     def load_class(self) -> type[Any]:
         """The trainable's class; imports what it needs, Ray among it."""
@@ -44,30 +37,36 @@ class TrainableEntry:
         note_loaded(self.target)
         return found
 
-    def config_model(self) -> type[BaseModel] | None:
-        """The config model, or None where the trainable has none.
+    def config_model(self) -> ConfigModel:
+        """The config model with its hooks; a model of anything where the trainable has none.
 
         Raises:
             ImportError: Where a foreign trainable's module cannot be imported.
             AttributeError: Where the module has no such class.
         """
-        if self.config is not None:
-            return load_object(self.config)
-        model = getattr(self.load_class(), "Config", None)
-        is_model = isinstance(model, type) and issubclass(model, BaseModel)
-        return model if is_model else None
+        named = self.hooks.config
+        if named is None:
+            return ConfigModel.of(getattr(self.load_class(), "Config", None))
+        return ConfigModel.of(load_object(named) if isinstance(named, str) else named)
 
-    def load_preflight(self) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
+    def preflight(self) -> Callable[[dict[str, Any]], Any] | None:
         """The data check, or None."""
-        return load_object(self.preflight) if self.preflight else None
+        return _loaded(self.hooks.preflight)
+
+    def sample(self) -> Callable[..., Any] | None:
+        """What draws from best weights, or None."""
+        return _loaded(self.hooks.sample)
+
+    def evaluate(self) -> Callable[..., Any] | None:
+        """What measures best weights, or None."""
+        return _loaded(self.hooks.evaluate)
 
 
 REGISTERED: dict[str, TrainableEntry] = {
-    entry.name: entry
-    for entry in (
-        TrainableEntry(
-            name="flow_matching",
-            target="trainables.flow_matching:FlowMatchingTrainable",
+    "flow_matching": TrainableEntry(
+        name="flow_matching",
+        target="trainables.flow_matching:FlowMatchingTrainable",
+        hooks=TrainableHooks(
             config="trainables.flow.config:FlowConfig",
             preflight="trainables.flow.data:preflight",
             sample="trainables.flow.inference:sample",
@@ -75,39 +74,59 @@ REGISTERED: dict[str, TrainableEntry] = {
             preload=("trainables.flow_matching", "trainables.flow.training"),
             packs=True,
         ),
-    )
+    ),
 }
+
+
+def known_trainables() -> tuple[str, ...]:
+    """The names of trainables that need no `module:Class`."""
+    installed = importlib.metadata.entry_points(group=ENTRY_POINTS).names
+    return (*REGISTERED, *sorted(installed - REGISTERED.keys()))
 
 
 def find_trainable(name: str) -> TrainableEntry | Problem:
     """The entry of a registered name or of `module:Class`, or what is wrong with the name."""
     if name in REGISTERED:
         return REGISTERED[name]
+    for installed in importlib.metadata.entry_points(group=ENTRY_POINTS, name=name):
+        return _found(name, installed.value, installed.load)
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:
         return Problem(
             "trainable",
             "not a registered trainable",
             name,
-            tuple(REGISTERED),
+            known_trainables(),
             "write one of them, or module:Class of a ray.tune.Trainable of your own",
         )
     if module == "__main__":
         return Problem("trainable", "is in the script that runs, which workers cannot import", name,
                        fix="move the class to a module of its own")  # fmt: skip
-    entry = TrainableEntry(name=name, target=name)
+    return _found(name, name, lambda: load_object(name))
+
+
+def _found(name: str, target: str, load: Callable[[], Any]) -> TrainableEntry | Problem:
+    """The entry of what is to be imported, or why it is no trainable."""
     try:
-        found: Any = entry.load_class()
+        found = load()
     except Exception as error:  # noqa: BLE001 - somebody's module may raise anything
         kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
-        return Problem(
-            "trainable", f"cannot be imported: {kind}{error}", name,
-            fix=_fix_of_import(),
-        )  # fmt: skip
+        told = f"cannot be imported: {kind}{error}"
+        return Problem("trainable", told, name, fix=_fix_of_import())
+    if isinstance(found, TrainableEntry):
+        return replace(found, name=name)
     if not isinstance(found, type) or not hasattr(found, "save_checkpoint"):
         return Problem("trainable", "is not a ray.tune.Trainable class", name,
                        fix="derive it from ray.tune.Trainable")  # fmt: skip
-    return entry
+    hooks = getattr(found, "ablate", None)
+    if not isinstance(hooks, TrainableHooks | None):
+        return Problem("trainable", "has an attribute `ablate` that is no TrainableHooks", name,
+                       fix="write ablate = TrainableHooks(...)")  # fmt: skip
+    return TrainableEntry(name, target, hooks or TrainableHooks())
+
+
+def _loaded(named: Any) -> Any:
+    return load_object(named) if isinstance(named, str) else named
 
 
 def _fix_of_import() -> str:

@@ -1,0 +1,48 @@
+"""Mistakes in the hooks of a config model, which would otherwise count as not there."""
+
+import difflib
+from collections.abc import Iterator, Mapping, Set
+from typing import Any
+
+from pydantic import BaseModel
+
+from ablate.errors import Problem
+from ablate.trainable.config_model import ConfigModel
+from ablate.trainable.contract import MetricSpec, TrainableConfig
+
+_HOOKS = tuple(name for name in vars(TrainableConfig) if not name.startswith(("_", "model_")))
+
+
+def hook_problems(model: ConfigModel) -> Iterator[Problem]:
+    """Hooks that are misspelt, and attributes of them that are of another kind."""
+    if model.model is None:
+        return
+    for name in sorted(_names(model.model) - set(_HOOKS) - model.fields.keys()):
+        for near in difflib.get_close_matches(name, _HOOKS, 1, 0.8):
+            yield Problem(
+                "trainable", f"{model.model.__name__}.{name} is no hook of a config model", name,
+                _HOOKS, f"rename it: {near}, if that is meant",
+            )  # fmt: skip
+    for name, kind, what in _KINDS:
+        found: Any = getattr(model, name)
+        if not isinstance(found, kind):
+            yield Problem("trainable", f"{model.model.__name__}.{name} should be {what}", found)
+    found = model.metrics
+    if isinstance(found, Mapping) and not all(isinstance(s, MetricSpec) for s in found.values()):
+        told = f"{model.model.__name__}.metrics should map names to MetricSpec(...)"
+        yield Problem("trainable", told, fix="import MetricSpec from ablate.trainable.contract")
+
+
+_KINDS = (
+    ("version", int, "an integer"),
+    ("unhashed", Set, "a frozenset of keys"),
+    ("paths", Set, "a frozenset of keys"),
+    ("metrics", Mapping, "a mapping of names to MetricSpec(...)"),
+    ("smoke", (Mapping, type(None)), "a mapping of keys to values, or None"),
+)
+
+
+def _names(model: type[BaseModel]) -> set[str]:
+    """What the author of a model has written in it and in the classes that it is made of."""
+    own = [cls for cls in model.__mro__ if cls.__module__.partition(".")[0] != "pydantic"]
+    return {name for cls in own for name in vars(cls) if not name.startswith("_")}
