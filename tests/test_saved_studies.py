@@ -10,6 +10,7 @@ from ablate.job import execute
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study
 from ablate.paths import StudyPaths
+from ablate.report.background import how_it_came
 from ablate.work import Options
 
 SAVED = Path(__file__).parent / "saved"
@@ -52,3 +53,15 @@ def test_an_interrupted_study_does_what_is_left(tmp_path, console):
         assert log.count("step 1 total") == 1, "from its checkpoint"
         assert rows[name]["score_final"] == gain * 60 * 61 / 2 + 60
     assert "training code" not in console.export_text()
+
+
+def test_rows_of_both_kinds_tell_of_one_code(tmp_path, console):
+    """The older ones have a hash of the trainable's package, the others of each file, too."""
+    study = saved("interrupted", tmp_path)
+    plan = execute(study, Options(local=True), console).plan
+    rows = Ledger(StudyPaths(study.directory)).rows
+    assert sorted(bool(row.get("code_files")) for row in rows.values()) == [False] * 2 + [True] * 2
+    told = [note for note in how_it_came(plan, rows) if "training code" in note]
+    assert told == []
+    next(iter(rows.values()))["code_hash"] = "other"
+    assert "the runs were made with 2 versions of the training code" in how_it_came(plan, rows)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ablate.code_files import IMPORTED, CodeFile, num_versions, parse_hashes
+from ablate.code_files import IMPORTED, CodeFile, differing, num_versions, parse_hashes, shown
 from ablate.forecast import price
 from ablate.ledger import ENDED
 from ablate.numbers import p_text
@@ -17,7 +17,7 @@ from ablate.results import run_value
 from ablate.rows import Row, metric_value
 from ablate.stats.failures import failures_differ
 from ablate.study import SeedRule
-from ablate.text import first_line, quoted
+from ablate.text import first_line, quoted, some
 
 FAILURES_ALPHA = 0.05
 
@@ -128,14 +128,18 @@ def _other_code(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
     begun = [rows[run.run_id] for run in plan.runs if rows.get(run.run_id, {}).get("started_at")]
     made_with = dict.fromkeys((row.get("code_files"), row.get("code_hash")) for row in begun)
     hashes = [parse_hashes(files) for files, _ in made_with]
-    if not all(hashes):  # some are of earlier versions, which knew of the trainable's package only
-        package = CodeFile(IMPORTED, "")
+    package = CodeFile(IMPORTED, "")
+    if not all(hashes):  # some are of earlier versions, which knew of it as a whole only
         hashes = [
             {**known, package: whole} if whole else known
             for known, (_, whole) in zip(hashes, made_with, strict=True)
         ]
     count = num_versions(hashes)
-    return [f"the runs were made with {count} versions of the training code"] if count > 1 else []
+    if count < 2:
+        return []
+    files = {file for known in hashes for file in differing(known, hashes[0])} - {shown(package)}
+    named = f" ({some(sorted(files))})" if files else ""
+    return [f"the runs were made with {count} versions of the training code{named}"]
 
 
 def _code(row: Mapping[str, Any]) -> str | None:
