@@ -17,7 +17,6 @@ from ablate.code_today import CodeToday
 from ablate.errors import (
     CLUSTER_GONE,
     INTERRUPTED,
-    ClusterGoneError,
     InputError,
     Problem,
     file_of,
@@ -67,31 +66,6 @@ class Outcome:
         return 1 if statuses & {"failed", "diverged"} else 0
 
 
-def run_study(study: Study, console: Console | None = None, **options: Any) -> Ledger:
-    """Runs what a study still needs and returns its ledger.
-
-    Args:
-        study: A checked study, from `load_study`.
-        console: Where progress is shown; the terminal by default.
-        options: The fields of `Options`: `local=True`, `only="flow=vp"`, `retry_failed=True`, ...
-
-    Returns:
-        The ledger: `rows` by run id, `history(run_id)`.
-
-    Raises:
-        InputError: Where the options, the data or the cluster do not fit the study.
-        StudyInUseError: Where another driver works on the study directory.
-        KeyboardInterrupt: Where it was interrupted, once everything is saved.
-        ClusterGoneError: Where the cluster was lost, once everything is saved.
-    """
-    outcome = execute(study, Options(**options), console or Console())
-    if outcome.gone:
-        raise ClusterGoneError(f"the cluster at {outcome.gone} is gone; the state is saved")
-    if outcome.interrupted:
-        raise KeyboardInterrupt
-    return outcome.ledger
-
-
 def execute(
     study: Study,
     options: Options,
@@ -99,7 +73,7 @@ def execute(
     sink: SharedSink | None = None,
     listeners: Sequence[Listener] = (),
 ) -> Outcome:
-    """Runs what a study still needs; see `run_study`.
+    """Runs what a study still needs, and no more than that; see `ablate.finish`.
 
     Args:
         study: A checked study.
