@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
+from ablate.backend import Options
 from ablate.errors import StorageError
 from ablate.events import Listener
 from ablate.going_on import as_seen_from_here
@@ -26,7 +27,6 @@ from ablate.wandb_port import SharedSink
 from ablate.wandb_record import WandbRecord
 from ablate.wandb_settings import Destination
 from ablate.wandb_table import table_message
-from ablate.work import Options
 
 
 def complete_study(

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from ablate.backend import Options
 from ablate.errors import ClusterGoneError
 from ablate.events import Listener
 from ablate.finish import complete_study
 from ablate.ledger import Ledger
 from ablate.study import Study
-from ablate.work import Options
 
 
 def run_study(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ablate.backend import Options, backend_of
 from ablate.errors import CLUSTER_GONE, INTERRUPTED, AblateError, StorageError
 from ablate.finish import complete_study
 from ablate.going_on import command_to_go_on
@@ -24,7 +25,6 @@ from ablate.screen import Arguments, Text
 from ablate.smoke import try_cells
 from ablate.study import Study
 from ablate.wandb_settings import destination, given_keys
-from ablate.work import Options, places
 from ablate.yaml12 import dump_yaml
 
 TOO_LARGE = (
@@ -68,6 +68,7 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--trust-owner", action="store_true", help="unpickle checkpoints that another user owns")
     add("--pack", metavar="N|auto", help="runs of one shape that share a trial (default 1)")
     add("--address", metavar="ADDR", help="address of a running Ray cluster, or local")
+    add("--backend", metavar="NAME", help="where runs are done: ray (default), local, or a plug-in")
     add("--wait-for-lock", metavar="SECONDS", type=_seconds, default=0.0,
         help="wait for another driver on the study directory to end")  # fmt: skip
     add("--wandb-project", metavar="NAME", help="the W&B project")
@@ -92,9 +93,11 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
     """
     if hiding := namesake():
         raise AblateError(f"{hiding} hides Ablate from the processes that it starts: rename it")
+    if (arguments.local or arguments.pdb) and arguments.backend not in (None, "local"):
+        raise AblateError(f"--backend {arguments.backend} is not --local: give one of the two")
     study = _load(arguments)
     options = Options(
-        local=arguments.local or arguments.pdb,
+        local=arguments.local or arguments.pdb or arguments.backend == "local",
         only=arguments.only,
         debug=arguments.pdb,
         retry_failed=arguments.retry_failed,
@@ -103,6 +106,7 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         address=arguments.address,
         trust_owner=arguments.trust_owner,
         wait_for_lock_s=arguments.wait_for_lock,
+        backend=arguments.backend,
     )
     # Before anything else: the environment may be wrong, too.
     destination(study, given_keys(_overrides(arguments)))
@@ -134,7 +138,7 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
     ledger = Ledger(StudyPaths(study.directory)) if not options.fresh else no_ledger(study)
     plan, left = examine(study, ledger, options)
     known = check_data(plan, [*left.todo, *left.kept])
-    slots = places(study, options)
+    slots = backend_of(options).places(study, options)
     print_plan(plan, left, ledger.rows, known, max(1, slots), console)
     too_large = "" if slots else TOO_LARGE
     told = plan.seeding, *plan_notes(plan, known), *ledger.notes, *left.notes, too_large

@@ -13,13 +13,13 @@ import torch
 import toy
 from studies import by_name, flow_study, stop_at_result, toy_study
 
+from ablate.backend import Options
 from ablate.errors import InputError, StudyInUseError
 from ablate.job import execute
 from ablate.ledger import Ledger
 from ablate.lock import driver_lock
 from ablate.paths import StudyPaths
 from ablate.python_api import run_study
-from ablate.work import Options
 
 LOCAL = Options(local=True)
 
