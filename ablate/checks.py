@@ -111,11 +111,6 @@ def _metric_problems(study: Study, model: ConfigModel) -> Iterator[Problem]:
         elif not known and metric in COLUMNS:
             yield Problem(key, "the ledger already has a column of that name", metric,
                           fix="report it under another name")  # fmt: skip
-    own = known[study.metric].mode if study.metric in known else None
-    if own and "mode" in study.model_fields_set and study.mode != own:
-        better = {"min": "lower", "max": "higher"}[own]
-        yield Problem("mode", f"{better} is better of {study.metric}", study.mode,
-                      fix=f"drop it, or write {own}")  # fmt: skip
     if study.log_scale and not model.metric(study.metric).has_ratios:
         yield Problem("log_scale", f"ratios of {study.metric} are meaningless: its zero depends on "
                       "the data's units", True, fix="drop it")  # fmt: skip

@@ -12,6 +12,7 @@ from ablate.errors import InputError, Problem
 from ablate.nested import MAX_DEPTH, in_the_way, is_too_deep, with_key
 from ablate.paths import StudyPaths, write_atomically
 from ablate.study import Study
+from ablate.trainable.contract import MetricSpec
 from ablate.validation import Path as KeyPath
 from ablate.validation import problems_of
 from ablate.yaml12 import MAX_LENGTH, dump_yaml, parse_yaml
@@ -69,7 +70,7 @@ def read_study(
     if problems:
         raise InputError(source, problems)
     assert study is not None
-    return study if study.folder else study.model_copy(update={"folder": str(Path.cwd())})
+    return study.model_copy(update={"folder": study.folder or str(Path.cwd()), **_mode(study)})
 
 
 def save_study(study: Study, paths: StudyPaths) -> None:
@@ -148,10 +149,22 @@ def _validate(values: dict[str, Any]) -> tuple[Study | None, list[Problem]]:
 
 def _any_metric(study: Study) -> str:
     """A stand-in for a missing metric, so that it is not told twice."""
+    return next(iter(_metrics_of(study)), "?")
+
+
+def _mode(study: Study) -> dict[str, str]:
+    """The direction that the study's metric itself has, where the study gives none."""
+    known = _metrics_of(study)
+    if "mode" in study.model_fields_set or study.metric not in known:
+        return {}
+    return {"mode": known[study.metric].mode}
+
+
+def _metrics_of(study: Study) -> Mapping[str, MetricSpec]:
     from ablate.trainable.registry import find_trainable
 
     entry = find_trainable(study.trainable)
-    return "?" if isinstance(entry, Problem) else next(iter(entry.config_model().metrics), "?")
+    return {} if isinstance(entry, Problem) else entry.config_model().metrics
 
 
 def _place(path: KeyPath) -> str:

@@ -76,7 +76,7 @@ def _metric_record(
     compared = on_scale(values, log_scale)
     margin, first_seeds = _margin(plan, metric, log_scale), first_stage(plan)
     judgement = judge(
-        compared, np.array(plan.references), study.mode, margin,
+        compared, np.array(plan.references), plan.mode(metric), margin,
         family=np.array(plan.compared), first_seeds=first_seeds,
     )  # fmt: skip
     spec = plan.model.metric(metric)
@@ -85,7 +85,7 @@ def _metric_record(
     waiting = [_has_run(plan, rows, cell, WAITING) for cell in plan.cells]
     some_ok = [_has_run(plan, rows, cell, ("ok",)) for cell in plan.cells]
     measured = _Measured(
-        compared, waiting, some_ok, ranked, log_scale, study.mode, margin, first_seeds
+        compared, waiting, some_ok, ranked, log_scale, plan.mode(metric), margin, first_seeds
     )
     again = None
     if plan.again is not None:
@@ -97,7 +97,7 @@ def _metric_record(
         judgement.residual_sd, judgement.df, sum(judged), num_results(compared[judged])
     )
     return MetricRecord(
-        metric, study.mode, ranked, log_scale, values,
+        metric, plan.mode(metric), ranked, log_scale, values,
         _cells(plan, values, judgement, measured),
         [_block(block, measured, plan) for block in plan.blocks],
         judgement, _resolution(judgement), detectable, _floor(plan, rows, metric),
