@@ -165,6 +165,10 @@ def _named_level_problems(key: str, levels: Mapping[Any, Any]) -> Iterator[Probl
         if not isinstance(sets, Mapping) or not sets:
             yield Problem(f"{key}.{label}", "does not say which config keys it sets", sets,
                           fix=f"write {label}: {{key: value, ...}}")  # fmt: skip
+            continue
+        for odd in (set_ for set_ in sets if not isinstance(set_, str) or not set_):
+            yield Problem(f"{key}.{label}", "sets a key that is no word", odd,
+                          fix="name a config key, dotted where it is nested")  # fmt: skip
 
 
 def _base_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
@@ -342,7 +346,7 @@ def _place(block: DesignBlock, cell: Cell, path: Path) -> str:
             if dotted == key or dotted.startswith(f"{key}."):
                 assert level is not None
                 return block.place + factor.where(level, dotted)
-    if not dotted:
+    if not path:
         return f"cell {cell.name}"
     written = [key for key, _ in flatten(block.spec.base)]
     own = any(dotted == key or dotted.startswith(f"{key}.") for key in written)

@@ -72,8 +72,10 @@ def merged(below: Mapping[Any, Any], over: Mapping[Any, Any]) -> dict[Any, Any]:
     found = dict(below)
     for key, value in over.items():
         inner = found.get(key)
-        is_merged = isinstance(inner, Mapping) and isinstance(value, Mapping) and value
-        found[key] = merged(inner, value) if is_merged else value
+        if isinstance(inner, Mapping) and isinstance(value, Mapping) and value:
+            found[key] = merged(inner, value)
+        else:
+            found[key] = value
     return found
 
 

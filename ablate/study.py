@@ -86,7 +86,7 @@ class Tracking(_Frozen):
     entity: Text | None = None
     mode: Literal["auto", "online", "offline", "disabled"] = "auto"
     tags: tuple[Annotated[Text, Field(max_length=64)], ...] = ()
-    patience_s: Annotated[Float, Field(ge=0)] = 60
+    patience_s: Annotated[Float, Field(ge=0, le=1e9)] = 60
     """How long the end of a command waits for a W&B that makes no progress."""
 
     @field_validator("project")
