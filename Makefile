@@ -1,6 +1,8 @@
 # The two commands of a newcomer: `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
+# Many tests wait for processes, not for a CPU: more of them than there are CPUs run at once.
+TESTS_AT_ONCE ?= 3
 STAMP := $(VENV)/.installed
 
 .PHONY: demo test lint bench clean
@@ -9,7 +11,7 @@ demo: $(STAMP)
 	$(VENV)/bin/python -m ablate.run search_spaces/quickstart.yaml
 
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n $(TESTS_AT_ONCE) --dist loadgroup
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff format --check .

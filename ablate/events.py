@@ -1,5 +1,6 @@
 """What happens to runs, told once and free of Ray: ledger, tracking and progress listen."""
 
+import contextlib
 import re
 import sys
 import traceback
@@ -52,6 +53,8 @@ class RunReport(TypedDict, total=False):
     metrics: dict[str, float]
     """Final metrics, with the report that ends the run; without them the ledger sums up points."""
     warnings: list[str]
+    notices: list[str]
+    """What is told at once and not kept: it may come right."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ class RunReported:
     points: Sequence[Point]
     facts: dict[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    notices: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -162,10 +166,15 @@ class Broadcast:
         record: Keeps what happens.
         watchers: Show it, or pass it on.
         stop: Ends the job in good order.
+        say: Tells the user a line, also while standard error goes elsewhere.
     """
 
     def __init__(
-        self, record: Listener, watchers: Sequence[Listener], stop: Callable[[], None]
+        self,
+        record: Listener,
+        watchers: Sequence[Listener],
+        stop: Callable[[], None],
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.failure: Exception | None = None
         """Why the record could not be kept, or the runs could not go on; for whoever runs them."""
@@ -173,6 +182,7 @@ class Broadcast:
         self._record = record
         self._watchers = list(watchers)
         self._stop = stop
+        self._say = say
         self._failed: set[int] = set()
 
     def on_event(self, event: Event) -> None:
@@ -211,12 +221,17 @@ class Broadcast:
         for index, watcher in enumerate(self._watchers):
             try:
                 what(watcher)
-            except Exception:  # noqa: BLE001 - see below
+            except Exception as error:  # noqa: BLE001 - see below
                 # Tune does not catch what a callback raises: one view must not end the study.
                 if index not in self._failed:
                     self._failed.add(index)
-                    print(f"{type(watcher).__name__} failed:", file=sys.stderr)
-                    print(printable_lines(traceback.format_exc()), file=sys.stderr)
+                    self._tell_failure(type(watcher).__name__, error)
+
+    def _tell_failure(self, name: str, error: Exception) -> None:
+        with contextlib.suppress(Exception):  # it may be who says it that failed
+            self._say(f"{name} failed, and the study goes on: {_summary(error)}")
+        print(f"{name} failed:", file=sys.stderr)
+        print(printable_lines(traceback.format_exc()), file=sys.stderr)
 
 
 def events_of_report(report: RunReport) -> list[Event]:
@@ -226,7 +241,8 @@ def events_of_report(report: RunReport) -> list[Event]:
     if report["status"] == "halted":
         return [RunHalted(run_id, StorageError(report.get("path", ""), report.get("error", "")))]
     facts, warnings = report.get("facts", {}), report.get("warnings", [])
-    events: list[Event] = [RunReported(run_id, report.get("points", []), facts, warnings)]
+    points, notices = report.get("points", []), report.get("notices", [])
+    events: list[Event] = [RunReported(run_id, points, facts, warnings, notices)]
     status = report["status"]
     if status == "running":
         return events
@@ -239,6 +255,10 @@ def events_of_report(report: RunReport) -> list[Event]:
         RunEnded(run_id, status, report.get("stop_reason", ""), report.get("metrics", {}), failure)
     )
     return events
+
+
+def _summary(error: Exception) -> str:
+    return f"{type(error).__name__}: {message_of(error)}".partition("\n")[0]
 
 
 _AT_THE_MARGIN = re.compile(r"[A-Za-z_][\w.]*(: |$)")

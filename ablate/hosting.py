@@ -5,6 +5,7 @@
 
 import contextlib
 import math
+import os
 import pickle
 import sys
 import time
@@ -14,11 +15,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TextIO
 
+import cloudpickle
+
 from ablate.errors import StorageError
-from ablate.events import PRIVATE_KEY, TIMESTAMP, RunReport
+from ablate.events import PRIVATE_KEY, RunReport
 from ablate.gpu_monitor import GpuMonitor
+from ablate.loaded_code import RunCode
 from ablate.manifest import NO_POINTS, is_whole, newest_whole, read_manifest, write_manifest
+from ablate.measured import Measured
 from ablate.paths import StudyPaths, naming
+from ablate.plain_reports import plain_report, stamp
 from ablate.storage import check_storage, fault_of
 from ablate.text import encodable, message_of
 from ablate.trust import may_unpickle
@@ -27,15 +33,6 @@ DICT_STATE = "state.pkl"
 """Where the state of a trainable that returns a dict from `save_checkpoint` goes."""
 CHECKPOINT_SHARE = 0.03
 """Of the training time: where checkpoints cost more, there is more time between them."""
-
-_TUNE_KEYS = frozenset(
-    {
-        "trial_id", "date", "timestamp", "time_this_iter_s", "time_total_s", "pid", "hostname",
-        "node_ip", "config", "done", "time_since_restore", "iterations_since_restore",
-        "training_iteration", "timesteps_total", "timesteps_since_restore", "episodes_total",
-        "should_checkpoint",
-    }
-)  # fmt: skip
 
 
 def hosted(cls: type[Any]) -> type[Any]:
@@ -56,16 +53,16 @@ class Hosting:
     __can_save = True
     __gpus = GpuMonitor()
 
-    def __init__(self, config: dict[str, Any] | None = None, storage: Any = None) -> None:
-        self.__take_host(config)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.__take_host(args[0] if args else kwargs.get("config"))
         with self.__guarded(), self.__captured():
-            super().__init__(config, storage)  # pyright: ignore[reportCallIssue]
+            super().__init__(*args, **kwargs)
 
-    def reset(self, new_config: dict[str, Any], storage: Any = None) -> bool:
+    def reset(self, new_config: dict[str, Any], *args: Any, **kwargs: Any) -> bool:
         """A reused actor gets the next trial."""
         self.__take_host(new_config)
         with self.__guarded(), self.__captured():
-            return super().reset(new_config, storage)  # pyright: ignore
+            return super().reset(new_config, *args, **kwargs)  # pyright: ignore
         return True
 
     def train(self) -> dict[str, Any]:
@@ -93,20 +90,31 @@ class Hosting:
             result: dict[str, Any] = super().train()  # pyright: ignore
         if self._iteration >= (self.__host.get("max_results") or math.inf):
             result["done"] = True
-        reports = result.get(PRIVATE_KEY)
-        if not isinstance(reports, list):
-            reports = [self.__plain_report(result)]
+        reports = self.__reports_of(result)
         self.__share_time(reports, result.get("time_this_iter_s") or 0.0)
         self.__count_points(reports)
+        self.__tell_code(reports)
         for report in reports:
             report["warnings"] = [*self.__warnings, *report.get("warnings", [])]
-            _stamp(report, self.__gpus.latest())
+            stamp(report, self.__gpus.latest())
         self.__warnings = []
         result[PRIVATE_KEY] = reports
         # Tune copies the last result into every checkpoint's metrics and its own state.
         self._last_result = {k: v for k, v in result.items() if k != PRIVATE_KEY}
         self.__ask_for_checkpoint(result)
         return result
+
+    def __reports_of(self, result: dict[str, Any]) -> list[RunReport]:
+        """What the trainable says of its runs, or what can be said of one that says nothing."""
+        reports = result.get(PRIVATE_KEY)
+        if not isinstance(reports, list):
+            report = plain_report(result, self.__host["runs"][0]["run_id"])
+            self.__measured.look_at_plain(report, result)
+            result["done"] = report["status"] != "running"
+            return [report]
+        for report in reports:
+            self.__measured.look_at(report)
+        return reports
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Lets the trainable save, then writes the manifest."""
@@ -115,7 +123,7 @@ class Hosting:
             state = super().save_checkpoint(checkpoint_dir)  # pyright: ignore
         folder = Path(checkpoint_dir)
         if isinstance(state, dict):
-            (folder / DICT_STATE).write_bytes(pickle.dumps(state))
+            (folder / DICT_STATE).write_bytes(cloudpickle.dumps(state))
         write_manifest(folder, {
             "runs": [run["run_id"] for run in self.__host["runs"]],
             "iteration": self._iteration,
@@ -123,6 +131,7 @@ class Hosting:
             "seconds": self.__seconds,
             "steps": self.__steps,
             "points": self.__points,
+            "measured": sorted(self.__measured.runs),
         })  # fmt: skip
         self.__checkpoint_cost_s = time.monotonic() - start
 
@@ -155,6 +164,7 @@ class Hosting:
         self._time_total = manifest["time_total_s"]
         self.__seconds, self.__steps = manifest["seconds"], manifest["steps"]
         self.__points = manifest.get("points", {})
+        self.__measured.runs.update(_measured_by(manifest))
 
     def __refuse_foreign_pickles(self, folder: Path) -> None:
         if not (self.__host.get("trust_owner") or may_unpickle(folder)):
@@ -172,6 +182,8 @@ class Hosting:
         self.__seconds: dict[str, float] = {}
         self.__steps: dict[str, int] = {}
         self.__points: dict[str, tuple[int, int]] = {}
+        self.__measured = Measured(self.__host["metric"], self.__host["max_results"] is None)
+        self.__code = RunCode(self.__host["trainable"], self.__host["import_path"])
         if self.__host["gpu"]:
             self.__gpus.start()
         torch = sys.modules.get("torch")
@@ -182,10 +194,18 @@ class Hosting:
     def _setup_logdir(self) -> None:
         if getattr(self, "_storage", None):
             super()._setup_logdir()  # pyright: ignore
+            self.__go_home()
             return
         # Without Tune: beside where Tune would put it, and without changing directory.
         self._logdir = self.__host["logdir"]
         Path(self._logdir).mkdir(parents=True, exist_ok=True)
+
+    def __go_home(self) -> None:
+        """To the command's directory: what paths in configs and code are relative to."""
+        try:
+            os.chdir(self.__host["folder"])
+        except OSError as error:
+            self.__warn(f"the command's directory is not on this node: {error}")
 
     @contextlib.contextmanager
     def __guarded(self) -> Generator[None]:
@@ -237,6 +257,7 @@ class Hosting:
             self.__seconds[run_id] = manifest["seconds"].get(run_id, 0.0)
             self.__steps[run_id] = manifest["steps"].get(run_id, 0)
             self.__points[run_id] = manifest.get("points", {}).get(run_id, NO_POINTS)
+            self.__measured.runs.update({run_id} & _measured_by(manifest))
 
     def __share_time(self, reports: list[RunReport], seconds: float) -> None:
         """The runs of a pack share its time: together they cost what it costs."""
@@ -253,6 +274,12 @@ class Hosting:
             new = {point[0] for point in report.get("points", []) if point[0] > last}
             self.__points[report["run_id"]] = (num + len(new), max([last, *new]))
 
+    def __tell_code(self, reports: list[RunReport]) -> None:
+        """What the runs are made with, once it is known, and again where more is imported."""
+        news = self.__code.news()
+        for report in reports if news else ():
+            report.setdefault("facts", {})["code_files"] = news
+
     def __ask_for_checkpoint(self, result: dict[str, Any]) -> None:
         self.__since_checkpoint_s += result.get("time_this_iter_s") or 0.0
         asked_s = self.__host["checkpoint_every_s"]
@@ -262,27 +289,6 @@ class Hosting:
             result["should_checkpoint"] = True
         if result.get("should_checkpoint"):
             self.__since_checkpoint_s = 0.0
-
-    def __plain_report(self, result: dict[str, Any]) -> RunReport:
-        """The report of a trainable that knows nothing of Ablate."""
-        iteration = result["training_iteration"]
-        numbers = {k: _number(v) for k, v in result.items() if k not in _TUNE_KEYS}
-        metrics = {name: value for name, value in numbers.items() if value is not None}
-        dense = result.get(PRIVATE_KEY) or {}
-        report = RunReport(
-            run_id=self.__host["runs"][0]["run_id"],
-            status="ok" if result.get("done") else "running",
-            points=[*dense.get("points", []), (iteration, metrics)],
-            facts={"step": iteration},
-        )
-        value = metrics.get(self.__host["metric"], 0.0)
-        if not math.isfinite(value):
-            result["done"] = True
-            report["status"] = "diverged"
-            report["error"] = f"{self.__host['metric']} is {value} at iteration {iteration}"
-        if report["status"] != "running":
-            report["stop_reason"] = "done" if report["status"] == "ok" else "diverged"
-        return report
 
     def __warn(self, message: str) -> None:
         self.__warnings.append(message)
@@ -309,6 +315,11 @@ class Hosting:
                 failed = _tellable(error, self.__host.get("encoding", "utf-8"))
             if failed is not None:
                 raise failed
+
+
+def _measured_by(manifest: Mapping[str, Any]) -> set[str]:
+    """The runs that had measured the study's metric; those of earlier versions all had."""
+    return set(manifest.get("measured", manifest["runs"]))
 
 
 class _Tee:
@@ -339,19 +350,6 @@ class _Tee:
         return getattr(self._stream, name)
 
 
-def _stamp(report: RunReport, gpus: Mapping[str, float]) -> None:
-    """Says of each point when it was measured, and of the last one how busy the GPU was."""
-    now, points = time.time(), report.get("points", [])
-    times = report.pop("times", None) or [now] * len(points)
-    stamped = [
-        (step, {**metrics, TIMESTAMP: measured})
-        for (step, metrics), measured in zip(points, times, strict=True)
-    ]
-    if stamped:
-        stamped[-1][1].update(gpus)
-    report["points"] = stamped
-
-
 def _tellable(error: BaseException, encoding: str) -> Any:
     """An exception that Ray and Tune can write down; itself, where they can.
 
@@ -369,11 +367,3 @@ def _tellable(error: BaseException, encoding: str) -> Any:
     earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     told.__cause__ = earlier and _tellable(earlier, encoding)  # hides what is handled meanwhile
     return told.with_traceback(error.__traceback__)
-
-
-def _number(value: Any) -> float | None:
-    """A number, also one of numpy's or torch's; None where it is something else."""
-    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
-        value = value.item()
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else None

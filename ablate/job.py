@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from ablate.checkpoints import ahead_of_curves, check_trust, newest_checkpoints
+from ablate.code_today import CodeToday
 from ablate.errors import (
     CLUSTER_GONE,
     INTERRUPTED,
@@ -33,13 +34,14 @@ from ablate.loading import save_study
 from ablate.lock import driver_lock
 from ablate.paths import StudyPaths, write_atomically
 from ablate.plan import Plan, Run, twin_notes
-from ablate.provenance import code_hash, provenance
+from ablate.provenance import provenance
 from ablate.remaining import Remaining, changed_data, remaining
 from ablate.replicates import keep_decision, plan_so_far
 from ablate.screen import Text
 from ablate.seals import lost_files
 from ablate.selection import select_runs
 from ablate.study import Study
+from ablate.text import some
 from ablate.wandb_port import SharedSink
 from ablate.work import Caller, Options, do_runs, next_launch
 
@@ -142,9 +144,9 @@ def examine(study: Study, ledger: Ledger, options: Options) -> tuple[Plan, Remai
     """The plan, with the names that runs already have, and what is left of it to do."""
     plan = plan_so_far(study, ledger, options.short)
     runs = select_runs(plan, options.only) if options.only else plan.runs
-    code = code_hash(plan.entry)
+    outdated = CodeToday(plan.entry).outdated(ledger.rows)
     lost = lost_files(StudyPaths(study.directory), ledger.rows, [run.run_id for run in runs])
-    return plan, remaining(plan, ledger.rows, runs, code, options.retry_failed, lost)
+    return plan, remaining(plan, ledger.rows, runs, outdated, options.retry_failed, lost)
 
 
 def no_ledger(study: Study) -> Ledger:
@@ -217,6 +219,7 @@ def _run_stages(
         enter = functools.partial(_begin, plan, left, known, ledger, caller.interrupts)
         if left.todo:
             interrupted = do_runs(plan, left, ledger, options, caller, enter)
+            _tell_edited(plan, left, ledger, caller.console)
         else:
             enter()
             interrupted = False
@@ -225,6 +228,16 @@ def _run_stages(
             return later, interrupted
         plan, known = later, check_data(later, left.todo)
         caller.console.print(Text(f"note: {plan.seeding}"), soft_wrap=True)
+
+
+def _tell_edited(plan: Plan, done: Remaining, ledger: Ledger, console: Console) -> None:
+    """What was trained is by now of the code before: better said at once than next time."""
+    rows = {run.run_id: ledger.rows[run.run_id] for run in done.todo if run.run_id in ledger.rows}
+    outdated = CodeToday(plan.entry).outdated(rows)
+    if outdated:
+        files = some(sorted(frozenset[str]().union(*outdated.values())))
+        told = f"note: training code was edited meanwhile; not of today's: {len(outdated)} of "
+        console.print(Text(f"{told}{len(rows)} runs ({files})"), soft_wrap=True)
 
 
 def _begin(
@@ -281,7 +294,7 @@ def _with_data_of_today(
     going_on = [run for run in left.todo if run.run_id not in left.restart]
     changed = changed_data(ledger.rows, [*left.kept, *going_on], now)
     if changed and not options.accept_changed_data:
-        names = ", ".join([run.run_name for run in changed[:5]] + ["..."] * (len(changed) > 5))
+        names = some([run.run_name for run in changed])
         message = (
             f"changed since earlier runs started ({len(changed)}: {names}): "
             "new runs would not be comparable with them"
@@ -310,7 +323,7 @@ def _with_whole_curves(paths: StudyPaths, ledger: Ledger, left: Remaining) -> Re
     ahead = ahead_of_curves({i: path for i, path in found.items() if i in going_on}, History(paths))
     if not ahead:
         return left
-    names = ", ".join([going_on[i].run_name for i in ahead[:5]] + ["..."] * (len(ahead) > 5))
+    names = some([going_on[i].run_name for i in ahead])
     note = f"begun again, for points of their curves are lost ({len(ahead)}: {names})"
     return replace(left, restart=left.restart | set(ahead), notes=[*left.notes, note])
 

@@ -5,6 +5,7 @@ the two can be made again from the other, see `ablate.rows`.
 """
 
 import contextlib
+import math
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -252,8 +253,9 @@ def summary(points: Sequence[Mapping[str, Any]], metric: str, mode: str) -> dict
             columns[name] = values[0]
             continue
         columns[f"{name}_final"] = values[-1]
-        if name == metric:
-            columns[f"{name}_best"] = min(values) if mode == "min" else max(values)
+        numbers = [value for value in values if math.isfinite(value)]
+        if name == metric and numbers:
+            columns[f"{name}_best"] = min(numbers) if mode == "min" else max(numbers)
     return columns
 
 

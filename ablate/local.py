@@ -133,7 +133,7 @@ def _train(
     restore: bool,
 ) -> None:
     """One attempt at a trial, from its newest checkpoint where there is one."""
-    trial = trainable(copy.deepcopy(config))
+    trial = trainable(config=copy.deepcopy(config), storage=None)  # as Tune does
     latest = newest_whole(folder / "checkpoint_none") if restore else None
     try:
         if latest is not None:

@@ -61,6 +61,7 @@ class Progress:
         self._console = console
         self._is_live = live and console.is_terminal
         self._running: dict[str, _Running] = {}
+        self._noticed: set[str] = set()
         self._ended = {"ok": 0, "failed": 0, "diverged": 0}
         self._start = self._told_at = time.monotonic()
         self._first_start: float | None = None
@@ -129,6 +130,10 @@ class Progress:
                 running.value = f"{name} {metrics[name]:.4g}"
         for warning in event.warnings:
             self.say(f"{running.name}: {warning}")
+        for notice in event.notices:
+            if notice not in self._noticed:  # of one run of many: they share their code
+                self._noticed.add(notice)
+                self.say(f"{running.name}: {notice}")
 
     def _end(self, event: RunEnded, name: str) -> None:
         running = self._running.pop(event.run_id, None)

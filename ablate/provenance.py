@@ -5,6 +5,7 @@ import importlib.metadata
 import importlib.util
 import platform
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,13 @@ def provenance(entry: TrainableEntry) -> dict[str, Any]:
 
 def versions() -> str:
     """Python's and the packages' versions in one line."""
+    return versions_of(PACKAGES)
+
+
+def versions_of(packages: Iterable[str]) -> str:
+    """Python's version and those of some packages, as far as they are installed."""
     known = [f"python {platform.python_version()}"]
-    for name in PACKAGES:
+    for name in packages:
         try:
             known.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
@@ -51,7 +57,7 @@ def _sources(entry: TrainableEntry) -> list[Path]:
         return []
     path = Path(spec.origin)
     if "." not in module and not spec.submodule_search_locations:
-        return [path]
+        return [path] if path.is_file() else []  # else it is in an archive, or gone
     # Editors keep files of their own beside the sources, under names with a dot in front.
     return sorted(p for p in path.parent.rglob("*.py") if p.is_file() and p.name[0] != ".")
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ablate.errors import Problem
+from ablate.loaded_code import note_loaded
 from ablate.needed_modules import stood_aside
 
 
@@ -39,7 +40,9 @@ class TrainableEntry:
 
     def load_class(self) -> type[Any]:
         """The trainable's class; imports what it needs, Ray among it."""
-        return load_object(self.target)
+        found = load_object(self.target)
+        note_loaded(self.target)
+        return found
 
     def config_model(self) -> type[BaseModel] | None:
         """The config model, or None where the trainable has none.

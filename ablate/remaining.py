@@ -1,13 +1,13 @@
 """What a study still needs: the plan compared with the ledger."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ablate.ledger import ENDED
 from ablate.plan import Plan, Run
 from ablate.rows import Row
 from ablate.seals import lost_notes
+from ablate.text import some
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def remaining(
     plan: Plan,
     rows: Mapping[str, Row],
     runs: Sequence[Run],
-    code_hash: str,
+    outdated: Mapping[str, frozenset[str]],
     retry_failed: bool = False,
     lost: Mapping[str, str] | None = None,
 ) -> Remaining:
@@ -39,12 +39,12 @@ def remaining(
         plan: The plan.
         rows: The ledger's rows by run id.
         runs: The part of the plan that is wanted, all of it or what `--only` names.
-        code_hash: The trainable's code as it is now.
+        outdated: Runs that were made, or begun, with other code than today's, and its files.
         retry_failed: Whether failed and diverged runs are run again, and those with lost files.
         lost: By run, what has happened to its files.
     """
     lost = lost or {}
-    outdated = {run.run_id for run in runs if _is_outdated(rows.get(run.run_id), code_hash)}
+    other = {run.run_id: outdated[run.run_id] for run in runs if run.run_id in outdated}
     rerun = plan.study.on_code_change == "rerun"
     restart: set[str] = set()
     begun: set[str] = set()
@@ -53,7 +53,7 @@ def remaining(
     kept: list[Run] = []
     for run in runs:
         status = rows.get(run.run_id, {}).get("status", "pending")
-        stale = (run.run_id in outdated and rerun) or (retry_failed and run.run_id in lost)
+        stale = (run.run_id in other and rerun) or (retry_failed and run.run_id in lost)
         again = (retry_failed and status in ("failed", "diverged")) or (status == "ok" and stale)
         if status in ENDED and not again:
             kept.append(run)
@@ -63,10 +63,11 @@ def remaining(
             restart.add(run.run_id)
         if status == "failed":
             crashed.add(run.run_id)
-        if run.run_id in outdated and status != "ok":
+        if run.run_id in other and status != "ok":
             begun.add(run.run_id)
-    finished = sum(rows[i]["status"] == "ok" for i in outdated)
-    notes = [*_code_notes(finished, len(begun), rerun), *_dropped_notes(plan, rows)]
+    finished = sum(rows[i]["status"] == "ok" for i in other)
+    files = frozenset[str]().union(*other.values())
+    notes = [*_code_notes(finished, len(begun), rerun, files), *_dropped_notes(plan, rows)]
     notes += [] if retry_failed else lost_notes(rows, lost)
     failed = [r for r in kept if rows[r.run_id]["status"] != "ok"]
     if failed:
@@ -92,15 +93,9 @@ def changed_data(rows: Mapping[str, Row], runs: Sequence[Run], now: Mapping[str,
     ]
 
 
-def _is_outdated(row: Mapping[str, Any] | None, code_hash: str) -> bool:
-    """Whether a run was made, or begun, with other code."""
-    if not row or not row.get("started_at"):
-        return False
-    return row.get("code_hash", code_hash) != code_hash
-
-
-def _code_notes(finished: int, begun: int, rerun: bool) -> list[str]:
-    rule = f"(on_code_change: {'rerun' if rerun else 'keep'})"
+def _code_notes(finished: int, begun: int, rerun: bool, files: Collection[str]) -> list[str]:
+    changed = f"; changed: {some(sorted(files))}" if files else ""
+    rule = f"(on_code_change: {'rerun' if rerun else 'keep'}){changed}"
     notes: list[str] = []
     if finished:
         what = "1 run was" if finished == 1 else f"{finished} runs were"

@@ -48,6 +48,7 @@ COLUMNS: dict[str, type] = {
     "data_fingerprint": str,
     "config": str,
     "code_hash": str,
+    "code_files": str,
     "git_commit": str,
     "git_dirty": bool,
     "versions": str,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.events import PRIVATE_KEY
+from ablate.loaded_code import import_path
 from ablate.packs import Pack
 from ablate.paths import StudyPaths
 from ablate.plan import Plan, Run
@@ -49,9 +50,12 @@ def trial_config(
             for run in pack
         ],
         "name": trial_name(pack),
+        "folder": str(Path.cwd()),
         "study_dir": str(paths.root),
         "logdir": str(paths.trial(launch, trial_name(pack))),
         "launch": launch,
+        "trainable": plan.entry.target,
+        "import_path": import_path(),
         "trust_owner": trust_owner,
         "retries": plan.study.retries,
         "metric": plan.study.metric,

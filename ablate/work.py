@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from ablate.checkpoints import drop_checkpoints, newest_checkpoints
+from ablate.code_files import OwnCode
+from ablate.code_watch import CodeWatch
 from ablate.context import JobContext, job_context
 from ablate.errors import AblateError
 from ablate.events import Broadcast, Listener
@@ -16,6 +18,7 @@ from ablate.interrupts import Interrupts
 from ablate.launch.address import LOCAL, check_address
 from ablate.launch.ray_log import ray_speaks_to
 from ablate.ledger import ENDED, Ledger
+from ablate.loaded_code import import_path
 from ablate.machine import this_machine, trials_at_once
 from ablate.packs import packs_of
 from ablate.paths import StudyPaths
@@ -161,10 +164,12 @@ def _context(
     # The sink imports W&B while Ray starts. Runs that are only tried are nobody's business.
     port = None if plan.short else caller.sink.port(progress.say)
     trackers = [WandbTracker(RunMessages(plan, paths, ledger), port)] if port else []
+    begun_with = OwnCode.of(plan.entry.target).hashes(import_path())
+    code = CodeWatch(ledger, begun_with, progress.say)
     return JobContext(
         plan,
         paths,
-        Broadcast(ledger, [progress, *trackers, *caller.listeners], stop),
+        Broadcast(ledger, [code, progress, *trackers, *caller.listeners], stop, progress.say),
         progress.say,
         ledger.settled,
         caller.interrupts,

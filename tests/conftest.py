@@ -1,8 +1,10 @@
 """Fixtures. Nothing here needs a network, an account or a GPU."""
 
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 TESTS = Path(__file__).parent
@@ -11,6 +13,10 @@ os.environ.pop("WANDB_API_KEY", None)
 os.environ["NETRC"] = os.devnull
 os.environ["WANDB_CONFIG_DIR"] = os.devnull  # nor what `wandb login` left behind
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch and Ray look: results are of the CPU
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests are many at once, or small
+# No cluster of anybody else's is found, nor ours by them; short, since sockets lie in it.
+RAY_FOLDER = os.environ["RAY_TMPDIR"] = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+os.environ.pop("RAY_ADDRESS", None)
 # Ray's workers import the toy trainables by name.
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(TESTS), os.environ.get("PYTHONPATH", "")])
@@ -26,6 +32,20 @@ from rich.console import Console  # noqa: E402
 SHARED_DATA = TESTS.parents[1] / "shared" / "data" / "sentences.parquet"
 PRETEND_GPUS = "100,101,102,103"
 """No machine has them, so that no test computes on a GPU."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
+def pytest_collection_modifyitems(config, items):
+    """Fast ones first; side by side, those of the one cluster are together and begin at once."""
+    for item in items:
+        if "ray_cluster" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("cluster"))
+    is_beside_others = hasattr(config, "workerinput")
+    items.sort(key=lambda item: ("ray_cluster" in item.fixturenames) != is_beside_others)
+
+
+def pytest_unconfigure():
+    shutil.rmtree(RAY_FOLDER, ignore_errors=True)
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
 """Small studies for tests."""
 
+import contextlib
 import time
+
+import psutil
 
 from ablate.loading import read_study
 
@@ -53,6 +56,13 @@ def wait_for(condition, timeout_s=60):
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
+
+
+def command_of(process):
+    """A process's command; nothing where it has ended meanwhile."""
+    with contextlib.suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def by_name(ledger):

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from slow_study import SlowStudy
-from studies import by_name, wait_for
+from studies import by_name, command_of, wait_for
 
 from ablate.errors import AblateError
 from ablate.events import Failure
@@ -131,7 +131,7 @@ def ray_start(folder, monkeypatch, cpus=2, **environment):
 def _told(process):
     """A process's command and where it came from."""
     with contextlib.suppress(psutil.Error):
-        return " ".join([*process.cmdline(), process.environ().get("RAY_TMPDIR", "")])
+        return f"{command_of(process)} {process.environ().get('RAY_TMPDIR', '')}"
     return ""
 
 

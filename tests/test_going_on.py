@@ -1,6 +1,9 @@
 """What must hold when a study goes on after something has changed: code, data, place, names."""
 
+import importlib.metadata
 import json
+from pickle import UnpicklingError
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,7 +28,7 @@ from ablate.provenance import code_hash
 from ablate.registry import TrainableEntry
 from ablate.run import build_parser
 from ablate.trial_events import TrialEvents
-from ablate.work import Options
+from ablate.work import Options, _restore
 
 
 def run(study, console, **options):
@@ -55,7 +58,7 @@ def test_a_run_begun_with_other_code(tmp_path, console, monkeypatch, policy):
     study = toy_study(tmp_path, factors={"gain": [1]}, seeds=[1], checkpoint_every_s=0,
                       on_code_change=policy)  # fmt: skip
     interrupted(study, console, monkeypatch, at=3)
-    monkeypatch.setattr("ablate.job.code_hash", lambda entry: "other")
+    monkeypatch.setattr("ablate.code_today.hash_of", lambda path: "other")
     outcome = run(study, console)
     [row] = outcome.ledger.rows.values()
     fate = {
@@ -132,7 +135,7 @@ def test_a_command_that_cannot_start_changes_nothing(tmp_path, console, monkeypa
     study = toy_study(tmp_path, factors=fails, seeds=[1], on_code_change="rerun", retries=0)
     run(study, console)
     before = known(study)
-    monkeypatch.setattr("ablate.job.code_hash", lambda entry: "other")
+    monkeypatch.setattr("ablate.code_today.hash_of", lambda path: "other")
     with pytest.raises(AblateError, match="nothing answers there"):
         execute(study, Options(address="127.0.0.1:1", **options), console)
     assert known(study) == before
@@ -153,6 +156,45 @@ def test_a_launch_whose_configs_were_edited_is_not_restored(tmp_path):
     records[1].write(paths.launch_record(1))
     torn = "the Tune state of launch 1 is torn or missing"
     assert restorable_launch(paths, study, plan_study(study).runs, {}) == (None, torn)
+
+
+@pytest.mark.parametrize("name", ["python", "ray", "ablate", "none"])
+def test_a_launch_of_another_version_is_not_restored(tmp_path, monkeypatch, name):
+    """Its pickles may mean something else by now; the runs' own checkpoints do not."""
+    study = toy_study(tmp_path)
+    paths, runs = StudyPaths(study.directory), plan_study(study).runs
+    LaunchRecord.of(study, runs).write(paths.launch_record(1))
+    if name == "python":
+        monkeypatch.setattr("platform.python_version", lambda: "3.99.0")
+    elif name == "none":
+        record = json.loads(paths.launch_record(1).read_text())
+        del record["versions"]
+        paths.launch_record(1).write_text(json.dumps(record))
+    else:
+        version = importlib.metadata.version
+        monkeypatch.setattr("importlib.metadata.version",
+                            lambda asked: "99.0" if asked == name else version(asked))  # fmt: skip
+    number, why_not = restorable_launch(paths, study, runs, {})
+    assert number is None
+    made_with = "an earlier version" if name == "none" else "python 3.1"
+    assert why_not.startswith(f"launch 1 was made with {made_with}")
+    assert ("99.0" in why_not.partition("this is")[2]) == (name != "none")
+
+
+@pytest.mark.parametrize("error", [ImportError, AttributeError, TypeError, KeyError, EOFError,
+                                   ModuleNotFoundError, UnpicklingError, ValueError])  # fmt: skip
+def test_whatever_tune_raises_on_a_restore_a_new_launch_follows(error):
+    def restore():
+        raise error("no")
+
+    said = []
+    broadcast = SimpleNamespace(failure=None, has_told=False)
+    launch = SimpleNamespace(restore=restore, number=1)
+    _restore(launch, SimpleNamespace(broadcast=broadcast, say=said.append))
+    assert f"({error.__name__}); going on from the runs' own checkpoints" in said[0]
+    broadcast.has_told = True  # then it is no state of Tune's that fails
+    with pytest.raises(error):
+        _restore(launch, SimpleNamespace(broadcast=broadcast, say=said.append))
 
 
 def test_a_directory_that_has_moved_is_whole_and_starts_a_new_launch(tmp_path):

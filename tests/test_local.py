@@ -273,7 +273,7 @@ def test_only_a_part_fresh_and_the_plan(tmp_path, console, capsys):
 def test_changed_code_is_told_and_rerun_where_asked(tmp_path, console, monkeypatch):
     study = toy_study(tmp_path, seeds=[1])
     run(study, console)
-    monkeypatch.setattr("ablate.job.code_hash", lambda entry: "other")
+    monkeypatch.setattr("ablate.code_today.hash_of", lambda path: "other")
     run(study, console)
     assert "2 runs were made with different training code: kept" in console.export_text()
     rerun = run(toy_study(tmp_path, seeds=[1], on_code_change="rerun"), console)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from studies import by_name, flow_study, toy_study, wait_for
+from studies import by_name, command_of, flow_study, toy_study, wait_for
 from test_local import best_weights, histories, numbers
 from wandb_records import tracked_runs
 
@@ -149,16 +149,19 @@ class Driver:
 
     def wait_for_checkpoints_and_state(self):
         """Until two runs have been saved, and Tune knows it."""
+        wait_for(self._has_saved_two, 90)
+        known_at = time.time() + 0.3
 
-        def ready():
-            states = list(self.root.glob("launches/1/experiment_state-*.json"))
-            saved = list(self.root.glob("launches/1/*/checkpoint_*/manifest.json"))
-            if not states or len({path.parent.parent for path in saved}) < 2:
-                return False
-            first = sorted(path.stat().st_mtime for path in saved)[1]
-            return states[0].stat().st_mtime > first and _is_json(states[0])
+        def knows():
+            assert self.process.poll() is None, "it ended before it could be interrupted"
+            states = self.root.glob("launches/1/experiment_state-*.json")
+            return any(state.stat().st_mtime > known_at and _is_json(state) for state in states)
 
-        wait_for(ready, 90)
+        wait_for(knows, 30)
+
+    def _has_saved_two(self):
+        saved = self.root.glob("launches/1/*/checkpoint_*/manifest.json")
+        return len({path.parent.parent for path in saved}) >= 2
 
     def kill(self):
         self.process.kill()
@@ -275,7 +278,7 @@ def test_a_killed_worker_is_retried_from_its_latest_checkpoint(
     driver.wait_for_checkpoints_and_state()
     workers = [
         process for process in psutil.Process().children(recursive=True)  # of our cluster alone
-        if "ResourceTrainable" in " ".join(process.cmdline())
+        if "ResourceTrainable" in command_of(process)
     ]  # fmt: skip
     assert workers
     workers[0].kill()

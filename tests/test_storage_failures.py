@@ -247,7 +247,7 @@ def test_what_a_run_itself_does_with_files_is_its_own_failure(tmp_path):
 
 
 def test_the_record_hears_first_and_watchers_fail_alone(capsys):
-    heard = []
+    heard, said = [], []
 
     class Listener:
         def __init__(self, name, fails=None):
@@ -260,9 +260,11 @@ def test_the_record_hears_first_and_watchers_fail_alone(capsys):
 
     event = RunEnded("a", "ok")
     watched = Broadcast(Listener("record"), [Listener("bad", ValueError("x")), Listener("good")],
-                        lambda: heard.append("stop"))  # fmt: skip
+                        lambda: heard.append("stop"), said.append)  # fmt: skip
     watched.on_event(event)
-    assert heard == ["record", "bad", "good"]
+    watched.on_event(event)
+    assert heard == ["record", "bad", "good"] * 2
+    assert said == ["Listener failed, and the study goes on: ValueError: x"]
     assert "ValueError: x" in capsys.readouterr().err
     heard.clear()
     full = OSError(errno.ENOSPC, "No space left on device", "journal")

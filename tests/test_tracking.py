@@ -100,7 +100,7 @@ def test_a_run_that_begins_again_is_a_run_of_its_own(tmp_path, console, monkeypa
     """W&B takes no step twice: in the old one the old curve would stay."""
     study = toy_study(tmp_path, factors={"gain": [1]}, seeds=[1], on_code_change="rerun")
     run(study, console)
-    monkeypatch.setattr("ablate.job.code_hash", lambda entry: "other")
+    monkeypatch.setattr("ablate.code_today.hash_of", lambda path: "other")
     [row] = run(study, console).ledger.rows.values()
     assert row["restarted_in"] == 2
     logs = sorted(StudyPaths(study.directory).wandb_runs.glob("offline-run-*/*.wandb"))

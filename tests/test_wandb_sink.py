@@ -4,7 +4,7 @@ import signal
 
 import psutil
 import pytest
-from studies import wait_for
+from studies import command_of, wait_for
 
 from ablate.history import History
 from ablate.paths import StudyPaths
@@ -51,7 +51,7 @@ def processes(port):
     """The sink, and its wandb-core once there is one."""
     [sink] = [
         child for child in psutil.Process().children(recursive=True)
-        if str(port.paths.root) in child.cmdline()
+        if str(port.paths.root) in command_of(child)
     ]  # fmt: skip
     return sink, [child for child in sink.children() if "wandb" in child.name()]
 

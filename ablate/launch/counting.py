@@ -28,18 +28,18 @@ class Counting:
     counted is what the hosting lets through: no failure of the study's storage.
     """
 
-    def __init__(self, config: dict[str, Any] | None = None, storage: Any = None) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         hear_signals_again()
         self.__is_set_up = False
-        self.__begin(config or {})
+        self.__begin(args[0] if args else kwargs["config"])
         with self.__counted():
-            super().__init__(config, storage)  # pyright: ignore[reportCallIssue]
+            super().__init__(*args, **kwargs)
 
-    def reset(self, new_config: dict[str, Any], storage: Any = None) -> bool:
+    def reset(self, new_config: dict[str, Any], *args: Any, **kwargs: Any) -> bool:
         """A reused actor gets the next trial."""
         self.__begin(new_config)
         with self.__counted():
-            return super().reset(new_config, storage)  # pyright: ignore
+            return super().reset(new_config, *args, **kwargs)  # pyright: ignore
 
     def setup(self, config: dict[str, Any]) -> None:
         """Sets the trainable up, if it is to be used."""

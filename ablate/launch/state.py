@@ -15,6 +15,7 @@ from ablate.identity import content_id
 from ablate.ledger import ENDED
 from ablate.paths import StudyPaths, write_atomically
 from ablate.plan import Run
+from ablate.provenance import versions_of
 from ablate.rows import Row
 from ablate.study import Study
 from ablate.trust import is_own, is_own_tree
@@ -27,6 +28,8 @@ class LaunchRecord:
     runs: dict[str, str]
     """By run, a hash of its config: Tune keeps that as it was, and not all of it is in the id."""
     settings: dict[str, Any]
+    versions: str = "an earlier version"
+    """Of what made Tune's state: each reads its own pickles for sure."""
 
     @classmethod
     def of(cls, study: Study, runs: Sequence[Run]) -> "LaunchRecord":
@@ -40,7 +43,8 @@ class LaunchRecord:
             "metric": study.metric,
             "directory": str(study.directory),  # Tune's configs name it
         }
-        return cls({run.run_id: content_id(run.config) for run in runs}, settings)
+        configs = {run.run_id: content_id(run.config) for run in runs}
+        return cls(configs, settings, versions_of(("ablate", "ray")))
 
     def write(self, path: Path) -> None:
         """Keeps the record beside the launch."""
@@ -77,6 +81,8 @@ def restorable_launch(
     wanted = LaunchRecord.of(study, todo)
     if not unfinished or unfinished != wanted.runs or record.settings != wanted.settings:
         return None, ""
+    if record.versions != wanted.versions:
+        return None, f"launch {number} was made with {record.versions}, this is {wanted.versions}"
     finished = _finished_by_tune(folder)
     if finished is None:
         return None, f"the Tune state of launch {number} is torn or missing"

@@ -5,8 +5,10 @@ import os
 
 from ablate.garbage import uncollected
 from ablate.launch.own_ray import MODULES
+from ablate.loaded_code import note_loaded
 
 with uncollected():
     for name in os.environ.get(MODULES, "").split(","):
         if name:
             importlib.import_module(name)
+            note_loaded(name)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ablate.code_files import IMPORTED, CodeFile, num_versions, parse_hashes
 from ablate.forecast import price
 from ablate.ledger import ENDED
 from ablate.numbers import p_text
@@ -124,10 +125,17 @@ def _failures(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
 
 
 def _other_code(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
-    hashes = {rows[r.run_id].get("code_hash") for r in plan.runs if r.run_id in rows} - {None}
-    if len(hashes) < 2:
-        return []
-    return [f"the runs were made with {len(hashes)} versions of the training code"]
+    begun = [rows[run.run_id] for run in plan.runs if rows.get(run.run_id, {}).get("started_at")]
+    made_with = dict.fromkeys((row.get("code_files"), row.get("code_hash")) for row in begun)
+    hashes = [parse_hashes(files) for files, _ in made_with]
+    if not all(hashes):  # some are of earlier versions, which knew of the trainable's package only
+        package = CodeFile(IMPORTED, "")
+        hashes = [
+            {**known, package: whole} if whole else known
+            for known, (_, whole) in zip(hashes, made_with, strict=True)
+        ]
+    count = num_versions(hashes)
+    return [f"the runs were made with {count} versions of the training code"] if count > 1 else []
 
 
 def _code(row: Mapping[str, Any]) -> str | None:

@@ -1,0 +1,1 @@
+"""What Ablate asks of a trainable, and the trainables that it knows."""

@@ -1,0 +1,104 @@
+"""A trainable's config model, whatever its author made of it: every hook has an answer."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from ablate.trainable.contract import MetricSpec, TrainableConfig
+
+Config = Any
+"""A validated config: an instance of the model, or a plain mapping where there is none."""
+
+
+@dataclass(frozen=True)
+class ConfigModel:
+    """The hooks of a config model: its own, or the defaults of `TrainableConfig`.
+
+    Attributes:
+        model: The pydantic model; None where any config will do.
+    """
+
+    model: type[BaseModel] | None = None
+
+    @classmethod
+    def of(cls, found: object) -> "ConfigModel":
+        """Of a class attribute `Config`, which may be something else altogether."""
+        return cls(found if isinstance(found, type) and issubclass(found, BaseModel) else None)
+
+    def validate(self, config: Mapping[str, Any]) -> Config:
+        """The config with its defaults.
+
+        Raises:
+            pydantic.ValidationError: Where the model refuses it.
+        """
+        return config if self.model is None else self.model.model_validate(config)
+
+    @property
+    def fields(self) -> Mapping[str, FieldInfo]:
+        """The keys that a config may have; none where any will do."""
+        return {} if self.model is None else self.model.model_fields
+
+    @property
+    def version(self) -> int:
+        """See `TrainableConfig`, as of all that follows."""
+        return self._attribute("version")
+
+    @property
+    def unhashed(self) -> frozenset[str]:
+        """Keys that change no result."""
+        return self._attribute("unhashed")
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """Keys that hold file paths."""
+        return self._attribute("paths")
+
+    @property
+    def metrics(self) -> Mapping[str, MetricSpec]:
+        """What a study can be about."""
+        return self._attribute("metrics")
+
+    @property
+    def smoke(self) -> Mapping[str, Any] | None:
+        """Keys that make a run as short as it can be."""
+        return self._attribute("smoke")
+
+    def metric(self, name: str) -> MetricSpec:
+        """What a metric is; of one that nobody describes, that it ranks and has ratios."""
+        return self.metrics.get(name, MetricSpec())
+
+    def measured(self, config: Config, metric: str) -> bool:
+        """Whether a run of a config ends with a metric, as far as is known."""
+        if not self._has("measured"):
+            return not self.metrics or metric in self.metrics
+        return metric in config.measured()
+
+    def comparison(self, config: Config, metric: str) -> Mapping[str, Any]:
+        """What must be equal between two runs for a metric to measure the same thing in both."""
+        return config.comparison(metric) if self._has("comparison") else {}
+
+    def same_training(self, config: Config) -> Mapping[str, Any] | None:
+        """The config, other spellings of one training folded together; None where nobody says."""
+        return config.same_training() if self._has("same_training") else None
+
+    def pack_key(self, config: Config) -> Hashable | None:
+        """Runs with equal keys can share a trial; None: with no other."""
+        return config.pack_key() if self._has("pack_key") else None
+
+    def rows_a_step(self, config: Config) -> int:
+        """Rows that a step of one run computes on."""
+        return config.rows_a_step() if self._has("rows_a_step") else 1
+
+    def gains_on_cpu(self, config: Config) -> bool:
+        """Whether small runs gain from packs on a CPU, too."""
+        return config.gains_on_cpu() if self._has("gains_on_cpu") else True
+
+    def _attribute(self, name: str) -> Any:
+        return getattr(self.model if self._has(name) else TrainableConfig, name)
+
+    def _has(self, name: str) -> bool:
+        """Whether the model has a hook: a field of that name is a key of its own."""
+        return name not in self.fields and hasattr(self.model, name)

@@ -1,0 +1,78 @@
+"""Trainables as people write them: with an `__init__`, closures as state, nested results."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from ray.tune import Trainable
+
+AT_IMPORT = os.getcwd()
+
+
+class Loose(Trainable):
+    """Takes what Tune gives by keyword; its state holds a closure; its results are nested."""
+
+    def __init__(self, config=None, **kwargs):
+        self.before = "made"
+        super().__init__(config, **kwargs)
+
+    def setup(self, config):
+        self.offset = float(Path("data.txt").read_text())
+        self.add = lambda value, by=0.0: value + by
+        self.folders = {AT_IMPORT, os.getcwd()}
+
+    def step(self):
+        if self.iteration == 1 and not Path(self.logdir, "stumbled").exists():
+            Path(self.logdir, "stumbled").touch()
+            raise RuntimeError("once")
+        done = self.add(1.0)
+        self.add = lambda value, by=done: value + by
+        value = self.add(self.config["gain"]) + self.offset
+        found = {"acc": np.float32(value), "huge": -(10**400), "by_class": {"cat": 1, 3: 2.0}}
+        return {"eval": found, "folders": len(self.folders), "done": self.iteration == 2}
+
+    def save_checkpoint(self, checkpoint_dir):
+        return {"add": self.add}
+
+    def load_checkpoint(self, checkpoint):
+        self.add = checkpoint["add"]
+
+
+class KeywordOnly(Loose):
+    """Names both arguments, and lets neither be given by its place."""
+
+    def __init__(self, *, config, storage):
+        super().__init__(config, storage=storage)
+
+
+class OldFashioned(Loose):
+    """As Ray's documentation had it for years."""
+
+    def __init__(self, config=None, logger_creator=None, storage=None):
+        super().__init__(config, storage=storage)
+
+
+class Broken(Loose):
+    """Fails in its own `__init__`, after what Tune does in it."""
+
+    def __init__(self, config=None, **kwargs):
+        super().__init__(config, **kwargs)
+        self.model = self.made_in_setup
+
+
+class Scored(Trainable):
+    """Reports the scores of its config, one a result; null is no score at all."""
+
+    def step(self):
+        scores = self.config["scores"]
+        score = scores[self.iteration]
+        result = {"loss": 1.0, "done": self.iteration + 1 == len(scores)}
+        if score == "list":
+            return {**result, "score": [0.5, 0.7]}
+        return result if score is None else {**result, "score": float(score)}
+
+    def save_checkpoint(self, checkpoint_dir):
+        return {}
+
+    def load_checkpoint(self, checkpoint):
+        pass

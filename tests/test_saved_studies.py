@@ -1,0 +1,54 @@
+"""Study directories that earlier versions made, kept in `saved/`, go on as they are."""
+
+import shutil
+from pathlib import Path
+
+from studies import by_name
+from test_local import histories
+
+from ablate.job import execute
+from ablate.ledger import Ledger
+from ablate.loading import load_saved_study
+from ablate.paths import StudyPaths
+from ablate.work import Options
+
+SAVED = Path(__file__).parent / "saved"
+
+
+def saved(name, folder):
+    """A copy to go on with; the kept one stays as it is."""
+    return load_saved_study(Path(shutil.copytree(SAVED / name, folder / name)))
+
+
+def ends(ledger):
+    return {name: row.get("ended_at") for name, row in by_name(ledger).items()}
+
+
+def test_a_finished_study_trains_nothing_again(tmp_path, console):
+    study = saved("finished", tmp_path)
+    before = Ledger(StudyPaths(study.directory))
+    after = execute(study, Options(local=True), console)
+    assert after.exit_code == 0
+    assert ends(after.ledger) == ends(before)
+    assert histories(after.ledger) == histories(before)
+    assert not list(study.directory.glob("launches/*"))
+
+
+def test_an_interrupted_study_does_what_is_left(tmp_path, console):
+    """Also with `on_code_change: rerun`: it is Ablate that has changed."""
+    study = saved("interrupted", tmp_path)
+    before = ends(Ledger(StudyPaths(study.directory)))
+    after = execute(study, Options(local=True), console)
+    assert after.exit_code == 0
+    rows = by_name(after.ledger)
+    assert {name for name in rows if rows[name]["launch"] == 2} == {"long-gain=1-s1",
+                                                                    "long-gain=2-s1"}  # fmt: skip
+    assert [rows[name]["ended_at"] for name in before if before[name]] == [
+        end for end in before.values() if end
+    ]
+    for gain in (1, 2):
+        name = f"long-gain={gain}-s1"
+        log = StudyPaths(study.directory).log(name).read_text()
+        assert log.count("step 1 total") == 1, "from its checkpoint"
+        assert rows[name]["score_final"] == gain * 60 * 61 / 2 + 60
+    assert "training code" not in console.export_text()
