@@ -12,7 +12,7 @@ from ablate.errors import Problem
 from ablate.identity import canonical_json
 from ablate.nested import MAX_DEPTH, flatten, in_the_way
 from ablate.rows import COLUMNS
-from ablate.study import NAME, Block, Factor, Study, text
+from ablate.study import NAME, Block, Factor, Study
 from ablate.text import first_line, message_of
 from ablate.validation import Path, problems_of
 
@@ -189,11 +189,11 @@ def _factor_problems(block: DesignBlock) -> Iterator[Problem]:
         seen: set[str] = set()
         texts: set[str] = set()
         for index, level in enumerate(factor.levels):
-            if level.key in seen or text(level.label) in texts:
+            if level.key in seen or level.text in texts:
                 yield Problem(f"{place}[{index}]", "the level is listed twice", level.label,
                               fix="drop one")  # fmt: skip
             seen.add(level.key)
-            texts.add(text(level.label))
+            texts.add(level.text)
         for key in dict.fromkeys(key for level in factor.levels for key in level.sets):
             if block.model and not is_known(block.model, key):
                 yield Problem(place, "is not a config key", key, keys)
@@ -250,8 +250,8 @@ def _choice_problems(
         if name not in by_name:
             yield Problem(f"{place}.{name}", "is not a factor", name, tuple(by_name))
         elif by_name[name].level(label) is None:
-            labels = tuple(text(level.label) for level in by_name[name].levels)
-            yield Problem(f"{place}.{name}", "is not a level of the factor", label, labels)
+            choices = by_name[name].texts
+            yield Problem(f"{place}.{name}", "is not a level of the factor", label, choices)
 
 
 def _cell_problems(block: DesignBlock) -> Iterator[Problem]:

@@ -182,8 +182,8 @@ def _overridden(
         if rest and not isinstance(values.get(top), Mapping | None):
             problems.append(Problem(f"--set {key}", f"{top} is not a mapping", values[top],
                                     fix=f"write --set {top}=value"))  # fmt: skip
-        elif not all(key.split(".")):
-            problems.append(Problem("--set", "names no key between two dots", key,
+        elif not all(key.split(".")) or key.count(".") > MAX_DEPTH:
+            problems.append(Problem("--set", "is no dotted name of a key", key,
                                     fix="write --set base.epochs=5, say"))  # fmt: skip
         elif rest and top in DOTTED:
             values[top] = {**(values.get(top) or {}), rest: value}

@@ -208,6 +208,11 @@ class Factor:
         """The levels by their keys."""
         return {level.key: level for level in reversed(self.levels)}
 
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The levels' labels as people read them."""
+        return tuple(level.text for level in self.levels)
+
     def where(self, level: Level, key: str) -> str:
         """The place in the YAML where a level sets a config key, below its block."""
         if self.named:
