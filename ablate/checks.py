@@ -63,9 +63,12 @@ def storage_problems(study: Study) -> Iterator[Problem]:
     if not study.storage:
         yield Problem("storage", "is empty", fix="write a path, such as ./studies")
         return
-    for path in (study.storage, study.folder or ""):
+    for key, path in (("storage", study.storage), ("folder", study.folder or "")):
         if "\0" in path:
-            yield Problem("storage", "contains a NUL, which no path can", path, fix="drop it")
+            yield Problem(key, "contains a NUL, which no path can", path, fix="drop it")
+            return
+        if storable(path) != path:
+            yield _no_text(key, path)
             return
     unusable = path_problems("storage", study.directory)
     if unusable:
@@ -87,8 +90,12 @@ def path_problems(key: str, directory: Path) -> list[Problem]:
     path = str(directory)
     if storable(path) == path:
         return []
+    return [_no_text(key, path)]
+
+
+def _no_text(key: str, path: str) -> Problem:
     message = "is not a path of UTF-8 text, which Parquet and Ray need"
-    return [Problem(key, message, path, fix="use another path")]
+    return Problem(key, message, path, fix="use another path")
 
 
 def _seed_problems(study: Study) -> Iterator[Problem]:
