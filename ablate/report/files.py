@@ -50,7 +50,7 @@ def _md(text: str) -> str:
 
 def _md_table(table: TextTable) -> list[str]:
     rules = [*["---"] * len(table.labels), *["---:"] * len(table.numbers), "---"]
-    rows = [[*row.labels, *row.numbers, row.verdict] for row in table.rows]
+    rows = [row.texts for row in table.rows]
     head, *body = [_md_row(row) for row in (table.columns, *rows)]
     return [head, f"| {' | '.join(rules)} |", *body]
 
@@ -68,7 +68,7 @@ def _tex_table(table: TextTable, caption: str) -> list[str]:
         "    \\toprule",
         f"    {_tex_row(table.columns)}",
         "    \\midrule",
-        *(f"    {_tex_row([*r.labels, *r.numbers, r.verdict])}" for r in table.rows),
+        *(f"    {_tex_row(row.texts)}" for row in table.rows),
         "    \\bottomrule",
         "  \\end{tabular}",
         "\\end{table}",

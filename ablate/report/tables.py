@@ -3,13 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
 from ablate.report.records import BlockRecord, CellRecord, MetricRecord, StudyRecord
 from ablate.stats.effects import Effects, MainEffect
 from ablate.stats.layout import ROUNDING
-from ablate.stats.verdicts import Comparison, Judgement
+from ablate.stats.verdicts import Cause, Comparison, Judgement, Verdict, VerdictKind
 from ablate.text import printable
 
 NOT_APPLICABLE = "–"
@@ -17,12 +16,25 @@ ALPHA = 0.05
 """Of what is said of factors, each by itself, and of their pairs."""
 
 
-class TableRow(NamedTuple):
+@dataclass(frozen=True)
+class TableRow:
     """One row: labels to the left, numbers to the right, and what may be said of it."""
 
     labels: Sequence[str]
     numbers: Sequence[str]
-    verdict: str
+    verdict: Verdict
+    own_spread: bool = False
+    """Whether it was judged by the spread of its own pairs."""
+
+    @property
+    def verdict_text(self) -> str:
+        """The verdict for people."""
+        return self.verdict.text + " (own spread)" * self.own_spread
+
+    @property
+    def texts(self) -> list[str]:
+        """The whole row, as text."""
+        return [*self.labels, *self.numbers, self.verdict_text]
 
 
 @dataclass(frozen=True)
@@ -103,7 +115,6 @@ def _has_blocks(metric: MetricRecord) -> bool:
 
 def _cell_row(record: StudyRecord, metric: MetricRecord, cell: CellRecord) -> TableRow:
     found, value = cell.comparison, cell.value
-    apart = "" if found.pooled else " (own spread)"
     block = [cell.block] * _has_blocks(metric)
     baseline = "" if cell.is_baseline else metric.cells[cell.reference].name
     labels = [cell.labels.get(factor, NOT_APPLICABLE) for factor in record.factors]
@@ -115,7 +126,8 @@ def _cell_row(record: StudyRecord, metric: MetricRecord, cell: CellRecord) -> Ta
             "" if cell.is_baseline else difference_text(found, metric.log_scale),
             "" if cell.is_baseline else p_text(found.p),
         ],
-        found.verdict + apart,
+        found.verdict,
+        own_spread=not found.pooled,
     )
 
 
@@ -123,7 +135,7 @@ def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: MainEffect) -
     rows: list[TableRow] = []
     for number, comparison in enumerate(effect.judgement.comparisons):
         is_first = number == 0
-        is_baseline = comparison.verdict.startswith("baseline")
+        is_baseline = comparison.verdict.kind is VerdictKind.BASELINE
         rows.append(TableRow(
             [block.factors[effect.factor] if is_first else "", block.levels[effect.factor][number]],
             [
@@ -200,7 +212,7 @@ def _notes(metric: MetricRecord, whole: bool) -> list[str]:
         low, high = (rounded(bound) for bound in metric.floor)
         shown = low if low == high else f"{low} to {high}"
         notes.append(f"floor, training data against test data: {shown}")
-    unmeasured = sum(cell.comparison.verdict.endswith("not measured") for cell in metric.cells)
+    unmeasured = sum(cell.comparison.verdict.cause is Cause.NOT_MEASURED for cell in metric.cells)
     if unmeasured:
         notes.append(f"caution: {unmeasured} cells have finished runs that did not measure it")
     if metric.resolution > 0:
@@ -270,9 +282,9 @@ def _again_note(metric: MetricRecord) -> str:
     assert again is not None
     show = share_text if metric.log_scale else interval_text
     shown = show(again.difference, again.low, again.high)
-    if again.verdict == "differs":
+    if again.verdict.is_different:
         return (
             f"caution: A/A: the baseline differs from itself on other seeds by {shown}: something "
             "other than chance differs, or this is the one time in twenty"
         )
-    return f"A/A: the baseline on other seeds differs from itself by {shown}: {again.verdict}"
+    return f"A/A: the baseline on other seeds differs from itself by {shown}: {again.verdict.text}"
