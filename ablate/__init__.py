@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any  # noqa: E402
 
 if TYPE_CHECKING:
     from ablate.errors import AblateError, InputError
-    from ablate.job import run_study
     from ablate.ledger import Ledger
     from ablate.loading import load_study
     from ablate.plan import Plan, plan_study
+    from ablate.python_api import run_study
     from ablate.study import Study
 
 __all__ = [
@@ -36,7 +36,7 @@ _HOMES = {
     "Study": "study",
     "load_study": "loading",
     "plan_study": "plan",
-    "run_study": "job",
+    "run_study": "python_api",
 }
 
 

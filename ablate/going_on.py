@@ -11,6 +11,7 @@ _KEPT = (
     "--only",
     "--accept-changed-data",
     "--address",
+    "--backend",
     "--wait-for-lock",
     "--trust-owner",
 )

@@ -12,12 +12,12 @@ from typing import Any
 
 from rich.console import Console
 
+from ablate.backend import Options, backend_of
 from ablate.checkpoints import ahead_of_curves, check_trust, newest_checkpoints
 from ablate.code_today import CodeToday
 from ablate.errors import (
     CLUSTER_GONE,
     INTERRUPTED,
-    ClusterGoneError,
     InputError,
     Problem,
     file_of,
@@ -28,7 +28,6 @@ from ablate.garbage import uncollected
 from ablate.history import History
 from ablate.identity import canonical_json
 from ablate.interrupts import Interrupts, interrupts
-from ablate.launch.address import check_address
 from ablate.ledger import Ledger
 from ablate.loading import save_study
 from ablate.lock import driver_lock
@@ -43,7 +42,7 @@ from ablate.selection import select_runs
 from ablate.study import Study
 from ablate.text import some
 from ablate.wandb_port import SharedSink
-from ablate.work import Caller, Options, do_runs, next_launch
+from ablate.work import Caller, do_runs
 
 
 @dataclass(frozen=True)
@@ -67,31 +66,6 @@ class Outcome:
         return 1 if statuses & {"failed", "diverged"} else 0
 
 
-def run_study(study: Study, console: Console | None = None, **options: Any) -> Ledger:
-    """Runs what a study still needs and returns its ledger.
-
-    Args:
-        study: A checked study, from `load_study`.
-        console: Where progress is shown; the terminal by default.
-        options: The fields of `Options`: `local=True`, `only="flow=vp"`, `retry_failed=True`, ...
-
-    Returns:
-        The ledger: `rows` by run id, `history(run_id)`.
-
-    Raises:
-        InputError: Where the options, the data or the cluster do not fit the study.
-        StudyInUseError: Where another driver works on the study directory.
-        KeyboardInterrupt: Where it was interrupted, once everything is saved.
-        ClusterGoneError: Where the cluster was lost, once everything is saved.
-    """
-    outcome = execute(study, Options(**options), console or Console())
-    if outcome.gone:
-        raise ClusterGoneError(f"the cluster at {outcome.gone} is gone; the state is saved")
-    if outcome.interrupted:
-        raise KeyboardInterrupt
-    return outcome.ledger
-
-
 def execute(
     study: Study,
     options: Options,
@@ -99,7 +73,7 @@ def execute(
     sink: SharedSink | None = None,
     listeners: Sequence[Listener] = (),
 ) -> Outcome:
-    """Runs what a study still needs; see `run_study`.
+    """Runs what a study still needs, and no more than that; see `ablate.finish`.
 
     Args:
         study: A checked study.
@@ -257,7 +231,7 @@ def _enter_rows(
 ) -> None:
     """Rows for the planned runs; those to be done say what they are made with."""
     code = provenance(plan.entry)
-    launch = next_launch(StudyPaths(plan.study.directory))
+    launch = StudyPaths(plan.study.directory).next_launch
     ledger.protect(plan.factors)
     todo = {run.run_id for run in left.todo}
     for run_id in left.restart & ledger.rows.keys():
@@ -342,8 +316,7 @@ def _make_directory(study: Study, paths: StudyPaths) -> None:
 
 def _check_from_scratch(study: Study, options: Options) -> None:
     """A command that cannot start must not have put the old directory aside."""
-    if not options.local:
-        check_address(options.address)
+    backend_of(options).check(options)
     plan, left = examine(study, no_ledger(study), options)
     check_data(plan, left.todo)
 

@@ -62,6 +62,11 @@ class StudyPaths:
             return []
         return sorted(int(p.name) for p in self.launches.iterdir() if p.name.isdecimal())
 
+    @property
+    def next_launch(self) -> int:
+        """The number of a launch that is to be new."""
+        return max(self.launch_numbers(), default=0) + 1
+
     def best(self, run_name: str) -> Path:
         """A run's best weights."""
         return self.root / "checkpoints" / _checked(run_name) / "best.pt"

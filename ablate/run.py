@@ -2,41 +2,29 @@
 
 import argparse
 import contextlib
-import functools
 import math
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from ablate.backend import Options, backend_of
 from ablate.errors import CLUSTER_GONE, INTERRUPTED, AblateError, StorageError
-from ablate.going_on import as_seen_from_here, command_to_go_on
+from ablate.finish import complete_study
+from ablate.going_on import command_to_go_on
 from ablate.guard import guarded, how_to_go_on
 from ablate.interrupts import interrupts
-from ablate.job import Outcome, check_data, examine, execute, no_ledger, plan_notes
+from ablate.job import check_data, examine, no_ledger, plan_notes
 from ablate.leaving import leave
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study, load_study
 from ablate.needed_modules import namesake
 from ablate.paths import StudyPaths
-from ablate.preparation import Preparation
-from ablate.report.assembly import study_record
-from ablate.report.output import prepare_report, write_report
 from ablate.report.plan_table import print_plan
-from ablate.report.renderer import Renderer
-from ablate.report.terminal import print_report, print_undrawn
 from ablate.screen import Arguments, Text
-from ablate.seals import lost_files, lost_notes
 from ablate.smoke import try_cells
 from ablate.study import Study
-from ablate.wandb_content import Message
-from ablate.wandb_places import lacking_messages, tracked_at, wandb_places
-from ablate.wandb_port import SharedSink
-from ablate.wandb_record import WandbRecord
-from ablate.wandb_settings import Destination, destination, given_keys
-from ablate.wandb_table import table_message
-from ablate.work import Options, places
+from ablate.wandb_settings import destination, given_keys
 from ablate.yaml12 import dump_yaml
 
 TOO_LARGE = (
@@ -80,6 +68,7 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--trust-owner", action="store_true", help="unpickle checkpoints that another user owns")
     add("--pack", metavar="N|auto", help="runs of one shape that share a trial (default 1)")
     add("--address", metavar="ADDR", help="address of a running Ray cluster, or local")
+    add("--backend", metavar="NAME", help="where runs are done: ray (default), local, or a plug-in")
     add("--wait-for-lock", metavar="SECONDS", type=_seconds, default=0.0,
         help="wait for another driver on the study directory to end")  # fmt: skip
     add("--wandb-project", metavar="NAME", help="the W&B project")
@@ -104,9 +93,11 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
     """
     if hiding := namesake():
         raise AblateError(f"{hiding} hides Ablate from the processes that it starts: rename it")
+    if (arguments.local or arguments.pdb) and arguments.backend not in (None, "local"):
+        raise AblateError(f"--backend {arguments.backend} is not --local: give one of the two")
     study = _load(arguments)
     options = Options(
-        local=arguments.local or arguments.pdb,
+        local=arguments.local or arguments.pdb or arguments.backend == "local",
         only=arguments.only,
         debug=arguments.pdb,
         retry_failed=arguments.retry_failed,
@@ -115,6 +106,7 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         address=arguments.address,
         trust_owner=arguments.trust_owner,
         wait_for_lock_s=arguments.wait_for_lock,
+        backend=arguments.backend,
     )
     # Before anything else: the environment may be wrong, too.
     destination(study, given_keys(_overrides(arguments)))
@@ -137,21 +129,8 @@ def _run(study: Study, options: Options, arguments: argparse.Namespace, console:
             tried = try_cells(study, options, console)
         if tried.exit_code:
             return tried.exit_code
-    with (
-        _going_on(study, arguments),
-        contextlib.closing(SharedSink(study, given_keys(_overrides(arguments)))) as sink,
-        Renderer() as renderer,
-    ):
-        prepare = functools.partial(prepare_report, renderer)
-        ahead = [] if options.local else [Preparation(prepare)]
-        outcome = execute(study, options, console, sink, ahead)
-        table = None
-        try:
-            table = _report(outcome, sink, renderer, console)
-            sink.close()
-        finally:  # also where somebody does not wait for W&B
-            _print_places(outcome, sink.to, table, console)
-    return outcome.exit_code
+    with _going_on(study, arguments):
+        return complete_study(study, options, console, given_keys(_overrides(arguments))).exit_code
 
 
 def show_plan(study: Study, options: Options, console: Console) -> int:
@@ -159,47 +138,13 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
     ledger = Ledger(StudyPaths(study.directory)) if not options.fresh else no_ledger(study)
     plan, left = examine(study, ledger, options)
     known = check_data(plan, [*left.todo, *left.kept])
-    slots = places(study, options)
+    slots = backend_of(options).places(study, options)
     print_plan(plan, left, ledger.rows, known, max(1, slots), console)
     too_large = "" if slots else TOO_LARGE
     told = plan.seeding, *plan_notes(plan, known), *ledger.notes, *left.notes, too_large
     for note in filter(None, told):
         console.print(Text(f"note: {note}"), soft_wrap=True)
     return 0
-
-
-def _report(
-    outcome: Outcome, sink: SharedSink, renderer: Renderer, console: Console
-) -> Message | None:
-    """Prints and writes the report; returns what W&B is to have of it, where it is to."""
-    plan, ledger, study = outcome.plan, outcome.ledger, outcome.plan.study
-    paths = StudyPaths(study.directory)
-    study_yaml = paths.study_yaml.read_text(encoding="utf-8")
-    lost = lost_notes(ledger.rows, lost_files(paths, ledger.rows, plan.by_id))
-    record = study_record(plan, ledger.rows, study_yaml=study_yaml, notes=lost)
-    print_report(record, console)
-    tracks = not outcome.interrupted and sink.to.mode != "disabled"
-    say = _say(console)
-    if tracks:
-        sink.put(lacking_messages(plan, ledger, sink.to.mode), say)
-        sink.wait_for_answer()
-    record = replace(record, tracked_at=tracked_at(study))
-    try:
-        undrawn = write_report(record, paths, renderer)
-    except OSError as error:
-        raise StorageError.of(error, paths.report) from error
-    print_undrawn(undrawn, console)
-    if not tracks:
-        return None
-    table = table_message(record, study, paths)
-    is_there = WandbRecord(paths).has(table["id"], table["what"], sink.to.mode)
-    sink.put([] if is_there else [table], say)
-    sink.no_more()
-    return table
-
-
-def _say(console: Console) -> Callable[[str], None]:
-    return lambda notice: console.print(Text(notice), soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -239,23 +184,6 @@ def _overrides(arguments: argparse.Namespace) -> list[str]:
 def _literal(key: str, text: str) -> str:
     """An override whose value is text, whatever YAML would read in it."""
     return f"{key}={dump_yaml(text)}"
-
-
-def _print_places(
-    outcome: Outcome, to: Destination, table: Message | None, console: Console
-) -> None:
-    paths = StudyPaths(outcome.plan.study.directory)
-    console.print()
-    places = {
-        "ledger": paths.runs_parquet,
-        "report": paths.report / "index.html",
-        "best weights": paths.root / "checkpoints",
-    }
-    for name, path in ((name, path) for name, path in places.items() if path.exists()):
-        console.print(Text(f"{name + ':':<14}{as_seen_from_here(path)}"), soft_wrap=True)
-    shown = str(as_seen_from_here(paths.root))
-    for name, told in wandb_places(outcome.plan, outcome.ledger, to, shown, table):
-        console.print(Text(f"{name + ':':<14}{told}"), soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from rich.console import Console
 
+from ablate.backend import Options
 from ablate.job import Outcome, execute
 from ablate.paths import StudyPaths
 from ablate.rows import metric_value
 from ablate.screen import Text
 from ablate.study import Study
-from ablate.work import Options
 
 
 def try_cells(study: Study, options: Options, console: Console) -> Outcome:

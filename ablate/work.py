@@ -1,57 +1,28 @@
-"""Doing runs: on Ray, or in this process, once it is sure that they can start."""
+"""Executes pending runs on a backend, once it is sure that they can start."""
 
 import contextlib
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from ablate.checkpoints import drop_checkpoints, newest_checkpoints
+from ablate.backend import Options, backend_of
+from ablate.checkpoints import drop_checkpoints
 from ablate.code_files import OwnCode
 from ablate.code_watch import CodeWatch
 from ablate.context import JobContext, job_context
-from ablate.errors import AblateError
 from ablate.events import Broadcast, Listener
-from ablate.garbage import uncollected
 from ablate.interrupts import Interrupts
-from ablate.launch.address import LOCAL, check_address
-from ablate.launch.ray_log import ray_speaks_to
 from ablate.ledger import ENDED, Ledger
 from ablate.loaded_code import import_path
-from ablate.machine import this_machine, trials_at_once
-from ablate.packs import packs_of
 from ablate.paths import StudyPaths
 from ablate.plan import Plan
 from ablate.progress import Progress
 from ablate.remaining import Remaining
 from ablate.storage import fault_of
-from ablate.study import Study
 from ablate.wandb_messages import RunMessages
 from ablate.wandb_port import INTERRUPT_PATIENCE_S, SharedSink
 from ablate.wandb_tracker import WandbTracker
-
-if TYPE_CHECKING:
-    from ablate.launch.cluster import Place
-    from ablate.launch.experiment import Launch
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run a study, as on the command line."""
-
-    local: bool = False
-    only: str | None = None
-    debug: bool = False
-    retry_failed: bool = False
-    fresh: bool = False
-    accept_changed_data: bool = False
-    address: str | None = None
-    trust_owner: bool = False
-    """Unpickle checkpoints that another user owns, see `ablate.trust`."""
-    wait_for_lock_s: float = 0.0
-    short: bool = False
-    """End every run after two steps, see `ablate.smoke`."""
 
 
 @dataclass(frozen=True)
@@ -94,16 +65,13 @@ def do_runs(
         _progress(plan, left, options, caller) as progress,
         job_context(_context(plan, ledger, progress, caller, interrupts.stop)) as context,
         contextlib.suppress(KeyboardInterrupt),
-        _place(context, len(left.todo), options, interrupts) as place,
+        backend_of(options).open(context, len(left.todo), options) as run,
     ):
         enter()
         entered = True
         drop_checkpoints(context.paths, ledger.resumable() - left.restart)
         with _blaming_storage(context):
-            if place is None:
-                _work_locally(context, left, ledger, options)
-            else:
-                _work_on_ray(context, left, ledger, options, place)
+            run(left, ledger)
     if context.broadcast.failure is not None:
         raise context.broadcast.failure
     if entered:
@@ -126,28 +94,6 @@ def _blaming_storage(context: JobContext) -> Generator[None]:
         if fault is None:
             raise
         raise fault from error
-
-
-def places(study: Study, options: Options) -> int:
-    """How many trials would run at once, as the launch counts them; 0 where none fits here.
-
-    Raises:
-        AblateError: Where no cluster answers at the address.
-        InputError: Where no node of the cluster is large enough for a trial.
-    """
-    if options.local:
-        return 1
-    address = check_address(options.address)
-    if address in (None, LOCAL):
-        return trials_at_once(study.resources, [this_machine()])
-    from ablate.launch.cluster import slots_at
-
-    return slots_at(study, address)
-
-
-def next_launch(paths: StudyPaths) -> int:
-    """The number of a launch that is to be new."""
-    return max(paths.launch_numbers(), default=0) + 1
 
 
 def _progress(plan: Plan, left: Remaining, options: Options, caller: Caller) -> Progress:
@@ -174,84 +120,3 @@ def _context(
         ledger.settled,
         caller.interrupts,
     )
-
-
-@contextlib.contextmanager
-def _place(
-    context: JobContext, num_runs: int, options: Options, interrupts: Interrupts
-) -> Generator["Place | None"]:
-    """Where runs can be done; None for this process."""
-    if options.local:
-        yield None
-        return
-    with ray_speaks_to(context.paths.ray_log):
-        with uncollected():
-            from ablate.launch.cluster import cluster
-
-        with cluster(context.plan, num_runs, options.address, interrupts, context.say) as place:
-            yield place
-
-
-def _work_locally(context: JobContext, left: Remaining, ledger: Ledger, options: Options) -> None:
-    from ablate.local import run_local
-
-    packs = packs_of(context.plan, left.todo, ledger.rows, 1, left.crashed)
-    run_local(
-        context.plan, packs, context.paths, next_launch(context.paths),
-        newest_checkpoints(context.paths, ledger.restarts()), context.broadcast,
-        context.interrupts.check, options.debug, options.trust_owner,
-    )  # fmt: skip
-
-
-def _work_on_ray(
-    context: JobContext,
-    left: Remaining,
-    ledger: Ledger,
-    options: Options,
-    place: "Place",
-) -> None:
-    """Launches until every run has ended; more than once only where Tune lost some on the way."""
-    with uncollected():
-        from ablate.launch.experiment import Launch
-        from ablate.launch.state import restorable_launch
-        from ablate.tracking import AblateWandbCallback
-
-    plan, paths, interrupts = context.plan, context.paths, context.interrupts
-    todo = list(left.todo)
-    # Nothing is to be had of Tune's state of runs that failed, or begin again, or that it lost.
-    may_restore = not (left.restart or left.crashed)
-    while todo and not interrupts.seen:
-        number, why_not = None, ""
-        if may_restore:
-            number, why_not = restorable_launch(paths, plan.study, todo, ledger.rows)
-        if why_not:
-            context.say(f"note: {why_not}; going on from the runs' own checkpoints")
-        trackers = [AblateWandbCallback(str(paths.root))]
-        if number is not None:
-            _restore(Launch(plan, paths, number, trackers, interrupts, place), context)
-        else:
-            launch = Launch(
-                plan, paths, next_launch(paths), trackers, interrupts, place, options.trust_owner
-            )
-            packs = packs_of(plan, todo, ledger.rows, place.at_once, left.crashed)
-            launch.start(packs, newest_checkpoints(paths, ledger.restarts()))
-        if context.broadcast.failure is not None:
-            return
-        undone = [run for run in todo if ledger.rows[run.run_id]["status"] not in ENDED]
-        if number is None and len(undone) == len(todo) and not interrupts.seen:
-            logs = paths.root / "logs"
-            raise AblateError(f"Tune ended without ending any of {len(undone)} runs: {logs}")
-        todo, may_restore = undone, False
-
-
-def _restore(launch: "Launch", context: JobContext) -> None:
-    """Goes on with a launch; where Tune cannot read its own state, a new one will do."""
-    try:
-        launch.restore()
-    except Exception as error:
-        if context.broadcast.failure is not None or context.broadcast.has_told:
-            raise
-        context.say(
-            f"note: the Tune state of launch {launch.number} cannot be read "
-            f"({type(error).__name__}); going on from the runs' own checkpoints"
-        )

@@ -75,7 +75,8 @@ def through_ablate(num_runs: int) -> dict[str, float]:
     """Seconds of each phase of a study of so many runs, and the driver's memory."""
     from rich.console import Console
 
-    from ablate.job import Options, execute
+    from ablate.backend import Options
+    from ablate.job import execute
     from ablate.ledger import Ledger
     from ablate.loading import read_study
     from ablate.paths import StudyPaths

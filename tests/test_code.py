@@ -12,11 +12,11 @@ import pytest
 from ray.tune import Trainable
 from studies import by_name, toy_study
 
+from ablate.backend import Options
 from ablate.job import execute
 from ablate.ledger import Ledger
 from ablate.paths import StudyPaths
 from ablate.report.background import how_it_came
-from ablate.work import Options
 
 TRAINABLE = """
 from ray.tune import Trainable

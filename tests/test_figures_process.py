@@ -12,6 +12,7 @@ from browser import CHROMIUM, Page
 from reports import grid, record, rows_of
 from studies import toy_study
 
+from ablate.backend import Options
 from ablate.job import execute
 from ablate.paths import StudyPaths
 from ablate.plan import plan_study
@@ -20,7 +21,6 @@ from ablate.report.assembly import study_record
 from ablate.report.output import prepare_report, write_report
 from ablate.report.renderer import NotDrawnError, Renderer
 from ablate.run import build_parser, run_command
-from ablate.work import Options
 
 POINT = {"data": {"values": [{"a": 1}]}, "mark": "point"}
 DEADLY = """

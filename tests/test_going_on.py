@@ -10,6 +10,7 @@ import pytest
 from studies import flow_study, stop_at_result, toy_study
 from toy import Counter
 
+from ablate.backend import Options
 from ablate.checkpoints import newest_checkpoints
 from ablate.cli import main
 from ablate.errors import AblateError, InputError
@@ -28,7 +29,6 @@ from ablate.provenance import code_hash
 from ablate.run import build_parser
 from ablate.trainable.registry import TrainableEntry
 from ablate.trial_events import TrialEvents
-from ablate.work import Options, _restore
 
 
 def run(study, console, **options):
@@ -190,11 +190,11 @@ def test_whatever_tune_raises_on_a_restore_a_new_launch_follows(error):
     said = []
     broadcast = SimpleNamespace(failure=None, has_told=False)
     launch = SimpleNamespace(restore=restore, number=1)
-    _restore(launch, SimpleNamespace(broadcast=broadcast, say=said.append))
+    restore(launch, SimpleNamespace(broadcast=broadcast, say=said.append))
     assert f"({error.__name__}); going on from the runs' own checkpoints" in said[0]
     broadcast.has_told = True  # then it is no state of Tune's that fails
     with pytest.raises(error):
-        _restore(launch, SimpleNamespace(broadcast=broadcast, say=said.append))
+        restore(launch, SimpleNamespace(broadcast=broadcast, say=said.append))
 
 
 def test_a_directory_that_has_moved_is_whole_and_starts_a_new_launch(tmp_path):

@@ -13,12 +13,13 @@ import torch
 import toy
 from studies import by_name, flow_study, stop_at_result, toy_study
 
+from ablate.backend import Options
 from ablate.errors import InputError, StudyInUseError
-from ablate.job import execute, run_study
+from ablate.job import execute
 from ablate.ledger import Ledger
 from ablate.lock import driver_lock
 from ablate.paths import StudyPaths
-from ablate.work import Options
+from ablate.python_api import run_study
 
 LOCAL = Options(local=True)
 
@@ -333,5 +334,7 @@ def test_from_python(tmp_path, console):
     ledger = run_study(toy_study(tmp_path), console, local=True)
     assert isinstance(ledger, ablate.Ledger)
     assert {row["status"] for row in ledger.rows.values()} == {"ok"}
+    assert "gain=2" in (tmp_path / "toys" / "report" / "table.md").read_text(), "as the command"
+    assert "report:" in console.export_text()
     plan = ablate.plan_study(toy_study(tmp_path))
     assert [run.run_name for run in plan.runs][:2] == ["gain=1-s1", "gain=2-s1"]

@@ -12,12 +12,12 @@ import pytest
 from studies import toy_study, wait_for
 
 from ablate import lock_file
+from ablate.backend import Options
 from ablate.errors import StudyInUseError
 from ablate.job import execute
 from ablate.lock import driver_lock
 from ablate.lock_file import Holder
 from ablate.paths import StudyPaths
-from ablate.work import Options
 
 HOLD = """
 import errno, fcntl, sys, time

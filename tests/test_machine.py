@@ -8,13 +8,13 @@ import ray
 from studies import flow_study, toy_study
 
 from ablate import machine
+from ablate.backend import Options, backend_of
 from ablate.job import execute
 from ablate.launch import connection
 from ablate.launch.own_ray import OwnRay
 from ablate.machine import Node, num_cpus, num_gpus, trials_at_once
 from ablate.run import show_plan
 from ablate.study import Resources
-from ablate.work import Options, places
 
 
 @pytest.fixture(autouse=True)
@@ -105,14 +105,14 @@ def test_a_plan_counts_gpus(tmp_path, console, monkeypatch):
     study = flow_study(tmp_path, pack="auto", seeds=list(range(18)),
                        resources={"cpu": 1, "gpu": 0.5})  # fmt: skip
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    assert places(study, Options()) == 2
+    assert backend_of(Options()).places(study, Options()) == 2
     show_plan(study, Options(), console)
     assert "36 runs in 2 trials (2 of 18)" in console.export_text()
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    assert places(study, Options()) == 8
+    assert backend_of(Options()).places(study, Options()) == 8
     show_plan(study, Options(), console)
     assert "36 runs in 8 trials (7 of 5, 1 of 1)" in console.export_text()
-    assert places(study, Options(local=True)) == 1
+    assert backend_of(Options(local=True)).places(study, Options(local=True)) == 1
 
 
 def test_a_plan_says_that_no_trial_fits(tmp_path, console):
@@ -147,9 +147,9 @@ def test_a_local_trial_without_gpus_sees_none(tmp_path, console, monkeypatch):
 def test_a_plan_asks_the_cluster_at_an_address(tmp_path, console, ray_cluster):
     """Of 4 CPUs and 4 GPUs, and not this machine."""
     study = toy_study(tmp_path, resources={"cpu": 1, "gpu": 0.25})
-    assert places(study, Options(address=ray_cluster)) == 4
+    assert backend_of(Options(address=ray_cluster)).places(study, Options(address=ray_cluster)) == 4
     assert ray.is_initialized()
-    assert places(study, Options()) == 8
+    assert backend_of(Options()).places(study, Options()) == 8
 
 
 def test_what_only_linux_has_is_asked_for_in_one_place():

@@ -6,11 +6,11 @@ import time
 import pyarrow.parquet as pq
 from studies import by_name, flow_study, toy_study, wait_for
 
+from ablate.backend import Options
 from ablate.gpu_monitor import GpuMonitor
 from ablate.history import History
 from ablate.job import execute
 from ablate.paths import StudyPaths
-from ablate.work import Options
 
 
 def run(study, console):

@@ -15,11 +15,11 @@ from studies import by_name, command_of, flow_study, toy_study, wait_for
 from test_local import best_weights, histories, numbers
 from wandb_records import tracked_runs
 
+from ablate.backend import Options
 from ablate.errors import AblateError, InputError
 from ablate.job import execute
 from ablate.ledger import Ledger
 from ablate.paths import StudyPaths
-from ablate.work import Options
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(300)]
 

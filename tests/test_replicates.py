@@ -7,6 +7,7 @@ import pytest
 from reports import rows_of
 from studies import by_name, flow_study, toy_study
 
+from ablate.backend import Options
 from ablate.forecast import visible
 from ablate.job import execute
 from ablate.ledger import Ledger
@@ -17,7 +18,6 @@ from ablate.replicates import plan_so_far
 from ablate.report.assembly import study_record
 from ablate.smoke import try_cells
 from ablate.study import SeedRule
-from ablate.work import Options
 
 LOCAL = Options(local=True)
 

@@ -14,6 +14,7 @@ import pytest
 from studies import by_name, flow_study, toy_study
 from toy import Counter
 
+from ablate.backend import Options
 from ablate.cli import main
 from ablate.errors import StorageError
 from ablate.events import Broadcast, RunEnded
@@ -21,7 +22,6 @@ from ablate.job import execute
 from ablate.ledger import Ledger
 from ablate.paths import StudyPaths
 from ablate.storage import fault_of
-from ablate.work import Options
 
 PR_CAPBSET_DROP, DAC_OVERRIDE, DAC_READ_SEARCH = 24, 1, 2
 

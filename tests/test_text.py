@@ -13,6 +13,7 @@ from reports import record
 from rich.console import Console
 from studies import by_name, toy_study
 
+from ablate.backend import Options
 from ablate.errors import InputError
 from ablate.events import Failure
 from ablate.guard import guarded
@@ -26,7 +27,6 @@ from ablate.report.terminal import print_report
 from ablate.run import build_parser, run_command
 from ablate.selection import select_runs
 from ablate.text import encodable, first_line, printable, printable_lines, quoted, storable
-from ablate.work import Options
 
 LOCAL = Options(local=True)
 CAFE = "caf\udce9"

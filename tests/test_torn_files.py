@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from studies import by_name, flow_study, stop_at_result, toy_study
 
+from ablate.backend import Options
 from ablate.cli import main
 from ablate.history import History
 from ablate.job import execute
@@ -21,7 +22,6 @@ from ablate.manifest import is_whole, read_manifest, write_manifest
 from ablate.paths import StudyPaths
 from ablate.plan import plan_study
 from ablate.rows import write_rows
-from ablate.work import Options
 
 HARMS = {
     "torn": lambda data: data[: len(data) * 2 // 3],

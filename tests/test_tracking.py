@@ -7,6 +7,7 @@ import torch
 from studies import by_name, flow_study, stop_at_result, toy_study
 from wandb_records import tracked_runs
 
+from ablate.backend import Options
 from ablate.job import execute
 from ablate.ledger import Ledger
 from ablate.loading import save_study
@@ -18,7 +19,6 @@ from ablate.report.words import answers
 from ablate.run import main
 from ablate.wandb_port import SharedSink, SinkPort
 from ablate.wandb_table import table_message
-from ablate.work import Options
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,8 @@
 import pytest
 from studies import by_name, toy_study
 
+from ablate.backend import Options
 from ablate.job import execute
-from ablate.work import Options
 
 LOOSE = {
     "metric": "eval/acc", "base": {}, "seeds": [1], "retries": 1, "checkpoint_every_s": 0,

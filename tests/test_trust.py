@@ -7,6 +7,7 @@ import pytest
 import toy
 from studies import by_name, flow_study, stop_at_result, toy_study
 
+from ablate.backend import Options
 from ablate.cli import main as ablate
 from ablate.errors import InputError
 from ablate.guard import guarded
@@ -20,7 +21,6 @@ from ablate.plan import plan_study
 from ablate.rows import read_record, write_rows
 from ablate.run import build_parser, run_command
 from ablate.trials import trial_config
-from ablate.work import Options
 
 SOMEBODY = 12345
 LOCAL = Options(local=True)

@@ -8,10 +8,10 @@ from studies import by_name, flow_study
 
 from ablate import evaluate, sample
 from ablate.errors import AblateError, InputError
-from ablate.job import run_study
 from ablate.ledger import Ledger
 from ablate.paths import StudyPaths
 from ablate.plan import plan_study
+from ablate.python_api import run_study
 from trainables.flow.inference import load_trained
 from trainables.flow.likelihood import negative_log_likelihood
 from trainables.flow.networks import velocity_of

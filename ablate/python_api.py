@@ -1,0 +1,63 @@
+"""What `from ablate import ...` offers for running a study; the commands do the same."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from ablate.backend import Options
+from ablate.errors import ClusterGoneError
+from ablate.events import Listener
+from ablate.finish import complete_study
+from ablate.ledger import Ledger
+from ablate.study import Study
+
+
+def run_study(
+    study: Study,
+    console: Console | None = None,
+    *,
+    local: bool = False,
+    only: str | None = None,
+    retry_failed: bool = False,
+    fresh: bool = False,
+    accept_changed_data: bool = False,
+    address: str | None = None,
+    trust_owner: bool = False,
+    wait_for_lock_s: float = 0.0,
+    listeners: Sequence[Listener] = (),
+) -> Ledger:
+    """Runs what a study still needs, as `python -m ablate.run` does, report and tracking included.
+
+    Args:
+        study: A checked study, from `load_study`.
+        console: Where progress and tables are shown; the terminal by default.
+        local: In this process, one run after another, without Ray.
+        only: Only a part of the plan: `flow=vp,seed=42`.
+        retry_failed: Run failed and diverged runs again.
+        fresh: Start over; the old directory is renamed and kept.
+        accept_changed_data: Keep runs made with different data.
+        address: Of a running Ray cluster, or `local`.
+        trust_owner: Unpickle checkpoints that another user owns.
+        wait_for_lock_s: How long to wait for another driver on the study directory to end.
+        listeners: They hear what happens to runs.
+
+    Returns:
+        The ledger: `rows` by run id, `history(run_id)`.
+
+    Raises:
+        InputError: Where the options, the data or the cluster do not fit the study.
+        StudyInUseError: Where another driver works on the study directory.
+        KeyboardInterrupt: Where it was interrupted, once everything is saved.
+        ClusterGoneError: Where the cluster was lost, once everything is saved.
+    """
+    options = Options(
+        local=local, only=only, retry_failed=retry_failed, fresh=fresh,
+        accept_changed_data=accept_changed_data, address=address, trust_owner=trust_owner,
+        wait_for_lock_s=wait_for_lock_s,
+    )  # fmt: skip
+    outcome = complete_study(study, options, console or Console(), listeners=listeners)
+    if outcome.gone:
+        raise ClusterGoneError(f"the cluster at {outcome.gone} is gone; the state is saved")
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    return outcome.ledger
