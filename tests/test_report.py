@@ -25,7 +25,7 @@ def table_rows(record):
 
 
 def footnotes(record):
-    return metric_table(record, record.metric).notes
+    return [note.line for note in metric_table(record, record.metric).notes]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_margin_makes_small_differences_equivalent(tmp_path):
 def test_runs_that_do_not_vary_are_no_certainty(tmp_path, results, told):
     found = record(tmp_path, results)
     assert table_rows(found)[1].verdict.text == "not enough seeds"
-    [caution] = [note for note in footnotes(found) if note.startswith("caution")]
+    [caution] = [n.line for n in metric_table(found, found.metric).notes if n.is_caution]
     assert caution.startswith(f"caution: {told}")
     certain = record(tmp_path, {**results, 3: results[1], 4: results[1]})
     assert table_rows(certain)[1].verdict.text == "better"
@@ -175,21 +175,24 @@ def test_effects_of_factors_over_the_others(tmp_path):
     ]  # fmt: skip
     assert table.rows[1].numbers[1].startswith("+2.996 [+2.977, ")
     assert table.rows[4].numbers[1].startswith("+0.6")  # (2 + 2 - 2) / 3 for b=y
-    assert "of such tables with 2 factors about 10 % have a wrong verdict" in table.notes[0]
-    [note] = [note for note in table.notes if note.startswith("caution")]
+    assert "of such tables with 2 factors about 10 % have a wrong verdict" in table.notes[0].line
+    [note] = [note.line for note in table.notes if note.is_caution]
     assert note.startswith("caution: a x b interact (adj. p < 0.001)")
     assert answers(found)[0].startswith("a=2, over all other factors: better than a=1, +2.996")
 
 
 def test_levels_with_few_cells_are_said_to_be_judged_apart(tmp_path):
-    left_out = [{"a": 1, "b": "y"}, {"a": 1, "b": "z"}]
-    factors = {"a": [2, 1, 3], "b": ["x", "y", "z"]}
+    """A plain note, whatever the factor that it begins with is called."""
+    left_out = [{"caution": 1, "b": "y"}, {"caution": 1, "b": "z"}]
+    factors = {"caution": [2, 1, 3], "b": ["x", "y", "z"]}
     plan = plan_study(toy_study(tmp_path, factors=factors, exclude=left_out, seeds=[1, 2, 3]))
     noise = iter(0.1 * (n * 5 % 7) for n in range(21))
-    found = study_record(plan, rows_of(plan, lambda labels, seed: labels["a"] + next(noise)))
+    found = study_record(plan, rows_of(plan, lambda c, seed: c["caution"] + next(noise)))
     [block] = found.metric.blocks
     notes = effects_table(block, block.effects, found.metric).notes
-    assert [note.split(":")[0] for note in notes if "own pairs" in note] == ["a"]
+    [note] = [note for note in notes if "own pairs" in note.text]
+    assert note.line.startswith("caution: its levels are means")
+    assert not note.is_caution
 
 
 def test_ratios_on_request(tmp_path):

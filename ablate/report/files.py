@@ -24,7 +24,7 @@ def markdown(record: StudyRecord) -> str:
     lines += [f"- {_md(answer)}" for answer in answers(record)]
     for table in tables_of(record):
         lines += ["", f"## {_md(table.title)}", "", *_md_table(table), ""]
-        lines += [f"- {_md(note)}" for note in table.notes]
+        lines += [f"- {_md(note.line)}" for note in table.notes]
     lines += ["", *(f"- {_md(note)}" for note in record.notes)]
     if record.tracked_at:
         lines.append(f"- W&amp;B: <{record.tracked_at}>")
@@ -36,7 +36,7 @@ def latex(record: StudyRecord) -> str:
     lines = ["% needs \\usepackage{booktabs}"]
     for table in tables_of(record):
         lines += _tex_table(table, record.question or record.name)
-        lines += _tex_comments(table.notes)
+        lines += _tex_comments([note.line for note in table.notes])
     return "\n".join([*lines, *_tex_comments([*record.notes, *map(_missing, record.missing)]), ""])
 
 

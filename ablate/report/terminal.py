@@ -46,8 +46,8 @@ def _print_table(table: TextTable, console: Console) -> None:
     console.print(Text(table.title, style="dim"))
     console.print(_table(table, console.width))
     for note in table.notes:
-        style = "yellow" if note.startswith("caution") else "dim"
-        console.print(Text(note, style=style), soft_wrap=True)
+        style = "yellow" if note.is_caution else "dim"
+        console.print(Text(note.line, style=style), soft_wrap=True)
     console.print()
 
 
