@@ -2,7 +2,9 @@
 
 import io
 import math
+import pickle
 import re
+from dataclasses import replace
 
 import pytest
 from reports import RESULTS, grid, record, rows_of
@@ -99,6 +101,19 @@ def test_runs_that_do_not_vary_are_no_certainty(tmp_path, results, told):
     certain = record(tmp_path, {**results, 3: results[1], 4: results[1]})
     assert table_rows(certain)[1].verdict.text == "better"
     assert caution in footnotes(certain)
+
+
+def test_a_copied_plan_is_the_same_plan(tmp_path):
+    """Also where its cells are copies, and the second baseline's runs are among the others."""
+    plan = plan_study(toy_study(tmp_path, seeds=[1, 2, 3], aa=True))
+    rows = rows_of(plan, lambda labels, seed: labels["gain"] + 0.1 * seed**0.5)
+    before = markdown(study_record(plan, rows))
+    for copy in (
+        pickle.loads(pickle.dumps(plan)),
+        replace(plan, cells=[replace(cell) for cell in plan.cells], again=replace(plan.again)),
+    ):
+        assert markdown(study_record(copy, rows)) == before
+        assert [run.cell for run in study_record(copy, rows).runs][:3] == [0, 1, -1]
 
 
 def test_cells_that_are_still_to_be_run_have_not_failed(tmp_path):

@@ -144,7 +144,7 @@ def _unranked(judgement: Judgement) -> Judgement:
 
 def _has_run(plan: Plan, rows: Mapping[str, Row], cell: Cell, statuses: Sequence[str]) -> bool:
     """Whether a cell has a run of some status."""
-    runs = plan.runs_of[id(cell)].values()
+    runs = plan.runs_of[cell.index].values()
     return any(rows.get(run.run_id, {}).get("status", "pending") in statuses for run in runs)
 
 
