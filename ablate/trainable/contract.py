@@ -10,7 +10,7 @@ Any `ray.tune.Trainable` will do: `step()` returns metrics and `done`, `save_che
   metrics measured afterwards, several runs trained in one trial.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Required, TypedDict
@@ -65,9 +65,9 @@ class TrainableConfig(BaseModel):
     smoke: ClassVar[Mapping[str, Any] | None] = None
     """Keys that make a run as short as it can be, final metrics included; None: two results."""
 
-    def measured(self) -> frozenset[str]:
+    def measured(self) -> Collection[str]:
         """The metrics that a run of this config ends with: all of `metrics`."""
-        return frozenset(self.metrics)
+        return tuple(self.metrics)
 
     def comparison(self, metric: str) -> Mapping[str, Any]:
         """What must be equal between two runs for a metric to measure the same thing in both."""

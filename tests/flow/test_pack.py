@@ -6,7 +6,7 @@ import pytest
 import torch
 from states import assert_same
 
-from trainables.flow import draws, held_out
+from trainables.flow import couplings, held_out
 from trainables.flow.config import FlowConfig
 from trainables.flow.data import load_dataset
 from trainables.flow.progress import RunSpec
@@ -180,8 +180,10 @@ def validated(run):
 
 def test_pairings_are_computed_once_where_draws_are_shared(monkeypatch):
     calls = []
-    real = draws.ot_pairings
-    monkeypatch.setattr(draws, "ot_pairings", lambda a, b: calls.append(1) or real(a, b))
+    real = couplings.PAIR["optimal_transport"]
+    monkeypatch.setitem(
+        couplings.PAIR, "optimal_transport", lambda a, b: calls.append(1) or real(a, b)
+    )
     configs = [{"flow": "otcfm"}, {"flow": "otcfm", "sigma": 0.2, "lr": 1e-2}]
     specs = [
         RunSpec(f"{seed}{i}", seed, spec.config)

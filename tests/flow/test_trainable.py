@@ -157,7 +157,7 @@ def test_best_weights_are_named_only_where_they_are(tmp_path):
 
 def test_a_likelihood_that_is_not_finite_changes_no_other_result(monkeypatch, tmp_path):
     _, plain = steps(trainable(x={}))
-    monkeypatch.setitem(evaluation.METRICS, "nll", lambda e: math.inf)
+    monkeypatch.setitem(evaluation.MEASURES, "nll", evaluation.Measure(lambda e: math.inf))
     trial = trainable(x={"nll": True})
     _, reports = steps(trial)
     assert result_of(reports["x"]) == result_of(plain["x"])

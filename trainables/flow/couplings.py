@@ -1,5 +1,9 @@
-"""Which noise goes with which row: independent, or by exact optimal transport in each batch."""
+"""Which noise goes with which row: independent, or by exact optimal transport in each batch.
 
+Each function of `PAIR` gets the knobs of its row in `flows.COUPLINGS`, and no others.
+"""
+
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -8,8 +12,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainables.flow.flows import COUPLINGS, FLOWS, FlowKeys
+
 SQUARED_DISTANCE_MAX_DIM = 8
 """Up to here the assignment is solved faster on squared distances than on inner products."""
+
+
+def paired(config: FlowKeys, x_0: Tensor, x_1: Tensor) -> Tensor:
+    """The noise in the order of the rows that a config's coupling gives it.
+
+    Args:
+        config: Says which coupling.
+        x_0: Noise, (steps, batch, dim).
+        x_1: Data, (steps, batch, dim).
+
+    Returns:
+        (steps, batch, dim).
+    """
+    name = FLOWS[config.flow].coupling
+    return PAIR[name](x_0, x_1, **COUPLINGS[name].values(config))
 
 
 def ot_pairing(x_0: Tensor, x_1: Tensor) -> Tensor:
@@ -62,3 +83,18 @@ def _assigned(costs: NDArray[Any]) -> Tensor:
     from scipy.optimize import linear_sum_assignment  # slow to import, and needed by one flow
 
     return torch.from_numpy(linear_sum_assignment(costs)[1])
+
+
+def _as_drawn(x_0: Tensor, x_1: Tensor) -> Tensor:
+    return x_0
+
+
+def _transported(x_0: Tensor, x_1: Tensor) -> Tensor:
+    return reordered(x_0, ot_pairings(x_0, x_1))
+
+
+PAIR: dict[str, Callable[..., Tensor]] = {
+    "independent": _as_drawn,
+    "optimal_transport": _transported,
+    "teacher": _as_drawn,  # its pairs take the place of noise and rows
+}

@@ -81,7 +81,7 @@ def load_dataset(config: DataConfig) -> Dataset:
     Raises:
         DataError: As `read_dataset`.
     """
-    return _dataset(config.model_dump_json(), stamp(config))
+    return _dataset(config, stamp(config))
 
 
 def read_dataset(config: DataConfig) -> Dataset:
@@ -126,18 +126,17 @@ def fingerprint(rows: Floats) -> str:
 
 
 @functools.lru_cache(maxsize=4)
-def _dataset(written: str, stamped: str) -> Dataset:
-    config = DataConfig.model_validate_json(written)
+def _dataset(config: DataConfig, stamped: str) -> Dataset:
     return _sized(_source(config, stamped), config)
 
 
 def _source(config: DataConfig, stamped: str) -> _Source:
-    return _kept(config.model_copy(update={"size": "all"}).model_dump_json(), stamped)
+    return _kept(config.model_copy(update={"size": "all"}), stamped)
 
 
 @functools.lru_cache(maxsize=4)
-def _kept(written: str, stamped: str) -> _Source:
-    return _read(DataConfig.model_validate_json(written))
+def _kept(config: DataConfig, stamped: str) -> _Source:
+    return _read(config)
 
 
 def _read(config: DataConfig) -> _Source:

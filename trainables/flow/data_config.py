@@ -1,20 +1,47 @@
-"""Where a run's rows come from, as its config says it: free of torch."""
+"""Where a run's rows come from, a row each source, and their keys: free of torch.
 
+`sources.READERS` reads them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
-Int = Annotated[int, Strict()]
+from trainables.flow.ingredient import Int, NameIn
 
 SIZES = {"1k": 1_000, "5k": 5_000, "10k": 10_000}
 DEFAULT_ROWS = 5_000
 DEFAULT_DIM = 2
 MIN_ROWS = 20
 """Before they are split: a tenth of them are two."""
-FILES = frozenset({"parquet", "npy"})
-"""Sources that are read from `data.path`."""
-SYNTHETIC = frozenset({"moons", "checkerboard", "gaussians"})
-"""Sources that are drawn, `data.rows` of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where rows come from."""
+
+    keys: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The keys that it knows beside those of all sources, and what null means of each."""
+    needs: tuple[str, ...] = ()
+    """Those of them that must be given."""
+
+
+SOURCES: dict[str, Source] = {
+    "digits": Source(),
+    "parquet": Source(keys={"path": None, "column": None}, needs=("path",)),
+    "npy": Source(keys={"path": None}, needs=("path",)),
+    "moons": Source(keys={"rows": DEFAULT_ROWS}),
+    "checkerboard": Source(keys={"rows": DEFAULT_ROWS}),
+    "gaussians": Source(keys={"rows": DEFAULT_ROWS, "dim": DEFAULT_DIM}),
+}
+_OF_SOURCES = {
+    "path": "is for sources that are read ({sources})",
+    "rows": "is for sources that are drawn ({sources}): of others data.size says how many training "
+    "rows to take",
+}
+"""What to say of a key beside a source that does not know it, where there is more to say."""
 
 
 def _number(size: Any) -> Any:
@@ -26,12 +53,10 @@ Size = Annotated[
 ]
 
 
-class DataConfig(BaseModel):
+class DataConfig(BaseModel, frozen=True, extra="forbid"):
     """Where the rows come from and how they are split."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    source: Literal["digits", "parquet", "npy", "moons", "checkerboard", "gaussians"] = "digits"
+    source: Annotated[str, NameIn(SOURCES)] = "digits"
     """`digits` (scikit-learn's 8x8 images, 1,797 rows), a file (`parquet`, `npy`), or drawn rows:
     `moons` and `checkerboard` in the plane, `gaussians` (a mixture of eight) in any dimension."""
     path: str | None = None
@@ -49,15 +74,19 @@ class DataConfig(BaseModel):
 
     @model_validator(mode="after")
     def _keys_go_with_the_source(self) -> Self:
-        wrong: list[str] = []
-        if self.source in FILES and self.path is None:
-            wrong.append(f"source {self.source} needs a path: set data.path")
+        values, row = dict(self), SOURCES[self.source]
+        wrong = [
+            f"source {self.source} needs a {key}: set data.{key}"
+            for key in row.needs
+            if values[key] is None
+        ]
         left = [
             key
-            for key, (sources, _) in _OF_SOURCES.items()
-            if getattr(self, key) is not None and self.source not in sources
-        ]
-        wrong += [f"data.{key} {_OF_SOURCES[key][1]}" for key in left]
+            for key in dict.fromkeys(key for source in SOURCES.values() for key in source.keys)
+            if key not in row.keys and values[key] is not None
+            and type(self).model_fields[key].default is None
+        ]  # fmt: skip
+        wrong += [f"data.{key} {_belongs(key)}" for key in left]
         if left:
             wrong.append(self._without(left))
         if wrong:
@@ -67,20 +96,15 @@ class DataConfig(BaseModel):
     def _without(self, left: list[str]) -> str:
         """How to be rid of keys that another source has left behind."""
         nulls = " ".join(f"--set base.data.{key}=null" for key in left)
-        whole = f"source: {self.source}" + (", path: ..." if self.source in FILES else "")
+        needed = "".join(f", {key}: ..." for key in SOURCES[self.source].needs)
         return (
             f"for source {self.source} drop {' and '.join(left)}, set to null ({nulls}), "
-            f"or replace the whole mapping (--set 'base.data={{{whole}}}')"
+            f"or replace the whole mapping (--set 'base.data={{source: {self.source}{needed}}}')"
         )
 
 
-_OF_SOURCES = {
-    "path": (FILES, "is for sources that are read (parquet, npy)"),
-    "rows": (
-        SYNTHETIC,
-        "is for sources that are drawn (moons, checkerboard, gaussians): of others data.size says "
-        "how many training rows to take",
-    ),
-    "dim": (frozenset({"gaussians"}), "is for source gaussians"),
-}
-"""Keys that only some sources know, and what to say of them elsewhere."""
+def _belongs(key: str) -> str:
+    """The sources that know a key, as a sentence about it."""
+    names = [name for name, row in SOURCES.items() if key in row.keys]
+    said = _OF_SOURCES.get(key, f"is for source{'s'[: len(names) > 1]} {{sources}}")
+    return said.format(sources=", ".join(names))

@@ -11,18 +11,19 @@ from torch import Tensor
 
 from trainables.flow.augmentation import augment
 from trainables.flow.config import FlowConfig
-from trainables.flow.couplings import ot_pairings, reordered
+from trainables.flow.couplings import paired
 from trainables.flow.data import Dataset, Normalisation
 from trainables.flow.networks import parameter_dtype
 from trainables.flow.paths import path_sample, path_times, uses_eps
 from trainables.flow.progress import RunSpec
 from trainables.flow.randomness import CPU, Streams, generator
 from trainables.flow.schedule import steps_per_epoch
+from trainables.flow.sharing import coupling_identity, draws_identity, validation_identity
 
 CHUNK_NUMBERS = 2**21
 """Numbers in each tensor of a chunk of steps: 8 MB, so that packs fit into memory."""
 VALIDATION_BATCH = 256
-"""Rows within which held-out pairs are transported, whatever the batch size of training."""
+"""Rows within which held-out rows are paired with noise, whatever the batch size of training."""
 
 Targets = tuple[Tensor, Tensor, Tensor]
 """x_t and u_t, (steps, batch, dim), and t, (steps, batch)."""
@@ -43,7 +44,7 @@ class Pairs(NamedTuple):
 
 @dataclass
 class Draw:
-    """Some steps' draws; runs that share seed, data and augmentation share them."""
+    """Some steps' draws; runs with one `RunData.draw_key` share them."""
 
     x_0: Tensor
     """(steps, batch, dim)"""
@@ -52,11 +53,14 @@ class Draw:
     t: Tensor
     """(steps, batch)"""
     streams: Streams = field(repr=False)
+    _paired: dict[str, Tensor] = field(default_factory=dict[str, Tensor], repr=False)
 
-    @cached_property
-    def transported(self) -> Tensor:
-        """The noise paired with the data by optimal transport, batch by batch."""
-        return reordered(self.x_0, ot_pairings(self.x_0, self.x_1))
+    def paired(self, config: FlowConfig) -> Tensor:
+        """The noise as a config's coupling pairs it with the data, once for runs that agree."""
+        key = coupling_identity(config)
+        if key not in self._paired:
+            self._paired[key] = paired(config, self.x_0, self.x_1)
+        return self._paired[key]
 
     @cached_property
     def eps(self) -> Tensor:
@@ -67,10 +71,9 @@ class Draw:
 
     def targets(self, config: FlowConfig) -> Targets:
         """What a run with this config learns from."""
-        x_0 = self.transported if config.flow == "otcfm" else self.x_0
         eps = self.eps if uses_eps(config) else None
         t = path_times(config, self.t)
-        return *path_sample(config, x_0, self.x_1, t, eps), t
+        return *path_sample(config, self.paired(config), self.x_1, t, eps), t
 
 
 class RunData:
@@ -96,6 +99,7 @@ class RunData:
         self._device = device
         self._dtype = parameter_dtype(spec.config)
         self._source = (data, normalisation)
+        self._draws_identity = draws_identity(spec.config)
         parts = normalised_parts(data, normalisation, self._dtype, device)
         self.train, self._validation, self.test, self.reference = parts
         self.pairs: Pairs | None = None
@@ -114,13 +118,8 @@ class RunData:
 
     def draw_key(self, epoch: int) -> Hashable:
         """Equal for runs whose draws of an epoch are the same."""
-        config = self.spec.config
         own = self.spec.run_id if self.pairs is not None else ""
-        strengths = [(name, getattr(config, name)) for name in _STRENGTHS if config.aug != "none"]
-        return (
-            self.spec.seed, epoch, *self._source, config.batch_size, config.dtype, config.aug,
-            *strengths, own,
-        )  # fmt: skip
+        return self.spec.seed, epoch, *self._source, self._draws_identity, own
 
     def epoch(self, epoch: int) -> Iterator[Draw]:
         """The draws of an epoch, chunk by chunk of its steps."""
@@ -139,12 +138,8 @@ class RunData:
     @property
     def validation_key(self) -> Hashable:
         """Equal for runs whose held-out draws are the same, such as those of several seeds."""
-        config = self.spec.config
         own = self.spec.run_id if self.validation_pairs is not None else ""
-        return (
-            *self._source, config.data.split_seed, config.dtype, config.flow, config.sigma,
-            config.interpolant, config.gamma, own,
-        )  # fmt: skip
+        return *self._source, validation_identity(self.spec.config), own
 
     def validation(self) -> Targets:
         """The held-out draws (rows, dim), the same in every epoch and for every seed.
@@ -158,15 +153,8 @@ class RunData:
         source = streams["validation times"]
         strata = torch.randperm(rows, generator=source)
         t = ((strata + torch.rand(rows, generator=source)) / rows).to(self._dtype)
-        if config.flow == "otcfm":
-            x_0 = torch.cat(
-                [
-                    reordered(noise[None], ot_pairings(noise[None], data[None]))[0]
-                    for noise, data in zip(
-                        x_0.split(VALIDATION_BATCH), x_1.split(VALIDATION_BATCH), strict=True
-                    )
-                ]
-            )
+        batches = zip(x_0.split(VALIDATION_BATCH), x_1.split(VALIDATION_BATCH), strict=True)
+        x_0 = torch.cat([paired(config, noise[None], data[None])[0] for noise, data in batches])
         eps = torch.randn(x_1.shape, generator=streams["validation path"]).to(self._dtype)
         t = path_times(config, t)
         return *path_sample(config, x_0, x_1, t, eps), t
@@ -211,6 +199,3 @@ def normalised_parts(
         for part in (data.train, data.validation, data.test, data.reference)
     )
     return train.to(device), validation, test, reference
-
-
-_STRENGTHS = ("mixup_alpha", "noise_std", "dropout_rate")

@@ -3,15 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from trainables.flow.config import MEASURED, FlowConfig
+from trainables.flow.config import FlowConfig
 from trainables.flow.data import Normalisation
 from trainables.flow.draws import RunData
 from trainables.flow.likelihood import negative_log_likelihood
 from trainables.flow.metrics import energy_distance, mmd, nearest_distance, sliced_w2
+from trainables.flow.metrics_table import METRICS
 from trainables.flow.networks import State, velocity_of
 from trainables.flow.run import FlowRun
 from trainables.flow.sampling import Velocity, solve
@@ -42,6 +44,24 @@ class Evaluation:
         return self.solved[0]
 
 
+class Rows(NamedTuple):
+    """Rows that floors are taken of, in normalised coordinates."""
+
+    train: Tensor
+    test: Tensor
+    blocks: list[Tensor]
+    """Disjoint blocks of training rows, each as long as `test`."""
+
+
+class Measure(NamedTuple):
+    """How a metric of trained weights is taken."""
+
+    of: Callable[[Evaluation], float]
+    floor: Callable[[Rows], float] | None = None
+    """The same of rows alone, where that means anything. It sees no config: runs of the same data
+    share it."""
+
+
 def measure(
     config: FlowConfig,
     data: RunData,
@@ -50,14 +70,14 @@ def measure(
     names: Sequence[str],
     device: torch.device,
 ) -> dict[str, float]:
-    """Metrics of one set of weights by name, see `METRICS`."""
+    """Metrics of one set of weights by name, see `MEASURES`."""
     test = data.test[:MAX_ROWS].to(device)
     on_device = {name: tensor.to(device) for name, tensor in weights.items()}
     evaluation = Evaluation(
         config, velocity_of(config, on_device), data.sampling_noise(len(test)).to(device), test,
         data.train.to(device), normalisation,
     )  # fmt: skip
-    return {name: METRICS[name](evaluation) for name in names}
+    return {name: MEASURES[name].of(evaluation) for name in names}
 
 
 def floors(data: RunData, names: Sequence[str], device: torch.device) -> dict[str, float]:
@@ -75,22 +95,16 @@ def _floors(
     train: Tensor, test: Tensor, reference: Tensor, names: tuple[str, ...], device: torch.device
 ) -> dict[str, float]:
     num = min(MAX_ROWS, len(test), len(reference))
-    train, test = train.to(device), test[:num].to(device)
     blocks = [part.to(device) for part in reference.split(num) if len(part) == num]
-    found = {
-        name: sum(distance(block, test) for block in blocks) / len(blocks)
-        for name, distance in DISTANCES.items()
-        if name in names
-    }
-    if "train_distance" in names:
-        found["train_distance"] = nearest_distance(test, train)
-    return found
+    rows = Rows(train.to(device), test[:num].to(device), blocks)
+    taken = ((name, MEASURES[name].floor) for name in names)
+    return {name: floor(rows) for name, floor in taken if floor}
 
 
 def final_metrics(run: FlowRun, device: torch.device) -> dict[str, float]:
     """A run's metrics at its end: with its best and its final averaged weights, and the floors."""
     config, data, progress = run.spec.config, run.data, run.progress
-    names = [name for name in MEASURED if name in config.measured()]
+    names = [name for name in config.measured() if METRICS[name].is_measurable]
     scale = run.normalisation.current
     best = measure(config, data, scale, progress.best, names, device)
     final = best
@@ -113,16 +127,22 @@ def _nll(evaluation: Evaluation) -> float:
     return nll + float(torch.from_numpy(evaluation.normalisation.std).double().log().sum())
 
 
-DISTANCES: dict[str, Callable[[Tensor, Tensor], float]] = {
-    "sliced_w2": sliced_w2,
-    "energy_distance": energy_distance,
-    "mmd": mmd,
-}
-METRICS: dict[str, Callable[[Evaluation], float]] = {
-    "sliced_w2": lambda e: sliced_w2(e.samples, e.test),
-    "energy_distance": lambda e: energy_distance(e.samples, e.test),
-    "mmd": lambda e: mmd(e.samples, e.test),
-    "straightness": lambda e: e.solved[1].mean().item(),
-    "train_distance": lambda e: nearest_distance(e.samples, e.train),
-    "nll": _nll,
+def _distance(distance: Callable[[Tensor, Tensor], float]) -> Measure:
+    """A distance between samples and test rows."""
+    return Measure(
+        lambda e: distance(e.samples, e.test),
+        lambda rows: sum(distance(block, rows.test) for block in rows.blocks) / len(rows.blocks),
+    )
+
+
+MEASURES: dict[str, Measure] = {
+    "sliced_w2": _distance(sliced_w2),
+    "energy_distance": _distance(energy_distance),
+    "mmd": _distance(mmd),
+    "straightness": Measure(lambda e: e.solved[1].mean().item()),
+    "train_distance": Measure(
+        lambda e: nearest_distance(e.samples, e.train),
+        lambda rows: nearest_distance(rows.test, rows.train),
+    ),
+    "nll": Measure(_nll),
 }

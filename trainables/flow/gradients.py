@@ -29,9 +29,8 @@ def fill_gradients(
     Returns:
         The losses, (K,).
     """
-    by_hand = config.arch == "mlp" and config.dtype != "bfloat16"
-    found_with = _mlp_by_hand if by_hand else _by_autograd
-    found, pull_back = found_with(config, weights, gradients, x_t, t)
+    by_hand = BY_HAND.get(config.arch) if config.dtype != "bfloat16" else None
+    found, pull_back = (by_hand or _by_autograd)(config, weights, gradients, x_t, t)
     with torch.no_grad():
         error = found - u_t
         losses = _mean_squares(error)
@@ -66,3 +65,7 @@ def _mean_squares(error: Tensor) -> Tensor:
         return error.square().flatten(1).mean(dim=1)
     # A slice a run: a mean over all at once may sum in another order for another K.
     return torch.stack([part.square().mean() for part in error.unbind(0)])
+
+
+BY_HAND = {"mlp": _mlp_by_hand}
+"""Architectures whose backward pass is written out; others leave it to autograd."""

@@ -12,14 +12,12 @@ from trainables.flow.config import FlowConfig
 from trainables.flow.data import Normalisation, load_dataset
 from trainables.flow.device import ready_device
 from trainables.flow.draws import RunData
-from trainables.flow.evaluation import DISTANCES, columns, floors, measure
+from trainables.flow.evaluation import columns, floors, measure
 from trainables.flow.networks import State, parameter_dtype, velocity_of
 from trainables.flow.progress import RunSpec
 from trainables.flow.randomness import generator
 from trainables.flow.rows import Floats
 from trainables.flow.sampling import integrate
-
-FLOORED = frozenset(DISTANCES) | {"train_distance"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def evaluate(path: Path, config: dict[str, Any], metric: str) -> dict[str, float
     Args:
         path: The run's `best.pt`.
         config: The run's config with absolute paths: says where the data are.
-        metric: A name in `config.MEASURED`.
+        metric: One that is measurable, of `metrics_table.METRICS`.
 
     Returns:
         `<metric>_best`, and `<metric>_floor` where there is one.
@@ -101,7 +99,4 @@ def evaluate(path: Path, config: dict[str, Any], metric: str) -> dict[str, float
     dataset = load_dataset(current.data)
     data = RunData(RunSpec("", model.seed, current), dataset, model.normalisation)
     measured = measure(current, data, model.normalisation, model.weights, [metric], device)
-    found = columns(measured, "best")
-    if metric in FLOORED:
-        found |= columns(floors(data, [metric], device), "floor")
-    return found
+    return columns(measured, "best") | columns(floors(data, [metric], device), "floor")

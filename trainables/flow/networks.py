@@ -9,7 +9,7 @@ arXiv:2206.00364, eq. 7, learned instead of fixed, since it differs from path to
 
 import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -22,7 +22,7 @@ from trainables.flow.layers import Weights, linear, time_embedding
 from trainables.flow.mlp import mlp
 from trainables.flow.randomness import generator
 from trainables.flow.sampling import Velocity
-from trainables.flow.shapes import parameter_shapes, unpadded_shapes
+from trainables.flow.shapes import ARCHS, parameter_shapes, unpadded_shapes
 from trainables.flow.unet import unet
 
 OUTPUT_GAIN = 1e-2
@@ -30,7 +30,9 @@ OUTPUT_GAIN = 1e-2
 
 State = dict[str, Tensor]
 """One run's parameters by name."""
-NETWORKS = {"mlp": mlp, "dit": dit, "unet": unet}
+NETWORKS: dict[str, Callable[..., Tensor]] = {"mlp": mlp, "dit": dit, "unet": unet}
+"""Each takes stacked parameters, points, embedded times, `num_layers`, and the knobs of its row in
+`shapes.ARCHS`."""
 
 
 def velocity(config: FlowConfig, weights: Weights, x: Tensor, t: Tensor) -> Tensor:
@@ -47,7 +49,8 @@ def velocity(config: FlowConfig, weights: Weights, x: Tensor, t: Tensor) -> Tens
     """
     with _precision(config, x.device):
         time = time_embedding(t)
-        found = NETWORKS[config.arch](weights, x, time, config.shape[1])
+        knobs = ARCHS[config.arch].values(config)
+        found = NETWORKS[config.arch](weights, x, time, config.shape[1], **knobs)
         gain = linear(weights, "skip", time)[..., : x.shape[-1]]
         found = found + gain * x
     return found.to(x.dtype)
@@ -62,8 +65,8 @@ def velocity_of(config: FlowConfig, state: Mapping[str, Tensor]) -> Velocity:
 def initial_state(config: FlowConfig, dim: int, seed: int) -> State:
     """A run's parameters at step 0: uniform in +-1/sqrt(fan_in), outputs near zero or zero.
 
-    Modulations and the skip start at zero (adaLN-Zero, FiLM as the identity), and so does the
-    output of `dit`.
+    The skip starts at zero, and so does what the architecture's row names (adaLN-Zero and its
+    output, FiLM as the identity).
     """
     source = generator(seed, 0, "init")
     state: State = {}
@@ -82,11 +85,10 @@ def parameter_dtype(config: FlowConfig) -> torch.dtype:
 
 
 def _gain(arch: str, name: str) -> float:
-    if "modulation" in name or "film" in name or "skip" in name:
+    layer = name.removesuffix(".weight").rpartition(".")[2]
+    if layer == "skip" or layer in ARCHS[arch].zero_init:
         return 0.0
-    if name == "out.weight":
-        return 0.0 if arch == "dit" else OUTPUT_GAIN
-    return 1.0
+    return OUTPUT_GAIN if name == "out.weight" else 1.0
 
 
 def _precision(config: FlowConfig, device: torch.device) -> AbstractContextManager[Any]:

@@ -5,24 +5,27 @@ that is linear in the pair, so six coefficients of t say it all:
 
     x_t = a x_0 + b x_1 + s eps        u_t = a' x_0 + b' x_1 + s' eps
 
-| flow                       | source                                                       |
-|----------------------------|--------------------------------------------------------------|
-| `icfm`, `otcfm`, `reflow`  | Tong et al. 2023 (arXiv:2302.00482), eqs. 14-15              |
-| `target`                   | Lipman et al. 2023 (arXiv:2210.02747), eqs. 20-23            |
-| `vp`                       | Albergo & Vanden-Eijnden 2023 (arXiv:2209.15571), eq. 5      |
-| `si`                       | Albergo et al. 2023 (arXiv:2303.08797), definition of section 2.1 |
+| path            | source                                                            |
+|-----------------|-------------------------------------------------------------------|
+| `straight`      | Tong et al. 2023 (arXiv:2302.00482), eqs. 14-15                   |
+| `target`        | Lipman et al. 2023 (arXiv:2210.02747), eqs. 20-23                 |
+| `trigonometric` | Albergo & Vanden-Eijnden 2023 (arXiv:2209.15571), eq. 5           |
+| `interpolant`   | Albergo et al. 2023 (arXiv:2303.08797), definition of section 2.1 |
+
+A path gets the knobs of the flow's row in `flows.FLOWS`, and no others.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from trainables.flow.config import FlowConfig
+from trainables.flow.flows import FLOWS, FlowKeys
 
 TIME_CLIP = 1e-3
-"""`si` with noise stays this far from t = 0 and t = 1, where gamma's derivative diverges."""
+"""How far from t = 0 and t = 1 paths stay whose noise has no finite derivative there."""
 
 Mean = tuple[Tensor, Tensor, Tensor, Tensor]
 """Factors of x_0 and x_1 in the mean, and their derivatives."""
@@ -39,8 +42,19 @@ class Coefficients(NamedTuple):
     spread_velocity: Tensor
 
 
+class Path(NamedTuple):
+    """A probability path."""
+
+    coefficients: Callable[..., Coefficients]
+    """Takes times and the flow's knobs."""
+    noise: str | None = None
+    """The knob that is above zero where the path adds noise of its own."""
+    diverges: bool = False
+    """Whether the derivative of that noise is infinite at both ends."""
+
+
 def path_sample(
-    config: FlowConfig, x_0: Tensor, x_1: Tensor, t: Tensor, eps: Tensor | None
+    config: FlowKeys, x_0: Tensor, x_1: Tensor, t: Tensor, eps: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """A point of the path and its conditional target velocity.
 
@@ -63,30 +77,41 @@ def path_sample(
     return x_t, u_t
 
 
-def coefficients(config: FlowConfig, t: Tensor) -> Coefficients:
+def coefficients(config: FlowKeys, t: Tensor) -> Coefficients:
     """The path's coefficients at times t."""
-    if config.flow == "target":
-        return _target(t, config.sigma)
-    if config.flow == "vp":
-        return _with_spread(_trigonometric(t), *_constant_noise(t, config.sigma))
-    if config.flow == "si":
-        mean = _trigonometric(t) if config.interpolant == "gvp" else _linear(t)
-        return _with_spread(mean, *_bridge_noise(t, config.gamma))
-    return _with_spread(_linear(t), *_constant_noise(t, config.sigma))
+    path, knobs = _path(config)
+    return path.coefficients(t, **knobs)
 
 
-def path_times(config: FlowConfig, t: Tensor) -> Tensor:
+def path_times(config: FlowKeys, t: Tensor) -> Tensor:
     """Times where the path's coefficients are finite."""
-    if config.flow == "si" and config.gamma:
+    if _path(config)[0].diverges and uses_eps(config):
         return t.clamp(TIME_CLIP, 1 - TIME_CLIP)
     return t
 
 
-def uses_eps(config: FlowConfig) -> bool:
+def uses_eps(config: FlowKeys) -> bool:
     """Whether a path adds noise of its own (the noise of `target` is the source itself)."""
-    if config.flow == "si":
-        return config.gamma > 0
-    return config.sigma > 0 and config.flow != "target"
+    path, knobs = _path(config)
+    return path.noise is not None and knobs[path.noise] > 0
+
+
+def _path(config: FlowKeys) -> tuple[Path, dict[str, Any]]:
+    row = FLOWS[config.flow]
+    return PATHS[row.path], row.values(config)
+
+
+def _straight(t: Tensor, sigma: float) -> Coefficients:
+    return _with_spread(_linear(t), *_constant_noise(t, sigma))
+
+
+def _vp(t: Tensor, sigma: float) -> Coefficients:
+    return _with_spread(_trigonometric(t), *_constant_noise(t, sigma))
+
+
+def _interpolant(t: Tensor, interpolant: str, gamma: float) -> Coefficients:
+    mean = _trigonometric(t) if interpolant == "gvp" else _linear(t)
+    return _with_spread(mean, *_bridge_noise(t, gamma))
 
 
 def _linear(t: Tensor) -> Mean:
@@ -121,3 +146,11 @@ def _bridge_noise(t: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
         return torch.zeros_like(t), torch.zeros_like(t)
     spread = torch.sqrt(gamma * t * (1 - t))
     return spread, gamma * (1 - 2 * t) / (2 * spread)
+
+
+PATHS: dict[str, Path] = {
+    "straight": Path(_straight, noise="sigma"),
+    "target": Path(_target),
+    "trigonometric": Path(_vp, noise="sigma"),
+    "interpolant": Path(_interpolant, noise="gamma", diverges=True),
+}

@@ -9,6 +9,7 @@ import torch
 from trainables.flow.checkpoint import Stateful
 from trainables.flow.data import Dataset
 from trainables.flow.draws import RunData
+from trainables.flow.metrics_table import is_optional
 from trainables.flow.networks import State
 from trainables.flow.normalisation import NormalisationState
 from trainables.flow.optimizer import AdamW
@@ -174,11 +175,12 @@ class FlowRun:
     def finish(self, reason: str, metrics: dict[str, float]) -> None:
         """Ends the run with its metrics: as ok, or as diverged where its samples are not finite.
 
-        A likelihood that is not finite is only left out: asked for or not, it changes no result.
+        An optional metric that is not finite is only left out: asked for or not, it changes no
+        result.
         """
         wrong = {name: value for name, value in metrics.items() if not math.isfinite(value)}
         for name, value in wrong.items():
-            if not name.startswith("nll"):
+            if not is_optional(name):
                 self.diverge(f"{name} is {value}: samples of the trained model are not finite")
                 return
         progress = self.progress

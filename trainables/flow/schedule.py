@@ -20,9 +20,9 @@ def steps_per_epoch(num_rows: int, batch_size: int) -> int:
 
 
 def phases_of(config: "FlowConfig", steps_per_epoch: int) -> tuple[int, ...]:
-    """Steps of each phase of training: one, or teacher and student where the flow is `reflow`."""
+    """Steps of each phase of training: one, or a teacher's and its student's."""
     total = config.steps or (config.epochs or 0) * steps_per_epoch
-    if config.flow != "reflow":
+    if not config.has_teacher:
         return (total,)
     teacher = total // 2 if config.steps else max(1, (config.epochs or 0) // 2) * steps_per_epoch
     return max(1, teacher), max(1, total - teacher)

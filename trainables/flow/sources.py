@@ -1,6 +1,7 @@
 """Rows of each `data.source`, no torch; pyarrow only where a file is named: it costs a start."""
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import numpy as np
 from trainables.flow.data_config import DEFAULT_DIM, DEFAULT_ROWS, DataConfig
 from trainables.flow.rows import DataError, Floats
 
+Reader = Callable[[DataConfig], Floats]
+"""All rows of a source, before they are split."""
 NUM_GAUSSIANS = 8
 GAUSSIAN_STD = 0.15
 """Of each Gaussian of the mixture, whose centres are one unit from the origin."""
@@ -22,23 +25,7 @@ def read_rows(config: DataConfig) -> Floats:
     Raises:
         DataError: Where a file cannot be used, and why.
     """
-    match config.source:
-        case "digits":
-            return _digits()
-        case "parquet":
-            from trainables.flow.parquet import read_parquet
-
-            return read_parquet(str(config.path), config.column)
-        case "npy":
-            from trainables.flow.npy import read_npy
-
-            return read_npy(str(config.path))
-        case source:
-            # One fixed draw: `split_seed` decides what is done with the rows, not the rows.
-            rng = np.random.default_rng([ord(letter) for letter in source])
-            rows = config.rows or DEFAULT_ROWS
-            drawn = {"moons": _moons, "checkerboard": _checkerboard, "gaussians": _gaussians}
-            return drawn[source](rng, rows, config.dim or DEFAULT_DIM).astype(np.float32)
+    return READERS[config.source](config)
 
 
 def stamp(config: DataConfig) -> str:
@@ -54,13 +41,39 @@ def stamp(config: DataConfig) -> str:
     return " ".join(f"{file.path} {file.mtime_ns} {file.size}" for file in found(config.path).files)
 
 
-def _digits() -> Floats:
+def _digits(config: DataConfig) -> Floats:
     # The file in scikit-learn's wheel: importing its package would take a second for one table.
     spec = importlib.util.find_spec("sklearn")
     if spec is None or not spec.submodule_search_locations:
         raise DataError("data.source digits needs scikit-learn: pip install scikit-learn")
     path = Path(spec.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
     return np.loadtxt(path, delimiter=",", dtype=np.float32)[:, :-1]
+
+
+def _parquet(config: DataConfig) -> Floats:
+    from trainables.flow.parquet import read_parquet
+
+    return read_parquet(str(config.path), config.column)
+
+
+def _npy(config: DataConfig) -> Floats:
+    from trainables.flow.npy import read_npy
+
+    return read_npy(str(config.path))
+
+
+def _drawn(draw: Callable[[np.random.Generator, int, int], np.ndarray]) -> Reader:
+    """A source whose rows are one fixed draw.
+
+    `split_seed` decides what is done with the rows, not the rows.
+    """
+
+    def read(config: DataConfig) -> Floats:
+        rng = np.random.default_rng([ord(letter) for letter in config.source])
+        rows = draw(rng, config.rows or DEFAULT_ROWS, config.dim or DEFAULT_DIM)
+        return rows.astype(np.float32)
+
+    return read
 
 
 def _moons(rng: np.random.Generator, rows: int, dim: int) -> np.ndarray:
@@ -92,3 +105,13 @@ def _gaussians(rng: np.random.Generator, rows: int, dim: int) -> np.ndarray:
         centres /= np.linalg.norm(centres, axis=1, keepdims=True)
     chosen = centres[rng.integers(0, NUM_GAUSSIANS, rows)]
     return chosen + GAUSSIAN_STD * rng.normal(size=(rows, dim)) * np.sqrt(2 / max(2, dim))
+
+
+READERS: dict[str, Reader] = {
+    "digits": _digits,
+    "parquet": _parquet,
+    "npy": _npy,
+    "moons": _drawn(_moons),
+    "checkerboard": _drawn(_checkerboard),
+    "gaussians": _drawn(_gaussians),
+}

@@ -22,6 +22,7 @@ from trainables.flow.networks import State, initial_state
 from trainables.flow.progress import RunSpec
 from trainables.flow.reflow import begin_student, make_pairs
 from trainables.flow.run import FlowRun
+from trainables.flow.sharing import stack_key
 from trainables.flow.stacked import Layout, Rows
 
 
@@ -86,7 +87,7 @@ class Pack:
     def chunks(self) -> Iterator[Targets]:
         """The epoch's steps some at a time: x_t, u_t (steps, K, batch, dim), t (steps, K, batch).
 
-        Runs that share seed, data and augmentation share their draws and pairings.
+        Runs with one `RunData.draw_key` share their draws, and pairings where couplings agree.
         """
         keys = [run.data.draw_key(run.progress.epoch) for run in self.active]
         sources: dict[Hashable, Iterator[Draw]] = {}
@@ -235,10 +236,9 @@ class Pack:
 
 def _check_alike(specs: Sequence[RunSpec], states: Sequence[State]) -> None:
     kinds = {
-        (spec.config.arch, spec.config.dtype, spec.config.batch_size, spec.config.flow == "reflow",
-         *((name, tensor.shape) for name, tensor in state.items()))
+        (stack_key(spec.config), *((name, tensor.shape) for name, tensor in state.items()))
         for spec, state in zip(specs, states, strict=True)
-    }  # fmt: skip
+    }
     if len(kinds) > 1:
         names = ", ".join(spec.run_id for spec in specs)
         raise ValueError(f"runs of several shapes cannot share a pack: {names}")
