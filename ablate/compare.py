@@ -96,7 +96,7 @@ def cell_pairs(plan: Plan, one: Ledger, other: Ledger, metric: str) -> list[Cell
     """The cells of a plan of which both ledgers have finished runs of the same config and seed."""
     pairs: list[CellPair] = []
     for cell in plan.cells:
-        ids = [run.run_id for run in plan.runs_of[id(cell)].values()]
+        ids = [run.run_id for run in plan.runs_of[cell.index].values()]
         values = np.array(
             [[run_value(ledger.rows.get(i, {}), metric) for i in ids] for ledger in (one, other)]
         )

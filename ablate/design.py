@@ -15,6 +15,9 @@ from ablate.study import Block, Factor, Study
 from ablate.text import printable
 from ablate.trainable.config_model import ANY_CONFIG, ConfigModel
 
+UNPLACED = -1
+"""The index of a second baseline, which is none of a plan's cells, and of cells without a plan."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -29,6 +32,8 @@ class Cell:
     """A second baseline, run on other seeds (A/A)."""
     model: ConfigModel = ANY_CONFIG
     """The config model of the trainable."""
+    index: int = UNPLACED
+    """Position in the plan's cells, by which whatever belongs to it is found."""
 
     @cached_property
     def labels(self) -> dict[str, Any]:

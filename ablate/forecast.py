@@ -41,12 +41,12 @@ def expected_seconds(plan: Plan, todo: Sequence[Run], rows: Mapping[str, Row]) -
     for run in plan.runs:
         row = rows.get(run.run_id, {})
         if row.get("status") == "ok" and row.get("seconds"):
-            by_cell.setdefault(id(run.cell), []).append(row["seconds"])
+            by_cell.setdefault(run.cell.index, []).append(row["seconds"])
     if not by_cell:
         return math.nan
     means = {cell: float(np.mean(seconds)) for cell, seconds in by_cell.items()}
     overall = float(np.mean(list(means.values())))
-    return sum(means.get(id(run.cell), overall) for run in todo)
+    return sum(means.get(run.cell.index, overall) for run in todo)
 
 
 def visible(plan: Plan, rows: Mapping[str, Row]) -> str:

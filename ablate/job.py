@@ -144,16 +144,16 @@ def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
     by_cell: dict[int, dict[str, Any]] = {}
     problems: dict[str, Problem] = {}
     for run in runs:
-        if id(run.cell) in by_cell:
+        if run.cell.index in by_cell:
             continue
-        by_cell[id(run.cell)] = {}
+        by_cell[run.cell.index] = {}
         try:
-            by_cell[id(run.cell)] = preflight(plan.launch_config(run))
+            by_cell[run.cell.index] = preflight(plan.launch_config(run))
         except (ValueError, OSError) as error:
             problems.setdefault(str(error), Problem(f"data of cell {run.cell.name}", str(error)))
     if problems:
         raise InputError(plan.study.study, problems.values())
-    return {run.run_id: by_cell[id(run.cell)] for run in runs}
+    return {run.run_id: by_cell[run.cell.index] for run in runs}
 
 
 @uncollected()
@@ -165,12 +165,12 @@ def plan_notes(plan: Plan, known: Mapping[str, Mapping[str, Any]]) -> list[str]:
         known: What `check_data` found, by run id.
     """
     found = {
-        id(run.cell): known[run.run_id]["same_training"]
+        run.cell.index: known[run.run_id]["same_training"]
         for run in plan.runs
         if "same_training" in known.get(run.run_id, {})
     }
-    cells = [cell for cell in plan.cells if id(cell) in found]
-    twins = twin_notes(cells, [found[id(cell)] for cell in cells])
+    cells = [cell for cell in plan.cells if cell.index in found]
+    twins = twin_notes(cells, [found[cell.index] for cell in cells])
     before = plan.base_notes if len(cells) == len(plan.cells) else plan.notes
     return list(dict.fromkeys([*before, *twins]))
 

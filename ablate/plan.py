@@ -11,6 +11,7 @@ from pydantic_core import PydanticUndefined
 from ablate.combinations import Choices
 from ablate.config_keys import base_notes
 from ablate.design import (
+    UNPLACED,
     Cell,
     DesignBlock,
     blocks_of,
@@ -139,10 +140,10 @@ class Plan:
 
     @cached_property
     def runs_of(self) -> dict[int, dict[int, Run]]:
-        """Runs by the `id()` of their cell and by seed."""
+        """Runs by the index of their cell and by seed."""
         found: dict[int, dict[int, Run]] = {}
         for run in self.runs:
-            found.setdefault(id(run.cell), {})[run.seed] = run
+            found.setdefault(run.cell.index, {})[run.seed] = run
         return found
 
     def launch_config(self, run: Run) -> dict[str, Any]:
@@ -184,7 +185,8 @@ def plan_study(
     over = model.smoke if short and model.smoke else {}
     trainings, blocks = _trainings(blocks_of(study, model), model, entry.name, over)
     cells = [training.cell for training in trainings]
-    again = replace(cells[blocks[0].baseline], again=True) if study.aa else None
+    baseline = cells[blocks[0].baseline]
+    again = replace(baseline, again=True, index=UNPLACED) if study.aa else None
     runs: list[Run] = []
     for seed in seeds:
         runs += [training.run(training.cell, seed) for training in trainings]
@@ -236,7 +238,8 @@ def _trainings(
     defaults = _defaults(model)
     for block in blocks:
         members: list[int] = []
-        for cell in block.cells:
+        for designed in block.cells:
+            cell = replace(designed, index=len(found))
             config = cell.config
             if over:
                 config = plain_config(model.validate({**cell.written_config(), **over}))

@@ -51,7 +51,7 @@ def uses_log(plan: Plan, rows: Mapping[str, Row], metric: str) -> bool:
     if not plan.study.log_scale or not plan.model.metric(metric).has_ratios:
         return False
     cells = [*plan.cells, *([plan.again] if plan.again else [])]
-    runs = [run for cell in cells for run in plan.runs_of[id(cell)].values()]
+    runs = [run for cell in cells for run in plan.runs_of[cell.index].values()]
     values = [run_value(rows.get(run.run_id, {}), metric) for run in runs]
     return all(value > 0 for value in values if not math.isnan(value))
 
@@ -59,5 +59,5 @@ def uses_log(plan: Plan, rows: Mapping[str, Row], metric: str) -> bool:
 def _row(
     plan: Plan, rows: Mapping[str, Row], cell: Cell, seeds: Sequence[int], metric: str
 ) -> list[float]:
-    runs = plan.runs_of[id(cell)]
+    runs = plan.runs_of[cell.index]
     return [run_value(rows.get(runs[seed].run_id, {}), metric) for seed in seeds]

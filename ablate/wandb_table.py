@@ -65,5 +65,4 @@ def _key(number: int, table: TextTable) -> str:
 
 
 def _content(table: TextTable) -> dict[str, Any]:
-    rows = [[*row.labels, *row.numbers, row.verdict] for row in table.rows]
-    return {"columns": table.columns, "rows": rows}
+    return {"columns": table.columns, "rows": [row.texts for row in table.rows]}

@@ -42,7 +42,6 @@ NOISES: dict[str, Callable[[np.random.Generator, tuple[int, int]], Values]] = {
     "one cell x3": lambda rng, shape: _one_noisy(rng.normal(size=shape), 3),
     "one cell x5": lambda rng, shape: _one_noisy(rng.normal(size=shape), 5),
 }
-FOUND = ("better", "worse", "better, within margin", "worse, within margin")
 OTHER_CELLS = 36
 """Cells that each level of a factor has."""
 MOST_SEEDS = 400
@@ -160,7 +159,7 @@ def _verdicts(values: Values, cell: int | None = None) -> list[float]:
 
 
 def _any_found(comparisons: Sequence[Comparison]) -> float:
-    return float(any(comparison.verdict in FOUND for comparison in comparisons))
+    return float(any(comparison.verdict.is_different for comparison in comparisons))
 
 
 def _one_noisy(values: Values, factor: float) -> Values:

@@ -128,3 +128,16 @@ def test_what_is_shown_goes_through_one_text():
             is_print = isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "print"
             if is_print and node.args:
                 assert not isinstance(node.args[0], ast.Constant | ast.JoinedStr), path
+
+
+def test_no_verdict_is_told_by_its_text():
+    """Whoever asks what a verdict is asks for its kind: its words may then change."""
+    from ablate.stats.verdicts import Cause, VerdictKind
+
+    words = {*VerdictKind, *Cause} - {"baseline", "failed"}  # that also mean a cell and a status
+    for path in (ROOT / "ablate").rglob("*.py"):
+        if path.name == "verdicts.py":
+            continue
+        texts = {n.value for n in ast.walk(ast.parse(path.read_text("utf-8")))
+                 if isinstance(n, ast.Constant) and isinstance(n.value, str)}  # fmt: skip
+        assert not words & texts, path

@@ -114,7 +114,7 @@ def test_the_baseline_runs_again_on_other_seeds(tmp_path, console):
     record = study_record(outcome.plan, outcome.ledger.rows)
     assert record.metric.values.shape == (2, 3)
     assert record.metric.again is not None
-    assert record.metric.again.verdict == "within noise"
+    assert record.metric.again.verdict.text == "within noise"
     rows = by_name(outcome.ledger)
     mean = np.mean([rows[f"icfm-s{1_000_000 + s}"]["sliced_w2_best"] for s in (1, 2, 3)])
     base = np.mean([rows[f"icfm-s{s}"]["sliced_w2_best"] for s in (1, 2, 3)])

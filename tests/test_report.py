@@ -1,7 +1,10 @@
 """What a study found, as people read it."""
 
+import io
 import math
+import pickle
 import re
+from dataclasses import replace
 
 import pytest
 from reports import RESULTS, grid, record, rows_of
@@ -24,7 +27,7 @@ def table_rows(record):
 
 
 def footnotes(record):
-    return metric_table(record, record.metric).notes
+    return [note.line for note in metric_table(record, record.metric).notes]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +69,7 @@ def test_wide_changes_keep_their_meaning(logs, text):
 
 def test_rows_say_how_many_runs_stand_behind_them(tmp_path):
     rows = table_rows(record(tmp_path))
-    assert [(row.labels, row.numbers[0], row.verdict) for row in rows] == [
+    assert [(row.labels, row.numbers[0], row.verdict.text) for row in rows] == [
         (["1"], "3/3", "baseline"), (["2"], "3/3", "better"), (["3"], "3/3", "within noise"),
         (["4"], "1/3", "not enough seeds"),
     ]  # fmt: skip
@@ -78,11 +81,11 @@ def test_rows_say_how_many_runs_stand_behind_them(tmp_path):
 
 
 def test_a_margin_makes_small_differences_equivalent(tmp_path):
-    verdicts = [row.verdict for row in table_rows(record(tmp_path, margin=1.0))]
+    verdicts = [row.verdict.text for row in table_rows(record(tmp_path, margin=1.0))]
     assert verdicts == ["baseline", "better", "equivalent", "not enough seeds"]
     [note] = [note for note in footnotes(record(tmp_path, margin=1.0)) if "margin" in note]
     assert note.startswith("margin ±1, fixed beforehand; equivalent: the 90 % interval of that ")
-    verdicts = [row.verdict for row in table_rows(record(tmp_path, margin=8.0))]
+    verdicts = [row.verdict.text for row in table_rows(record(tmp_path, margin=8.0))]
     assert verdicts[1] == "better, within margin"
 
 
@@ -92,23 +95,36 @@ def test_a_margin_makes_small_differences_equivalent(tmp_path):
 ])  # fmt: skip
 def test_runs_that_do_not_vary_are_no_certainty(tmp_path, results, told):
     found = record(tmp_path, results)
-    assert table_rows(found)[1].verdict == "not enough seeds"
-    [caution] = [note for note in footnotes(found) if note.startswith("caution")]
+    assert table_rows(found)[1].verdict.text == "not enough seeds"
+    [caution] = [n.line for n in metric_table(found, found.metric).notes if n.is_caution]
     assert caution.startswith(f"caution: {told}")
     certain = record(tmp_path, {**results, 3: results[1], 4: results[1]})
-    assert table_rows(certain)[1].verdict == "better"
+    assert table_rows(certain)[1].verdict.text == "better"
     assert caution in footnotes(certain)
+
+
+def test_a_copied_plan_is_the_same_plan(tmp_path):
+    """Also where its cells are copies, and the second baseline's runs are among the others."""
+    plan = plan_study(toy_study(tmp_path, seeds=[1, 2, 3], aa=True))
+    rows = rows_of(plan, lambda labels, seed: labels["gain"] + 0.1 * seed**0.5)
+    before = markdown(study_record(plan, rows))
+    for copy in (
+        pickle.loads(pickle.dumps(plan)),
+        replace(plan, cells=[replace(cell) for cell in plan.cells], again=replace(plan.again)),
+    ):
+        assert markdown(study_record(copy, rows)) == before
+        assert [run.cell for run in study_record(copy, rows).runs][:3] == [0, 1, -1]
 
 
 def test_cells_that_are_still_to_be_run_have_not_failed(tmp_path):
     plan = plan_study(toy_study(tmp_path))
-    verdicts = [row.verdict for row in table_rows(study_record(plan, {}))]
+    verdicts = [row.verdict.text for row in table_rows(study_record(plan, {}))]
     assert verdicts == ["baseline", "not enough seeds"]
 
 
 def test_a_baseline_without_results_is_named_as_the_cause(tmp_path):
     found = record(tmp_path, {1: [NAN] * 3, 2: [15.0, 17.1, 16.0], 3: [10.1, 11.9, 11.0]})
-    verdicts = [row.verdict for row in table_rows(found)]
+    verdicts = [row.verdict.text for row in table_rows(found)]
     assert verdicts == ["baseline, failed", "no baseline", "no baseline"]
     assert answers(found) == [
         "gain=2; gain=3: nothing to compare with: the baseline has 0 of 3 results",
@@ -125,8 +141,10 @@ def test_all_tables_call_what_was_not_measured_so(tmp_path, unmeasured):
             rows[run.run_id]["score_best"] = NAN
     found = study_record(plan, rows)
     [block] = found.metric.blocks
-    effects = [row.verdict for row in effects_table(block, block.effects, found.metric).rows[2:]]
-    verdicts = [row.verdict for row in table_rows(found)[:2]]
+    effects = [
+        row.verdict.text for row in effects_table(block, block.effects, found.metric).rows[2:]
+    ]
+    verdicts = [row.verdict.text for row in table_rows(found)[:2]]
     expected = {"x": ["baseline, not measured", "no baseline"], "y": ["baseline", "not measured"]}
     assert verdicts == effects == expected[unmeasured]
 
@@ -167,26 +185,29 @@ def test_effects_of_factors_over_the_others(tmp_path):
     found = grid(tmp_path)
     [block] = found.metric.blocks
     table = effects_table(block, block.effects, found.metric)
-    assert [(row.labels, row.verdict) for row in table.rows][:3] == [
+    assert [(row.labels, row.verdict.text) for row in table.rows][:3] == [
         (["a", "1"], "baseline"), (["", "2"], "better"), (["", "3"], "better"),
     ]  # fmt: skip
     assert table.rows[1].numbers[1].startswith("+2.996 [+2.977, ")
     assert table.rows[4].numbers[1].startswith("+0.6")  # (2 + 2 - 2) / 3 for b=y
-    assert "of such tables with 2 factors about 10 % have a wrong verdict" in table.notes[0]
-    [note] = [note for note in table.notes if note.startswith("caution")]
+    assert "of such tables with 2 factors about 10 % have a wrong verdict" in table.notes[0].line
+    [note] = [note.line for note in table.notes if note.is_caution]
     assert note.startswith("caution: a x b interact (adj. p < 0.001)")
     assert answers(found)[0].startswith("a=2, over all other factors: better than a=1, +2.996")
 
 
 def test_levels_with_few_cells_are_said_to_be_judged_apart(tmp_path):
-    left_out = [{"a": 1, "b": "y"}, {"a": 1, "b": "z"}]
-    factors = {"a": [2, 1, 3], "b": ["x", "y", "z"]}
+    """A plain note, whatever the factor that it begins with is called."""
+    left_out = [{"caution": 1, "b": "y"}, {"caution": 1, "b": "z"}]
+    factors = {"caution": [2, 1, 3], "b": ["x", "y", "z"]}
     plan = plan_study(toy_study(tmp_path, factors=factors, exclude=left_out, seeds=[1, 2, 3]))
     noise = iter(0.1 * (n * 5 % 7) for n in range(21))
-    found = study_record(plan, rows_of(plan, lambda labels, seed: labels["a"] + next(noise)))
+    found = study_record(plan, rows_of(plan, lambda c, seed: c["caution"] + next(noise)))
     [block] = found.metric.blocks
     notes = effects_table(block, block.effects, found.metric).notes
-    assert [note.split(":")[0] for note in notes if "own pairs" in note] == ["a"]
+    [note] = [note for note in notes if "own pairs" in note.text]
+    assert note.line.startswith("caution: its levels are means")
+    assert not note.is_caution
 
 
 def test_ratios_on_request(tmp_path):
@@ -195,7 +216,7 @@ def test_ratios_on_request(tmp_path):
     assert metric_table(found, found.metric).columns[3] == "change [95 %]"
     rows = table_rows(found)
     assert rows[1].numbers[2].startswith("+10.03 % [+")
-    assert [row.verdict for row in rows] == ["baseline", "better", "equivalent"]
+    assert [row.verdict.text for row in rows] == ["baseline", "better", "equivalent"]
     assert any(note.startswith("margin -4.8 % to +5.0 %, fixed") for note in footnotes(found))
     negative = record(tmp_path, {1: [1.0, 2.0, 3.0], 2: [-1.0, 2.0, 3.0]}, log_scale=True)
     caution = "caution: score is not always positive: compared as it is, not by ratios, and "
@@ -211,7 +232,7 @@ def test_ratios_on_request(tmp_path):
     zero = record(
         tmp_path, {1: [1e-3, 0.0, 1e-3], 2: [1e-3, 0.0, 2e-3]}, log_scale=True, margin=0.05
     )
-    assert table_rows(zero)[1].verdict == "within noise"  # 5 % is not 0.05
+    assert table_rows(zero)[1].verdict.text == "within noise"  # 5 % is not 0.05
 
 
 def test_failures_that_differ_between_cells_are_said(tmp_path):
@@ -257,12 +278,12 @@ def test_runs_to_come_have_not_failed_in_any_table(tmp_path):
     found = study_record(plan, {})
     [block] = found.metric.blocks
     for row in effects_table(block, block.effects, found.metric).rows:
-        assert row.verdict in ("baseline", "not enough seeds")
+        assert row.verdict.text in ("baseline", "not enough seeds")
 
 
 def test_only_named_comparisons_count(tmp_path):
     found = record(tmp_path, compare=[{"gain": 3}])
-    assert [row.verdict for row in table_rows(found)] == [
+    assert [row.verdict.text for row in table_rows(found)] == [
         "baseline", "not compared", "within noise", "not compared",
     ]  # fmt: skip
     everything = table_rows(record(tmp_path))
@@ -286,6 +307,21 @@ def test_the_terminal_shows_every_verdict_whole(tmp_path, width):
     assert "difference [95 %]" in text
 
 
+def test_a_verdict_has_its_colour_however_it_came_about(tmp_path):
+    """Within the margin, or by the cell's own spread: better is better."""
+    calm = [0.1, 0.3, 0.2, 0.4, 0.1, 0.2]
+    results = {gain: [value + gain % 3 * 0.1 for value in calm] for gain in (1, 2, 3, 4)}
+    results[5] = [90.0, 130.0, 70.0, 110.0, 60.0, 120.0]
+    told = {}
+    for margin in (1.0, 1000.0):
+        found = record(tmp_path, results, seeds=[1, 2, 3, 4, 5, 6], margin=margin)
+        console = Console(file=io.StringIO(), width=100, force_terminal=True)
+        print_report(found, console)
+        told[margin] = console.file.getvalue()
+    assert re.search(r"\x1b\[32mbetter \(own spread\)", told[1.0])
+    assert re.search(r"\x1b\[32mbetter, within margin \(own spread\)", told[1000.0])
+
+
 def test_the_terminal_shows_factors_of_wide_changes(tmp_path):
     text = shown(record(tmp_path, {1: [1.0, 9.0, 3.0], 2: [8.0, 7.0, 30.0]}, log_scale=True), 80)
     [line] = [line for line in text.splitlines() if line.startswith("2")]
@@ -305,7 +341,7 @@ def test_the_terminal_folds_names_before_numbers(tmp_path):
     assert "\N{HORIZONTAL ELLIPSIS}" not in text
     for table in tables_of(found):
         for row in table.rows:
-            assert all(number in text for number in (row.numbers[-2], row.verdict))
+            assert all(number in text for number in (row.numbers[-2], row.verdict.text))
 
 
 def test_a_metric_without_a_better_side_differs_or_does_not(tmp_path):
@@ -320,4 +356,4 @@ def test_a_metric_without_a_better_side_differs_or_does_not(tmp_path):
     found = study_record(plan, rows, "train_distance")
     table = metric_table(found, found.metric)
     assert table.title == "train_distance (neither lower nor higher is better), 3 seeds"
-    assert [row.verdict for row in table.rows] == ["baseline", "differs"]
+    assert [row.verdict.text for row in table.rows] == ["baseline", "differs"]

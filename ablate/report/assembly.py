@@ -24,7 +24,15 @@ from ablate.stats.effects import Effects, MainEffect, factor_effects
 from ablate.stats.layout import num_results
 from ablate.stats.replication import detectable_difference
 from ablate.stats.spread import spread
-from ablate.stats.verdicts import Comparison, Judgement, Mode, judge
+from ablate.stats.verdicts import (
+    Cause,
+    Comparison,
+    Judgement,
+    Mode,
+    Verdict,
+    VerdictKind,
+    judge,
+)
 from ablate.study import SeedRule, text
 from ablate.text import printable
 
@@ -126,8 +134,8 @@ class _Measured:
 def _unranked(judgement: Judgement) -> Judgement:
     """Of a metric that says nothing of better or worse."""
     comparisons = [
-        replace(found, verdict="differs")
-        if found.verdict.startswith(("better", "worse"))
+        replace(found, verdict=Verdict(VerdictKind.DIFFERS))
+        if found.verdict.is_different
         else found
         for found in judgement.comparisons
     ]
@@ -136,7 +144,7 @@ def _unranked(judgement: Judgement) -> Judgement:
 
 def _has_run(plan: Plan, rows: Mapping[str, Row], cell: Cell, statuses: Sequence[str]) -> bool:
     """Whether a cell has a run of some status."""
-    runs = plan.runs_of[id(cell)].values()
+    runs = plan.runs_of[cell.index].values()
     return any(rows.get(run.run_id, {}).get("status", "pending") in statuses for run in runs)
 
 
@@ -172,13 +180,12 @@ def _cells(
 
 def _with_cause(comparison: Comparison, waiting: bool, some_ok: bool) -> Comparison:
     """Without any value a cell has failed only where its runs have, and have ended."""
-    if not (waiting or some_ok):
+    verdict = comparison.verdict
+    if verdict.cause is not Cause.FAILED or not (waiting or some_ok):
         return comparison
-    if comparison.verdict == "failed":
-        return replace(comparison, verdict="not measured" if some_ok else "not enough seeds")
-    if comparison.verdict == "baseline, failed":
-        return replace(comparison, verdict="baseline, not measured" if some_ok else "baseline")
-    return comparison
+    too_few = None if verdict.kind is VerdictKind.BASELINE else Cause.TOO_FEW_SEEDS
+    cause = Cause.NOT_MEASURED if some_ok else too_few
+    return replace(comparison, verdict=replace(verdict, cause=cause))
 
 
 def _block(block: PlannedBlock, measured: _Measured, plan: Plan) -> BlockRecord:
@@ -231,8 +238,8 @@ def _told_effect(
         cells = levels == level
         unmeasured = bool(some_ok[cells].any() and not there[cells].any())
         found = _with_cause(comparison, bool(waiting[cells].any()), unmeasured)
-        if found.verdict == "no baseline" and there[levels == baseline].any():
-            found = replace(found, verdict="not enough seeds")
+        if found.verdict.cause is Cause.NO_BASELINE and there[levels == baseline].any():
+            found = replace(found, verdict=Verdict.none(Cause.TOO_FEW_SEEDS))
         comparisons.append(found)
     judgement = replace(effect.judgement, comparisons=comparisons)
     return replace(effect, judgement=judgement if measured.ranked else _unranked(judgement))

@@ -24,10 +24,9 @@ FAILURES_ALPHA = 0.05
 
 def run_records(plan: Plan, rows: Mapping[str, Row]) -> list[RunRecord]:
     """Every planned run."""
-    position = {id(cell): index for index, cell in enumerate(plan.cells)}
     return [
         RunRecord(
-            run.run_id, run.run_name, position.get(id(run.cell), -1), run.seed,
+            run.run_id, run.run_name, run.cell.index, run.seed,
             _status(rows, run.run_id), rows.get(run.run_id, {}).get("seconds") or math.nan,
         )
         for run in plan.runs
@@ -108,7 +107,7 @@ def _added_seeds(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
 
 def _failures(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
     counts = [
-        Counter(_status(rows, run.run_id) for run in plan.runs_of[id(cell)].values())
+        Counter(_status(rows, run.run_id) for run in plan.runs_of[cell.index].values())
         for cell in plan.cells
     ]
     ended = np.array([sum(count[name] for name in ENDED) for count in counts])

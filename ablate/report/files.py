@@ -24,7 +24,7 @@ def markdown(record: StudyRecord) -> str:
     lines += [f"- {_md(answer)}" for answer in answers(record)]
     for table in tables_of(record):
         lines += ["", f"## {_md(table.title)}", "", *_md_table(table), ""]
-        lines += [f"- {_md(note)}" for note in table.notes]
+        lines += [f"- {_md(note.line)}" for note in table.notes]
     lines += ["", *(f"- {_md(note)}" for note in record.notes)]
     if record.tracked_at:
         lines.append(f"- W&amp;B: <{record.tracked_at}>")
@@ -36,7 +36,7 @@ def latex(record: StudyRecord) -> str:
     lines = ["% needs \\usepackage{booktabs}"]
     for table in tables_of(record):
         lines += _tex_table(table, record.question or record.name)
-        lines += _tex_comments(table.notes)
+        lines += _tex_comments([note.line for note in table.notes])
     return "\n".join([*lines, *_tex_comments([*record.notes, *map(_missing, record.missing)]), ""])
 
 
@@ -50,7 +50,7 @@ def _md(text: str) -> str:
 
 def _md_table(table: TextTable) -> list[str]:
     rules = [*["---"] * len(table.labels), *["---:"] * len(table.numbers), "---"]
-    rows = [[*row.labels, *row.numbers, row.verdict] for row in table.rows]
+    rows = [row.texts for row in table.rows]
     head, *body = [_md_row(row) for row in (table.columns, *rows)]
     return [head, f"| {' | '.join(rules)} |", *body]
 
@@ -68,7 +68,7 @@ def _tex_table(table: TextTable, caption: str) -> list[str]:
         "    \\toprule",
         f"    {_tex_row(table.columns)}",
         "    \\midrule",
-        *(f"    {_tex_row([*r.labels, *r.numbers, r.verdict])}" for r in table.rows),
+        *(f"    {_tex_row(row.texts)}" for row in table.rows),
         "    \\bottomrule",
         "  \\end{tabular}",
         "\\end{table}",

@@ -22,6 +22,7 @@ from ablate.report.records import StudyRecord
 from ablate.report.renderer import Renderer
 from ablate.report.tables import TextTable, metric_table, tables_of
 from ablate.report.words import answers
+from ablate.stats.verdicts import Cause, Verdict, VerdictKind
 from ablate.text import printable_lines
 
 HERE = Path(__file__).parent
@@ -60,6 +61,7 @@ def page(
         record=record,
         answers=answers(record),
         tables=tables,
+        css_class=_css_class,
         sections=[_rendered(section) for section in sections],
         further=[*further, *(t for t in tables[1 + len(further) :] if t not in used)],
         done=sum(run.status == "ok" for run in record.runs),
@@ -93,6 +95,17 @@ def page_script(renderer: Renderer) -> str:
         cache.mkdir(parents=True, exist_ok=True)
         write_atomically(kept, bundle)
     return bundle
+
+
+_CLASSES = {
+    VerdictKind.WITHIN_NOISE: "within", VerdictKind.NOT_COMPARED: "not",
+    Cause.NOT_MEASURED: "not", Cause.TOO_FEW_SEEDS: "not", Cause.NO_BASELINE: "no",
+}  # fmt: skip
+
+
+def _css_class(verdict: Verdict) -> str:
+    """How the style sheet calls what it shows alike."""
+    return _CLASSES.get(verdict.gist, verdict.gist.value)
 
 
 def _shown(value: Any) -> Any:

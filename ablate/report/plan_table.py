@@ -71,9 +71,9 @@ def _table(plan: Plan, rows: Mapping[str, Row], known: Mapping[str, Mapping[str,
     status = _status_by_cell(plan, rows)
     for cell in plan.cells[:CELLS_SHOWN]:
         labels = [text(cell.labels.get(name, NOT_APPLICABLE)) for name in plan.factors]
-        labels = [cell.block] * has_blocks + labels + [sizes.get(id(cell), "")] * bool(sizes)
-        mark = "baseline" if cell is plan.baseline else ""
-        done = status[id(cell)]
+        labels = [cell.block] * has_blocks + labels + [sizes.get(cell.index, "")] * bool(sizes)
+        mark = "baseline" if cell.index == plan.baseline.index else ""
+        done = status[cell.index]
         table.add_row(*map(Text, labels), f"{done['ok']}/{len(plan.seeds)}", _others(done) or mark)
     return table
 
@@ -90,14 +90,14 @@ def _packs(
 
 def _sizes(plan: Plan, known: Mapping[str, Mapping[str, Any]]) -> dict[int, str]:
     """Parameters of each cell's network, for people."""
-    found = {id(run.cell): known.get(run.run_id, {}).get("num_parameters") for run in plan.runs}
+    found = {run.cell.index: known.get(run.run_id, {}).get("num_parameters") for run in plan.runs}
     return {cell: f"{number:,}" for cell, number in found.items() if number is not None}
 
 
 def _status_by_cell(plan: Plan, rows: Mapping[str, Row]) -> dict[int, Counter[str]]:
     counts: dict[int, Counter[str]] = {key: Counter() for key in plan.runs_of}
     for run in plan.runs:
-        counts[id(run.cell)][rows.get(run.run_id, {}).get("status", "pending")] += 1
+        counts[run.cell.index][rows.get(run.run_id, {}).get("status", "pending")] += 1
     return counts
 
 

@@ -13,6 +13,20 @@ from ablate.stats.verdicts import Comparison, Judgement
 
 
 @dataclass(frozen=True)
+class Note:
+    """What is to be read beside a table."""
+
+    text: str
+    is_caution: bool = False
+    """Whether who does not read it may be misled."""
+
+    @property
+    def line(self) -> str:
+        """For people, also where there are no colours."""
+        return f"caution: {self.text}" if self.is_caution else self.text
+
+
+@dataclass(frozen=True)
 class MissingRun:
     """A planned run without a result, and why."""
 

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
-from ablate.report.records import BlockRecord, CellRecord, MetricRecord, StudyRecord
+from ablate.report.records import BlockRecord, CellRecord, MetricRecord, Note, StudyRecord
+from ablate.stats.again import Again
 from ablate.stats.effects import Effects, MainEffect
 from ablate.stats.layout import ROUNDING
-from ablate.stats.verdicts import Comparison, Judgement
+from ablate.stats.verdicts import Cause, Comparison, Judgement, Verdict, VerdictKind
 from ablate.text import printable
 
 NOT_APPLICABLE = "–"
@@ -17,12 +17,25 @@ ALPHA = 0.05
 """Of what is said of factors, each by itself, and of their pairs."""
 
 
-class TableRow(NamedTuple):
+@dataclass(frozen=True)
+class TableRow:
     """One row: labels to the left, numbers to the right, and what may be said of it."""
 
     labels: Sequence[str]
     numbers: Sequence[str]
-    verdict: str
+    verdict: Verdict
+    own_spread: bool = False
+    """Whether it was judged by the spread of its own pairs."""
+
+    @property
+    def verdict_text(self) -> str:
+        """The verdict for people."""
+        return self.verdict.text + " (own spread)" * self.own_spread
+
+    @property
+    def texts(self) -> list[str]:
+        """The whole row, as text."""
+        return [*self.labels, *self.numbers, self.verdict_text]
 
 
 @dataclass(frozen=True)
@@ -35,7 +48,7 @@ class TextTable:
     numbers: Sequence[str]
     """Titles of the columns with numbers."""
     rows: Sequence[TableRow]
-    notes: Sequence[str]
+    notes: Sequence[Note]
 
     @property
     def columns(self) -> list[str]:
@@ -103,7 +116,6 @@ def _has_blocks(metric: MetricRecord) -> bool:
 
 def _cell_row(record: StudyRecord, metric: MetricRecord, cell: CellRecord) -> TableRow:
     found, value = cell.comparison, cell.value
-    apart = "" if found.pooled else " (own spread)"
     block = [cell.block] * _has_blocks(metric)
     baseline = "" if cell.is_baseline else metric.cells[cell.reference].name
     labels = [cell.labels.get(factor, NOT_APPLICABLE) for factor in record.factors]
@@ -115,7 +127,8 @@ def _cell_row(record: StudyRecord, metric: MetricRecord, cell: CellRecord) -> Ta
             "" if cell.is_baseline else difference_text(found, metric.log_scale),
             "" if cell.is_baseline else p_text(found.p),
         ],
-        found.verdict + apart,
+        found.verdict,
+        own_spread=not found.pooled,
     )
 
 
@@ -123,7 +136,7 @@ def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: MainEffect) -
     rows: list[TableRow] = []
     for number, comparison in enumerate(effect.judgement.comparisons):
         is_first = number == 0
-        is_baseline = comparison.verdict.startswith("baseline")
+        is_baseline = comparison.verdict.kind is VerdictKind.BASELINE
         rows.append(TableRow(
             [block.factors[effect.factor] if is_first else "", block.levels[effect.factor][number]],
             [
@@ -150,39 +163,40 @@ def _half_width(effect: MainEffect) -> float:
     return max(widths, default=float("nan"))
 
 
-def _effect_notes(block: BlockRecord, effects: Effects) -> list[str]:
+def _effect_notes(block: BlockRecord, effects: Effects) -> list[Note]:
     notes = [
-        "each factor is tested by itself, against its own scatter over seeds (factor x seed)"
-        f"{_false_share(len(effects.mains))}; share of variance: omega squared"
+        Note(
+            "each factor is tested by itself, against its own scatter over seeds (factor x seed)"
+            f"{_false_share(len(effects.mains))}; share of variance: omega squared"
+        )
     ]
     for pair in effects.interactions:
         one, other = (block.factors[number] for number in pair.factors)
         if not pair.estimable:
-            notes.append(f"{one} x {other}: cannot be estimated from these runs")
+            notes.append(Note(f"{one} x {other}: cannot be estimated from these runs"))
         elif pair.p < ALPHA:
-            notes.append(
-                f"caution: {one} x {other} interact (adj. p {p_text(pair.p)}): what {one} does "
-                f"depends on {other}"
-            )
+            told = f"what {one} does depends on {other}"
+            notes.append(_caution(f"{one} x {other} interact (adj. p {p_text(pair.p)}): {told}"))
     notes += [
-        f"{block.factors[effect.factor]}: its levels are means of very different numbers of runs; "
-        "each is judged by its own pairs with the baseline's level (Bonferroni)"
+        Note(
+            f"{block.factors[effect.factor]}: its levels are means of very different numbers of "
+            "runs; each is judged by its own pairs with the baseline's level (Bonferroni)"
+        )
         for effect in effects.mains
         if effect.uneven
     ]
     certain = [block.factors[e.factor] for e in effects.mains if _is_certain(e.judgement)]
     if certain:
-        notes.append(
-            f"caution: no scatter over seeds of {', '.join(certain)}: intervals and p values say "
-            "nothing there"
-        )
-    for name in block.factors:
-        if name in block.conditions:
-            notes.append(
-                f"caution: other factors apply only at some levels of {name}: its effect holds "
-                "theirs, averaged"
-            )
+        told = f"no scatter over seeds of {', '.join(certain)}: intervals and p values say nothing"
+        notes.append(_caution(f"{told} there"))
+    for name in (name for name in block.factors if name in block.conditions):
+        told = f"other factors apply only at some levels of {name}: its effect holds theirs"
+        notes.append(_caution(f"{told}, averaged"))
     return notes
+
+
+def _caution(text: str) -> Note:
+    return Note(text, is_caution=True)
 
 
 def _false_share(num_factors: int) -> str:
@@ -193,40 +207,40 @@ def _false_share(num_factors: int) -> str:
     return f": of such tables with {num_factors} factors about {percent:.0f} % have a wrong verdict"
 
 
-def _notes(metric: MetricRecord, whole: bool) -> list[str]:
+def _notes(metric: MetricRecord, whole: bool) -> list[Note]:
     """How the table is to be read, and what this study cannot see; of further metrics in brief."""
-    notes: list[str] = []
+    notes: list[Note] = []
     if metric.floor is not None:
         low, high = (rounded(bound) for bound in metric.floor)
         shown = low if low == high else f"{low} to {high}"
-        notes.append(f"floor, training data against test data: {shown}")
-    unmeasured = sum(cell.comparison.verdict.endswith("not measured") for cell in metric.cells)
+        notes.append(Note(f"floor, training data against test data: {shown}"))
+    unmeasured = sum(cell.comparison.verdict.cause is Cause.NOT_MEASURED for cell in metric.cells)
     if unmeasured:
-        notes.append(f"caution: {unmeasured} cells have finished runs that did not measure it")
+        notes.append(_caution(f"{unmeasured} cells have finished runs that did not measure it"))
     if metric.resolution > 0:
-        notes += [_interval_note(metric)] if whole else []
-        notes.append(_resolution_note(metric))
+        notes += [Note(_interval_text(metric))] if whole else []
+        notes.append(Note(_resolution_text(metric)))
     if whole and metric.resolution > 0 and metric.judgement.spread_check:
-        notes.append(metric.judgement.spread_check)
+        notes.append(Note(metric.judgement.spread_check))
     notes += _margin_notes(metric)
     if _is_certain(metric.judgement):
-        notes.append(f"caution: {_what_never_varies(metric.cells)}")
+        notes.append(_caution(_what_never_varies(metric.cells)))
     if metric.again is not None:
-        notes.append(_again_note(metric))
-    return [*notes, *(f"caution: {caution}" for caution in metric.cautions)]
+        notes.append(_again_note(metric.again, metric.log_scale))
+    return [*notes, *map(_caution, metric.cautions)]
 
 
-def _margin_notes(metric: MetricRecord) -> list[str]:
+def _margin_notes(metric: MetricRecord) -> list[Note]:
     if metric.margin is None:
         return []
     shown = f"±{metric.margin:g}"
     if metric.log_scale:
         bound = math.log1p(metric.margin)
         shown = f"{share_text(-bound)} to {share_text(bound)}"
-    return [
+    return [Note(
         f"margin {shown}, fixed beforehand; equivalent: the 90 % interval of that one comparison "
         "lies inside it (two one-sided tests, not adjusted for the number of comparisons)"
-    ]
+    )]  # fmt: skip
 
 
 def _is_certain(judgement: Judgement) -> bool:
@@ -244,7 +258,7 @@ def _what_never_varies(cells: Sequence[CellRecord]) -> str:
     return f"{what} Intervals and p values say nothing here"
 
 
-def _interval_note(metric: MetricRecord) -> str:
+def _interval_text(metric: MetricRecord) -> str:
     sd = metric.judgement.residual_sd
     shown = share_text(sd).lstrip("+") if metric.log_scale else rounded(sd, sd)
     return (
@@ -253,7 +267,7 @@ def _interval_note(metric: MetricRecord) -> str:
     )
 
 
-def _resolution_note(metric: MetricRecord) -> str:
+def _resolution_text(metric: MetricRecord) -> str:
     show = (
         (lambda value: share_text(value).lstrip("+"))
         if metric.log_scale
@@ -265,14 +279,13 @@ def _resolution_note(metric: MetricRecord) -> str:
     )
 
 
-def _again_note(metric: MetricRecord) -> str:
-    again = metric.again
-    assert again is not None
-    show = share_text if metric.log_scale else interval_text
+def _again_note(again: Again, log_scale: bool) -> Note:
+    show = share_text if log_scale else interval_text
     shown = show(again.difference, again.low, again.high)
-    if again.verdict == "differs":
-        return (
-            f"caution: A/A: the baseline differs from itself on other seeds by {shown}: something "
-            "other than chance differs, or this is the one time in twenty"
+    if again.verdict.is_different:
+        return _caution(
+            f"A/A: the baseline differs from itself on other seeds by {shown}: something other "
+            "than chance differs, or this is the one time in twenty"
         )
-    return f"A/A: the baseline on other seeds differs from itself by {shown}: {again.verdict}"
+    told = f"A/A: the baseline on other seeds differs from itself by {shown}"
+    return Note(f"{told}: {again.verdict.text}")

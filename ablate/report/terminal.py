@@ -10,6 +10,7 @@ from ablate.progress import clock
 from ablate.report.records import StudyRecord
 from ablate.report.tables import TextTable, tables_of
 from ablate.screen import Text
+from ablate.stats.verdicts import Cause, VerdictKind
 from ablate.text import first_line
 
 MISSING_SHOWN = 20
@@ -20,7 +21,7 @@ EXPENDABLE = ("adj. p", "share of variance", "ok/planned", "mean ± sd", "mean")
 
 `ok/planned` stays too where a run is missing. Where that is not enough, labels are folded.
 """
-STYLES = {"better": "green", "worse": "red", "failed": "red"}
+STYLES = {VerdictKind.BETTER: "green", VerdictKind.WORSE: "red", Cause.FAILED: "red"}
 
 
 def print_report(record: StudyRecord, console: Console) -> None:
@@ -45,8 +46,8 @@ def _print_table(table: TextTable, console: Console) -> None:
     console.print(Text(table.title, style="dim"))
     console.print(_table(table, console.width))
     for note in table.notes:
-        style = "yellow" if note.startswith("caution") else "dim"
-        console.print(Text(note, style=style), soft_wrap=True)
+        style = "yellow" if note.is_caution else "dim"
+        console.print(Text(note.line, style=style), soft_wrap=True)
     console.print()
 
 
@@ -59,15 +60,14 @@ def _table(content: TextTable, width: int) -> Table:
         table.add_column(content.numbers[number], justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for row in content.rows:
-        style = STYLES.get(row.verdict.removeprefix("baseline, ").split(",")[0], "")
-        verdict = Text(row.verdict, style=style)
+        verdict = Text(row.verdict_text, style=STYLES.get(row.verdict.gist, ""))
         table.add_row(*map(Text, row.labels), *(Text(row.numbers[n]) for n in shown), verdict)
     return table
 
 
 def _fitting(content: TextTable, width: int) -> tuple[list[int], bool]:
     """The columns of numbers to show, and whether all fits; those that say least go first."""
-    rows = [content.columns, *([*r.labels, *r.numbers, r.verdict] for r in content.rows)]
+    rows = [content.columns, *(row.texts for row in content.rows)]
     widths = [max(map(cell_len, column)) + GAP for column in zip(*rows, strict=True)]
     first = len(content.labels)
     shown = list(range(len(content.numbers)))

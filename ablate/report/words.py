@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from ablate.numbers import p_text
 from ablate.report.records import BlockRecord, CellRecord, MetricRecord, StudyRecord
 from ablate.report.tables import ALPHA, difference_text
+from ablate.stats.verdicts import Cause, Verdict, VerdictKind
 
-DIFFERENT = ("better", "worse", "differs")
 NAMED = 6
 """Cells that are named one by one."""
 
@@ -35,10 +35,10 @@ def _effect_answers(record: StudyRecord, metric: MetricRecord) -> list[str]:
             if block.factors[effect.factor] in block.conditions:
                 continue  # its effect holds those of the factors that depend on it
             for number, found in enumerate(effect.judgement.comparisons):
-                if found.verdict.startswith(DIFFERENT):
+                if found.verdict.is_different:
                     name = f"{block.factors[effect.factor]}={block.levels[effect.factor][number]}"
                     shown = difference_text(found, metric.log_scale)
-                    than = "from" if found.verdict == "differs" else "than"
+                    than = "from" if found.verdict.kind is VerdictKind.DIFFERS else "than"
                     against = f" {than} {_baseline_level(block, effect.factor)}"
                     told.append(
                         f"{name}, over all other factors: {_verdict(found.verdict, against)}, "
@@ -66,7 +66,7 @@ def _baseline_level(block: BlockRecord, factor: int) -> str:
 
 def _differing(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
     """The cells that are better or worse, the best first."""
-    found = [c for c in cells if c.comparison.verdict.startswith(DIFFERENT)]
+    found = [c for c in cells if c.comparison.verdict.is_different]
     sign = 1 if metric.mode == "min" else -1
     found.sort(key=lambda cell: sign * cell.comparison.difference)
     told = [
@@ -80,10 +80,9 @@ def _differing(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
     return told
 
 
-def _verdict(verdict: str, against: str) -> str:
+def _verdict(verdict: Verdict, against: str) -> str:
     """`better than a=1, but within the margin`."""
-    side, _, margin = verdict.partition(", ")
-    return side + against + ", but within the margin" * bool(margin)
+    return verdict.kind + against + ", but within the margin" * verdict.within_margin
 
 
 def _has_baselines(metric: MetricRecord) -> bool:
@@ -99,11 +98,11 @@ def _reference(metric: MetricRecord, cell: CellRecord) -> str:
 
 def _alike(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
     told: list[str] = []
-    for verdict, words in (
-        ("equivalent", "equivalent to the baseline, within the margin"),
-        ("within noise", "within noise of the baseline: this study cannot tell it apart"),
+    for kind, words in (
+        (VerdictKind.EQUIVALENT, "equivalent to the baseline, within the margin"),
+        (VerdictKind.WITHIN_NOISE, "within noise of the baseline: this study cannot tell it apart"),
     ):
-        found = [cell.name for cell in cells if cell.comparison.verdict == verdict]
+        found = [cell.name for cell in cells if cell.comparison.verdict.kind is kind]
         if found:
             told.append(f"{_names(found)}: {words}")
     return told
@@ -113,7 +112,7 @@ def _without_baseline(metric: MetricRecord, cells: Sequence[CellRecord]) -> list
     """The cells whose baseline has no result."""
     names: dict[int, list[str]] = {}
     for cell in cells:
-        if cell.comparison.verdict == "no baseline":
+        if cell.comparison.verdict.cause is Cause.NO_BASELINE:
             names.setdefault(cell.reference, []).append(cell.name)
     told: list[str] = []
     for reference, found in names.items():
@@ -129,11 +128,10 @@ def _without_baseline(metric: MetricRecord, cells: Sequence[CellRecord]) -> list
 def _open(cells: Sequence[CellRecord]) -> list[str]:
     """What cannot be said, and why."""
     told: list[str] = []
-    for verdict in ("not enough seeds", "not measured", "failed"):
-        same = (verdict, f"baseline, {verdict}")
-        found = [cell.name for cell in cells if cell.comparison.verdict in same]
+    for cause in (Cause.TOO_FEW_SEEDS, Cause.NOT_MEASURED, Cause.FAILED):
+        found = [cell.name for cell in cells if cell.comparison.verdict.cause is cause]
         if found:
-            told.append(f"{_names(found)}: {verdict}")
+            told.append(f"{_names(found)}: {cause}")
     return told
 
 

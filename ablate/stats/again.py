@@ -1,7 +1,7 @@
 """A/A: a second baseline on other seeds, which should differ from the first by noise alone."""
 
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ablate.stats.distributions import t_quantile, t_tail
 from ablate.stats.layout import rounding_error
 from ablate.stats.pooling import ALPHA, certain_p
+from ablate.stats.verdicts import Cause, Verdict, VerdictKind
 
 Values = NDArray[np.float64]
 
@@ -16,7 +17,7 @@ Values = NDArray[np.float64]
 class Again(NamedTuple):
     """The second baseline against the first."""
 
-    verdict: Literal["within noise", "differs", "not enough seeds"]
+    verdict: Verdict
     difference: float = math.nan
     """Second minus first."""
     low: float = math.nan
@@ -37,7 +38,7 @@ def compare_again(baseline: Values, again: Values) -> Again:
     difference = float(second.mean() - first.mean()) if len(first) and len(second) else math.nan
     difference = 0.0 if abs(difference) <= rounding else difference
     if min(len(first), len(second)) < 2:
-        return Again("not enough seeds", difference)
+        return Again(Verdict.none(Cause.TOO_FEW_SEEDS), difference)
     parts = [_variance_of_mean(values, rounding) for values in (first, second)]
     variance = sum(parts)
     if variance == 0:
@@ -47,8 +48,8 @@ def compare_again(baseline: Values, again: Values) -> Again:
         df = variance**2 / sum(part**2 / (len(values) - 1) for part, values in of_parts)
         p = 2 * t_tail(abs(difference) / math.sqrt(variance), df)
         half = t_quantile(1 - ALPHA / 2, df) * math.sqrt(variance)
-    verdict = "differs" if abs(difference) > half else "within noise"
-    return Again(verdict, difference, difference - half, difference + half, p)
+    kind = VerdictKind.DIFFERS if abs(difference) > half else VerdictKind.WITHIN_NOISE
+    return Again(Verdict(kind), difference, difference - half, difference + half, p)
 
 
 def _variance_of_mean(values: Values, rounding: float) -> float:

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,65 @@ from ablate.stats.pooling import ALPHA, Evidence, Named, Pool, References, pool_
 
 Values = NDArray[np.float64]
 Mode = Literal["min", "max"]
-Verdict = Literal[
-    "baseline", "better", "worse", "better, within margin", "worse, within margin", "within noise",
-    "equivalent", "failed", "not enough seeds", "not compared", "differs",
-    "not measured", "no baseline", "baseline, failed", "baseline, not measured",
-]  # fmt: skip
+
+
+class VerdictKind(StrEnum):
+    """What may be said of a cell."""
+
+    BASELINE = "baseline"
+    BETTER = "better"
+    WORSE = "worse"
+    DIFFERS = "differs"
+    """Of a metric of which neither lower nor higher values are better."""
+    WITHIN_NOISE = "within noise"
+    EQUIVALENT = "equivalent"
+    NOT_COMPARED = "not compared"
+    NONE = "no verdict"
+    """Nothing: the cause says why."""
+
+
+class Cause(StrEnum):
+    """Why nothing may be said of a cell, or why a baseline cannot be compared with."""
+
+    FAILED = "failed"
+    NOT_MEASURED = "not measured"
+    TOO_FEW_SEEDS = "not enough seeds"
+    NO_BASELINE = "no baseline"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What may be said of a cell, as a fact: `text` is for people alone."""
+
+    kind: VerdictKind
+    within_margin: bool = False
+    """Of `better` and `worse`: whether the difference is too small to matter."""
+    cause: Cause | None = None
+    """Of `NONE`, and of a baseline without any result."""
+
+    @classmethod
+    def none(cls, cause: Cause) -> Self:
+        """That nothing may be said, and why."""
+        return cls(VerdictKind.NONE, cause=cause)
+
+    @property
+    def gist(self) -> VerdictKind | Cause:
+        """The one word that it comes down to: why nothing is said, else what is said."""
+        return self.cause or self.kind
+
+    @property
+    def is_different(self) -> bool:
+        """Whether the cell differs from its baseline by more than noise."""
+        return self.kind in (VerdictKind.BETTER, VerdictKind.WORSE, VerdictKind.DIFFERS)
+
+    @property
+    def text(self) -> str:
+        """For people: `better, within margin`."""
+        if self.kind is VerdictKind.NONE:
+            return self.gist.value
+        margin = ", within margin" if self.within_margin else ""
+        cause = f", {self.cause}" if self.cause else ""
+        return f"{self.kind}{margin}{cause}"
 
 
 @dataclass(frozen=True)
@@ -93,17 +148,20 @@ def _compare(pool: Pool, cell: int, named: bool, mode: Mode, margin: float | Non
     apart = bool(pool.apart[cell])
     reference = int(pool.references[cell])
     if reference == cell:
-        return Comparison("baseline, failed" if _has_none(pool, cell) else "baseline")
+        cause = Cause.FAILED if _has_none(pool, cell) else None
+        return Comparison(Verdict(VerdictKind.BASELINE, cause=cause))
     if _has_none(pool, cell):
-        return Comparison("failed")
+        return Comparison(Verdict.none(Cause.FAILED))
     if not named:
         found = pool.own_difference(cell) if apart else pool.pooled_difference(cell).difference
-        return Comparison("not compared", found)
+        return Comparison(Verdict(VerdictKind.NOT_COMPARED), found)
     if not pool.family[cell]:
-        return Comparison("no baseline" if _has_none(pool, reference) else "not enough seeds")
+        is_alone = _has_none(pool, reference)
+        return Comparison(Verdict.none(Cause.NO_BASELINE if is_alone else Cause.TOO_FEW_SEEDS))
     found = pool.own_evidence(cell) if apart else pool.pooled_evidence(cell)
     if math.isnan(found.p):
-        return Comparison("not enough seeds", found.difference, pooled=not apart)
+        few = Verdict.none(Cause.TOO_FEW_SEEDS)
+        return Comparison(few, found.difference, pooled=not apart)
     return _judged(found, mode, margin, not apart)
 
 
@@ -116,11 +174,10 @@ def _judged(found: Evidence, mode: Mode, margin: float | None, pooled: bool) -> 
     value, half = found.difference, found.critical * found.se
     inside = margin is not None and _is_inside(found, margin)
     if abs(value) > half:
-        verdict: Verdict = "better" if (value < 0) == (mode == "min") else "worse"
-        if inside:
-            verdict = "better, within margin" if verdict == "better" else "worse, within margin"
+        is_better = (value < 0) == (mode == "min")
+        verdict = Verdict(VerdictKind.BETTER if is_better else VerdictKind.WORSE, inside)
     else:
-        verdict = "equivalent" if inside else "within noise"
+        verdict = Verdict(VerdictKind.EQUIVALENT if inside else VerdictKind.WITHIN_NOISE)
     return Comparison(verdict, value, value - half, value + half, found.p, pooled)
 
 

@@ -101,9 +101,13 @@ class TestBalanced:
         codes = grid(3, 2)
         values = 0.1 * study(codes, 4, 2) - codes[:, :1]
         main = factor_effects(values, codes, [3, 2], [1, 0], "min").mains[0]
-        assert [c.verdict for c in main.judgement.comparisons] == ["worse", "baseline", "better"]
+        assert [c.verdict.text for c in main.judgement.comparisons] == [
+            "worse",
+            "baseline",
+            "better",
+        ]
         main = factor_effects(values, codes, [3, 2], [1, 0], "max", margin=5.0).mains[0]
-        verdicts = [c.verdict for c in main.judgement.comparisons]
+        verdicts = [c.verdict.text for c in main.judgement.comparisons]
         assert verdicts == ["better, within margin", "baseline", "worse, within margin"]
 
     def test_error_terms_come_from_the_first_stage(self):
@@ -123,7 +127,7 @@ class TestBalanced:
         for seed in range(300):
             values = study(codes, 4, seed, by_seed=0.5)
             main = effects_of(values, codes[:, :1]).mains[0]
-            false += main.judgement.comparisons[1].verdict != "within noise"
+            false += main.judgement.comparisons[1].verdict.text != "within noise"
         assert false <= 0.05 * 300 + 2 * math.sqrt(300 * 0.05 * 0.95)
 
 
@@ -176,12 +180,12 @@ class TestMissing:
         values = study(codes, 3, 7)
         values[codes[:, 1] == 2] = NAN
         first, second = effects_of(values, codes).mains
-        assert [c.verdict for c in first.judgement.comparisons[1:]] == ["within noise"] * 2
+        assert [c.verdict.text for c in first.judgement.comparisons[1:]] == ["within noise"] * 2
         kept = codes[:, 1] < 2
         assert first.level_table == pytest.approx(
             np.array([values[kept & (codes[:, 0] == level)].mean(axis=0) for level in range(3)])
         )
-        verdicts = [c.verdict for c in second.judgement.comparisons]
+        verdicts = [c.verdict.text for c in second.judgement.comparisons]
         assert verdicts == ["baseline", "within noise", "failed"]
 
     def test_a_level_that_failed_once_shifts_that_seed_alone(self):
@@ -243,7 +247,7 @@ class TestNothingToSay:
     def test_one_seed(self):
         effects = effects_of(study(grid(2, 3), 1, 12), grid(2, 3))
         for main in effects.mains:
-            verdicts = {c.verdict for c in main.judgement.comparisons[1:]}
+            verdicts = {c.verdict.text for c in main.judgement.comparisons[1:]}
             assert verdicts == {"not enough seeds"}
             assert math.isnan(main.f)
             assert math.isnan(main.omega2)
@@ -254,14 +258,14 @@ class TestNothingToSay:
     def test_a_factor_of_one_level(self):
         codes = grid(1, 3)
         effects = factor_effects(study(codes, 3, 13), codes, [1, 3], [0, 0], "max")
-        assert [c.verdict for c in effects.mains[0].judgement.comparisons] == ["baseline"]
+        assert [c.verdict.text for c in effects.mains[0].judgement.comparisons] == ["baseline"]
         assert math.isnan(effects.mains[0].p)
         assert not effects.interactions[0].estimable
 
     @pytest.mark.parametrize("num_seeds", [0, 1, 3])
     def test_no_run_at_all(self, num_seeds):
         effects = effects_of(np.full((6, num_seeds), NAN), grid(2, 3))
-        verdicts = [c.verdict for c in effects.mains[1].judgement.comparisons]
+        verdicts = [c.verdict.text for c in effects.mains[1].judgement.comparisons]
         assert verdicts == ["baseline, failed", "failed", "failed"]
         assert not effects.interactions[0].estimable
 
@@ -270,11 +274,11 @@ class TestNothingToSay:
         effects = effects_of(np.ones((4, 4)), codes)
         assert effects.mains[0].p == effects.interactions[0].p == 1
         few = effects_of(np.ones((4, 3)) * codes[:, :1], codes)
-        assert few.mains[0].judgement.comparisons[1].verdict == "not enough seeds"
+        assert few.mains[0].judgement.comparisons[1].verdict.text == "not enough seeds"
         assert math.isnan(few.mains[0].p)
         effects = effects_of(np.ones((4, 4)) * codes[:, :1], codes)
         assert effects.mains[0].p == 0
-        assert effects.mains[0].judgement.comparisons[1].verdict == "worse"
+        assert effects.mains[0].judgement.comparisons[1].verdict.text == "worse"
         assert effects.shares.factors == pytest.approx([1, 0])
         assert effects.shares.left == pytest.approx(0)
 

@@ -98,7 +98,7 @@ class TestDetectableDifference:
         for _ in range(500):
             values = 2 * rng.normal(size=(4, 3)) + 5 * rng.normal(size=3)
             values[2] += effect
-            found += judge(values, 0, "min").comparisons[2].verdict == "worse"
+            found += judge(values, 0, "min").comparisons[2].verdict.text == "worse"
         assert found / 500 == pytest.approx(0.8, abs=0.05)
 
     def test_is_in_the_units_of_the_sd(self):

@@ -12,7 +12,7 @@ from scipy import stats
 from ablate.stats.dunnett import Family
 from ablate.stats.layout import contrast_correlation, difference, fit_layout, noisy_cells
 from ablate.stats.replication import needed_replicates
-from ablate.stats.verdicts import judge
+from ablate.stats.verdicts import Cause, Verdict, VerdictKind, judge
 
 NAN = math.nan
 BY_HAND = np.array([[1.0, 2.0, 3.0], [2.0, 3.0, 4.3], [1.0, 2.0, 3.3]])
@@ -155,13 +155,13 @@ class TestVerdicts:
         values = study(4, 6, 4, sd=0.1)
         values[1] -= 1
         values[2] += 1
-        verdicts = [c.verdict for c in judge(values, 0, "min").comparisons]
+        verdicts = [c.verdict.text for c in judge(values, 0, "min").comparisons]
         assert verdicts == ["baseline", "better", "worse", "within noise"]
-        verdicts = [c.verdict for c in judge(values, 0, "max").comparisons]
+        verdicts = [c.verdict.text for c in judge(values, 0, "max").comparisons]
         assert verdicts == ["baseline", "worse", "better", "within noise"]
-        verdicts = [c.verdict for c in judge(values, 0, "min", margin=0.5).comparisons]
+        verdicts = [c.verdict.text for c in judge(values, 0, "min", margin=0.5).comparisons]
         assert verdicts == ["baseline", "better", "worse", "equivalent"]
-        verdicts = [c.verdict for c in judge(values, 0, "min", margin=2.0).comparisons]
+        verdicts = [c.verdict.text for c in judge(values, 0, "min", margin=2.0).comparisons]
         assert verdicts == [
             "baseline",
             "better, within margin",
@@ -169,21 +169,34 @@ class TestVerdicts:
             "equivalent",
         ]
 
+    @pytest.mark.parametrize(("verdict", "text", "gist"), [
+        (Verdict(VerdictKind.BETTER, within_margin=True), "better, within margin", "better"),
+        (Verdict(VerdictKind.BASELINE, cause=Cause.FAILED), "baseline, failed", "failed"),
+        (Verdict.none(Cause.TOO_FEW_SEEDS), "not enough seeds", "not enough seeds"),
+        (Verdict(VerdictKind.WITHIN_NOISE), "within noise", "within noise"),
+    ])  # fmt: skip
+    def test_texts_and_gist(self, verdict, text, gist):
+        assert (verdict.text, verdict.gist.value) == (text, gist)
+
     def test_missing_runs_are_no_evidence(self):
         values = study(4, 3, 5)
         values[1] = NAN
         values[2, 1:] = NAN
         judgement = judge(values, 0, "min")
-        verdicts = [c.verdict for c in judgement.comparisons]
+        verdicts = [c.verdict.text for c in judgement.comparisons]
         assert verdicts == ["baseline", "failed", "not enough seeds", "within noise"]
         assert judgement.df == 2
         alone = judge(study(3, 1, 6), 0, "min").comparisons
-        assert [c.verdict for c in alone] == ["baseline", "not enough seeds", "not enough seeds"]
+        assert [c.verdict.text for c in alone] == [
+            "baseline",
+            "not enough seeds",
+            "not enough seeds",
+        ]
 
     def test_without_its_baseline_a_cell_has_nothing_to_be_compared_with(self):
         values = study(3, 3, 5)
         values[0], values[2] = NAN, NAN
-        verdicts = [c.verdict for c in judge(values, 0, "min").comparisons]
+        verdicts = [c.verdict.text for c in judge(values, 0, "min").comparisons]
         assert verdicts == ["baseline, failed", "no baseline", "failed"]
 
     @pytest.mark.parametrize("missing", [(), ((2, 3),)])
@@ -193,7 +206,7 @@ class TestVerdicts:
             for place in missing:
                 values[place] = NAN
             found = judge(values, 0, "min").comparisons[1:]
-            assert {(c.verdict, c.difference, c.p) for c in found} == {("within noise", 0, 1)}
+            assert {(c.verdict.text, c.difference, c.p) for c in found} == {("within noise", 0, 1)}
 
     @pytest.mark.parametrize(("num_seeds", "verdict"), [(2, "not enough seeds"), (5, "worse")])
     @pytest.mark.parametrize("first", [0.1, 0.7])
@@ -202,7 +215,7 @@ class TestVerdicts:
         values = np.array([[first, first + 0.1, 0.3, 0.2, 0.6]])[:, :num_seeds]
         found = judge(np.vstack([values, values + 0.1]), 0, "min")
         assert found.residual_sd == 0
-        assert found.comparisons[1].verdict == verdict
+        assert found.comparisons[1].verdict.text == verdict
         assert found.comparisons[1].difference == pytest.approx(0.1)
 
     @pytest.mark.parametrize("options", [
@@ -217,7 +230,7 @@ class TestVerdicts:
         values[5] *= rng.choice([1, 6])
         for found in judge(values, **{"references": 0, "mode": "min"} | options).comparisons:
             outside = found.low > 0 or found.high < 0
-            assert outside == (found.p < 0.05) == (found.verdict in ("better", "worse"))
+            assert outside == (found.p < 0.05) == (found.verdict.text in ("better", "worse"))
 
     def test_a_noisy_cell_does_not_widen_the_others(self):
         values = study(6, 10, 7)
@@ -241,7 +254,7 @@ class TestReferences:
         values = study(5, 4, 10)
         judgement = judge(values, np.array([0, 0, 0, 3, 3]), "min")
         found = judgement.comparisons
-        assert [found[c].verdict for c in (0, 3)] == ["baseline", "baseline"]
+        assert [found[c].verdict.text for c in (0, 3)] == ["baseline", "baseline"]
         means = values.mean(axis=1)
         assert found[2].difference == pytest.approx(means[2] - means[0])
         assert found[4].difference == pytest.approx(means[4] - means[3])
@@ -252,7 +265,7 @@ class TestReferences:
         values = study(3, 4, 11)
         found = judge(values, [0, 0, 1], "min").comparisons
         assert found[2].difference == pytest.approx(values[2].mean() - values[1].mean())
-        assert [c.verdict for c in found] == ["baseline", "within noise", "within noise"]
+        assert [c.verdict.text for c in found] == ["baseline", "within noise", "within noise"]
 
     def test_one_for_all_is_one_for_each(self):
         values = study(4, 3, 12, missing=((1, 1),))
@@ -262,7 +275,7 @@ class TestReferences:
     def test_cells_without_shared_seeds_are_not_judged(self):
         values = study(4, 6, 13)
         values[:2, 3:], values[2:, :3] = NAN, NAN
-        verdicts = [c.verdict for c in judge(values, [0, 0, 0, 2], "min").comparisons]
+        verdicts = [c.verdict.text for c in judge(values, [0, 0, 0, 2], "min").comparisons]
         assert verdicts == ["baseline", "within noise", "not enough seeds", "within noise"]
 
     def test_a_noisy_baseline_is_compared_by_own_pairs(self):
@@ -281,7 +294,7 @@ class TestReferences:
         held = 0
         for _ in range(400):
             found = judge(rng.normal(size=(6, 4)), references, "min").comparisons
-            held += all(c.low <= 0 <= c.high for c in found if c.verdict != "baseline")
+            held += all(c.low <= 0 <= c.high for c in found if c.verdict.text != "baseline")
         assert held >= 0.93 * 400
 
 
@@ -292,7 +305,7 @@ class TestFamily:
         values = study(6, 4, 16)
         judgement = judge(values, 0, "min", family=[False, True, False, False, True, False])
         found = judgement.comparisons
-        assert [c.verdict for c in found][2:4] == ["not compared"] * 2
+        assert [c.verdict.text for c in found][2:4] == ["not compared"] * 2
         assert found[2].difference == pytest.approx(values[2].mean() - values[0].mean())
         assert math.isnan(found[2].p)
         assert math.isnan(found[2].high)
@@ -304,14 +317,19 @@ class TestFamily:
         values = study(4, 3, 17)
         values[2] = NAN
         found = judge(values, 0, "min", family=np.array([False, True, False, False])).comparisons
-        assert [c.verdict for c in found] == ["baseline", "within noise", "failed", "not compared"]
+        assert [c.verdict.text for c in found] == [
+            "baseline",
+            "within noise",
+            "failed",
+            "not compared",
+        ]
 
     def test_a_noisy_cell_has_a_difference_too(self):
         values = study(6, 10, 18)
         values[4] += 30 * np.random.default_rng(8).normal(size=10)
         values[4, 0] = NAN
         found = judge(values, 0, "min", family=[True] * 4 + [False, True]).comparisons[4]
-        assert found.verdict == "not compared"
+        assert found.verdict.text == "not compared"
         assert found.difference == pytest.approx(np.nanmean(values[4] - values[0]))
 
 
@@ -349,4 +367,4 @@ class TestTwoStages:
 
     def test_a_first_stage_without_a_variance_judges_nothing(self):
         found = judge(study(3, 6, 21), 0, "min", first_seeds=1).comparisons
-        assert [c.verdict for c in found][1:] == ["not enough seeds"] * 2
+        assert [c.verdict.text for c in found][1:] == ["not enough seeds"] * 2

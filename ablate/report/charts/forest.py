@@ -17,8 +17,8 @@ from ablate.report.charts.encoding import (
     spec_of,
     tips,
 )
-from ablate.report.charts.theme import VERDICTS, colour
-from ablate.report.records import MetricRecord
+from ablate.report.charts.theme import MARKS, colour
+from ablate.report.records import CellRecord, MetricRecord
 from ablate.report.tables import difference_text
 
 
@@ -36,7 +36,7 @@ def forest(metric: MetricRecord) -> Spec | None:
     zero = data("zero").mark_rule(color=colour("muted"), strokeWidth=1.5)
     layers = [
         zero.encode(x=alt.X(**axis)),
-        *_interval_layers(base, axis, [row["verdict"] for row in rows]),
+        *_interval_layers(base, axis, metric),
     ]
     if metric.margin is not None:
         grey_band = data("margin").mark_rect(color=colour("grid"), opacity=0.6)
@@ -51,19 +51,21 @@ def forest(metric: MetricRecord) -> Spec | None:
 def _rows(metric: MetricRecord) -> Rows:
     """The best first."""
     rows: Rows = []
-    for cell in metric.cells:
+    for cell in _with_interval(metric):
         found = cell.comparison
-        if not math.isfinite(found.low):
-            continue
         bounds = (found.difference, found.low, found.high)
         if metric.log_scale:
             bounds = tuple(100 * math.expm1(min(bound, MOST_LOG)) for bound in bounds)
         rows.append({
-            "cell": cell.name, "verdict": found.verdict, "difference": bounds[0],
+            "cell": cell.name, "verdict": found.verdict.text, "difference": bounds[0],
             "low": bounds[1], "high": bounds[2], "p": p_text(found.p),
             "shown": difference_text(found, metric.log_scale),
         })  # fmt: skip
     return sorted(rows, key=lambda row: row["difference"], reverse=metric.mode == "max")
+
+
+def _with_interval(metric: MetricRecord) -> list[CellRecord]:
+    return [cell for cell in metric.cells if math.isfinite(cell.comparison.low)]
 
 
 def _margin_rows(metric: MetricRecord) -> Rows:
@@ -75,17 +77,15 @@ def _margin_rows(metric: MetricRecord) -> Rows:
     return [{"difference": low, "to": high}]
 
 
-def _interval_layers(base: Any, axis: dict[str, Any], verdicts: Sequence[str]) -> list[Any]:
-    present = [verdict for verdict in VERDICTS if verdict in verdicts]
-    hues = [colour(VERDICTS[verdict][0]) for verdict in present]
-    shapes = [VERDICTS[verdict][1] for verdict in present]
-    fills = [
-        colour("paper") if "within" in verdict else hue
-        for verdict, hue in zip(present, hues, strict=True)
-    ]
+def _interval_layers(base: Any, axis: dict[str, Any], metric: MetricRecord) -> list[Any]:
+    given = {cell.comparison.verdict for cell in _with_interval(metric)}
+    present = {verdict.text: mark for verdict, mark in MARKS.items() if verdict in given}
+    hues = [colour(mark.hue) for mark in present.values()]
+    shapes = [mark.shape for mark in present.values()]
+    fills = [colour(mark.hue if mark.is_filled else "paper") for mark in present.values()]
 
     def by_verdict(values: Sequence[str]) -> dict[str, Any]:
-        return name("verdict", "verdict", scale=alt.Scale(domain=present, range=list(values)))
+        return name("verdict", "verdict", scale=alt.Scale(domain=list(present), range=list(values)))
 
     ends: dict[str, Any] = {**axis, "field": "low"}
     return [

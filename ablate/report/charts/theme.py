@@ -1,6 +1,8 @@
 """How charts look: colours by name, light and dark, safe for the colour-blind."""
 
-from typing import Any
+from typing import Any, NamedTuple
+
+from ablate.stats.verdicts import Verdict, VerdictKind
 
 COLOURS: dict[str, tuple[str, str]] = {
     "paper": ("#ffffff", "#14171c"),
@@ -24,16 +26,26 @@ HUES = ("blue", "vermillion", "green", "purple", "orange")
 DASHES = ([1, 0], [7, 3], [2, 2])
 STEPS = 9
 """Of the diverging scale; odd, so that zero has a colour."""
-VERDICTS: dict[str, tuple[str, str]] = {
-    "better": ("blue", "triangle-up"),
-    "better, within margin": ("green", "triangle-up"),
-    "equivalent": ("purple", "square"),
-    "within noise": ("muted", "circle"),
-    "worse, within margin": ("orange", "triangle-down"),
-    "worse": ("vermillion", "triangle-down"),
-    "differs": ("purple", "diamond"),
+
+
+class Mark(NamedTuple):
+    """How a verdict is drawn."""
+
+    hue: str
+    shape: str
+    is_filled: bool = True
+
+
+MARKS: dict[Verdict, Mark] = {
+    Verdict(VerdictKind.BETTER): Mark("blue", "triangle-up"),
+    Verdict(VerdictKind.BETTER, within_margin=True): Mark("green", "triangle-up", False),
+    Verdict(VerdictKind.EQUIVALENT): Mark("purple", "square"),
+    Verdict(VerdictKind.WITHIN_NOISE): Mark("muted", "circle", False),
+    Verdict(VerdictKind.WORSE, within_margin=True): Mark("orange", "triangle-down", False),
+    Verdict(VerdictKind.WORSE): Mark("vermillion", "triangle-down"),
+    Verdict(VerdictKind.DIFFERS): Mark("purple", "diamond"),
 }
-"""Colour and shape of each verdict that has an interval."""
+"""Of each verdict that has an interval, in the order of the legend."""
 
 
 def colour(name: str) -> str:
