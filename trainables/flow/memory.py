@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from trainables.flow.config import FlowConfig
-from trainables.flow.data_config import DEFAULT_DIM, DEFAULT_ROWS, SYNTHETIC, DataConfig
+from trainables.flow.data_config import DEFAULT_DIM, DEFAULT_ROWS, SOURCES, DataConfig
 from trainables.flow.rows import DataError
 from trainables.flow.shapes import unpadded_shapes
 
@@ -27,7 +27,7 @@ def check_rows(config: DataConfig) -> None:
     Raises:
         DataError: Where they do not.
     """
-    if config.source not in SYNTHETIC:
+    if "rows" not in SOURCES[config.source].keys:
         return
     rows, dim = config.rows or DEFAULT_ROWS, config.dim or DEFAULT_DIM
     needed, there = rows * (ROW_BYTES + dim * NUMBER_BYTES), memory_bytes()
