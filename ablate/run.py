@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import functools
 import math
+import sys
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,6 @@ from ablate.going_on import as_seen_from_here, command_to_go_on
 from ablate.guard import guarded, how_to_go_on
 from ablate.interrupts import interrupts
 from ablate.job import Outcome, check_data, examine, execute, no_ledger, plan_notes
-from ablate.leaving import leave
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study, load_study
 from ablate.needed_modules import namesake
@@ -259,4 +259,4 @@ def _print_places(
 
 
 if __name__ == "__main__":
-    leave(main())
+    sys.exit(main())

@@ -14,6 +14,7 @@ from ablate.events import Broadcast, Listener
 from ablate.garbage import uncollected
 from ablate.interrupts import Interrupts
 from ablate.launch.address import LOCAL, check_address
+from ablate.launch.environment import kept_environment
 from ablate.launch.ray_log import ray_speaks_to
 from ablate.ledger import ENDED, Ledger
 from ablate.machine import this_machine, trials_at_once
@@ -137,9 +138,10 @@ def places(study: Study, options: Options) -> int:
     address = check_address(options.address)
     if address in (None, LOCAL):
         return trials_at_once(study.resources, [this_machine()])
-    from ablate.launch.cluster import slots_at
+    with kept_environment():
+        from ablate.launch.cluster import slots_at
 
-    return slots_at(study, address)
+        return slots_at(study, address)
 
 
 def next_launch(paths: StudyPaths) -> int:
@@ -179,11 +181,12 @@ def _place(
     if options.local:
         yield None
         return
-    with ray_speaks_to(context.paths.ray_log):
+    with ray_speaks_to(context.paths.ray_log), kept_environment() as all_is_set:
         with uncollected():
             from ablate.launch.cluster import cluster
 
         with cluster(context.plan, num_runs, options.address, interrupts, context.say) as place:
+            all_is_set()
             yield place
 
 
