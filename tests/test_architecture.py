@@ -1,6 +1,7 @@
 """The rules of the design that a machine can hold."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,9 +26,11 @@ def test_only_launch_and_tracking_import_ray_and_nothing_here_imports_torch():
             assert "ray" not in names, path
 
 
-def test_flow_matching_training_imports_neither_ray_nor_wandb_nor_ablate():
+def test_flow_matching_training_imports_neither_ray_nor_wandb_and_of_ablate_the_contract_alone():
     for path in (ROOT / "trainables" / "flow").rglob("*.py"):
-        assert not {"ray", "wandb", "ablate"} & set(imports_of(path)), path
+        assert not {"ray", "wandb"} & set(imports_of(path)), path
+        text = path.read_text(encoding="utf-8").replace("from ablate.trainable.contract import", "")
+        assert not re.search(r"^\s*(from|import) ablate", text, re.M), path
 
 
 def test_a_report_loads_neither_ray_nor_torch_nor_wandb(tmp_path):
