@@ -34,14 +34,16 @@ PRETEND_GPUS = "100,101,102,103"
 """No machine has them, so that no test computes on a GPU."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
+def pytest_itemcollected(item):
+    """Tests of the one cluster stay together, where several run at once."""
+    if "ray_cluster" in item.fixturenames:
+        item.add_marker(pytest.mark.xdist_group("cluster"))
+
+
 def pytest_collection_modifyitems(config, items):
-    """Fast ones first; side by side, those of the one cluster are together and begin at once."""
-    for item in items:
-        if "ray_cluster" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("cluster"))
-    is_beside_others = hasattr(config, "workerinput")
-    items.sort(key=lambda item: ("ray_cluster" in item.fixturenames) != is_beside_others)
+    """Fast ones first; several at once, those of the one cluster begin at once: they take long."""
+    is_one_of_several = hasattr(config, "workerinput")
+    items.sort(key=lambda item: ("ray_cluster" in item.fixturenames) != is_one_of_several)
 
 
 def pytest_unconfigure():
