@@ -34,16 +34,22 @@ PRETEND_GPUS = "100,101,102,103"
 """No machine has them, so that no test computes on a GPU."""
 
 
-def pytest_itemcollected(item):
-    """Tests of the one cluster stay together, where several run at once."""
-    if "ray_cluster" in item.fixturenames:
-        item.add_marker(pytest.mark.xdist_group("cluster"))
+def pytest_xdist_make_scheduler(config, log):
+    """Several tests at once, but those of files that need the one cluster in one process."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = config.rootpath / nodeid.partition("::")[0]
+            needs_cluster = "ray_cluster" in file.read_text(encoding="utf-8")
+            return "cluster" if needs_cluster else nodeid
+
+    return Scheduling(config, log)
 
 
-def pytest_collection_modifyitems(config, items):
-    """Fast ones first; several at once, those of the one cluster begin at once: they take long."""
-    is_one_of_several = hasattr(config, "workerinput")
-    items.sort(key=lambda item: ("ray_cluster" in item.fixturenames) != is_one_of_several)
+def pytest_collection_modifyitems(items):
+    """Fast ones first."""
+    items.sort(key=lambda item: "ray_cluster" in item.fixturenames)
 
 
 def pytest_unconfigure():
