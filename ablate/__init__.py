@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from ablate.ledger import Ledger
     from ablate.loading import load_study
     from ablate.plan import Plan, plan_study
-    from ablate.python_api import run_study
+    from ablate.python_api import run_study, study_record
+    from ablate.stats.judge_table import judge_table
     from ablate.study import Study
 
 __all__ = [
@@ -23,9 +24,11 @@ __all__ = [
     "Ledger",
     "Plan",
     "Study",
+    "judge_table",
     "load_study",
     "plan_study",
     "run_study",
+    "study_record",
 ]
 
 _HOMES = {
@@ -34,9 +37,11 @@ _HOMES = {
     "Ledger": "ledger",
     "Plan": "plan",
     "Study": "study",
+    "judge_table": "stats.judge_table",
     "load_study": "loading",
     "plan_study": "plan",
     "run_study": "python_api",
+    "study_record": "python_api",
 }
 
 

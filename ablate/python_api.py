@@ -1,6 +1,7 @@
 """What `from ablate import ...` offers for running a study; the commands do the same."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
@@ -9,6 +10,11 @@ from ablate.errors import ClusterGoneError
 from ablate.events import Listener
 from ablate.finish import complete_study
 from ablate.ledger import Ledger
+from ablate.loading import load_saved_study
+from ablate.paths import StudyPaths
+from ablate.replicates import plan_so_far
+from ablate.report import assembly
+from ablate.report.records import StudyRecord
 from ablate.study import Study
 
 
@@ -61,3 +67,18 @@ def run_study(
     if outcome.interrupted:
         raise KeyboardInterrupt
     return outcome.ledger
+
+
+def study_record(study_dir: str | Path, metric: str | None = None) -> StudyRecord:
+    """What the report of a study says, as records: cells, comparisons, effects, missing runs.
+
+    Args:
+        study_dir: A study directory, also of a study that still runs.
+        metric: What to report in the place of the study's own metrics.
+
+    Raises:
+        InputError: Where the directory holds no study.
+    """
+    study = load_saved_study(Path(study_dir))
+    ledger = Ledger(StudyPaths(study.directory))
+    return assembly.study_record(plan_so_far(study, ledger), ledger.rows, metric)

@@ -336,5 +336,7 @@ def test_from_python(tmp_path, console):
     assert {row["status"] for row in ledger.rows.values()} == {"ok"}
     assert "gain=2" in (tmp_path / "toys" / "report" / "table.md").read_text(), "as the command"
     assert "report:" in console.export_text()
+    record = ablate.study_record(tmp_path / "toys")
+    assert [cell.name for cell in record.metric.cells] == ["gain=1", "gain=2"]
     plan = ablate.plan_study(toy_study(tmp_path))
     assert [run.run_name for run in plan.runs][:2] == ["gain=1-s1", "gain=2-s1"]

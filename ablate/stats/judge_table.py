@@ -1,0 +1,75 @@
+"""Verdicts on results from anywhere: rows of a table in, a comparison a cell out."""
+
+import math
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ablate.stats.verdicts import Comparison, Mode, judge
+
+Cell = Hashable
+"""A value of the column that names cells; of several columns, a tuple of theirs."""
+
+
+def judge_table(
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    metric: str,
+    cell: str | Sequence[str],
+    seed: str = "seed",
+    baseline: Cell | None = None,
+    mode: Mode = "min",
+    margin: float | None = None,
+) -> dict[Cell, Comparison]:
+    """Compares every cell of a table with its baseline, as the report of a study does.
+
+    Args:
+        rows: One a run, as mappings of columns: `csv.DictReader`, `frame.to_dict("records")`.
+        metric: The column with the results; nothing or NaN where a run has none.
+        cell: The column that names cells, or several.
+        seed: The column with the seeds: runs of one seed are paired.
+        baseline: The cell that the others are compared with; the first one by default.
+        mode: Whether lower (`min`) or higher values are better.
+        margin: Differences smaller than this do not matter; fixed before the results were seen.
+
+    Returns:
+        A comparison by cell, in the order of the rows; `comparison.verdict.text` is for people.
+
+    Raises:
+        ValueError: Where a column is missing, a cell has a seed twice, or there is no baseline.
+    """
+    values: dict[Cell, dict[Hashable, float]] = {}
+    seeds: dict[Hashable, int] = {}
+    for number, row in enumerate(rows):
+        missing = [name for name in (metric, seed, *_names(cell)) if name not in row]
+        if missing:
+            raise ValueError(f"row {number} has no {', '.join(missing)}; it has {', '.join(row)}")
+        name = row[cell] if isinstance(cell, str) else tuple(row[column] for column in cell)
+        found = values.setdefault(name, {})
+        if row[seed] in found:
+            raise ValueError(f"row {number}: cell {name} has seed {row[seed]} twice")
+        seeds.setdefault(row[seed], len(seeds))
+        found[row[seed]] = _number(row[metric], number, metric)
+    if not values or (baseline is not None and baseline not in values):
+        raise ValueError(f"no cell {baseline!r}; there are {', '.join(map(repr, values))}")
+    table = np.full((len(values), len(seeds)), np.nan)
+    for at, found in enumerate(values.values()):
+        for key, value in found.items():
+            table[at, seeds[key]] = value
+    reference = 0 if baseline is None else list(values).index(baseline)
+    judgement = judge(table, np.full(len(values), reference), mode, margin)
+    return dict(zip(values, judgement.comparisons, strict=True))
+
+
+def _names(cell: str | Sequence[str]) -> Sequence[str]:
+    return [cell] if isinstance(cell, str) else cell
+
+
+def _number(value: Any, number: int, metric: str) -> float:
+    if value is None or value == "":
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"row {number}: {metric} is {value!r}, which is no number") from None
