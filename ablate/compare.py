@@ -30,7 +30,7 @@ from ablate.stats.spread import Spread, spread
 from ablate.text import printable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CellPair:
     """One cell in two studies, over the seeds that both have."""
 
@@ -102,10 +102,15 @@ def cell_pairs(plan: Plan, one: Ledger, other: Ledger, metric: str) -> list[Cell
         )
         both = values[:, ~np.isnan(values).any(axis=0)]
         if both.shape[1]:
-            identical = int((both[0] == both[1]).sum())
-            pairs.append(CellPair(
-                cell.name, spread(both[0]), spread(both[1]), spread(both[1] - both[0]), identical
-            ))  # fmt: skip
+            pairs.append(
+                CellPair(
+                    name=cell.name,
+                    one=spread(both[0]),
+                    other=spread(both[1]),
+                    difference=spread(both[1] - both[0]),
+                    identical=int((both[0] == both[1]).sum()),
+                )
+            )
     return pairs
 
 

@@ -141,3 +141,13 @@ def test_no_verdict_is_told_by_its_text():
         texts = {n.value for n in ast.walk(ast.parse(path.read_text("utf-8")))
                  if isinstance(n, ast.Constant) and isinstance(n.value, str)}  # fmt: skip
         assert not words & texts, path
+
+
+def test_records_of_many_fields_are_built_by_name():
+    """Two numbers side by side change places unseen."""
+    for path in (ROOT / "ablate").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            made = [ast.unparse(mark) for mark in getattr(node, "decorator_list", [])]
+            if isinstance(node, ast.ClassDef) and any("dataclass" in mark for mark in made):
+                num_fields = sum(isinstance(part, ast.AnnAssign) for part in node.body)
+                assert num_fields <= 6 or any("kw_only" in mark for mark in made), node.name

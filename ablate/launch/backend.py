@@ -103,9 +103,14 @@ class _RayRunner:
         context = self.context
         trackers = [AblateWandbCallback(str(context.paths.root))]
         return Launch(
-            context.plan, context.paths, number, trackers, context.interrupts, self.place,
-            self.options.trust_owner,
-        )  # fmt: skip
+            plan=context.plan,
+            paths=context.paths,
+            number=number,
+            trackers=trackers,
+            interrupts=context.interrupts,
+            place=self.place,
+            trust_owner=self.options.trust_owner,
+        )
 
 
 def restore(launch: "Launch", context: JobContext) -> None:

@@ -26,11 +26,15 @@ def run_records(plan: Plan, rows: Mapping[str, Row]) -> list[RunRecord]:
     """Every planned run."""
     return [
         RunRecord(
-            run.run_id, run.run_name, run.cell.index, run.seed,
-            _status(rows, run.run_id), rows.get(run.run_id, {}).get("seconds") or math.nan,
+            run_id=run.run_id,
+            run_name=run.run_name,
+            cell=run.cell.index,
+            seed=run.seed,
+            status=_status(rows, run.run_id),
+            seconds=rows.get(run.run_id, {}).get("seconds") or math.nan,
         )
         for run in plan.runs
-    ]  # fmt: skip
+    ]
 
 
 def missing_runs(plan: Plan, rows: Mapping[str, Row], metric: str) -> list[MissingRun]:
@@ -45,10 +49,10 @@ def missing_runs(plan: Plan, rows: Mapping[str, Row], metric: str) -> list[Missi
                 cause = f"reported no {metric}" if value is None else f"{metric} is {value}"
                 if value is None and plan.model.metric(metric).is_measurable:
                     cause += f" (ablate evaluate STUDY_DIR --metric {quoted([metric])} adds it)"
-                missing.append(MissingRun(run.run_name, status, cause))
+                missing.append(MissingRun(run_name=run.run_name, status=status, cause=cause))
             continue
         cause = ": ".join(filter(None, [row.get("error_type"), row.get("error")]))
-        missing.append(MissingRun(run.run_name, status, first_line(cause)))
+        missing.append(MissingRun(run_name=run.run_name, status=status, cause=first_line(cause)))
     return missing
 
 
@@ -70,10 +74,12 @@ def environment(plan: Plan, rows: Mapping[str, Row]) -> Environment:
     started = [row["started_at"] for row in known if row.get("started_at")]
     ended = [row["ended_at"] for row in known if row.get("ended_at")]
     return Environment(
-        _distinct(row.get("versions") for row in known), _distinct(code),
-        _distinct(row.get("device") for row in known),
-        min(started, default=None), max(ended, default=None),
-    )  # fmt: skip
+        versions=_distinct(row.get("versions") for row in known),
+        code=_distinct(code),
+        devices=_distinct(row.get("device") for row in known),
+        started=min(started, default=None),
+        ended=max(ended, default=None),
+    )
 
 
 def _status(rows: Mapping[str, Row], run_id: str) -> str:

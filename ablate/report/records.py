@@ -26,7 +26,7 @@ class Note:
         return f"caution: {self.text}" if self.is_caution else self.text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MissingRun:
     """A planned run without a result, and why."""
 
@@ -35,7 +35,7 @@ class MissingRun:
     cause: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """One planned run."""
 
@@ -49,7 +49,7 @@ class RunRecord:
     """Training time; nan where it is unknown."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CellRecord:
     """One row of the ablation table."""
 
@@ -66,7 +66,7 @@ class CellRecord:
     comparison: Comparison
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BlockRecord:
     """What the factors of one block do, each over all the others."""
 
@@ -85,7 +85,7 @@ class BlockRecord:
     """Of grids of several factors: elsewhere the cells themselves say it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MetricRecord:
     """One metric, cell by cell."""
 
@@ -113,7 +113,7 @@ class MetricRecord:
     """The baseline against itself on other seeds."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Environment:
     """What the runs were made with; several entries where they differ."""
 
@@ -124,7 +124,7 @@ class Environment:
     ended: datetime | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StudyRecord:
     """The results of a study, as far as its runs are done."""
 
