@@ -63,9 +63,12 @@ def storage_problems(study: Study) -> Iterator[Problem]:
     if not study.storage:
         yield Problem("storage", "is empty", fix="write a path, such as ./studies")
         return
-    for path in (study.storage, study.folder or ""):
+    for key, path in (("storage", study.storage), ("folder", study.folder or "")):
         if "\0" in path:
-            yield Problem("storage", "contains a NUL, which no path can", path, fix="drop it")
+            yield Problem(key, "contains a NUL, which no path can", path, fix="drop it")
+            return
+        if storable(path) != path:
+            yield _no_text(key, path)
             return
     unusable = path_problems("storage", study.directory)
     if unusable:
@@ -87,8 +90,12 @@ def path_problems(key: str, directory: Path) -> list[Problem]:
     path = str(directory)
     if storable(path) == path:
         return []
+    return [_no_text(key, path)]
+
+
+def _no_text(key: str, path: str) -> Problem:
     message = "is not a path of UTF-8 text, which Parquet and Ray need"
-    return [Problem(key, message, path, fix="use another path")]
+    return Problem(key, message, path, fix="use another path")
 
 
 def _seed_problems(study: Study) -> Iterator[Problem]:
@@ -111,11 +118,6 @@ def _metric_problems(study: Study, model: ConfigModel) -> Iterator[Problem]:
         elif not known and metric in COLUMNS:
             yield Problem(key, "the ledger already has a column of that name", metric,
                           fix="report it under another name")  # fmt: skip
-    own = known[study.metric].mode if study.metric in known else None
-    if own and "mode" in study.model_fields_set and study.mode != own:
-        better = {"min": "lower", "max": "higher"}[own]
-        yield Problem("mode", f"{better} is better of {study.metric}", study.mode,
-                      fix=f"drop it, or write {own}")  # fmt: skip
     if study.log_scale and not model.metric(study.metric).has_ratios:
         yield Problem("log_scale", f"ratios of {study.metric} are meaningless: its zero depends on "
                       "the data's units", True, fix="drop it")  # fmt: skip

@@ -12,7 +12,7 @@ from ablate.errors import Problem
 from ablate.identity import canonical_json
 from ablate.nested import MAX_DEPTH, flatten, in_the_way
 from ablate.rows import COLUMNS
-from ablate.study import NAME, Block, Factor, Study, text
+from ablate.study import NAME, Block, Factor, Study
 from ablate.text import first_line, message_of
 from ablate.trainable.config_model import ConfigModel
 from ablate.validation import Path, problems_of
@@ -166,6 +166,10 @@ def _named_level_problems(key: str, levels: Mapping[Any, Any]) -> Iterator[Probl
         if not isinstance(sets, Mapping) or not sets:
             yield Problem(f"{key}.{label}", "does not say which config keys it sets", sets,
                           fix=f"write {label}: {{key: value, ...}}")  # fmt: skip
+            continue
+        for odd in (set_ for set_ in sets if not isinstance(set_, str) or not set_):
+            yield Problem(f"{key}.{label}", "sets a key that is no word", odd,
+                          fix="name a config key, dotted where it is nested")  # fmt: skip
 
 
 def _base_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
@@ -187,11 +191,11 @@ def _factor_problems(block: DesignBlock) -> Iterator[Problem]:
         seen: set[str] = set()
         texts: set[str] = set()
         for index, level in enumerate(factor.levels):
-            if level.key in seen or text(level.label) in texts:
+            if level.key in seen or level.text in texts:
                 yield Problem(f"{place}[{index}]", "the level is listed twice", level.label,
                               fix="drop one")  # fmt: skip
             seen.add(level.key)
-            texts.add(text(level.label))
+            texts.add(level.text)
         for key in dict.fromkeys(key for level in factor.levels for key in level.sets):
             if model and not is_known(model, key):
                 yield Problem(place, "is not a config key", key, keys)
@@ -248,8 +252,8 @@ def _choice_problems(
         if name not in by_name:
             yield Problem(f"{place}.{name}", "is not a factor", name, tuple(by_name))
         elif by_name[name].level(label) is None:
-            labels = tuple(text(level.label) for level in by_name[name].levels)
-            yield Problem(f"{place}.{name}", "is not a level of the factor", label, labels)
+            choices = by_name[name].texts
+            yield Problem(f"{place}.{name}", "is not a level of the factor", label, choices)
 
 
 def _cell_problems(block: DesignBlock) -> Iterator[Problem]:
@@ -345,7 +349,7 @@ def _place(block: DesignBlock, cell: Cell, path: Path) -> str:
             if dotted == key or dotted.startswith(f"{key}."):
                 assert level is not None
                 return block.place + factor.where(level, dotted)
-    if not dotted:
+    if not path:
         return f"cell {cell.name}"
     written = [key for key, _ in flatten(block.spec.base)]
     own = any(dotted == key or dotted.startswith(f"{key}.") for key in written)

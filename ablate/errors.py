@@ -14,6 +14,10 @@ INTERRUPTED = 130
 """That of a command which was interrupted."""
 MAX_VALUE = 300
 """Characters of a wrong value that are told."""
+MAX_MISTAKES = 50
+"""Mistakes of one input that are told; the others are counted."""
+MAX_CHOICES = 60
+"""Valid choices that are told; among ten times as many the nearest is looked for."""
 MISSING = object()
 """Stands for no value, where None is one."""
 
@@ -31,7 +35,7 @@ class Problem:
     @property
     def nearest(self) -> str | None:
         """The valid choice that resembles the value most."""
-        if self.value is MISSING or not self.choices:
+        if self.value is MISSING or not self.choices or len(self.choices) > 10 * MAX_CHOICES:
             return None
         found = difflib.get_close_matches(str(self.value), self.choices, n=1, cutoff=0.5)
         return found[0] if found else None
@@ -42,7 +46,9 @@ class Problem:
         lines = [f"  {printable(self.key)}{shown}: {self.message}"]
         if self.choices:
             nearest = f" (nearest: {printable(self.nearest)})" if self.nearest else ""
-            lines.append(f"      choices: {', '.join(map(printable, self.choices))}{nearest}")
+            more = len(self.choices) - MAX_CHOICES
+            shown = [*map(printable, self.choices[:MAX_CHOICES]), *[f"{more} more"] * (more > 0)]
+            lines.append(f"      choices: {', '.join(shown)}{nearest}")
         fix = self.fix or (f"write {self.nearest}" if self.nearest else "")
         if fix:
             lines.append(f"      fix: {fix}")
@@ -114,7 +120,8 @@ class InputError(AblateError):
     def __str__(self) -> str:
         count = len(self.problems)
         head = f"{self.source}: {count} mistake{'s' if count != 1 else ''}"
-        return "\n\n".join([head, *map(str, self.problems)])
+        more = [f"  ... and {count - MAX_MISTAKES} more"] * (count > MAX_MISTAKES)
+        return "\n\n".join([head, *map(str, self.problems[:MAX_MISTAKES]), *more])
 
 
 class StudyInUseError(AblateError):

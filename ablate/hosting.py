@@ -23,6 +23,7 @@ from ablate.gpu_monitor import GpuMonitor
 from ablate.loaded_code import RunCode
 from ablate.manifest import NO_POINTS, is_whole, newest_whole, read_manifest, write_manifest
 from ablate.measured import Measured
+from ablate.nested import unworded
 from ablate.paths import StudyPaths, naming
 from ablate.plain_reports import plain_report, stamp
 from ablate.storage import check_storage, fault_of
@@ -174,7 +175,9 @@ class Hosting:
             )
 
     def __take_host(self, config: dict[str, Any] | None) -> None:
-        self.__host: dict[str, Any] = (config or {}).pop(PRIVATE_KEY)
+        config = {} if config is None else config
+        self.__host: dict[str, Any] = config.pop(PRIVATE_KEY)
+        config.update(unworded(config))
         self.__paths = StudyPaths(Path(self.__host["study_dir"]))
         self.__fault: StorageError | None = None
         self.__warnings: list[str] = []

@@ -40,6 +40,13 @@ def difference(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[s
     return changed
 
 
+def with_words(value: Any) -> Any:
+    """Plain values as JSON has them, whose keys are words; numbers stay as they are."""
+    if isinstance(value, Mapping):
+        return {_word(key): with_words(item) for key, item in value.items()}
+    return [with_words(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def _normal(value: Any) -> Any:
     # Exact types first: plans of ten thousand cells spend their time here.
     kind = type(value)
@@ -63,7 +70,9 @@ def _normal(value: Any) -> Any:
 
 def _word(key: Any) -> str:
     """A key as JSON's keys are: words. A number stays another key than its digits in quotes."""
-    return str(key) if isinstance(key, str) else f"!!{type(key).__name__} {key}"
+    if isinstance(key, str):
+        return str(key)
+    return "!!null" if key is None else f"!!{type(key).__name__} {json.dumps(key, default=str)}"
 
 
 def _normal_float(value: float) -> float | int | str:

@@ -12,6 +12,8 @@ from ablate.errors import InputError, Problem
 from ablate.nested import MAX_DEPTH, in_the_way, is_too_deep, with_key
 from ablate.paths import StudyPaths, write_atomically
 from ablate.study import Study
+from ablate.text import storable
+from ablate.trainable.contract import MetricSpec
 from ablate.validation import Path as KeyPath
 from ablate.validation import problems_of
 from ablate.yaml12 import MAX_LENGTH, dump_yaml, parse_yaml
@@ -53,10 +55,12 @@ def read_study(
     if not isinstance(raw, Mapping):
         what = "is empty" if raw is None else f"holds a {type(raw).__name__}, not a mapping"
         raise InputError(source, [Problem("the file", what, fix="see the README for a study")])
-    values, problems = _overridden({k: v for k, v in raw.items() if isinstance(k, str)}, overrides)
+    odd = [key for key in raw if not isinstance(key, str) or storable(key) != key]
+    words = {key: value for key, value in raw.items() if key not in odd}
+    values, problems = _overridden(words, overrides)
     values = {key: value for key, value in values.items() if value is not None}
     problems += [Problem(str(key), "is not a key of a study: keys are words", key)
-                 for key in raw if not isinstance(key, str)]  # fmt: skip
+                 for key in odd]  # fmt: skip
     deep = [key for key, value in values.items() if is_too_deep(value)]
     problems += [Problem(key, f"is nested more than {MAX_DEPTH} deep") for key in deep]
     values = {key: value for key, value in values.items() if key not in deep}
@@ -69,7 +73,7 @@ def read_study(
     if problems:
         raise InputError(source, problems)
     assert study is not None
-    return study if study.folder else study.model_copy(update={"folder": str(Path.cwd())})
+    return study.model_copy(update={"folder": study.folder or str(Path.cwd()), **_mode(study)})
 
 
 def save_study(study: Study, paths: StudyPaths) -> None:
@@ -148,14 +152,26 @@ def _validate(values: dict[str, Any]) -> tuple[Study | None, list[Problem]]:
 
 def _any_metric(study: Study) -> str:
     """A stand-in for a missing metric, so that it is not told twice."""
+    return next(iter(_metrics_of(study)), "?")
+
+
+def _mode(study: Study) -> dict[str, str]:
+    """The direction that the study's metric itself has, where the study gives none."""
+    known = _metrics_of(study)
+    if "mode" in study.model_fields_set or study.metric not in known:
+        return {}
+    return {"mode": known[study.metric].mode}
+
+
+def _metrics_of(study: Study) -> Mapping[str, MetricSpec]:
     from ablate.trainable.registry import find_trainable
 
     entry = find_trainable(study.trainable)
-    return "?" if isinstance(entry, Problem) else next(iter(entry.config_model().metrics), "?")
+    return {} if isinstance(entry, Problem) else entry.config_model().metrics
 
 
 def _place(path: KeyPath) -> str:
-    first, *rest = path
+    first, *rest = path or ("the file",)
     return str(first) + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in rest)
 
 
@@ -178,8 +194,8 @@ def _overridden(
         if rest and not isinstance(values.get(top), Mapping | None):
             problems.append(Problem(f"--set {key}", f"{top} is not a mapping", values[top],
                                     fix=f"write --set {top}=value"))  # fmt: skip
-        elif not all(key.split(".")):
-            problems.append(Problem("--set", "names no key between two dots", key,
+        elif not all(key.split(".")) or key.count(".") > MAX_DEPTH:
+            problems.append(Problem("--set", "is no dotted name of a key", key,
                                     fix="write --set base.epochs=5, say"))  # fmt: skip
         elif rest and top in DOTTED:
             values[top] = {**(values.get(top) or {}), rest: value}

@@ -6,6 +6,8 @@ from typing import Any
 
 MAX_DEPTH = 64
 """Mappings and lists inside one another: what is deeper no library on the way can take."""
+_PAIRS = "_ablate_pairs"
+"""The key of a mapping whose own keys are no words, where Tune sees it: it sorts them."""
 _ATOMS = frozenset({str, int, float, bool, type(None)})
 
 
@@ -72,8 +74,10 @@ def merged(below: Mapping[Any, Any], over: Mapping[Any, Any]) -> dict[Any, Any]:
     found = dict(below)
     for key, value in over.items():
         inner = found.get(key)
-        is_merged = isinstance(inner, Mapping) and isinstance(value, Mapping) and value
-        found[key] = merged(inner, value) if is_merged else value
+        if isinstance(inner, Mapping) and isinstance(value, Mapping) and value:
+            found[key] = merged(inner, value)
+        else:
+            found[key] = value
     return found
 
 
@@ -92,6 +96,28 @@ def copied(value: Any) -> Any:
         return {k: item if type(item) in _ATOMS else copied(item) for k, item in value.items()}
     if isinstance(value, list | tuple):
         return [copied(item) for item in value]
+    return value
+
+
+def worded(value: Any) -> Any:
+    """Plain values for those who know no keys but words: other mappings as lists of pairs."""
+    if isinstance(value, Mapping):
+        if all(isinstance(key, str) for key in value):
+            return {key: worded(item) for key, item in value.items()}
+        return {_PAIRS: [[key, worded(item)] for key, item in value.items()]}
+    if isinstance(value, list | tuple):
+        return [worded(item) for item in value]
+    return value
+
+
+def unworded(value: Any) -> Any:
+    """Plain values as they were before they were worded."""
+    if isinstance(value, Mapping):
+        if set(value) == {_PAIRS}:
+            return {key: unworded(item) for key, item in value[_PAIRS]}
+        return {key: unworded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [unworded(item) for item in value]
     return value
 
 

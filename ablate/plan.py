@@ -26,6 +26,7 @@ from ablate.nested import copied, value_at, with_key
 from ablate.paths import MAX_NAME, file_name
 from ablate.study import Factor, Study
 from ablate.trainable.config_model import ConfigModel
+from ablate.trainable.contract import Mode
 from ablate.trainable.registry import TrainableEntry, find_trainable
 
 AGAIN_SEEDS = 1_000_000
@@ -79,6 +80,11 @@ class Plan:
     """What a rule for the number of seeds decided, and why."""
     seeds_decided: bool = False
     """Whether such a rule has had the results that it needs."""
+
+    def mode(self, metric: str) -> Mode:
+        """Whether lower or higher values of a metric are better."""
+        of_its_own = metric != self.study.metric and metric in self.model.metrics
+        return self.model.metric(metric).mode if of_its_own else self.study.mode
 
     @property
     def baseline(self) -> Cell:

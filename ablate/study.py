@@ -86,7 +86,7 @@ class Tracking(_Frozen):
     entity: Text | None = None
     mode: Literal["auto", "online", "offline", "disabled"] = "auto"
     tags: tuple[Annotated[Text, Field(max_length=64)], ...] = ()
-    patience_s: Annotated[Float, Field(ge=0)] = 60
+    patience_s: Annotated[Float, Field(ge=0, le=1e9)] = 60
     """How long the end of a command waits for a W&B that makes no progress."""
 
     @field_validator("project")
@@ -207,6 +207,11 @@ class Factor:
     def by_key(self) -> dict[str, Level]:
         """The levels by their keys."""
         return {level.key: level for level in reversed(self.levels)}
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The levels' labels as people read them."""
+        return tuple(level.text for level in self.levels)
 
     def where(self, level: Level, key: str) -> str:
         """The place in the YAML where a level sets a config key, below its block."""

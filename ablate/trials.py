@@ -7,6 +7,7 @@ from typing import Any
 
 from ablate.events import PRIVATE_KEY
 from ablate.loaded_code import import_path
+from ablate.nested import worded
 from ablate.packs import Pack
 from ablate.paths import StudyPaths
 from ablate.plan import Plan, Run
@@ -42,7 +43,7 @@ def trial_config(
         }  # fmt: skip
     else:
         [run] = pack
-        config = {**plan.launch_config(run), "seed": run.seed}
+        config = {**worded(plan.launch_config(run)), "seed": run.seed}
     starts = {run.run_id: start_from.get(run.run_id) for run in pack}
     config[PRIVATE_KEY] = {
         "runs": [

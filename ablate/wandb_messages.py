@@ -5,7 +5,7 @@ from typing import Any
 
 from ablate.errors import INTERRUPTED
 from ablate.events import Point
-from ablate.identity import content_id
+from ablate.identity import content_id, with_words
 from ablate.ledger import ENDED, Ledger
 from ablate.paths import StudyPaths
 from ablate.plan import Plan, Run
@@ -56,7 +56,7 @@ class RunMessages:
             "versions": row.get("versions"), "command": self._command,
         }  # fmt: skip
         config = {
-            **run.config,
+            **with_words(run.config),
             "seed": run.seed, "study": plan.study.study, "run_id": run_id,
             **{key: value for key, value in made_with.items() if value is not None},
         }  # fmt: skip

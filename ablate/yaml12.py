@@ -12,13 +12,12 @@ from yaml.reader import Reader
 from yaml.resolver import Resolver
 from yaml.scanner import Scanner
 
-if yaml.__with_libyaml__:
-    from yaml.cyaml import CParser  # pyright: ignore[reportAttributeAccessIssue]
-else:
-    CParser = Parser
-
 from ablate.errors import InputError, Problem
 from ablate.yaml_nodes import MERGE, Inspection, float_of, int_of
+
+FastParser: Any = Parser
+if yaml.__with_libyaml__:
+    from yaml.cyaml import CParser as FastParser  # pyright: ignore[reportAttributeAccessIssue]
 
 MAX_LENGTH = 4_000_000
 """Characters of a document."""
@@ -97,14 +96,14 @@ class _Loader(Reader, Scanner, Parser, Composer, _Schema):
         _Schema.__init__(self)
 
 
-class _FastLoader(Composer, CParser, _Schema):
+class _FastLoader(Composer, FastParser, _Schema):
     """As the other, several times as fast.
 
     Nodes are composed in Python: it has a limit of recursion, where C would crash.
     """
 
     def __init__(self, text: str) -> None:
-        CParser.__init__(self, text)
+        FastParser.__init__(self, text)
         Composer.__init__(self)
         _Schema.__init__(self)
 

@@ -58,6 +58,7 @@ class Inspection:
             self._note(node, place, "an anchor (&) contains itself", "write it out")
             return 1, 1
         self._open.add(id(node))
+        _read_merge_as_text(node)
         self._look_at_itself(node, place)
         size, depth = 1, 0
         for name, child in _children(node):
@@ -111,6 +112,18 @@ def float_of(digits: str, value: float) -> float:
     if math.isinf(value) and "inf" not in digits.lower():
         raise OutOfRangeError("is beyond 64 bits, which end at 1.8e308")
     return value
+
+
+def _read_merge_as_text(node: yaml.Node) -> None:
+    """`<<` merges as a key alone."""
+    values: list[yaml.Node] = []
+    if isinstance(node, yaml.SequenceNode):
+        values = node.value
+    elif isinstance(node, yaml.MappingNode):
+        values = [value for _, value in node.value]
+    for value in values:
+        if value.tag == MERGE:
+            value.tag = _TEXT
 
 
 def _shown(tag: str) -> str:

@@ -18,6 +18,7 @@ from ablate.events import PRIVATE_KEY, Failure, RunEnded
 from ablate.going_on import command_to_go_on
 from ablate.hosting import hosted
 from ablate.job import execute
+from ablate.launch.backend import restore
 from ablate.launch.state import LaunchRecord, restorable_launch
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study, save_study
@@ -184,12 +185,12 @@ def test_a_launch_of_another_version_is_not_restored(tmp_path, monkeypatch, name
 @pytest.mark.parametrize("error", [ImportError, AttributeError, TypeError, KeyError, EOFError,
                                    ModuleNotFoundError, UnpicklingError, ValueError])  # fmt: skip
 def test_whatever_tune_raises_on_a_restore_a_new_launch_follows(error):
-    def restore():
+    def fail():
         raise error("no")
 
     said = []
     broadcast = SimpleNamespace(failure=None, has_told=False)
-    launch = SimpleNamespace(restore=restore, number=1)
+    launch = SimpleNamespace(restore=fail, number=1)
     restore(launch, SimpleNamespace(broadcast=broadcast, say=said.append))
     assert f"({error.__name__}); going on from the runs' own checkpoints" in said[0]
     broadcast.has_told = True  # then it is no state of Tune's that fails

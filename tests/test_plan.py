@@ -70,6 +70,7 @@ def test_ids_come_from_content():
 
 def test_a_new_default_key_orphans_no_run_and_a_new_version_does():
     from ablate.plan import _content, _defaults
+    from ablate.trainable.config_model import ConfigModel
 
     class Old(BaseModel):
         lr: float = 1.0
@@ -81,10 +82,11 @@ def test_a_new_default_key_orphans_no_run_and_a_new_version_does():
     class Changed(New):
         version: ClassVar[int] = 2
 
-    contents = [_content(m, "t", m(lr=2).model_dump(), _defaults(m)) for m in (Old, New)]
-    assert contents[0] == contents[1]
-    changed = [_content(m, "t", m(lr=2).model_dump(), _defaults(m)) for m in (New, Changed)]
-    assert changed[0] != changed[1]
+    def content(model):
+        hooks = ConfigModel(model)
+        return _content(hooks, "t", model(lr=2).model_dump(), _defaults(hooks))
+
+    assert content(Old) == content(New) != content(Changed)
 
 
 def test_names_say_the_key_of_numbers_and_stay_unique():

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import yaml
 
+from ablate.config_keys import keys_of
 from ablate.loading import read_study
 from ablate.plan import plan_study
-from ablate.validation import keys_of
 from ablate.yaml12 import parse_yaml
 from trainables.flow.config import FlowConfig
 

@@ -137,7 +137,7 @@ def _measured(plan: Plan, rows: Mapping[str, Row], metric: str) -> _Measured:
         some_ok=[_has_run(plan, rows, cell, ("ok",)) for cell in plan.cells],
         ranked=plan.model.metric(metric).ranks,
         log_scale=log_scale,
-        mode=plan.study.mode,
+        mode=plan.mode(metric),
         margin=_margin(plan, metric, log_scale),
         first_seeds=first_stage(plan),
     )

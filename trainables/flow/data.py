@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from trainables.flow.config import FlowConfig
 from trainables.flow.data_config import MIN_ROWS, DataConfig
+from trainables.flow.memory import check_rows, check_run
 from trainables.flow.rows import DataError, Floats
 from trainables.flow.shapes import num_parameters
 from trainables.flow.sources import read_rows, stamp
@@ -112,10 +113,12 @@ def preflight(config: dict[str, Any]) -> dict[str, Any]:
     source = _source(model.data, stamp(model.data))
     _check_size(source, model.data)
     dim = source.rows.shape[1]
+    num_rows, size = len(source.parts[0]), model.data.size
+    check_run(model, num_rows if size == "all" else int(size), dim)
     return {
         "data_fingerprint": source.fingerprint,
         "num_parameters": num_parameters(model, dim),
-        "same_training": model.same_training(len(source.parts[0])),
+        "same_training": model.same_training(num_rows),
     }
 
 
@@ -140,6 +143,7 @@ def _kept(config: DataConfig, stamped: str) -> _Source:
 
 
 def _read(config: DataConfig) -> _Source:
+    check_rows(config)
     rows = read_rows(config)
     parts = _split(rows, config.split_seed)
     if min(map(len, parts)) < 2 or not (rows[parts[0]] != rows[parts[0][0]]).any():

@@ -69,7 +69,7 @@ class DataConfig(BaseModel, frozen=True, extra="forbid"):
     """Width of the rows of `gaussians` (null: 2)."""
     size: Size = "all"
     """Training rows: 1k, 5k, 10k, all or a number; smaller sizes are subsets of larger ones."""
-    split_seed: Int = 0
+    split_seed: Annotated[Int, Field(ge=0)] = 0
     """Decides validation part, test part and nested subsets, for runs of all seeds alike."""
 
     @model_validator(mode="after")
