@@ -17,7 +17,7 @@ from ablate.design_checks import (
 from ablate.errors import Problem
 from ablate.garbage import uncollected
 from ablate.plan import AGAIN_SEEDS
-from ablate.rows import COLUMNS
+from ablate.run_row import COLUMNS
 from ablate.sizes import size_problems
 from ablate.study import Study
 from ablate.text import storable

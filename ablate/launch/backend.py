@@ -12,7 +12,7 @@ from ablate.errors import AblateError
 from ablate.garbage import uncollected
 from ablate.launch.address import LOCAL, check_address
 from ablate.launch.ray_log import ray_speaks_to
-from ablate.ledger import ENDED, Ledger
+from ablate.ledger import Ledger
 from ablate.machine import this_machine, trials_at_once
 from ablate.packs import packs_of
 from ablate.plan import Run
@@ -69,7 +69,7 @@ class _RayRunner:
                 self._start(todo, left, ledger)
             if self.context.broadcast.failure is not None:
                 return
-            undone = [run for run in todo if ledger.rows[run.run_id]["status"] not in ENDED]
+            undone = [run for run in todo if not ledger.rows.status(run.run_id).has_ended]
             if is_new and len(undone) == len(todo) and not interrupts.seen:
                 logs = self.context.paths.root / "logs"
                 raise AblateError(f"Tune ended without ending any of {len(undone)} runs: {logs}")

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ablate.comparability import differing_keys
-from ablate.design import Cell
 from ablate.plan import Plan, PlannedBlock
 from ablate.replicates import first_stage
 from ablate.report.background import environment, how_it_came, missing_runs, run_records
@@ -18,7 +18,7 @@ from ablate.report.records import (
     StudyRecord,
 )
 from ablate.results import Values, on_scale, uses_log, values_again, values_of
-from ablate.rows import Row
+from ablate.run_row import RunRows, Status
 from ablate.stats.again import Again, compare_again
 from ablate.stats.effects import Effects, MainEffect, factor_effects
 from ablate.stats.layout import num_results
@@ -36,13 +36,12 @@ from ablate.stats.verdicts import (
 from ablate.study import SeedRule, text
 from ablate.text import printable
 
-WAITING = ("pending", "interrupted")
 CLEARLY_WIDER = 1.2
 
 
 def study_record(
     plan: Plan,
-    rows: Mapping[str, Row],
+    rows: Mapping[str, Mapping[str, Any]],
     metric: str | None = None,
     study_yaml: str = "",
     notes: Sequence[str] = (),
@@ -58,7 +57,7 @@ def study_record(
         notes: What else the reader should know.
         tracked_at: The page of its runs in W&B.
     """
-    study = plan.study
+    study, rows = plan.study, RunRows.of_plain(rows)
     names = study.metrics if metric is None else (metric,)
     incomparable = _incomparable(plan)
     first, *further = [
@@ -85,7 +84,7 @@ def study_record(
 
 
 def _metric_record(
-    plan: Plan, rows: Mapping[str, Row], metric: str, incomparable: Sequence[str]
+    plan: Plan, rows: RunRows, metric: str, incomparable: Sequence[str]
 ) -> MetricRecord:
     """One metric, cell by cell: means, comparisons, effects of the factors."""
     values, measured = values_of(plan, rows, metric), _measured(plan, rows, metric)
@@ -129,12 +128,16 @@ class _Measured:
     first_seeds: int | None
 
 
-def _measured(plan: Plan, rows: Mapping[str, Row], metric: str) -> _Measured:
+def _measured(plan: Plan, rows: RunRows, metric: str) -> _Measured:
     log_scale = uses_log(plan, rows, metric)
+    statuses = [
+        {rows.status(run.run_id) for run in plan.runs_of[cell.index].values()}
+        for cell in plan.cells
+    ]
     return _Measured(
         values=on_scale(values_of(plan, rows, metric), log_scale),
-        waiting=[_has_run(plan, rows, cell, WAITING) for cell in plan.cells],
-        some_ok=[_has_run(plan, rows, cell, ("ok",)) for cell in plan.cells],
+        waiting=[not all(s.has_ended for s in each) for each in statuses],
+        some_ok=[Status.OK in each for each in statuses],
         ranked=plan.model.metric(metric).ranks,
         log_scale=log_scale,
         mode=plan.mode(metric),
@@ -143,7 +146,7 @@ def _measured(plan: Plan, rows: Mapping[str, Row], metric: str) -> _Measured:
     )
 
 
-def _again(plan: Plan, rows: Mapping[str, Row], metric: str, measured: _Measured) -> Again | None:
+def _again(plan: Plan, rows: RunRows, metric: str, measured: _Measured) -> Again | None:
     """The baseline against the second one, where there is a second one."""
     if plan.again is None:
         return None
@@ -168,12 +171,6 @@ def _unranked(judgement: Judgement) -> Judgement:
         for found in judgement.comparisons
     ]
     return replace(judgement, comparisons=comparisons)
-
-
-def _has_run(plan: Plan, rows: Mapping[str, Row], cell: Cell, statuses: Sequence[str]) -> bool:
-    """Whether a cell has a run of some status."""
-    runs = plan.runs_of[cell.index].values()
-    return any(rows.get(run.run_id, {}).get("status", "pending") in statuses for run in runs)
 
 
 def _margin(plan: Plan, metric: str, log_scale: bool) -> float | None:
@@ -293,8 +290,8 @@ def _resolution(judgement: Judgement) -> float:
     return float(np.median(known)) if known else float("nan")
 
 
-def _floor(plan: Plan, rows: Mapping[str, Row], metric: str) -> tuple[float, float] | None:
-    found = [rows.get(run.run_id, {}).get(f"{metric}_floor") for run in plan.runs]
+def _floor(plan: Plan, rows: RunRows, metric: str) -> tuple[float, float] | None:
+    found = [rows.of(run.run_id).get(f"{metric}_floor") for run in plan.runs]
     known = [value for value in found if value is not None]
     return (min(known), max(known)) if known else None
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ablate.results import Values
+from ablate.run_row import Status
 from ablate.stats.again import Again
 from ablate.stats.effects import Effects
 from ablate.stats.spread import Spread
@@ -31,7 +32,7 @@ class MissingRun:
     """A planned run without a result, and why."""
 
     run_name: str
-    status: str
+    status: Status
     cause: str
 
 
@@ -44,7 +45,7 @@ class RunRecord:
     cell: int
     """Position of its cell in the table; -1 for the second baseline."""
     seed: int
-    status: str
+    status: Status
     seconds: float
     """Training time; nan where it is unknown."""
 
