@@ -11,7 +11,7 @@ demo: $(STAMP)
 	$(VENV)/bin/python -m ablate.run search_spaces/quickstart.yaml
 
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest -n $(TESTS_AT_ONCE) --dist loadgroup
+	$(VENV)/bin/python -m pytest -n $(TESTS_AT_ONCE)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff format --check .

@@ -16,10 +16,9 @@ from ablate.design_checks import (
 )
 from ablate.errors import Problem
 from ablate.garbage import uncollected
-from ablate.plan import AGAIN_SEEDS
 from ablate.run_row import COLUMNS
 from ablate.sizes import size_problems
-from ablate.study import Study
+from ablate.study import AGAIN_SEEDS, Study
 from ablate.text import storable
 from ablate.trainable.config_model import ConfigModel
 from ablate.trainable.hook_checks import hook_problems

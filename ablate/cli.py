@@ -12,7 +12,6 @@ from rich.console import Console
 from ablate import compare, evaluate, sample, sync
 from ablate.errors import InputError, Problem, file_of, reason_of
 from ablate.guard import guarded
-from ablate.leaving import leave
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study
 from ablate.paths import StudyPaths
@@ -63,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def command() -> NoReturn:
     """The console script `ablate`."""
-    leave(main())
+    sys.exit(main())
 
 
 def report(study_dir: Path, console: Console, metric: str | None = None) -> int:

@@ -10,9 +10,8 @@ from rich.console import Console
 from ablate.backend import Options
 from ablate.errors import StorageError
 from ablate.events import Listener
-from ablate.going_on import as_seen_from_here
 from ablate.job import Outcome, execute
-from ablate.paths import StudyPaths
+from ablate.paths import StudyPaths, as_seen_from_here
 from ablate.preparation import Preparation
 from ablate.report.assembly import study_record
 from ablate.report.output import prepare_report, write_report

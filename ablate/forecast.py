@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ablate.numbers import rounded, share_text
+from ablate.numbers import clock, rounded, share_text
 from ablate.plan import Plan, Run
-from ablate.progress import clock
 from ablate.replicates import first_stage
 from ablate.results import on_scale, uses_log, values_of
 from ablate.run_row import RunRows, Status

@@ -1,8 +1,8 @@
 """What to type to go on with a study that did not come to its end."""
 
 import argparse
-from pathlib import Path
 
+from ablate.paths import as_seen_from_here
 from ablate.study import Study
 from ablate.text import quoted
 
@@ -45,11 +45,6 @@ def _of_tracking(arguments: argparse.Namespace) -> list[str]:
         if override.startswith(("tracking.", "tracking=")):
             words += ["--set", override]
     return words
-
-
-def as_seen_from_here(path: Path) -> Path:
-    """A path relative to the working directory, where that is shorter."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _typed(arguments: argparse.Namespace, options: tuple[str, ...]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -10,7 +11,6 @@ from rich.console import Console
 from ablate.account import settle_in
 from ablate.errors import CLUSTER_GONE, INTERRUPTED, AblateError, file_of, reason_of
 from ablate.interrupts import Interrupts, interrupts
-from ablate.leaving import leave_at_once
 from ablate.screen import Text
 from ablate.streams import open_standard_streams
 from ablate.text import tolerate_all_text
@@ -28,7 +28,7 @@ def guarded(command: Callable[[Console], int]) -> int:
         watched.end_at_once = lambda: _end_at_once(watched)
         exit_code = _exit_code(command)
         if watched.cluster_lost:
-            leave_at_once(exit_code)  # Ray waits for it where the process ends otherwise
+            _leave_at_once(exit_code)
         return exit_code
 
 
@@ -58,6 +58,14 @@ def how_to_go_on(watched: Interrupts) -> str:
 def _told(message: str, exit_code: int) -> int:
     Console(stderr=True).print(Text(f"error: {message}"), soft_wrap=True)
     return exit_code
+
+
+def _leave_at_once(exit_code: int) -> NoReturn:
+    """Ends the process without what others have registered for its end: Ray would wait there."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a closed pipe
+            stream.flush()
+    os._exit(exit_code)
 
 
 def _end_at_once(watched: Interrupts) -> NoReturn:

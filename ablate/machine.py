@@ -11,8 +11,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-
-from ablate.study import Resources
+from typing import Protocol
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUP = Path("/proc/self/cgroup")
@@ -20,6 +19,20 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 OWN_PROCESSES = Path("/proc/self/ns/pid")
 """All are Linux's; elsewhere there are none."""
 _ROUNDING = 1e-9
+
+
+class Needs(Protocol):
+    """What a trial takes."""
+
+    @property
+    def cpu(self) -> float:
+        """CPUs."""
+        ...
+
+    @property
+    def gpu(self) -> float:
+        """GPUs, or a share of one."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,7 +48,7 @@ def this_machine() -> Node:
     return Node(num_cpus(), num_gpus())
 
 
-def trials_at_once(resources: Resources, nodes: Sequence[Node]) -> int:
+def trials_at_once(resources: Needs, nodes: Sequence[Node]) -> int:
     """How many trials run at once, as Ray places them: each on one node, a share of one GPU."""
     return sum(_fitting(resources, node) for node in nodes)
 
@@ -67,7 +80,7 @@ def process_space() -> str:
     return " ".join([socket.gethostname(), *parts])
 
 
-def _fitting(resources: Resources, node: Node) -> int:
+def _fitting(resources: Needs, node: Node) -> int:
     fits: list[float] = []
     if resources.cpu:
         fits.append(node.cpus / resources.cpu)

@@ -105,3 +105,13 @@ def _cut(value: float, places: int | None, is_plain: bool, sign: str) -> str:
     if value == 0:
         return f"{value:{sign}.0f}"
     return f"{value:{sign}.{max(0, places + math.floor(math.log10(abs(value))))}e}"
+
+
+def clock(seconds: float) -> str:
+    """A duration for people: `41 s`, `3 min 05 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -232,3 +232,8 @@ def naming(path: Path) -> Generator[None]:
         if error.errno is not None and error.filename is None:
             error.filename = str(path)
         raise
+
+
+def as_seen_from_here(path: Path) -> Path:
+    """A path relative to the working directory, where that is shorter."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -24,13 +24,10 @@ from ablate.garbage import uncollected
 from ablate.identity import canonical_json, content_id, difference
 from ablate.nested import copied, value_at, with_key
 from ablate.paths import MAX_NAME, file_name
-from ablate.study import Factor, Study
+from ablate.study import AGAIN_SEEDS, Factor, Study
 from ablate.trainable.config_model import ConfigModel
 from ablate.trainable.contract import Mode
 from ablate.trainable.registry import TrainableEntry, find_trainable
-
-AGAIN_SEEDS = 1_000_000
-"""Added to the study's seeds for a second baseline: seeds that nobody else uses."""
 
 
 @dataclass(frozen=True, kw_only=True)

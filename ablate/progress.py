@@ -22,6 +22,7 @@ from ablate.events import (
     RunRetried,
     RunStarted,
 )
+from ablate.numbers import clock
 from ablate.run_row import Status
 from ablate.screen import Text
 from ablate.text import first_line
@@ -182,13 +183,3 @@ class Progress:
 
 def _cause(failure: Failure) -> str:
     return first_line(f"{failure.kind}: {failure.message}")
-
-
-def clock(seconds: float) -> str:
-    """A duration for people: `41 s`, `3 min 05 s`, `2 h 10 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.design import Cell
-from ablate.plan import AGAIN_SEEDS, Plan
+from ablate.plan import Plan
 from ablate.run_row import RunRows
+from ablate.study import AGAIN_SEEDS
 
 Values = NDArray[np.float64]
 

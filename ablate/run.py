@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import math
+import sys
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from ablate.going_on import command_to_go_on
 from ablate.guard import guarded, how_to_go_on
 from ablate.interrupts import interrupts
 from ablate.job import check_data, examine, no_ledger, plan_notes
-from ablate.leaving import leave
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study, load_study
 from ablate.needed_modules import namesake
@@ -187,4 +187,4 @@ def _literal(key: str, text: str) -> str:
 
 
 if __name__ == "__main__":
-    leave(main())
+    sys.exit(main())

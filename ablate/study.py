@@ -30,6 +30,8 @@ Bool = Annotated[bool, Strict()]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Study names and level names become file names."""
+AGAIN_SEEDS = 1_000_000
+"""Added to the study's seeds for a second baseline: seeds that nobody else uses."""
 
 
 class _Frozen(BaseModel):

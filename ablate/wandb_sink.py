@@ -18,7 +18,6 @@ from typing import Any, Protocol, TextIO
 
 from ablate.errors import INTERRUPTED
 from ablate.history import History
-from ablate.leaving import leave
 from ablate.lock import wait_for_lock
 from ablate.paths import StudyPaths
 from ablate.wandb_client import Client
@@ -139,4 +138,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-    leave(0)

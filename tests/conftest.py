@@ -34,14 +34,22 @@ PRETEND_GPUS = "100,101,102,103"
 """No machine has them, so that no test computes on a GPU."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(config, items):
-    """Fast ones first; side by side, those of the one cluster are together and begin at once."""
-    for item in items:
-        if "ray_cluster" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("cluster"))
-    is_beside_others = hasattr(config, "workerinput")
-    items.sort(key=lambda item: ("ray_cluster" in item.fixturenames) != is_beside_others)
+def pytest_xdist_make_scheduler(config, log):
+    """Several tests at once, but those of files that need the one cluster in one process."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = config.rootpath / nodeid.partition("::")[0]
+            needs_cluster = "ray_cluster" in file.read_text(encoding="utf-8")
+            return "cluster" if needs_cluster else nodeid
+
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """Fast ones first."""
+    items.sort(key=lambda item: "ray_cluster" in item.fixturenames)
 
 
 def pytest_unconfigure():

@@ -122,7 +122,7 @@ def test_a_plan_says_that_no_trial_fits(tmp_path, console):
 
 def test_a_ray_of_our_own_gets_the_cpus_that_the_study_may_use(monkeypatch, tmp_path):
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "3")
-    monkeypatch.setattr(connection, "use_waiting_workers", lambda: None)
+    monkeypatch.setenv("ABLATE_PLAIN_RAY", "1")
     given = {}
     monkeypatch.setattr(ray, "init", lambda **settings: given.update(settings))
     assert connection.connect(OwnRay(), "local", (), print, tmp_path / "ray.log")

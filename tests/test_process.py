@@ -49,20 +49,6 @@ def test_nothing_is_collected_while_ray_ends(tmp_path, monkeypatch):
     assert gc.isenabled()
 
 
-def test_a_pool_of_idle_threads_is_not_waited_for():
-    code = (
-        "import atexit, threading\n"
-        "from concurrent.futures import ThreadPoolExecutor\n"
-        "from ablate.leaving import leave\n"
-        "ThreadPoolExecutor(2).submit(int).result()\n"
-        "atexit.register(print, 'and this')\n"
-        "threading.Timer(0.2, print, ['this']).start()\n"
-        "leave(3)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
-    assert (done.returncode, done.stdout.split("\n")) == (3, ["this", "and this", ""])
-
-
 def test_sigterm_stops_and_says_how_to_go_on(tmp_path):
     grid = tmp_path / "grid.yaml"
     grid.write_text(

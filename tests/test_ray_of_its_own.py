@@ -16,31 +16,57 @@ from ablate.launch.connection import BESIDE_ANOTHER
 from ablate.ledger import Ledger
 from ablate.machine import num_cpus
 from ablate.paths import StudyPaths
+from ablate.rows import metrics_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(300)]
 
 
-def test_a_study_starts_and_ends_a_ray_of_its_own(tmp_path):
-    """With idle workers that import what its trials need."""
-    grid = tmp_path / "grid.yaml"
-    grid.write_text(SLOW.replace("EPOCHS", "2"))
-    command = [sys.executable, "-m", "ablate.run", str(grid), "--address", "local"]
+TWICE = """
+import os, sys
+from pathlib import Path
+
+from ray.tune.execution import class_cache
+from studies import flow_study
+
+from ablate import run_study
+
+for way in ("fast", "plain"):
+    os.environ["ABLATE_PLAIN_RAY"] = "1" if way == "plain" else ""
+    before = dict(os.environ), dict(class_cache.DEFAULT_ENV_VARS)
+    base = {"hidden_dim": 64, "num_layers": 1, "epochs": 2}
+    run_study(flow_study(Path(sys.argv[1], way), base=base), address="local")
+    assert (dict(os.environ), class_cache.DEFAULT_ENV_VARS) == before, way
+"""
+
+
+def test_a_study_gives_the_same_bits_on_a_ray_that_starts_fast_or_plain(tmp_path):
+    """And leaves the process that asked for it as it was."""
     with tempfile.TemporaryDirectory() as folder:  # short: sockets lie in it; nobody else's
         done = subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, timeout=200,
+            [sys.executable, "-c", TWICE, tmp_path], capture_output=True, text=True, timeout=250,
             env={**os.environ, "RAY_TMPDIR": folder},
         )  # fmt: skip
-        logs = [path.name for path in Path(folder).glob("ray/session_latest/logs/*")]
+        sessions = sorted(Path(folder, "ray").glob("session_2*"))
+        fast, plain = ({path.name for path in s.glob("logs/*")} for s in sessions)
     assert (done.returncode, done.stderr) == (0, "")
-    rows = Ledger(StudyPaths(tmp_path / "studies" / "slow")).rows.values()
-    assert [row["status"] for row in rows] == ["ok"] * 4
-    assert "raylet.out" in logs
-    agents = [name for name in logs if name.endswith("_agent.log")]
-    assert not agents, "nobody asks for an agent: they sleep"
+    assert "raylet.out" in fast & plain
+    assert "monitor.log" in plain - fast, "one of them started in the other's way"
     cores = num_cpus()
     if cores <= 4:  # else there are more cores than trials, and nothing is imported ahead
-        workers = [name for name in logs if name.startswith("worker-") and name.endswith(".out")]
+        workers = [name for name in fast if name.startswith("worker-") and name.endswith(".out")]
         assert len(workers) < 2 * cores, "trials got workers of their own"
+    of_fast, of_plain = (results(tmp_path / way / "flows") for way in ("fast", "plain"))
+    assert len(of_fast) == 4
+    assert of_fast == of_plain
+
+
+def results(folder):
+    """All numbers of a study's runs, and none of their times."""
+    ledger = Ledger(StudyPaths(folder))
+    return {
+        row["run_name"]: (row["status"], metrics_of(row, ("flow",)), ledger.history(run_id))
+        for run_id, row in ledger.rows.items()
+    }
 
 
 def test_a_signal_to_the_whole_group_stops_in_good_order(tmp_path):
@@ -62,30 +88,6 @@ def test_a_signal_to_the_whole_group_stops_in_good_order(tmp_path):
     statuses = {row["status"] for row in Ledger(StudyPaths(root)).rows.values()}
     assert "interrupted" in statuses
     assert not psutil.wait_procs(below, timeout=20)[1]
-
-
-def test_a_sleeping_agent_wakes_when_it_is_asked_and_ends_with_its_node(tmp_path):
-    """A trainable of somebody's own may start workers with an environment of their own."""
-    code = (
-        "import psutil, ray, time\n"
-        "from ablate.launch.own_ray import OwnRay\n"
-        "OwnRay().start((), log_to_driver=False, logging_level='ERROR')\n"
-        "below = psutil.Process().children(recursive=True)\n"
-        "asleep = lambda p: any(part.endswith('sleeping_agent.py') for part in p.cmdline())\n"
-        "agents = [p for p in below if asleep(p)]\n"
-        "assert len(agents) == 2, below\n"
-        "@ray.remote(runtime_env={'env_vars': {'ASKED': 'yes'}})\n"
-        "def asked():\n"
-        "    import os\n"
-        "    return os.environ['ASKED']\n"
-        "assert ray.get(asked.remote()) == 'yes'\n"
-        "next(p for p in below if p.name() == 'raylet').kill()\n"
-        "gone, left = psutil.wait_procs(agents, timeout=20)\n"
-        "assert not left, left\n"
-    )
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr
 
 
 def test_a_study_beside_another_one_has_a_ray_of_its_own(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from ablate.context import JobContext
 from ablate.errors import AblateError
 from ablate.garbage import uncollected
 from ablate.launch.address import LOCAL, check_address
+from ablate.launch.environment import kept_environment
 from ablate.launch.ray_log import ray_speaks_to
 from ablate.ledger import Ledger
 from ablate.machine import this_machine, trials_at_once
@@ -36,19 +37,21 @@ class RayBackend:
         address = check_address(options.address)
         if address in (None, LOCAL):
             return trials_at_once(study.resources, [this_machine()])
-        from ablate.launch.cluster import slots_at
+        with kept_environment():
+            from ablate.launch.cluster import slots_at
 
-        return slots_at(study, address)
+            return slots_at(study, address)
 
     @contextlib.contextmanager
     def open(self, context: JobContext, num_runs: int, options: Options) -> Generator[Runner]:
         """Connects, or starts a Ray of the study's own."""
-        with ray_speaks_to(context.paths.ray_log):
+        with ray_speaks_to(context.paths.ray_log), kept_environment() as all_is_set:
             with uncollected():
                 from ablate.launch.cluster import cluster
             with cluster(
                 context.plan, num_runs, options.address, context.interrupts, context.say
             ) as place:
+                all_is_set()
                 yield _RayRunner(context, options, place)
 
 

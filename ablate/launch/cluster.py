@@ -36,7 +36,6 @@ _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a trial without GPUs sees none
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
-    "PL_DISABLE_FORK": "1",  # Tune's own setting for its trials
 }
 _KEPT: list[BaseException] = []
 
@@ -92,7 +91,7 @@ def cluster(
         with watched_cluster(interrupts.cluster_is_gone):
             yield _place(plan.study, is_shared=not is_own)
     except KeyboardInterrupt as error:
-        if interrupts.cluster_lost:
+        if interrupts.cluster_lost and interrupts.end_at_once:
             _let_go_of_nothing(error)
         raise
     finally:
@@ -161,7 +160,10 @@ def _disconnect(own: OwnRay, interrupts: Interrupts) -> None:
 
 
 def _let_go_of_nothing(error: BaseException) -> None:
-    """Keeps all that Tune has: a placement group that goes waits for the cluster, forever."""
+    """Keeps all that Tune has, in a process that ends soon and stays connected until then.
+
+    A placement group that goes would wait for the cluster, forever.
+    """
     gc.disable()
     _KEPT.append(error)
 

@@ -16,7 +16,7 @@ from ablate.launch.address import (
     check_address,
     recorded_address,
 )
-from ablate.launch.own_ray import OwnRay, is_anothers, use_waiting_workers
+from ablate.launch.own_ray import OwnRay, is_anothers
 from ablate.machine import num_cpus
 
 BESIDE_ANOTHER = (
@@ -61,7 +61,6 @@ def connect(
     elif asked != LOCAL and _joined_found(asked == AUTO, say, log):
         return False
     own.start(preload, num_cpus=num_cpus(), **_QUIET)
-    use_waiting_workers()
     return True
 
 

@@ -20,7 +20,7 @@ def prepare_report(renderer: Renderer) -> None:
     """Does beforehand what a first report waits for: imports, and the renderer's start; 1.5 s."""
     renderer.start()
     with uncollected():
-        for name in ("ablate.report.page", "ablate.report.sections", "scipy.special"):
+        for name in ("ablate.report.page", "ablate.report.sections", "scipy.optimize"):
             import_module(name)
 
 

@@ -14,8 +14,8 @@ from jinja2 import Environment as Templates
 from markupsafe import Markup
 
 from ablate.identity import content_id
+from ablate.numbers import clock
 from ablate.paths import user_cache, write_atomically
-from ablate.progress import clock
 from ablate.report.charts.encoding import VEGA_LITE, Spec
 from ablate.report.charts.theme import COLOURS, CONFIG
 from ablate.report.records import StudyRecord

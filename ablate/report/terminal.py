@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
-from ablate.progress import clock
+from ablate.numbers import clock
 from ablate.report.records import StudyRecord
 from ablate.report.tables import TextTable, tables_of
 from ablate.screen import Text

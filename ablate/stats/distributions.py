@@ -1,7 +1,6 @@
-"""Quantiles and tails of Student's t and of F, and the residual scale that t rests on.
+"""Normal, Student's t and F distributions by SciPy, and the residual scale that t rests on.
 
-Of SciPy only F is taken, where it is used: a plan, which needs t alone, would wait a third of a
-second for `scipy.special`.
+SciPy is imported where it is used: a plan that says no resolution would wait half a second for it.
 """
 
 import math
@@ -9,9 +8,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-
-from ablate.stats.normal import normal_cdf
-from ablate.stats.roots import rising_root
 
 Values = NDArray[np.float64]
 NEGLIGIBLE = 37.0
@@ -38,19 +34,25 @@ def residual_scales(df: float) -> tuple[Values, Values]:
     return np.exp(logs[kept]), weights / weights.sum()
 
 
+def normal_cdf(values: Values) -> Values:
+    """P(Z <= value) for a standard normal Z, of any shape; nan stays nan."""
+    from scipy import special
+
+    return special.ndtr(values)
+
+
 def t_tail(t: float, df: float) -> float:
-    """P(T > t) for Student's t: a normal variable's tail, over the scale that divides it."""
-    scales, weights = residual_scales(df)
-    return float(weights @ normal_cdf(-t * scales))
+    """P(T > t) for Student's t."""
+    from scipy import special
+
+    return float(special.stdtr(df, -t))
 
 
-@lru_cache(maxsize=256)
 def t_quantile(p: float, df: float) -> float:
-    """The value that Student's t stays below with probability p, 1/2 at least."""
-    high = 2.0
-    while t_tail(high, df) > 1 - p:
-        high *= 2
-    return rising_root(lambda t: (1 - p) - t_tail(t, df), 0.0, high)
+    """The value that Student's t stays below with probability p."""
+    from scipy import special
+
+    return float(special.stdtrit(df, p))
 
 
 def f_quantile(p: float, df: float, error_df: float) -> float:

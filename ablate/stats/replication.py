@@ -6,11 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.stats.distributions import residual_scales
+from ablate.stats.distributions import normal_cdf, residual_scales
 from ablate.stats.dunnett import Family
-from ablate.stats.normal import normal_cdf
 from ablate.stats.pooling import ALPHA, Named, Pool, References, pool_cells
-from ablate.stats.roots import rising_root
 
 Values = NDArray[np.float64]
 
@@ -89,6 +87,8 @@ def detectable_difference(
     """
     if not (sd >= 0 and df >= 1 and num_comparisons >= 1 and num_seeds >= 1):
         return math.nan
+    from scipy.optimize import brentq
+
     critical = Family(num_comparisons, 0.5, df).critical_value(1 - ALPHA)
     scales, weights = residual_scales(df)
 
@@ -97,7 +97,8 @@ def detectable_difference(
         return float(weights @ found) - power
 
     highest = critical * float(scales.max()) + 10
-    return rising_root(lacking, 0.0, highest) * sd * math.sqrt(2 / num_seeds)
+    shift = float(brentq(lacking, 0.0, highest))  # pyright: ignore[reportArgumentType]
+    return shift * sd * math.sqrt(2 / num_seeds)
 
 
 def _residual(pool: Pool) -> tuple[float, int, float]:

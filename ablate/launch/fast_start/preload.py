@@ -4,8 +4,10 @@ import importlib
 import os
 
 from ablate.garbage import uncollected
-from ablate.launch.own_ray import MODULES
 from ablate.loaded_code import note_loaded
+
+MODULES = "ABLATE_PRELOAD"
+"""The environment variable that names what is imported, with commas between."""
 
 with uncollected():
     for name in os.environ.get(MODULES, "").split(","):
