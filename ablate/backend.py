@@ -21,7 +21,7 @@ _OWN = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """How to run a study, as on the command line."""
 

@@ -16,7 +16,7 @@ from ablate.design_checks import (
 )
 from ablate.errors import Problem
 from ablate.garbage import uncollected
-from ablate.rows import COLUMNS
+from ablate.run_row import COLUMNS
 from ablate.sizes import size_problems
 from ablate.study import AGAIN_SEEDS, Study
 from ablate.text import storable

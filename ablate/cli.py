@@ -20,7 +20,6 @@ from ablate.report.assembly import study_record
 from ablate.report.output import write_report
 from ablate.report.records import StudyRecord
 from ablate.report.terminal import print_report, print_undrawn
-from ablate.rows import metrics_of
 from ablate.run import build_parser, run_command
 from ablate.screen import Arguments, Text
 from ablate.seals import lost_files, lost_notes
@@ -102,7 +101,7 @@ def status(study_dir: Path, console: Console) -> int:
     study = load_saved_study(study_dir)
     ledger = Ledger(StudyPaths(study.directory))
     plan = plan_so_far(study, ledger)
-    statuses = [ledger.rows.get(run.run_id, {}).get("status", "pending") for run in plan.runs]
+    statuses = [ledger.rows.status(run.run_id) for run in plan.runs]
     counts = {name: statuses.count(name) for name in dict.fromkeys(statuses)}
     shown = ", ".join(f"{count} {name}" for name, count in counts.items())
     console.print(Text(f"{study.study}: {len(plan.runs)} runs: {shown}"))
@@ -112,7 +111,7 @@ def status(study_dir: Path, console: Console) -> int:
 
 
 def _refuse_unmeasured(ledger: Ledger, factors: Sequence[str], metric: str) -> None:
-    columns = {name for row in ledger.rows.values() for name in metrics_of(row, factors)}
+    columns = {name for row in ledger.rows.values() for name in row.metrics(factors)}
     known = {re.sub("_(best|final)$", "", name) for name in columns if not name.endswith("_floor")}
     if metric not in known:
         problem = Problem("--metric", "no run reports it", metric, tuple(sorted(known)))

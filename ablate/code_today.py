@@ -3,13 +3,13 @@
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
 from ablate.code_files import IMPORTED, CodeFile, OwnCode, hash_of, parse_hashes, shown
 from ablate.provenance import code_hash
-from ablate.rows import Row
+from ablate.run_row import RunRows
 from ablate.trainable.registry import TrainableEntry
 
 
@@ -24,7 +24,7 @@ class CodeToday:
         self._entry = entry
         self._changed: dict[str, frozenset[str]] = {}
 
-    def outdated(self, rows: Mapping[str, Row]) -> dict[str, frozenset[str]]:
+    def outdated(self, rows: RunRows) -> dict[str, frozenset[str]]:
         """Runs that were made, or begun, with other code, and the files that differ.
 
         Rows of earlier versions know of no files, but have a hash of the trainable's package.
@@ -34,9 +34,9 @@ class CodeToday:
         """
         found: dict[str, frozenset[str]] = {}
         for run_id, row in rows.items():
-            files = self.changed(row.get("code_files") or "")
-            known = row.get("code_files") or row.get("code_hash") in (None, self._hash)
-            if row.get("started_at") and (files or not known):
+            files = self.changed(row.code_files or "")
+            known = row.code_files or row.code_hash in (None, self._hash)
+            if row.started_at and (files or not known):
                 found[run_id] = files
         return found
 

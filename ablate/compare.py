@@ -24,13 +24,13 @@ from ablate.plan import Plan
 from ablate.replicates import plan_so_far
 from ablate.report.background import environment
 from ablate.report.records import Environment
-from ablate.results import run_value
+from ablate.run_row import Status
 from ablate.screen import Arguments, Text
 from ablate.stats.spread import Spread, spread
 from ablate.text import printable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CellPair:
     """One cell in two studies, over the seeds that both have."""
 
@@ -98,14 +98,19 @@ def cell_pairs(plan: Plan, one: Ledger, other: Ledger, metric: str) -> list[Cell
     for cell in plan.cells:
         ids = [run.run_id for run in plan.runs_of[cell.index].values()]
         values = np.array(
-            [[run_value(ledger.rows.get(i, {}), metric) for i in ids] for ledger in (one, other)]
+            [[ledger.rows.of(i).result(metric) for i in ids] for ledger in (one, other)]
         )
         both = values[:, ~np.isnan(values).any(axis=0)]
         if both.shape[1]:
-            identical = int((both[0] == both[1]).sum())
-            pairs.append(CellPair(
-                cell.name, spread(both[0]), spread(both[1]), spread(both[1] - both[0]), identical
-            ))  # fmt: skip
+            pairs.append(
+                CellPair(
+                    name=cell.name,
+                    one=spread(both[0]),
+                    other=spread(both[1]),
+                    difference=spread(both[1] - both[0]),
+                    identical=int((both[0] == both[1]).sum()),
+                )
+            )
     return pairs
 
 
@@ -119,7 +124,7 @@ def _side(path: Path) -> _Side:
 def _ok(side: _Side) -> set[str]:
     """Ids of the runs of the plan that ended well."""
     rows = side.ledger.rows
-    return {i for i in side.plan.by_id if rows.get(i, {}).get("status") == "ok"}
+    return {i for i in side.plan.by_id if rows.status(i) is Status.OK}
 
 
 def _print_unlike(what: str, one: Environment, other: Environment, console: Console) -> None:

@@ -11,7 +11,7 @@ from ablate.design import Cell, DesignBlock, factors_of, hashed_config
 from ablate.errors import Problem
 from ablate.identity import canonical_json
 from ablate.nested import MAX_DEPTH, flatten, in_the_way
-from ablate.rows import COLUMNS
+from ablate.run_row import COLUMNS
 from ablate.study import NAME, Block, Factor, Study
 from ablate.text import first_line, message_of
 from ablate.trainable.config_model import ConfigModel

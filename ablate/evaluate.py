@@ -19,6 +19,7 @@ from ablate.remaining import changed_data
 from ablate.replicates import plan_so_far
 from ablate.report.assembly import study_record
 from ablate.report.terminal import print_report
+from ablate.run_row import Status
 from ablate.screen import Arguments, Text
 from ablate.wandb_places import lacking_places
 from ablate.wandb_settings import destination
@@ -52,7 +53,7 @@ def evaluate_command(arguments: argparse.Namespace, console: Console) -> int:
         ledger = Ledger(paths, study.metric, study.mode)
         plan = plan_so_far(study, ledger)
         _refuse_unknown(plan, metric)
-        done = [r for r in plan.runs if ledger.rows.get(r.run_id, {}).get("status") == "ok"]
+        done = [r for r in plan.runs if ledger.rows.status(r.run_id) is Status.OK]
         _refuse_changed_data(plan, ledger, done)
         left = [run for run in done if ledger.rows[run.run_id].get(f"{metric}_best") is None]
         with ledger.writing():
@@ -75,7 +76,7 @@ def _evaluate(
     assert evaluate is not None
     failed = 0
     for run in runs:
-        name = ledger.rows[run.run_id]["run_name"]
+        name = ledger.rows[run.run_id].run_name
         try:
             found = evaluate(paths.best(name), plan.launch_config(run), metric)
         except Exception as error:  # noqa: BLE001 - a run's boundary: the others go on

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, Required, TypedDict
 
 from ablate.errors import StorageError
+from ablate.run_row import Status
 from ablate.text import message_of, printable_lines, storable, without_middle
 
 PRIVATE_KEY = "_ablate"
@@ -31,7 +32,6 @@ Point = tuple[int, dict[str, float]]
 """A global step and the metrics measured at it."""
 WORKER_DIED = "WorkerDied"
 """The kind of failure of a run whose process ended without an exception."""
-Status = Literal["ok", "failed", "diverged"]
 
 
 class RunReport(TypedDict, total=False):
@@ -243,14 +243,16 @@ def events_of_report(report: RunReport) -> list[Event]:
     facts, warnings = report.get("facts", {}), report.get("warnings", [])
     points, notices = report.get("points", []), report.get("notices", [])
     events: list[Event] = [RunReported(run_id, points, facts, warnings, notices)]
-    status = report["status"]
-    if status == "running":
+    said, failure = report["status"], None
+    if said == "running":
         return events
-    failure = None
+    status = Status.of(said)
+    if not status.has_ended:  # of a trainable that has words of its own
+        status = Status.FAILED
     if "failure" in report:
         failure = Failure(**report["failure"])
-    elif status != "ok":
-        failure = Failure(status.capitalize(), report.get("error", ""))
+    elif status is not Status.OK:
+        failure = Failure(said.capitalize(), report.get("error", ""))
     events.append(
         RunEnded(run_id, status, report.get("stop_reason", ""), report.get("metrics", {}), failure)
     )

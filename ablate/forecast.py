@@ -1,7 +1,7 @@
 """What a design can see and what it costs, from the runs that have ended so far."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,12 +9,12 @@ from ablate.numbers import clock, rounded, share_text
 from ablate.plan import Plan, Run
 from ablate.replicates import first_stage
 from ablate.results import on_scale, uses_log, values_of
-from ablate.rows import Row
+from ablate.run_row import RunRows, Status
 from ablate.stats.layout import fit_layout
 from ablate.stats.replication import detectable_difference
 
 
-def price(plan: Plan, todo: Sequence[Run], rows: Mapping[str, Row], at_once: int = 1) -> str:
+def price(plan: Plan, todo: Sequence[Run], rows: RunRows, at_once: int = 1) -> str:
     """The training time that runs will take, in words; empty where there is nothing to do.
 
     Args:
@@ -34,13 +34,13 @@ def price(plan: Plan, todo: Sequence[Run], rows: Mapping[str, Row], at_once: int
     return told
 
 
-def expected_seconds(plan: Plan, todo: Sequence[Run], rows: Mapping[str, Row]) -> float:
+def expected_seconds(plan: Plan, todo: Sequence[Run], rows: RunRows) -> float:
     """Training time of runs: that of their cell's ended runs, else of all; nan without any."""
     by_cell: dict[int, list[float]] = {}
     for run in plan.runs:
-        row = rows.get(run.run_id, {})
-        if row.get("status") == "ok" and row.get("seconds"):
-            by_cell.setdefault(run.cell.index, []).append(row["seconds"])
+        row = rows.of(run.run_id)
+        if row.status is Status.OK and row.seconds:
+            by_cell.setdefault(run.cell.index, []).append(row.seconds)
     if not by_cell:
         return math.nan
     means = {cell: float(np.mean(seconds)) for cell, seconds in by_cell.items()}
@@ -48,7 +48,7 @@ def expected_seconds(plan: Plan, todo: Sequence[Run], rows: Mapping[str, Row]) -
     return sum(means.get(run.cell.index, overall) for run in todo)
 
 
-def visible(plan: Plan, rows: Mapping[str, Row]) -> str:
+def visible(plan: Plan, rows: RunRows) -> str:
     """The smallest difference that the design finds four times in five, in words."""
     num_cells, num_seeds = len(plan.cells), len(plan.seeds)
     num_compared = sum(

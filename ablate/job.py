@@ -36,6 +36,7 @@ from ablate.plan import Plan, Run, twin_notes
 from ablate.provenance import provenance
 from ablate.remaining import Remaining, changed_data, remaining
 from ablate.replicates import keep_decision, plan_so_far
+from ablate.run_row import RunRows, Status
 from ablate.screen import Text
 from ablate.seals import lost_files
 from ablate.selection import select_runs
@@ -62,8 +63,8 @@ class Outcome:
             return CLUSTER_GONE
         if self.interrupted:
             return INTERRUPTED
-        statuses = {self.ledger.rows.get(r.run_id, {}).get("status") for r in self.plan.runs}
-        return 1 if statuses & {"failed", "diverged"} else 0
+        statuses = {self.ledger.rows.status(r.run_id) for r in self.plan.runs}
+        return 1 if any(status.has_failed for status in statuses) else 0
 
 
 def execute(
@@ -206,7 +207,8 @@ def _run_stages(
 
 def _tell_edited(plan: Plan, done: Remaining, ledger: Ledger, console: Console) -> None:
     """What was trained is by now of the code before: better said at once than next time."""
-    rows = {run.run_id: ledger.rows[run.run_id] for run in done.todo if run.run_id in ledger.rows}
+    ids = [run.run_id for run in done.todo if run.run_id in ledger.rows]
+    rows = RunRows({run_id: ledger.rows[run_id] for run_id in ids})
     outdated = CodeToday(plan.entry).outdated(rows)
     if outdated:
         files = some(sorted(frozenset[str]().union(*outdated.values())))
@@ -238,7 +240,7 @@ def _enter_rows(
         ledger.reset(run_id)
         ledger.patch(run_id, restarted_in=launch)
     for run_id in todo & ledger.settled():
-        ledger.patch(run_id, status="interrupted")  # also where this command never comes to it
+        ledger.patch(run_id, status=Status.INTERRUPTED)  # also where this command never comes to it
     for run_id in left.mixed:
         ledger.warn(run_id, ["resumed with different training code"])
     for run in plan.runs:

@@ -24,7 +24,8 @@ from ablate.events import (
 from ablate.history import History
 from ablate.journal import RESET, Journal, write_whole
 from ablate.paths import StudyPaths, check_names, naming
-from ablate.rows import COLUMNS, Row, blank, read_record, set_aside_damaged, write_rows
+from ablate.rows import read_record, set_aside_damaged, write_rows
+from ablate.run_row import COLUMNS, Status
 from ablate.seals import seal_columns
 from ablate.storage import fault_of
 from ablate.text import storable
@@ -32,7 +33,6 @@ from ablate.text import storable
 MIN_COMPACTION_S = 1.0
 COMPACTION_SHARE = 19
 """Writing `runs.parquet` takes at most one part in twenty of the driver's time."""
-ENDED = frozenset({"ok", "failed", "diverged"})
 
 
 class Ledger:
@@ -52,7 +52,7 @@ class Ledger:
         self._history = History(paths)
         self._taken = frozenset(COLUMNS)
         self._journal: Journal | None = None
-        self._reported: dict[str, Row] = {}
+        self._reported: dict[str, dict[str, Any]] = {}
         """What runs reported since their rows were last in the journal."""
         self._has_begun = False
         self._dirty = False
@@ -98,7 +98,7 @@ class Ledger:
 
     def add(self, run_id: str, **columns: Any) -> None:
         """A planned run: `pending` where it is new, else only what the plan says of it."""
-        row = self.rows.setdefault(run_id, {"run_id": run_id, "status": "pending"})
+        row = self.rows.new(run_id)
         columns = storable(columns)
         changed = {name: value for name, value in columns.items() if row.get(name) != value}
         if changed or len(row) == 2:
@@ -106,7 +106,7 @@ class Ledger:
 
     def reset(self, run_id: str) -> None:
         """Forgets a run's results, so that it can be run from the beginning."""
-        self.rows[run_id] = blank(self.rows[run_id])
+        self.rows[run_id] = self.rows[run_id].blank()
         self._history.forget(run_id)
         self._reported.pop(run_id, None)
         self._append({"run_id": run_id, RESET: True})
@@ -122,8 +122,13 @@ class Ledger:
         match event:
             case RunStarted(run_id, trial, launch):
                 self._has_begun = True
-                started = self.rows[run_id].get("started_at") or _now()
-                self.patch(run_id, status="pending", started_at=started, trial=trial, launch=launch)
+                self.patch(
+                    run_id,
+                    status=Status.PENDING,
+                    started_at=self.rows[run_id].started_at or _now(),
+                    trial=trial,
+                    launch=launch,
+                )
             case RunReported(run_id, points, facts, warnings):
                 self._history.append(run_id, points)
                 self.warn(run_id, warnings)
@@ -131,7 +136,7 @@ class Ledger:
                 self._reported.setdefault(run_id, {}).update(facts)
                 self._dirty = True
             case RunRetried(run_id, failure):
-                retries = (self.rows[run_id].get("retries") or 0) + 1
+                retries = (self.rows[run_id].retries or 0) + 1
                 self.patch(run_id, retries=retries, **_error_columns(failure))
                 self._log(run_id, failure.trace)
             case RunMoved():
@@ -176,22 +181,23 @@ class Ledger:
             InputError: Where some of them would lead out of the study directory.
         """
         names: dict[str, Any] = {
-            i: row.get("run_name") for i, row in self.rows.items() if row.get("started_at")
+            i: row.get("run_name") for i, row in self.rows.items() if row.started_at
         }
         check_names(names.values(), self._paths.ledger)
         return names
 
     def settled(self) -> set[str]:
         """Runs that have ended."""
-        return {i for i, row in self.rows.items() if row["status"] in ENDED}
+        return {i for i, row in self.rows.items() if row.status.has_ended}
 
     def resumable(self) -> set[str]:
         """Runs that may go on from a checkpoint: all but those that are done or diverged."""
-        return {i for i, row in self.rows.items() if row["status"] not in ("ok", "diverged")}
+        done = (Status.OK, Status.DIVERGED)
+        return {i for i, row in self.rows.items() if row.status not in done}
 
     def restarts(self) -> dict[str, int]:
         """By run, the launch in which it last began anew."""
-        return {i: row["restarted_in"] for i, row in self.rows.items() if row.get("restarted_in")}
+        return {i: row.restarted_in for i, row in self.rows.items() if row.restarted_in}
 
     def history(self, run_id: str) -> list[dict[str, Any]]:
         """A run's points, `step` and metrics each, by step."""
@@ -199,14 +205,14 @@ class Ledger:
 
     def _end(self, event: RunEnded) -> None:
         metrics = event.metrics
-        if event.status == "ok" and not metrics:
+        if event.status is Status.OK and not metrics:
             metrics = summary(self._history.read(event.run_id), self._metric, self._mode)
         self._history.finish(event.run_id)
         self.patch(
             event.run_id,
             **{name: value for name, value in metrics.items() if name not in self._taken},
             **_error_columns(event.failure),
-            **seal_columns(self._paths, event.run_id, self.rows[event.run_id]["run_name"]),
+            **seal_columns(self._paths, event.run_id, self.rows[event.run_id].run_name),
             status=event.status,
             stop_reason=event.stop_reason,
             ended_at=_now(),
@@ -218,22 +224,22 @@ class Ledger:
     def _interrupt(self) -> None:
         """What has started and not ended is interrupted."""
         for run_id, row in self.rows.items():
-            if row["status"] == "pending" and row.get("started_at"):
-                self.patch(run_id, status="interrupted")
+            if row.status is Status.PENDING and row.started_at:
+                self.patch(run_id, status=Status.INTERRUPTED)
 
     def warn(self, run_id: str, warnings: Sequence[str]) -> None:
         """Adds to what is to be told of a run."""
         if warnings:
-            told = self.rows[run_id].get("warnings") or ""
+            told = self.rows[run_id].warnings or ""
             self.patch(run_id, warnings="\n".join(filter(None, [told, *warnings])))
 
     def _log(self, run_id: str, trace: str) -> None:
-        path = self._paths.log(self.rows[run_id]["run_name"])
+        path = self._paths.log(self.rows[run_id].run_name)
         path.parent.mkdir(exist_ok=True)
         with naming(path), path.open("a", encoding="utf-8") as file:
             file.write(trace.rstrip() + "\n")
 
-    def _append(self, patch: Row) -> None:
+    def _append(self, patch: Mapping[str, Any]) -> None:
         self._dirty = True
         if self._journal is not None:
             self._journal.append(patch)

@@ -30,7 +30,7 @@ from ablate.trainable.contract import Mode
 from ablate.trainable.registry import TrainableEntry, find_trainable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """One cell with one seed: the unit of work and of result."""
 
@@ -42,7 +42,7 @@ class Run:
     """Resolved, as hashed; `launch_config` has its paths made absolute."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PlannedBlock:
     """Factors that are varied together, and where their cells stand in the plan."""
 
@@ -58,7 +58,7 @@ class PlannedBlock:
     """Factors on whose levels it depends whether others apply."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """Everything that a study asks for, in the order in which it is run."""
 
@@ -190,7 +190,10 @@ def plan_study(
         if again is not None:
             runs.append(trainings[blocks[0].baseline].run(again, seed + AGAIN_SEEDS))
     named = _named(runs, names or {})
-    return Plan(study, entry, model, cells, blocks, seeds, named, again, short)
+    return Plan(
+        study=study, entry=entry, model=model, cells=cells, blocks=blocks, seeds=seeds, runs=named,
+        again=again, short=short,
+    )  # fmt: skip
 
 
 def twin_notes(cells: Sequence[Cell], trainings: Sequence[Any]) -> list[str]:
@@ -219,7 +222,8 @@ class _Training:
 
     def run(self, cell: Cell, seed: int) -> Run:
         run_id = content_id({**self.content, "seed": seed})
-        return Run(run_id, _run_name(cell, seed), seed, cell, self.config)
+        name = _run_name(cell, seed)
+        return Run(run_id=run_id, run_name=name, seed=seed, cell=cell, config=self.config)
 
 
 def _trainings(
@@ -262,8 +266,9 @@ def _planned(block: DesignBlock, members: Sequence[int]) -> PlannedBlock:
     baseline = members[next(n for n, cell in enumerate(block.cells) if cell is block.baseline)]
     conditions = frozenset(name for when in block.spec.when.values() for name in when)
     return PlannedBlock(
-        block.name, block.spec.design, block.factors, tuple(members), levels, baseline, conditions
-    )
+        name=block.name, design=block.spec.design, factors=block.factors, members=tuple(members),
+        levels=levels, baseline=baseline, conditions=conditions,
+    )  # fmt: skip
 
 
 def _content(
@@ -314,5 +319,5 @@ def _named(runs: Sequence[Run], names: Mapping[str, str]) -> list[Run]:
             if name in taken or len(name) > MAX_NAME:
                 name = f"{name[: MAX_NAME - 10]}-{run.run_id[:8]}"
             taken.add(name)
-        named.append(Run(run.run_id, name, run.seed, run.cell, run.config))
+        named.append(replace(run, run_name=name))
     return named

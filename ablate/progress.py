@@ -1,6 +1,7 @@
 """The live view of a study in a terminal; plain lines where there is none."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -22,6 +23,7 @@ from ablate.events import (
     RunStarted,
 )
 from ablate.numbers import clock
+from ablate.run_row import Status
 from ablate.screen import Text
 from ablate.text import first_line
 
@@ -63,7 +65,7 @@ class Progress:
         self._is_live = live and console.is_terminal
         self._running: dict[str, _Running] = {}
         self._noticed: set[str] = set()
-        self._ended = {"ok": 0, "failed": 0, "diverged": 0}
+        self._ended = Counter[Status]()
         self._start = self._told_at = time.monotonic()
         self._first_start: float | None = None
         self._live: Live | None = None
@@ -140,7 +142,8 @@ class Progress:
         running = self._running.pop(event.run_id, None)
         self._ended[event.status] += 1
         seconds = running.seconds if running else 0.0
-        words = event.status if event.status != "ok" else f"ok ({event.stop_reason})"
+        is_ok = event.status is Status.OK
+        words = f"{event.status} ({event.stop_reason})" if is_ok else event.status.value
         detail = f"{running.value}  " if running and running.value else ""
         if event.failure:
             detail = f"{_cause(event.failure)}  "
@@ -148,10 +151,10 @@ class Progress:
 
     @property
     def _done(self) -> int:
-        return sum(self._ended.values())
+        return self._ended.total()
 
     def _headline(self) -> str:
-        bad = self._ended["failed"] + self._ended["diverged"]
+        bad = self._done - self._ended[Status.OK]
         parts = [f"{self._done}/{len(self._names)} done", f"{len(self._running)} running"]
         parts += [f"{bad} failed"] if bad else []
         elapsed = time.monotonic() - self._start

@@ -3,9 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from ablate.ledger import ENDED
 from ablate.plan import Plan, Run
-from ablate.rows import Row
+from ablate.run_row import RunRows, Status
 from ablate.seals import lost_notes
 from ablate.text import some
 
@@ -27,7 +26,7 @@ class Remaining:
 
 def remaining(
     plan: Plan,
-    rows: Mapping[str, Row],
+    rows: RunRows,
     runs: Sequence[Run],
     outdated: Mapping[str, frozenset[str]],
     retry_failed: bool = False,
@@ -52,24 +51,24 @@ def remaining(
     todo: list[Run] = []
     kept: list[Run] = []
     for run in runs:
-        status = rows.get(run.run_id, {}).get("status", "pending")
+        status = rows.status(run.run_id)
         stale = (run.run_id in other and rerun) or (retry_failed and run.run_id in lost)
-        again = (retry_failed and status in ("failed", "diverged")) or (status == "ok" and stale)
-        if status in ENDED and not again:
+        again = (retry_failed and status.has_failed) or (status is Status.OK and stale)
+        if status.has_ended and not again:
             kept.append(run)
             continue
         todo.append(run)
-        if stale or status == "diverged":  # it would diverge again from where it did
+        if stale or status is Status.DIVERGED:  # it would diverge again from where it did
             restart.add(run.run_id)
-        if status == "failed":
+        if status is Status.FAILED:
             crashed.add(run.run_id)
-        if run.run_id in other and status != "ok":
+        if run.run_id in other and status is not Status.OK:
             begun.add(run.run_id)
-    finished = sum(rows[i]["status"] == "ok" for i in other)
+    finished = sum(rows.status(i) is Status.OK for i in other)
     files = frozenset[str]().union(*other.values())
     notes = [*_code_notes(finished, len(begun), rerun, files), *_dropped_notes(plan, rows)]
     notes += [] if retry_failed else lost_notes(rows, lost)
-    failed = [r for r in kept if rows[r.run_id]["status"] != "ok"]
+    failed = [r for r in kept if rows.status(r.run_id).has_failed]
     if failed:
         notes.append(_kept_note(len(failed)))
     return Remaining(
@@ -77,7 +76,7 @@ def remaining(
     )
 
 
-def changed_data(rows: Mapping[str, Row], runs: Sequence[Run], now: Mapping[str, str]) -> list[Run]:
+def changed_data(rows: RunRows, runs: Sequence[Run], now: Mapping[str, str]) -> list[Run]:
     """Runs, finished or begun, whose data had another fingerprint than today's.
 
     Args:
@@ -88,8 +87,7 @@ def changed_data(rows: Mapping[str, Row], runs: Sequence[Run], now: Mapping[str,
     return [
         run
         for run in runs
-        if run.run_id in now
-        and rows.get(run.run_id, {}).get("data_fingerprint", now[run.run_id]) != now[run.run_id]
+        if run.run_id in now and rows.of(run.run_id).data_fingerprint not in (None, now[run.run_id])
     ]
 
 
@@ -108,8 +106,8 @@ def _code_notes(finished: int, begun: int, rerun: bool, files: Collection[str]) 
     return notes
 
 
-def _dropped_notes(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
-    dropped = [i for i, row in rows.items() if i not in plan.by_id and row["status"] in ENDED]
+def _dropped_notes(plan: Plan, rows: RunRows) -> list[str]:
+    dropped = [i for i, row in rows.items() if i not in plan.by_id and row.status.has_ended]
     if not dropped:
         return []
     count = len(dropped)

@@ -2,16 +2,15 @@
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ablate.ledger import ENDED, Ledger
+from ablate.ledger import Ledger
 from ablate.numbers import rounded
 from ablate.paths import StudyPaths, write_atomically
 from ablate.plan import Plan, plan_study
 from ablate.results import on_scale, uses_log, values_of
-from ablate.rows import Row
+from ablate.run_row import RunRows
 from ablate.stats.replication import needed_replicates
 from ablate.study import SeedRule, Study
 
@@ -35,7 +34,7 @@ def plan_so_far(study: Study, ledger: Ledger, short: bool = False) -> Plan:
     made = kept or []
     if made and made[-1]["rule"] == _asked(study):
         num, why = made[-1]["num"], made[-1]["why"]
-    elif all(ledger.rows.get(r.run_id, {}).get("status") in ENDED for r in plan.runs):
+    elif all(ledger.rows.status(r.run_id).has_ended for r in plan.runs):
         num, why = _decide(plan, study.seeds, ledger.rows)
     else:
         return replace(plan, seeding=_first_stage_told(study.seeds))
@@ -99,7 +98,7 @@ def _first_stage_told(rule: SeedRule) -> str:
     )
 
 
-def _decide(plan: Plan, rule: SeedRule, rows: Mapping[str, Row]) -> tuple[int, str]:
+def _decide(plan: Plan, rule: SeedRule, rows: RunRows) -> tuple[int, str]:
     """The number of seeds in all, and why."""
     study, width = plan.study, rule.until.half_width
     if study.log_scale and not uses_log(plan, rows, study.metric):

@@ -1,38 +1,29 @@
 """The results of a plan as arrays: a row a cell, a column a seed, nan where there is none."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ablate.design import Cell
 from ablate.plan import Plan
-from ablate.rows import Row, metric_value
+from ablate.run_row import RunRows
 from ablate.study import AGAIN_SEEDS
 
 Values = NDArray[np.float64]
 
 
-def values_of(plan: Plan, rows: Mapping[str, Row], metric: str) -> Values:
+def values_of(plan: Plan, rows: RunRows, metric: str) -> Values:
     """A metric of every cell and seed, (num_cells, num_seeds); nan where no run ended well."""
     return np.array([_row(plan, rows, cell, plan.seeds, metric) for cell in plan.cells])
 
 
-def values_again(plan: Plan, rows: Mapping[str, Row], metric: str) -> Values:
+def values_again(plan: Plan, rows: RunRows, metric: str) -> Values:
     """A metric of the second baseline, (num_seeds,)."""
     assert plan.again is not None
     seeds = [seed + AGAIN_SEEDS for seed in plan.seeds]
     return np.array(_row(plan, rows, plan.again, seeds, metric))
-
-
-def run_value(row: Mapping[str, Any], metric: str) -> float:
-    """A run's value of a metric; nan where it did not end well, or measured no finite number."""
-    value = metric_value(row, metric) if row.get("status") == "ok" else None
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        return math.nan
-    return float(value)
 
 
 def on_scale(values: Values, log_scale: bool) -> Values:
@@ -47,18 +38,16 @@ def on_scale(values: Values, log_scale: bool) -> Values:
     return np.where(np.isfinite(logged), logged, np.nan)
 
 
-def uses_log(plan: Plan, rows: Mapping[str, Row], metric: str) -> bool:
+def uses_log(plan: Plan, rows: RunRows, metric: str) -> bool:
     """Whether a metric is compared by ratios: where asked for, of meaning, and all are positive."""
     if not plan.study.log_scale or not plan.model.metric(metric).has_ratios:
         return False
     cells = [*plan.cells, *([plan.again] if plan.again else [])]
     runs = [run for cell in cells for run in plan.runs_of[cell.index].values()]
-    values = [run_value(rows.get(run.run_id, {}), metric) for run in runs]
+    values = [rows.of(run.run_id).result(metric) for run in runs]
     return all(value > 0 for value in values if not math.isnan(value))
 
 
-def _row(
-    plan: Plan, rows: Mapping[str, Row], cell: Cell, seeds: Sequence[int], metric: str
-) -> list[float]:
+def _row(plan: Plan, rows: RunRows, cell: Cell, seeds: Sequence[int], metric: str) -> list[float]:
     runs = plan.runs_of[cell.index]
-    return [run_value(rows.get(runs[seed].run_id, {}), metric) for seed in seeds]
+    return [rows.of(runs[seed].run_id).result(metric) for seed in seeds]

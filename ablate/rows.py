@@ -5,65 +5,23 @@ with a journal of mere changes, are of earlier versions and read as well.
 """
 
 import json
-from collections.abc import Container, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ablate.journal import NUMBER, RESET, JournalContent, read_journal
 from ablate.parquet_files import DamagedFileError, read_table, write_columns
 from ablate.paths import StudyPaths
+from ablate.run_row import COLUMNS, RunRow, RunRows
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-COLUMNS: dict[str, type] = {
-    "run_id": str,
-    "run_name": str,
-    "block": str,
-    "seed": int,
-    "status": str,
-    "stop_reason": str,
-    "epoch": int,
-    "step": int,
-    "best_epoch": int,
-    "best_step": int,
-    "seconds": float,
-    "device": str,
-    "num_parameters": int,
-    "trial": str,
-    "launch": int,
-    "planned_in": int,
-    "restarted_in": int,
-    "checkpoint": str,
-    "checkpoint_bytes": int,
-    "checkpoint_crc32": int,
-    "curve_bytes": int,
-    "curve_crc32": int,
-    "error_type": str,
-    "error": str,
-    "traceback": str,
-    "retries": int,
-    "warnings": str,
-    "stats_mismatch": str,
-    "data_fingerprint": str,
-    "config": str,
-    "code_hash": str,
-    "code_files": str,
-    "git_commit": str,
-    "git_dirty": bool,
-    "versions": str,
-    "started_at": datetime,
-    "ended_at": datetime,
-}
-Row = dict[str, Any]
-
 
 _UP_TO = "ablate_changes"
 """In the table's own notes: the number of the last change that it includes."""
 _NEEDED = ("run_id", "run_name", "status")
 
 
-def read_record(paths: StudyPaths) -> tuple[dict[str, Row], int, list[str]]:
+def read_record(paths: StudyPaths) -> tuple[RunRows, int, list[str]]:
     """The rows of a study as of now, by run id.
 
     Returns:
@@ -73,7 +31,7 @@ def read_record(paths: StudyPaths) -> tuple[dict[str, Row], int, list[str]]:
     up_to = _up_to(table)
     last = max((patch.get(NUMBER, 0) for patch in journal.patches), default=0)
     is_enough = journal.is_whole and not journal.damaged_before and last >= (up_to or 0)
-    rows = {} if is_enough or table is None else _rows_of(table)
+    rows = RunRows() if is_enough or table is None else _rows_of(table)
     for patch in journal.patches:
         if is_enough or up_to is None or patch.get(NUMBER, 0) > up_to:
             _apply(rows, patch)
@@ -81,7 +39,7 @@ def read_record(paths: StudyPaths) -> tuple[dict[str, Row], int, list[str]]:
     return rows, max(up_to or 0, last), notes
 
 
-def write_rows(paths: StudyPaths, rows: Iterable[Row], number: int) -> None:
+def write_rows(paths: StudyPaths, rows: Iterable[Mapping[str, Any]], number: int) -> None:
     """Writes `runs.parquet` so that a reader sees the old table or the new one.
 
     Args:
@@ -103,36 +61,11 @@ def set_aside_damaged(paths: StudyPaths) -> None:
         paths.runs_parquet.replace(paths.runs_parquet.with_suffix(".damaged"))
 
 
-def metrics_of(row: Mapping[str, Any], factors: Container[str]) -> dict[str, float]:
-    """The numbers in a run's row that it has measured: no columns of the ledger or of factors."""
-    return {
-        name: value
-        for name, value in row.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-        if name not in COLUMNS and name not in factors
-    }
-
-
-def metric_value(row: Mapping[str, Any], metric: str) -> float | None:
-    """A run's value of a metric: at its best where there is one, else as measured once."""
-    for name in (f"{metric}_best", metric, f"{metric}_final"):
-        if row.get(name) is not None:
-            return row[name]
-    return None
-
-
-def blank(row: Row) -> Row:
-    """The row of the same run before it had any result."""
-    names = ("run_id", "run_name", "seed", "planned_in", "restarted_in")
-    kept = {name: row[name] for name in names if name in row}
-    return {**kept, "status": "pending"}
-
-
-def _apply(rows: dict[str, Row], patch: Row) -> None:
+def _apply(rows: RunRows, patch: Mapping[str, Any]) -> None:
     run_id = patch["run_id"]
-    row = rows.setdefault(run_id, {"run_id": run_id, "status": "pending"})
+    row = rows.new(run_id)
     if patch.get(RESET):
-        rows[run_id] = blank(row)
+        rows[run_id] = row.blank()
     else:
         row.update({name: value for name, value in patch.items() if name != NUMBER})
 
@@ -154,12 +87,12 @@ def _up_to(table: "pa.Table | None") -> int | None:
     return int(written) if written.isdigit() else None
 
 
-def _rows_of(table: "pa.Table") -> dict[str, Row]:
-    found = [{k: v for k, v in row.items() if v is not None} for row in table.to_pylist()]
-    return {row["run_id"]: row for row in found if isinstance(row.get("run_id"), str)}
+def _rows_of(table: "pa.Table") -> RunRows:
+    found = [RunRow({k: v for k, v in row.items() if v is not None}) for row in table.to_pylist()]
+    return RunRows({row.run_id: row for row in found if isinstance(row.get("run_id"), str)})
 
 
-def _told_table(paths: StudyPaths, damage: str, rows: Mapping[str, Row]) -> list[str]:
+def _told_table(paths: StudyPaths, damage: str, rows: RunRows) -> list[str]:
     if not damage:
         return []
     fate = f"the {len(rows)} runs are taken from {paths.journal.name}" if rows else (

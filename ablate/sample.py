@@ -53,7 +53,7 @@ def sample_command(arguments: argparse.Namespace, console: Console) -> int:
     paths = StudyPaths(study.directory)
     ledger = Ledger(paths)
     plan = plan_study(study, ledger.started_names())
-    names = {row["run_name"]: row for row in ledger.rows.values()}
+    names = {row.run_name: row for row in ledger.rows.values()}
     target = Path(arguments.o)
     problems = [*_problems(arguments, target, tuple(names), plan.model)]
     draw = plan.entry.sample()
@@ -63,7 +63,7 @@ def sample_command(arguments: argparse.Namespace, console: Console) -> int:
         raise InputError("command line", problems)
     best = paths.best(arguments.run_name)
     if not best.exists():
-        status = names[arguments.run_name]["status"]
+        status = names[arguments.run_name].status
         raise AblateError(f"{arguments.run_name} has no best weights (it is {status}): {best}")
     assert draw is not None
     try:

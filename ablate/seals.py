@@ -3,12 +3,12 @@
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from ablate.errors import reason_of
 from ablate.history import History
 from ablate.parquet_files import looks_whole
 from ablate.paths import StudyPaths
+from ablate.run_row import RunRow, RunRows
 
 CHUNK_BYTES = 2**20
 
@@ -38,9 +38,7 @@ def seal_columns(paths: StudyPaths, run_id: str, run_name: str) -> dict[str, int
     return columns
 
 
-def lost_files(
-    paths: StudyPaths, rows: Mapping[str, Mapping[str, Any]], run_ids: Iterable[str]
-) -> dict[str, str]:
+def lost_files(paths: StudyPaths, rows: RunRows, run_ids: Iterable[str]) -> dict[str, str]:
     """By run, what has happened to the files of those that ended; nothing of whole ones.
 
     Args:
@@ -50,20 +48,20 @@ def lost_files(
     """
     lost: dict[str, str] = {}
     for run_id in run_ids:
-        row = rows.get(run_id, {})
-        if row.get("status") in ("ok", "failed", "diverged"):
-            files = _files(paths, run_id, row["run_name"])
+        row = rows.of(run_id)
+        if row.status.has_ended:
+            files = _files(paths, run_id, row.run_name)
             found = [_loss(path, row, what) for what, path in files.items()]
             told = " and ".join(filter(None, found))
             lost |= {run_id: told} if told else {}
     return lost
 
 
-def lost_notes(rows: Mapping[str, Mapping[str, Any]], lost: Mapping[str, str]) -> list[str]:
+def lost_notes(rows: RunRows, lost: Mapping[str, str]) -> list[str]:
     """What is to be told of lost files, in one note."""
     if not lost:
         return []
-    shown = [f"{rows[run_id]['run_name']}: {told}" for run_id, told in list(lost.items())[:5]]
+    shown = [f"{rows[run_id].run_name}: {told}" for run_id, told in list(lost.items())[:5]]
     more = f"; and {len(lost) - 5} runs more" if len(lost) > 5 else ""
     return [f"files of finished runs are lost: {'; '.join(shown)}{more} "
             "(--retry-failed makes them again)"]  # fmt: skip
@@ -76,7 +74,7 @@ def _files(paths: StudyPaths, run_id: str, run_name: str) -> dict[str, Path]:
 _NAMES = {"checkpoint": "best.pt", "curve": "the curve"}
 
 
-def _loss(path: Path, row: Mapping[str, Any], what: str) -> str:
+def _loss(path: Path, row: RunRow, what: str) -> str:
     """What has happened to a file, `` for nothing."""
     name, size = _NAMES[what], row.get(f"{what}_bytes")
     try:
@@ -85,7 +83,7 @@ def _loss(path: Path, row: Mapping[str, Any], what: str) -> str:
         found = path.stat()
         # Read only where it may have changed since: renaming and copying show there, too.
         is_as_it_was = found.st_size == size and (
-            found.st_ctime <= row["ended_at"].timestamp()
+            (row.ended_at is not None and found.st_ctime <= row.ended_at.timestamp())
             or seal_of(path)[1] == row.get(f"{what}_crc32")
         )
     except FileNotFoundError:
@@ -95,8 +93,8 @@ def _loss(path: Path, row: Mapping[str, Any], what: str) -> str:
     return "" if is_as_it_was else f"{name} is not the one that the run wrote"
 
 
-def _loss_unsealed(path: Path, row: Mapping[str, Any], what: str) -> str:
+def _loss_unsealed(path: Path, row: RunRow, what: str) -> str:
     """As far as it can be seen without a seal: earlier versions kept none."""
     if what == "checkpoint":
-        return "best.pt is gone" if row.get("checkpoint") and not path.exists() else ""
+        return "best.pt is gone" if row.checkpoint and not path.exists() else ""
     return "the curve is torn" if path.exists() and not looks_whole(path) else ""

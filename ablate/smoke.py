@@ -11,7 +11,7 @@ from rich.console import Console
 from ablate.backend import Options
 from ablate.job import Outcome, execute
 from ablate.paths import StudyPaths
-from ablate.rows import metric_value
+from ablate.run_row import Status
 from ablate.screen import Text
 from ablate.study import Study
 
@@ -35,16 +35,16 @@ def try_cells(study: Study, options: Options, console: Console) -> Outcome:
     short = replace(options, only=_without_seed(options.only), fresh=False, short=True)
     outcome = execute(trial, short, console)
     rows = outcome.ledger.rows.values()
-    failed = [row for row in rows if row["status"] in ("failed", "diverged")]
+    failed = [row for row in rows if row.status.has_failed]
     for row in failed:
-        cause = f"{row.get('error_type')}: {row.get('error')}"
-        console.print(Text(f"smoke: {row['run_name']} {row['status']}: {cause}", style="red"))
+        told = f"smoke: {row.run_name} {row.status}: {row.cause}"
+        console.print(Text(told, style="red"))
     if failed:
         logs = paths.smoke / "logs"
         console.print(Text(f"smoke: the study was not started; see {logs}"), soft_wrap=True)
     elif not outcome.interrupted:
-        tried = [row for row in rows if row["status"] == "ok"]
-        silent = sum(metric_value(row, study.metric) is None for row in tried)
+        tried = [row for row in rows if row.status is Status.OK]
+        silent = sum(row.measured(study.metric) is None for row in tried)
         told = f"they start and end; {silent} reported no {study.metric} within two results"
         told = told if silent else "they start, end and are measured"
         tried_of = f"{len(tried)} of {len(outcome.plan.cells)} cells tried"

@@ -32,7 +32,8 @@ def storable(value: Value) -> Value:
     r"""A value whose strings, also those inside, are UTF-8: lone surrogates become `\udcff`."""
     stored: Any = value
     if isinstance(value, str):
-        stored = value if value.isascii() else encodable(value, "utf-8")
+        plain = str.__str__(value)  # also of a member of an enumeration
+        stored = plain if plain.isascii() else encodable(plain, "utf-8")
     elif isinstance(value, Mapping):
         stored = {storable(key): storable(item) for key, item in value.items()}
     elif isinstance(value, list | tuple):

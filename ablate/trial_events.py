@@ -16,6 +16,7 @@ from ablate.events import (
     RunStarted,
     events_of_report,
 )
+from ablate.run_row import Status
 
 
 class TrialLike(Protocol):
@@ -91,7 +92,7 @@ class TrialEvents:
             self._ended.add(run_id)
             silent = Failure("NoReport", "the trial ended without reporting how the run ended")
             cause = (failure or failure_of(trial)) if failed else silent
-            yield RunEnded(run_id, "failed", "crashed", failure=cause)
+            yield RunEnded(run_id, Status.FAILED, "crashed", failure=cause)
 
     def _open(self, trial: TrialLike) -> Iterator[str]:
         for run in trial.config[PRIVATE_KEY]["runs"]:

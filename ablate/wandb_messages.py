@@ -6,10 +6,10 @@ from typing import Any
 from ablate.errors import INTERRUPTED
 from ablate.events import Point
 from ablate.identity import content_id, with_words
-from ablate.ledger import ENDED, Ledger
+from ablate.ledger import Ledger
 from ablate.paths import StudyPaths
 from ablate.plan import Plan, Run
-from ablate.rows import Row, metrics_of
+from ablate.run_row import RunRow, Status
 from ablate.study import MAX_WANDB_NAME, text
 from ablate.text import printable, shortened
 from ablate.wandb_content import noted
@@ -44,16 +44,16 @@ class RunMessages:
 
         Nor does a run that begins anew go on in its old curve: W&B takes no step twice.
         """
-        restarted = self._ledger.rows.get(run_id, {}).get("restarted_in")
+        restarted = self._ledger.rows.of(run_id).restarted_in
         return content_id([self._uid, run_id, *([restarted] if restarted else [])])
 
     def start(self, run_id: str) -> dict[str, Any]:
         """A run begins, or goes on."""
-        plan, row = self._plan, self._ledger.rows.get(run_id, {})
+        plan, row = self._plan, self._ledger.rows.of(run_id)
         run = plan.by_id[run_id]
         made_with = {
-            "git_commit": row.get("git_commit"), "git_dirty": row.get("git_dirty"),
-            "versions": row.get("versions"), "command": self._command,
+            "git_commit": row.git_commit, "git_dirty": row.git_dirty,
+            "versions": row.versions, "command": self._command,
         }  # fmt: skip
         config = {
             **with_words(run.config),
@@ -71,7 +71,7 @@ class RunMessages:
             "config": config,
             "tags": _tags(plan, run),
             "program": self._command,
-            "commit": row.get("git_commit"),
+            "commit": row.git_commit,
         }
 
     def points(self, run_id: str, points: Iterable[Point]) -> dict[str, Any]:
@@ -82,15 +82,14 @@ class RunMessages:
     def end(self, run_id: str) -> dict[str, Any]:
         """A run is over, or was interrupted: as the ledger has it."""
         row = self._ledger.rows[run_id]
-        status = row["status"]
-        failed = status in ("failed", "diverged")
+        status, failed = row.status, row.status.has_failed
         summary = _summary(row, self._plan, self._paths)
-        exit_code = 0 if status == "ok" else FAILED if failed else INTERRUPTED
+        exit_code = 0 if status is Status.OK else FAILED if failed else INTERRUPTED
         content = {"summary": summary, "failed": failed, "exit_code": exit_code}
         return {
             "kind": "end", "id": self.wandb_id(run_id), **content,
-            "what": content_id([content, row.get("launch", 0)]) if status in ENDED else "",
-            "log": str(self._paths.log(row["run_name"])) if failed else None,
+            "what": content_id([content, row.launch or 0]) if status.has_ended else "",
+            "log": str(self._paths.log(row.run_name)) if failed else None,
         }  # fmt: skip
 
     def complete(self, run_id: str) -> dict[str, Any]:
@@ -126,16 +125,16 @@ def named(text: str, most: int) -> str:
     return shortened(printable(text).strip() or "_", most)
 
 
-def _summary(row: Row, plan: Plan, paths: StudyPaths) -> dict[str, Any]:
-    summary: dict[str, Any] = {**metrics_of(row, plan.factors), "status": row["status"]}
-    if row["status"] in ("failed", "diverged"):
-        summary["error_type"] = row.get("error_type") or ""
-        summary["error"] = row.get("error") or ""
-    best = paths.best(row["run_name"])
+def _summary(row: RunRow, plan: Plan, paths: StudyPaths) -> dict[str, Any]:
+    summary: dict[str, Any] = {**row.metrics(plan.factors), "status": row.status.value}
+    if row.status.has_failed:
+        summary["error_type"] = row.error_type or ""
+        summary["error"] = row.error or ""
+    best = paths.best(row.run_name)
     if best.exists():
         summary["checkpoint"] = str(best.relative_to(paths.root))
-    if row.get("warnings"):
-        summary["warnings"] = row["warnings"]
+    if row.warnings:
+        summary["warnings"] = row.warnings
     return summary
 
 

@@ -67,7 +67,7 @@ def lacking_places(
     messages = RunMessages(plan, paths, ledger)
     record = WandbRecord(paths)
     lacking = lacking_runs(messages, plan, ledger, record, to.mode)
-    names = [ledger.rows[run_id]["run_name"] for run_id in lacking]
+    names = [ledger.rows[run_id].run_name for run_id in lacking]
     if table is not None and not record.has(table["id"], table["what"], to.mode):
         names.append(table["start"]["name"])
     if names:

@@ -13,7 +13,7 @@ from ablate.code_watch import CodeWatch
 from ablate.context import JobContext, job_context
 from ablate.events import Broadcast, Listener
 from ablate.interrupts import Interrupts
-from ablate.ledger import ENDED, Ledger
+from ablate.ledger import Ledger
 from ablate.loaded_code import import_path
 from ablate.paths import StudyPaths
 from ablate.plan import Plan
@@ -77,7 +77,7 @@ def do_runs(
     if entered:
         drop_checkpoints(context.paths, ledger.resumable())
     interrupted = not entered or any(
-        ledger.rows[run.run_id]["status"] not in ENDED for run in left.todo
+        not ledger.rows.status(run.run_id).has_ended for run in left.todo
     )
     if interrupted:
         caller.sink.close(INTERRUPT_PATIENCE_S)

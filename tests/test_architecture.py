@@ -133,3 +133,34 @@ def test_no_verdict_is_told_by_its_text():
         texts = {n.value for n in ast.walk(ast.parse(path.read_text("utf-8")))
                  if isinstance(n, ast.Constant) and isinstance(n.value, str)}  # fmt: skip
         assert not words & texts, path
+
+
+def test_records_of_many_fields_are_built_by_name():
+    """Two numbers side by side change places unseen."""
+    for path in (ROOT / "ablate").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            made = [ast.unparse(mark) for mark in getattr(node, "decorator_list", [])]
+            if isinstance(node, ast.ClassDef) and any("dataclass" in mark for mark in made):
+                num_fields = sum(isinstance(part, ast.AnnAssign) for part in node.body)
+                assert num_fields <= 6 or any("kw_only" in mark for mark in made), node.name
+
+
+def test_rows_of_the_ledger_are_read_as_what_they_are():
+    """A status or a column of the ledger's own has one name: a misspelt key is a silent None."""
+    from ablate.run_row import COLUMNS
+
+    for path in (ROOT / "ablate").rglob("*.py"):
+        if path.name in ("rows.py", "ledger.py"):  # what is on disk may be no whole row
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            match node:
+                case (
+                    ast.Call(
+                        func=ast.Attribute(value=ast.Name(id="row"), attr="get"),
+                        args=[ast.Constant(value=name), *_],
+                    )
+                    | ast.Subscript(value=ast.Name(id="row"), slice=ast.Constant(value=name))
+                ):
+                    assert name not in COLUMNS, f"{path}:{node.lineno}"
+                case _:
+                    pass

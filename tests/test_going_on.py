@@ -28,6 +28,7 @@ from ablate.paths import StudyPaths
 from ablate.plan import plan_study
 from ablate.provenance import code_hash
 from ablate.run import build_parser
+from ablate.run_row import RunRows
 from ablate.trainable.registry import TrainableEntry
 from ablate.trial_events import TrialEvents
 
@@ -153,10 +154,10 @@ def test_a_launch_whose_configs_were_edited_is_not_restored(tmp_path):
     paths = StudyPaths(study.directory)
     records[0].write(paths.launch_record(1))
     assert records[0].runs != records[1].runs
-    assert restorable_launch(paths, study, plan_study(study).runs, {}) == (None, "")
+    assert restorable_launch(paths, study, plan_study(study).runs, RunRows()) == (None, "")
     records[1].write(paths.launch_record(1))
     torn = "the Tune state of launch 1 is torn or missing"
-    assert restorable_launch(paths, study, plan_study(study).runs, {}) == (None, torn)
+    assert restorable_launch(paths, study, plan_study(study).runs, RunRows()) == (None, torn)
 
 
 @pytest.mark.parametrize("name", ["python", "ray", "ablate", "none"])
@@ -175,7 +176,7 @@ def test_a_launch_of_another_version_is_not_restored(tmp_path, monkeypatch, name
         version = importlib.metadata.version
         monkeypatch.setattr("importlib.metadata.version",
                             lambda asked: "99.0" if asked == name else version(asked))  # fmt: skip
-    number, why_not = restorable_launch(paths, study, runs, {})
+    number, why_not = restorable_launch(paths, study, runs, RunRows())
     assert number is None
     made_with = "an earlier version" if name == "none" else "python 3.1"
     assert why_not.startswith(f"launch 1 was made with {made_with}")
@@ -214,7 +215,7 @@ def test_a_directory_that_has_moved_is_whole_and_starts_a_new_launch(tmp_path):
     assert found.base == study.base
     save_study(found, StudyPaths(moved))
     assert load_saved_study(moved) == found
-    assert restorable_launch(StudyPaths(moved), found, [], {}) == (None, "")
+    assert restorable_launch(StudyPaths(moved), found, [], RunRows()) == (None, "")
 
 
 class Odd(Counter):

@@ -22,6 +22,7 @@ from ablate.manifest import is_whole, read_manifest, write_manifest
 from ablate.paths import StudyPaths
 from ablate.plan import plan_study
 from ablate.rows import write_rows
+from ablate.run_row import RunRows
 
 HARMS = {
     "torn": lambda data: data[: len(data) * 2 // 3],
@@ -291,9 +292,9 @@ def test_a_launch_whose_state_is_torn_is_not_restored(tmp_path, name, how):
         (paths.launch(1) / pickled).write_bytes(b"\x80\x05K*.")
     (paths.launch(1) / "searcher-state-1.pkl").write_text('{"issued": 4}')
     (paths.launch(1) / "experiment_state-1.json").write_text('{"trial_data": []}')
-    assert restorable_launch(paths, study, runs, {}) == (1, "")
+    assert restorable_launch(paths, study, runs, RunRows()) == (1, "")
     harm(paths.launch(1) / name, how)
-    number, why_not = restorable_launch(paths, study, runs, {})
+    number, why_not = restorable_launch(paths, study, runs, RunRows())
     assert number is None
     assert "torn" in why_not
 

@@ -13,7 +13,7 @@ from ablate.garbage import uncollected
 from ablate.launch.address import LOCAL, check_address
 from ablate.launch.environment import kept_environment
 from ablate.launch.ray_log import ray_speaks_to
-from ablate.ledger import ENDED, Ledger
+from ablate.ledger import Ledger
 from ablate.machine import this_machine, trials_at_once
 from ablate.packs import packs_of
 from ablate.plan import Run
@@ -72,7 +72,7 @@ class _RayRunner:
                 self._start(todo, left, ledger)
             if self.context.broadcast.failure is not None:
                 return
-            undone = [run for run in todo if ledger.rows[run.run_id]["status"] not in ENDED]
+            undone = [run for run in todo if not ledger.rows.status(run.run_id).has_ended]
             if is_new and len(undone) == len(todo) and not interrupts.seen:
                 logs = self.context.paths.root / "logs"
                 raise AblateError(f"Tune ended without ending any of {len(undone)} runs: {logs}")
@@ -106,9 +106,14 @@ class _RayRunner:
         context = self.context
         trackers = [AblateWandbCallback(str(context.paths.root))]
         return Launch(
-            context.plan, context.paths, number, trackers, context.interrupts, self.place,
-            self.options.trust_owner,
-        )  # fmt: skip
+            plan=context.plan,
+            paths=context.paths,
+            number=number,
+            trackers=trackers,
+            interrupts=context.interrupts,
+            place=self.place,
+            trust_owner=self.options.trust_owner,
+        )
 
 
 def restore(launch: "Launch", context: JobContext) -> None:

@@ -22,7 +22,7 @@ from ablate.plan import Plan
 from ablate.trials import trial_config
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Launch:
     """One Tune experiment over runs of a plan.
 

@@ -5,18 +5,17 @@ Tune writes its state file in place; from a truncated one it would start over wi
 
 import json
 import pickletools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ablate.events import PRIVATE_KEY
 from ablate.identity import content_id
-from ablate.ledger import ENDED
 from ablate.paths import StudyPaths, write_atomically
 from ablate.plan import Run
 from ablate.provenance import versions_of
-from ablate.rows import Row
+from ablate.run_row import RunRows
 from ablate.study import Study
 from ablate.trust import is_own, is_own_tree
 
@@ -53,7 +52,7 @@ class LaunchRecord:
 
 
 def restorable_launch(
-    paths: StudyPaths, study: Study, todo: Sequence[Run], rows: Mapping[str, Row]
+    paths: StudyPaths, study: Study, todo: Sequence[Run], rows: RunRows
 ) -> tuple[int | None, str]:
     """The number of the launch that can be restored, or None and why not.
 
@@ -72,7 +71,7 @@ def restorable_launch(
         unfinished = {
             run_id: config
             for run_id, config in record.runs.items()
-            if rows.get(run_id, {}).get("status") not in ENDED
+            if not rows.status(run_id).has_ended
         }
     except ValueError:
         return None, f"the record of launch {number} is torn"
@@ -86,7 +85,7 @@ def restorable_launch(
     finished = _finished_by_tune(folder)
     if finished is None:
         return None, f"the Tune state of launch {number} is torn or missing"
-    if any(rows[i]["status"] not in ENDED for i in finished if i in rows):
+    if any(not rows.status(i).has_ended for i in finished if i in rows):
         return None, f"the Tune state of launch {number} and the ledger disagree"
     if {i for i in record.runs if i not in unfinished} - finished:
         return None, ""  # runs that ended after Tune's last snapshot would be run again

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ablate.comparability import differing_keys
-from ablate.design import Cell
 from ablate.plan import Plan, PlannedBlock
 from ablate.replicates import first_stage
 from ablate.report.background import environment, how_it_came, missing_runs, run_records
@@ -18,8 +18,8 @@ from ablate.report.records import (
     StudyRecord,
 )
 from ablate.results import Values, on_scale, uses_log, values_again, values_of
-from ablate.rows import Row
-from ablate.stats.again import compare_again
+from ablate.run_row import RunRows, Status
+from ablate.stats.again import Again, compare_again
 from ablate.stats.effects import Effects, MainEffect, factor_effects
 from ablate.stats.layout import num_results
 from ablate.stats.replication import detectable_difference
@@ -36,13 +36,12 @@ from ablate.stats.verdicts import (
 from ablate.study import SeedRule, text
 from ablate.text import printable
 
-WAITING = ("pending", "interrupted")
 CLEARLY_WIDER = 1.2
 
 
 def study_record(
     plan: Plan,
-    rows: Mapping[str, Row],
+    rows: Mapping[str, Mapping[str, Any]],
     metric: str | None = None,
     study_yaml: str = "",
     notes: Sequence[str] = (),
@@ -58,64 +57,62 @@ def study_record(
         notes: What else the reader should know.
         tracked_at: The page of its runs in W&B.
     """
-    study = plan.study
+    study, rows = plan.study, RunRows.of_plain(rows)
     names = study.metrics if metric is None else (metric,)
     incomparable = _incomparable(plan)
     first, *further = [
         _metric_record(plan, rows, name, incomparable.get(name, ())) for name in names
     ]
     runs = run_records(plan, rows)
-    told = [*how_it_came(plan, rows), *notes]
-    known = [run.seconds for run in runs if not np.isnan(run.seconds)]
     return StudyRecord(
-        study.study, study.question, first, further, tuple(map(printable, plan.factors)),
-        plan.seeds, _design(plan), told, runs, missing_runs(plan, rows, first.name), sum(known),
-        environment(plan, rows), study_yaml, incomparable, tracked_at,
-    )  # fmt: skip
+        name=study.study,
+        question=study.question,
+        metric=first,
+        further=further,
+        factors=tuple(map(printable, plan.factors)),
+        seeds=plan.seeds,
+        design=_design(plan),
+        notes=[*how_it_came(plan, rows), *notes],
+        runs=runs,
+        missing=missing_runs(plan, rows, first.name),
+        seconds=sum(run.seconds for run in runs if not np.isnan(run.seconds)),
+        environment=environment(plan, rows),
+        study_yaml=study_yaml,
+        incomparable=incomparable,
+        tracked_at=tracked_at,
+    )
 
 
 def _metric_record(
-    plan: Plan, rows: Mapping[str, Row], metric: str, incomparable: Sequence[str]
+    plan: Plan, rows: RunRows, metric: str, incomparable: Sequence[str]
 ) -> MetricRecord:
     """One metric, cell by cell: means, comparisons, effects of the factors."""
-    study = plan.study
-    values = values_of(plan, rows, metric)
-    log_scale = uses_log(plan, rows, metric)
-    compared = on_scale(values, log_scale)
-    margin, first_seeds = _margin(plan, metric, log_scale), first_stage(plan)
+    values, measured = values_of(plan, rows, metric), _measured(plan, rows, metric)
     judgement = judge(
-        compared, np.array(plan.references), plan.mode(metric), margin,
-        family=np.array(plan.compared), first_seeds=first_seeds,
+        measured.values, np.array(plan.references), measured.mode, measured.margin,
+        family=np.array(plan.compared), first_seeds=measured.first_seeds,
     )  # fmt: skip
-    spec = plan.model.metric(metric)
-    ranked = spec.ranks
-    judgement = judgement if ranked else _unranked(judgement)
-    waiting = [_has_run(plan, rows, cell, WAITING) for cell in plan.cells]
-    some_ok = [_has_run(plan, rows, cell, ("ok",)) for cell in plan.cells]
-    measured = _Measured(
-        compared, waiting, some_ok, ranked, log_scale, plan.mode(metric), margin, first_seeds
-    )
-    again = None
-    if plan.again is not None:
-        reference = compared[plan.blocks[0].baseline]
-        again = compare_again(reference, on_scale(values_again(plan, rows, metric), log_scale))
-    judged = [c.pooled and not np.isnan(c.p) for c in judgement.comparisons]
-    # Of the seeds that are there: an interrupted study cannot do what its plan can.
-    detectable = detectable_difference(
-        judgement.residual_sd, judgement.df, sum(judged), num_results(compared[judged])
-    )
+    judgement = judgement if measured.ranked else _unranked(judgement)
+    cautions = _cautions(plan, metric, measured.log_scale, incomparable)
     return MetricRecord(
-        metric, plan.mode(metric), ranked, log_scale, values,
-        _cells(plan, values, judgement, measured),
-        [_block(block, measured, plan) for block in plan.blocks],
-        judgement, _resolution(judgement), detectable, _floor(plan, rows, metric),
-        [*_cautions(plan, metric, log_scale, incomparable),
-         *_wider_than_asked(plan, judgement, measured, metric)],
-        None if margin is None else study.margin, again,
-    )  # fmt: skip
+        name=metric,
+        mode=measured.mode,
+        ranked=measured.ranked,
+        log_scale=measured.log_scale,
+        values=values,
+        cells=_cells(plan, values, judgement, measured),
+        blocks=[_block(block, measured, plan) for block in plan.blocks],
+        judgement=judgement,
+        resolution=_resolution(judgement),
+        detectable=_detectable(judgement, measured.values),
+        floor=_floor(plan, rows, metric),
+        cautions=[*cautions, *_wider_than_asked(plan, judgement, measured, metric)],
+        margin=None if measured.margin is None else plan.study.margin,
+        again=_again(plan, rows, metric, measured),
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Measured:
     """A metric on the scale on which it is compared, and how it is."""
 
@@ -131,6 +128,40 @@ class _Measured:
     first_seeds: int | None
 
 
+def _measured(plan: Plan, rows: RunRows, metric: str) -> _Measured:
+    log_scale = uses_log(plan, rows, metric)
+    statuses = [
+        {rows.status(run.run_id) for run in plan.runs_of[cell.index].values()}
+        for cell in plan.cells
+    ]
+    return _Measured(
+        values=on_scale(values_of(plan, rows, metric), log_scale),
+        waiting=[not all(s.has_ended for s in each) for each in statuses],
+        some_ok=[Status.OK in each for each in statuses],
+        ranked=plan.model.metric(metric).ranks,
+        log_scale=log_scale,
+        mode=plan.mode(metric),
+        margin=_margin(plan, metric, log_scale),
+        first_seeds=first_stage(plan),
+    )
+
+
+def _again(plan: Plan, rows: RunRows, metric: str, measured: _Measured) -> Again | None:
+    """The baseline against the second one, where there is a second one."""
+    if plan.again is None:
+        return None
+    again = on_scale(values_again(plan, rows, metric), measured.log_scale)
+    return compare_again(measured.values[plan.blocks[0].baseline], again)
+
+
+def _detectable(judgement: Judgement, compared: Values) -> float:
+    """Of the seeds that are there: an interrupted study cannot do what its plan can."""
+    judged = [c.pooled and not np.isnan(c.p) for c in judgement.comparisons]
+    return detectable_difference(
+        judgement.residual_sd, judgement.df, sum(judged), num_results(compared[judged])
+    )
+
+
 def _unranked(judgement: Judgement) -> Judgement:
     """Of a metric that says nothing of better or worse."""
     comparisons = [
@@ -140,12 +171,6 @@ def _unranked(judgement: Judgement) -> Judgement:
         for found in judgement.comparisons
     ]
     return replace(judgement, comparisons=comparisons)
-
-
-def _has_run(plan: Plan, rows: Mapping[str, Row], cell: Cell, statuses: Sequence[str]) -> bool:
-    """Whether a cell has a run of some status."""
-    runs = plan.runs_of[cell.index].values()
-    return any(rows.get(run.run_id, {}).get("status", "pending") in statuses for run in runs)
 
 
 def _margin(plan: Plan, metric: str, log_scale: bool) -> float | None:
@@ -171,10 +196,18 @@ def _cells(
         comparison = _with_cause(
             judgement.comparisons[index], measured.waiting[index], measured.some_ok[index]
         )
-        cells.append(CellRecord(
-            cell.name, cell.block, labels, reference == index, reference, len(plan.seeds),
-            spread(values[index]), comparison,
-        ))  # fmt: skip
+        cells.append(
+            CellRecord(
+                name=cell.name,
+                block=cell.block,
+                labels=labels,
+                is_baseline=reference == index,
+                reference=reference,
+                num_planned=len(plan.seeds),
+                value=spread(values[index]),
+                comparison=comparison,
+            )
+        )
     return cells
 
 
@@ -198,9 +231,15 @@ def _block(block: PlannedBlock, measured: _Measured, plan: Plan) -> BlockRecord:
     if block.design == "grid" and len(names) > 1:
         effects = _effects(block, measured, np.array(codes), baseline_levels)
     return BlockRecord(
-        block.name, [printable(name) for name in names], labels, baseline_levels, block.members,
-        codes, frozenset(map(printable, block.conditions)), effects,
-    )  # fmt: skip
+        name=block.name,
+        factors=[printable(name) for name in names],
+        levels=labels,
+        baseline_levels=baseline_levels,
+        members=block.members,
+        codes=codes,
+        conditions=frozenset(map(printable, block.conditions)),
+        effects=effects,
+    )
 
 
 def _effects(
@@ -251,8 +290,8 @@ def _resolution(judgement: Judgement) -> float:
     return float(np.median(known)) if known else float("nan")
 
 
-def _floor(plan: Plan, rows: Mapping[str, Row], metric: str) -> tuple[float, float] | None:
-    found = [rows.get(run.run_id, {}).get(f"{metric}_floor") for run in plan.runs]
+def _floor(plan: Plan, rows: RunRows, metric: str) -> tuple[float, float] | None:
+    found = [rows.of(run.run_id).get(f"{metric}_floor") for run in plan.runs]
     known = [value for value in found if value is not None]
     return (min(known), max(known)) if known else None
 

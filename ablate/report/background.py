@@ -2,19 +2,17 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ablate.code_files import IMPORTED, CodeFile, differing, num_versions, parse_hashes, shown
 from ablate.forecast import price
-from ablate.ledger import ENDED
 from ablate.numbers import p_text
 from ablate.plan import Plan
 from ablate.report.records import Environment, MissingRun, RunRecord
-from ablate.results import run_value
-from ablate.rows import Row, metric_value
+from ablate.run_row import ENDED, RunRow, RunRows, Status
 from ablate.stats.failures import failures_differ
 from ablate.study import SeedRule
 from ablate.text import first_line, quoted, some
@@ -22,71 +20,73 @@ from ablate.text import first_line, quoted, some
 FAILURES_ALPHA = 0.05
 
 
-def run_records(plan: Plan, rows: Mapping[str, Row]) -> list[RunRecord]:
+def run_records(plan: Plan, rows: RunRows) -> list[RunRecord]:
     """Every planned run."""
     return [
         RunRecord(
-            run.run_id, run.run_name, run.cell.index, run.seed,
-            _status(rows, run.run_id), rows.get(run.run_id, {}).get("seconds") or math.nan,
+            run_id=run.run_id,
+            run_name=run.run_name,
+            cell=run.cell.index,
+            seed=run.seed,
+            status=rows.status(run.run_id),
+            seconds=rows.of(run.run_id).seconds or math.nan,
         )
         for run in plan.runs
-    ]  # fmt: skip
+    ]
 
 
-def missing_runs(plan: Plan, rows: Mapping[str, Row], metric: str) -> list[MissingRun]:
+def missing_runs(plan: Plan, rows: RunRows, metric: str) -> list[MissingRun]:
     """Planned runs without a value of a metric, each with its cause."""
     missing: list[MissingRun] = []
     for run in plan.runs:
-        row: Mapping[str, Any] = rows.get(run.run_id, {})
-        status = _status(rows, run.run_id)
-        if status == "ok":
-            if math.isnan(run_value(row, metric)):
-                value = metric_value(row, metric)
+        row = rows.of(run.run_id)
+        status = row.status
+        if status is Status.OK:
+            if math.isnan(row.result(metric)):
+                value = row.measured(metric)
                 cause = f"reported no {metric}" if value is None else f"{metric} is {value}"
                 if value is None and plan.model.metric(metric).is_measurable:
                     cause += f" (ablate evaluate STUDY_DIR --metric {quoted([metric])} adds it)"
-                missing.append(MissingRun(run.run_name, status, cause))
+                missing.append(MissingRun(run_name=run.run_name, status=status, cause=cause))
             continue
-        cause = ": ".join(filter(None, [row.get("error_type"), row.get("error")]))
-        missing.append(MissingRun(run.run_name, status, first_line(cause)))
+        cause = row.cause
+        missing.append(MissingRun(run_name=run.run_name, status=status, cause=first_line(cause)))
     return missing
 
 
-def how_it_came(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
+def how_it_came(plan: Plan, rows: RunRows) -> list[str]:
     """What the reader should know: seeds by rule or added later, failures that differ."""
     notes = [f"seeds: {plan.seeding}"] if plan.seeding else []
     notes += _added_seeds(plan, rows)
-    waiting = [run for run in plan.runs if _status(rows, run.run_id) not in ENDED]
+    waiting = [run for run in plan.runs if not rows.status(run.run_id).has_ended]
     left = price(plan, waiting, rows)
     if left:
         notes.append(f"runs left: {len(waiting)}; {left}")
     return [*notes, *_failures(plan, rows), *_other_code(plan, rows)]
 
 
-def environment(plan: Plan, rows: Mapping[str, Row]) -> Environment:
+def environment(plan: Plan, rows: RunRows) -> Environment:
     """What the runs of a plan were made with."""
     known = [rows[run.run_id] for run in plan.runs if run.run_id in rows]
     code = [_code(row) for row in known]
-    started = [row["started_at"] for row in known if row.get("started_at")]
-    ended = [row["ended_at"] for row in known if row.get("ended_at")]
+    started = [row.started_at for row in known if row.started_at]
+    ended = [row.ended_at for row in known if row.ended_at]
     return Environment(
-        _distinct(row.get("versions") for row in known), _distinct(code),
-        _distinct(row.get("device") for row in known),
-        min(started, default=None), max(ended, default=None),
-    )  # fmt: skip
+        versions=_distinct(row.versions for row in known),
+        code=_distinct(code),
+        devices=_distinct(row.device for row in known),
+        started=min(started, default=None),
+        ended=max(ended, default=None),
+    )
 
 
-def _status(rows: Mapping[str, Row], run_id: str) -> str:
-    return rows.get(run_id, {}).get("status", "pending")
-
-
-def _added_seeds(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
+def _added_seeds(plan: Plan, rows: RunRows) -> list[str]:
     """Seeds that were planned only after others had been run: looking and adding."""
     by_rule = isinstance(plan.study.seeds, SeedRule)
     looked_at = plan.study.first_seeds if by_rule else plan.seeds
     planned: dict[int, set[int]] = {}
     for run in plan.runs:
-        launch = rows.get(run.run_id, {}).get("planned_in")
+        launch = rows.of(run.run_id).planned_in
         if launch is not None and run.seed in looked_at:
             planned.setdefault(run.seed, set()).add(launch)
     by_launch: dict[int, list[int]] = {}
@@ -105,13 +105,13 @@ def _added_seeds(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
     ]
 
 
-def _failures(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
+def _failures(plan: Plan, rows: RunRows) -> list[str]:
     counts = [
-        Counter(_status(rows, run.run_id) for run in plan.runs_of[cell.index].values())
+        Counter(rows.status(run.run_id) for run in plan.runs_of[cell.index].values())
         for cell in plan.cells
     ]
     ended = np.array([sum(count[name] for name in ENDED) for count in counts])
-    failed = ended - np.array([count["ok"] for count in counts])
+    failed = ended - np.array([count[Status.OK] for count in counts])
     if not failed.any():
         return []
     p = failures_differ(ended, failed)
@@ -123,9 +123,9 @@ def _failures(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
     return [f"failure rates differ between cells (p {p_text(p)}): {told}"]
 
 
-def _other_code(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
-    begun = [rows[run.run_id] for run in plan.runs if rows.get(run.run_id, {}).get("started_at")]
-    made_with = dict.fromkeys((row.get("code_files"), row.get("code_hash")) for row in begun)
+def _other_code(plan: Plan, rows: RunRows) -> list[str]:
+    begun = [rows[run.run_id] for run in plan.runs if rows.of(run.run_id).started_at]
+    made_with = dict.fromkeys((row.code_files, row.code_hash) for row in begun)
     hashes = [parse_hashes(files) for files, _ in made_with]
     package = CodeFile(IMPORTED, "")
     if not all(hashes):  # some are of earlier versions, which knew of it as a whole only
@@ -141,12 +141,12 @@ def _other_code(plan: Plan, rows: Mapping[str, Row]) -> list[str]:
     return [f"the runs were made with {count} versions of the training code{named}"]
 
 
-def _code(row: Mapping[str, Any]) -> str | None:
-    if not row.get("code_hash"):
+def _code(row: RunRow) -> str | None:
+    if not row.code_hash:
         return None
-    commit = row.get("git_commit")
-    dirty = ", with uncommitted changes" if row.get("git_dirty") else ""
-    return f"commit {commit[:12]}{dirty}" if commit else f"source {row['code_hash']}"
+    commit = row.git_commit
+    dirty = ", with uncommitted changes" if row.git_dirty else ""
+    return f"commit {commit[:12]}{dirty}" if commit else f"source {row.code_hash}"
 
 
 def _distinct(values: Any) -> Sequence[str]:

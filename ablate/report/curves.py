@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ablate.history import History
 from ablate.report.records import StudyRecord
+from ablate.run_row import Status
 
 Values = NDArray[np.float64]
 
@@ -41,7 +42,7 @@ def curves_of(record: StudyRecord, history: History) -> tuple[str, list[Curve]]:
     by_cell: dict[int, list[Mapping[str, Any]]] = {}
     wanted = [record.metric.name, *PREFERRED]
     for run in record.runs:
-        if run.cell >= 0 and run.status != "pending":
+        if run.cell >= 0 and run.status is not Status.PENDING:
             found = history.columns(run.run_id, wanted)
             if found:
                 by_cell.setdefault(run.cell, []).append(found)

@@ -22,6 +22,7 @@ from ablate.report.records import StudyRecord
 from ablate.report.renderer import Renderer
 from ablate.report.tables import TextTable, metric_table, tables_of
 from ablate.report.words import answers
+from ablate.run_row import Status
 from ablate.stats.verdicts import Cause, Verdict, VerdictKind
 from ablate.text import printable_lines
 
@@ -64,7 +65,7 @@ def page(
         css_class=_css_class,
         sections=[_rendered(section) for section in sections],
         further=[*further, *(t for t in tables[1 + len(further) :] if t not in used)],
-        done=sum(run.status == "ok" for run in record.runs),
+        done=sum(run.status is Status.OK for run in record.runs),
         planned=len(record.runs),
         training_time=clock(record.seconds),
         made=_made(record),

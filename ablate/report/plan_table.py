@@ -12,7 +12,7 @@ from ablate.packs import packs_of
 from ablate.plan import Plan
 from ablate.remaining import Remaining
 from ablate.report.tables import NOT_APPLICABLE
-from ablate.rows import Row
+from ablate.run_row import RunRows, Status
 from ablate.screen import Text
 from ablate.study import text
 from ablate.text import printable
@@ -23,7 +23,7 @@ CELLS_SHOWN = 60
 def print_plan(
     plan: Plan,
     left: Remaining,
-    rows: Mapping[str, Row],
+    rows: RunRows,
     known: Mapping[str, Mapping[str, Any]],
     at_once: int,
     console: Console,
@@ -58,7 +58,7 @@ def print_plan(
     console.print(Text(f"study directory: {study.directory}"), soft_wrap=True)
 
 
-def _table(plan: Plan, rows: Mapping[str, Row], known: Mapping[str, Mapping[str, Any]]) -> Table:
+def _table(plan: Plan, rows: RunRows, known: Mapping[str, Mapping[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     sizes = _sizes(plan, known)
     has_blocks = any(cell.block for cell in plan.cells)
@@ -74,7 +74,9 @@ def _table(plan: Plan, rows: Mapping[str, Row], known: Mapping[str, Mapping[str,
         labels = [cell.block] * has_blocks + labels + [sizes.get(cell.index, "")] * bool(sizes)
         mark = "baseline" if cell.index == plan.baseline.index else ""
         done = status[cell.index]
-        table.add_row(*map(Text, labels), f"{done['ok']}/{len(plan.seeds)}", _others(done) or mark)
+        table.add_row(
+            *map(Text, labels), f"{done[Status.OK]}/{len(plan.seeds)}", _others(done) or mark
+        )
     return table
 
 
@@ -94,13 +96,13 @@ def _sizes(plan: Plan, known: Mapping[str, Mapping[str, Any]]) -> dict[int, str]
     return {cell: f"{number:,}" for cell, number in found.items() if number is not None}
 
 
-def _status_by_cell(plan: Plan, rows: Mapping[str, Row]) -> dict[int, Counter[str]]:
-    counts: dict[int, Counter[str]] = {key: Counter() for key in plan.runs_of}
+def _status_by_cell(plan: Plan, rows: RunRows) -> dict[int, Counter[Status]]:
+    counts: dict[int, Counter[Status]] = {key: Counter() for key in plan.runs_of}
     for run in plan.runs:
-        counts[run.cell.index][rows.get(run.run_id, {}).get("status", "pending")] += 1
+        counts[run.cell.index][rows.status(run.run_id)] += 1
     return counts
 
 
-def _others(done: Counter[str]) -> str:
-    names = ("failed", "diverged", "interrupted")
+def _others(done: Counter[Status]) -> str:
+    names = (Status.FAILED, Status.DIVERGED, Status.INTERRUPTED)
     return ", ".join(f"{done[name]} {name}" for name in names if done[name])

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ablate.results import Values
+from ablate.run_row import Status
 from ablate.stats.again import Again
 from ablate.stats.effects import Effects
 from ablate.stats.spread import Spread
@@ -26,16 +27,16 @@ class Note:
         return f"caution: {self.text}" if self.is_caution else self.text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MissingRun:
     """A planned run without a result, and why."""
 
     run_name: str
-    status: str
+    status: Status
     cause: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """One planned run."""
 
@@ -44,12 +45,12 @@ class RunRecord:
     cell: int
     """Position of its cell in the table; -1 for the second baseline."""
     seed: int
-    status: str
+    status: Status
     seconds: float
     """Training time; nan where it is unknown."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CellRecord:
     """One row of the ablation table."""
 
@@ -66,7 +67,7 @@ class CellRecord:
     comparison: Comparison
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BlockRecord:
     """What the factors of one block do, each over all the others."""
 
@@ -85,7 +86,7 @@ class BlockRecord:
     """Of grids of several factors: elsewhere the cells themselves say it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MetricRecord:
     """One metric, cell by cell."""
 
@@ -113,7 +114,7 @@ class MetricRecord:
     """The baseline against itself on other seeds."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Environment:
     """What the runs were made with; several entries where they differ."""
 
@@ -124,7 +125,7 @@ class Environment:
     ended: datetime | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StudyRecord:
     """The results of a study, as far as its runs are done."""
 

@@ -17,7 +17,7 @@ ALPHA = 0.05
 """Of what is said of factors, each by itself, and of their pairs."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TableRow:
     """One row: labels to the left, numbers to the right, and what may be said of it."""
 
@@ -38,7 +38,7 @@ class TableRow:
         return [*self.labels, *self.numbers, self.verdict_text]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TextTable:
     """A table whose last column is a verdict."""
 
@@ -72,7 +72,8 @@ def metric_table(record: StudyRecord, metric: MetricRecord) -> TextTable:
     labels = ["block"] * _has_blocks(metric) + list(record.factors)
     labels += ["compared with"] * _has_baselines(metric)
     notes = _notes(metric, whole=metric is record.metric)
-    return TextTable(headline(record, metric), labels, numbers, rows, notes)
+    title = headline(record, metric)
+    return TextTable(title=title, labels=labels, numbers=numbers, rows=rows, notes=notes)
 
 
 def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) -> TextTable:
@@ -84,7 +85,8 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
     title = f"{printable(metric.name)}: each factor{of}, over all the others"
     numbers = ("mean", *_comparison_titles(metric), "share of variance")
     notes = [*_margin_notes(metric), *_effect_notes(block, effects)]
-    return TextTable(title, ("factor", "level"), numbers, rows, notes)
+    labels = ("factor", "level")
+    return TextTable(title=title, labels=labels, numbers=numbers, rows=rows, notes=notes)
 
 
 def headline(record: StudyRecord, metric: MetricRecord) -> str:
@@ -120,14 +122,14 @@ def _cell_row(record: StudyRecord, metric: MetricRecord, cell: CellRecord) -> Ta
     baseline = "" if cell.is_baseline else metric.cells[cell.reference].name
     labels = [cell.labels.get(factor, NOT_APPLICABLE) for factor in record.factors]
     return TableRow(
-        [*block, *labels, *[baseline] * _has_baselines(metric)],
-        [
+        labels=[*block, *labels, *[baseline] * _has_baselines(metric)],
+        numbers=[
             f"{value.num}/{cell.num_planned}",
             spread_text(value.mean, value.sd),
             "" if cell.is_baseline else difference_text(found, metric.log_scale),
             "" if cell.is_baseline else p_text(found.p),
         ],
-        found.verdict,
+        verdict=found.verdict,
         own_spread=not found.pooled,
     )
 
@@ -138,14 +140,17 @@ def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: MainEffect) -
         is_first = number == 0
         is_baseline = comparison.verdict.kind is VerdictKind.BASELINE
         rows.append(TableRow(
-            [block.factors[effect.factor] if is_first else "", block.levels[effect.factor][number]],
-            [
+            labels=[
+                block.factors[effect.factor] if is_first else "",
+                block.levels[effect.factor][number],
+            ],
+            numbers=[
                 _level_mean(effect, number, metric.log_scale),
                 "" if is_baseline else difference_text(comparison, metric.log_scale),
                 "" if is_baseline else p_text(comparison.p),
                 f"{effect.omega2:.0%}" if is_first and effect.omega2 == effect.omega2 else "",
             ],
-            comparison.verdict,
+            verdict=comparison.verdict,
         ))  # fmt: skip
     return rows
 

@@ -91,7 +91,7 @@ def _is_incomplete(content: TextTable) -> bool:
 def _print_missing(record: StudyRecord, console: Console) -> None:
     for run in record.missing[:MISSING_SHOWN]:
         cause = f"  {run.cause}" if run.cause else ""
-        style = "red" if run.status in ("failed", "diverged") else ""
+        style = "red" if run.status.has_failed else ""
         told = f"missing: {run.run_name}  {run.status}{cause}"
         console.print(Text(told, style=style), soft_wrap=True)
     if len(record.missing) > MISSING_SHOWN:

@@ -27,7 +27,7 @@ levels; at six times they are up to 17 %, judged by own pairs 3 to 5 %.
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MainEffect:
     """A factor over all the others."""
 
@@ -50,7 +50,7 @@ class MainEffect:
     """Whether levels are means of so different numbers of runs that each is judged by itself."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Interaction:
     """Whether what one factor does depends on another."""
 
@@ -155,9 +155,17 @@ class _Block:
         )
         found = shared_effect(table, np.ones((num_levels, 1)), self.first_seeds)
         return MainEffect(
-            factor, fit_layout(table).cells, table, judgement, found.f, found.df, found.error_df,
-            math.nan if uneven else found.p, self._share(found.variance, levels >= 0), uneven,
-        )  # fmt: skip
+            factor=factor,
+            level_means=fit_layout(table).cells,
+            level_table=table,
+            judgement=judgement,
+            f=found.f,
+            df=found.df,
+            error_df=found.error_df,
+            p=math.nan if uneven else found.p,
+            omega2=self._share(found.variance, levels >= 0),
+            uneven=uneven,
+        )
 
     def interaction(self, one: int, other: int) -> Interaction:
         """The interaction of two factors, its p value not adjusted yet."""
@@ -170,10 +178,16 @@ class _Block:
         found = shared_effect(table, both, self.first_seeds)
         means = fit_layout(table).cells
         return Interaction(
-            (one, other), means.reshape(shape), without(both, means).reshape(shape), found.f,
-            found.df, found.error_df, found.p, self._share(found.variance, levels >= 0),
-            found.df > 0,
-        )  # fmt: skip
+            factors=(one, other),
+            means=means.reshape(shape),
+            residuals=without(both, means).reshape(shape),
+            f=found.f,
+            df=found.df,
+            error_df=found.error_df,
+            p=found.p,
+            omega2=self._share(found.variance, levels >= 0),
+            estimable=found.df > 0,
+        )
 
     def shares(self, mains: Sequence[MainEffect], pairs: Sequence[Interaction]) -> Shares:
         """What the effects, the seeds and the rest make of the variance."""

@@ -1,0 +1,183 @@
+"""The record of one run: a row of the ledger, as a type.
+
+A row is a mapping: beside the ledger's own columns it has those of a study's factors and metrics.
+What Ablate asks of its own columns goes through attributes, which know their types.
+"""
+
+import math
+from collections.abc import Container, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, Self, TypeVar
+
+T = TypeVar("T")
+
+
+class Status(StrEnum):
+    """How a run stands; tables and journals have it as plain text."""
+
+    PENDING = "pending"
+    """It has not begun, or is under way."""
+    INTERRUPTED = "interrupted"
+    OK = "ok"
+    FAILED = "failed"
+    DIVERGED = "diverged"
+
+    @classmethod
+    def of(cls, written: object) -> "Status":
+        """A status as it is written: what says nothing known is of a run to come."""
+        try:
+            return cls(written)
+        except ValueError:
+            return cls.PENDING
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run needs no more training, for better or worse."""
+        return self in ENDED
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the run ended without a result."""
+        return self in (Status.FAILED, Status.DIVERGED)
+
+
+ENDED = frozenset({Status.OK, Status.FAILED, Status.DIVERGED})
+
+
+class Column(Generic[T]):
+    """A column of the ledger's own: its type, and an attribute of rows.
+
+    Args:
+        kind: What it holds.
+        is_needed: Whether every row has it; of others None is read where they have none.
+    """
+
+    def __init__(self, kind: type, is_needed: bool = False) -> None:
+        self.kind = kind
+        self.is_needed = is_needed
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, row: "RunRow", owner: type) -> T:
+        value: Any = row[self.name] if self.is_needed else row.get(self.name)
+        return value
+
+
+class _StatusColumn(Column[Status]):
+    def __get__(self, row: "RunRow", owner: type) -> Status:
+        return Status.of(row.get(self.name))
+
+
+def _needed(kind: type[T]) -> Column[T]:
+    return Column(kind, is_needed=True)
+
+
+def _optional(kind: type[T]) -> Column[T | None]:
+    return Column(kind)
+
+
+class RunRow(dict[str, Any]):
+    """One run's columns by name; the ledger's own are attributes, too."""
+
+    __slots__ = ()
+
+    run_id = _needed(str)
+    run_name = _needed(str)
+    block = _optional(str)
+    seed = _optional(int)
+    status = _StatusColumn(str)
+    stop_reason = _optional(str)
+    epoch = _optional(int)
+    step = _optional(int)
+    best_epoch = _optional(int)
+    best_step = _optional(int)
+    seconds = _optional(float)
+    device = _optional(str)
+    num_parameters = _optional(int)
+    trial = _optional(str)
+    launch = _optional(int)
+    planned_in = _optional(int)
+    restarted_in = _optional(int)
+    checkpoint = _optional(str)
+    checkpoint_bytes = _optional(int)
+    checkpoint_crc32 = _optional(int)
+    curve_bytes = _optional(int)
+    curve_crc32 = _optional(int)
+    error_type = _optional(str)
+    error = _optional(str)
+    traceback = _optional(str)
+    retries = _optional(int)
+    warnings = _optional(str)
+    stats_mismatch = _optional(str)
+    data_fingerprint = _optional(str)
+    config = _optional(str)
+    code_hash = _optional(str)
+    code_files = _optional(str)
+    git_commit = _optional(str)
+    git_dirty = _optional(bool)
+    versions = _optional(str)
+    started_at = _optional(datetime)
+    ended_at = _optional(datetime)
+
+    @property
+    def cause(self) -> str:
+        """Why it failed: `ValueError: not a number`."""
+        return ": ".join(filter(None, [self.error_type, self.error]))
+
+    def metrics(self, factors: Container[str]) -> dict[str, float]:
+        """The numbers that it has measured: no columns of the ledger or of factors."""
+        return {
+            name: value
+            for name, value in self.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+            if name not in COLUMNS and name not in factors
+        }
+
+    def measured(self, metric: str) -> float | None:
+        """Its value of a metric: at its best where there is one, else as measured once."""
+        for name in (f"{metric}_best", metric, f"{metric}_final"):
+            if self.get(name) is not None:
+                return self[name]
+        return None
+
+    def result(self, metric: str) -> float:
+        """Its value of a metric; nan where it did not end well, or measured no finite number."""
+        value = self.measured(metric) if self.status is Status.OK else None
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            return math.nan
+        return float(value)
+
+    def blank(self) -> "RunRow":
+        """The row of the same run before it had any result."""
+        names = ("run_id", "run_name", "seed", "planned_in", "restarted_in")
+        kept = {name: self[name] for name in names if name in self}
+        return RunRow(kept, status=Status.PENDING.value)
+
+
+COLUMNS: dict[str, type] = {
+    name: column.kind for name, column in vars(RunRow).items() if isinstance(column, Column)
+}
+"""The ledger's own columns, in the order of its table."""
+
+
+class RunRows(dict[str, RunRow]):
+    """Rows by run id."""
+
+    @classmethod
+    def of_plain(cls, rows: Mapping[str, Mapping[str, Any]]) -> Self:
+        """Rows that come as plain mappings."""
+        return rows if isinstance(rows, cls) else cls({i: RunRow(r) for i, r in rows.items()})
+
+    def of(self, run_id: str) -> RunRow:
+        """A run's row; of a run that has none yet an empty one, which is `pending`."""
+        return self.get(run_id) or RunRow()
+
+    def status(self, run_id: str) -> Status:
+        """How a run stands."""
+        return self.of(run_id).status
+
+    def new(self, run_id: str) -> RunRow:
+        """A run's row, which is entered as `pending` where there is none."""
+        return self.setdefault(run_id, RunRow(run_id=run_id, status=Status.PENDING.value))
