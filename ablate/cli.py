@@ -15,6 +15,7 @@ from ablate.guard import guarded
 from ablate.ledger import Ledger
 from ablate.loading import load_saved_study
 from ablate.paths import StudyPaths
+from ablate.remaining import lost_notes
 from ablate.replicates import plan_so_far
 from ablate.report.assembly import study_record
 from ablate.report.output import write_report
@@ -22,7 +23,7 @@ from ablate.report.records import StudyRecord
 from ablate.report.terminal import print_report, print_undrawn
 from ablate.run import build_parser, run_command
 from ablate.screen import Arguments, Text
-from ablate.seals import lost_files, lost_notes
+from ablate.seals import lost_files
 from ablate.wandb_places import tracked_at
 
 

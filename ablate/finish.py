@@ -13,12 +13,13 @@ from ablate.events import Listener
 from ablate.job import Outcome, execute
 from ablate.paths import StudyPaths, as_seen_from_here
 from ablate.preparation import Preparation
+from ablate.remaining import lost_notes
 from ablate.report.assembly import study_record
 from ablate.report.output import prepare_report, write_report
 from ablate.report.renderer import Renderer
 from ablate.report.terminal import print_report, print_undrawn
 from ablate.screen import Text
-from ablate.seals import lost_files, lost_notes
+from ablate.seals import lost_files
 from ablate.study import Study
 from ablate.wandb_content import Message
 from ablate.wandb_places import lacking_messages, tracked_at, wandb_places

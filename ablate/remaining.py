@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from ablate.plan import Plan, Run
 from ablate.run_row import RunRows, Status
-from ablate.seals import lost_notes
 from ablate.text import some
 
 
@@ -119,3 +118,13 @@ def _kept_note(count: int) -> str:
     if count == 1:
         return "1 run failed earlier and is kept (--retry-failed runs it again)"
     return f"{count} runs failed earlier and are kept (--retry-failed runs them again)"
+
+
+def lost_notes(rows: RunRows, lost: Mapping[str, str]) -> list[str]:
+    """What is to be told of lost files, in one note."""
+    if not lost:
+        return []
+    shown = [f"{rows[run_id].run_name}: {told}" for run_id, told in list(lost.items())[:5]]
+    more = f"; and {len(lost) - 5} runs more" if len(lost) > 5 else ""
+    return [f"files of finished runs are lost: {'; '.join(shown)}{more} "
+            "(--retry-failed makes them again)"]  # fmt: skip

@@ -1,7 +1,7 @@
 """Sizes and checksums of files: whether a file is still the one that was written."""
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from ablate.errors import reason_of
@@ -55,16 +55,6 @@ def lost_files(paths: StudyPaths, rows: RunRows, run_ids: Iterable[str]) -> dict
             told = " and ".join(filter(None, found))
             lost |= {run_id: told} if told else {}
     return lost
-
-
-def lost_notes(rows: RunRows, lost: Mapping[str, str]) -> list[str]:
-    """What is to be told of lost files, in one note."""
-    if not lost:
-        return []
-    shown = [f"{rows[run_id].run_name}: {told}" for run_id, told in list(lost.items())[:5]]
-    more = f"; and {len(lost) - 5} runs more" if len(lost) > 5 else ""
-    return [f"files of finished runs are lost: {'; '.join(shown)}{more} "
-            "(--retry-failed makes them again)"]  # fmt: skip
 
 
 def _files(paths: StudyPaths, run_id: str, run_name: str) -> dict[str, Path]:
