@@ -15,8 +15,8 @@ from types import ModuleType
 OURS = "trainables"
 """A package of Ablate's own, beside `ablate`; an editable install finds it last."""
 LIBRARIES = frozenset({
-    "altair", "cloudpickle", "jinja2", "numpy", "pyarrow", "pydantic", "ray", "rich", "scipy", "sklearn", "torch",
-    "vl_convert", "wandb", "yaml",
+    "altair", "cloudpickle", "jinja2", "numpy", "pyarrow", "pydantic", "ray", "rich", "scipy",
+    "sklearn", "torch", "vl_convert", "wandb", "yaml",
 })  # fmt: skip
 """Modules of the dependencies in pyproject.toml; those that they need are looked up."""
 _HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
