@@ -3,20 +3,20 @@
 from ablate import load_study, plan_study, run_study
 """
 
-from ablate import needed_modules  # first: what is imported from here on may be shadowed
+from ablate.process import needed_modules  # first: what is imported from here on may be shadowed
 
 needed_modules.install()
 
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
 if TYPE_CHECKING:
+    from ablate.driver.run_study import run_study, study_record
     from ablate.errors import AblateError, InputError
-    from ablate.ledger import Ledger
-    from ablate.loading import load_study
-    from ablate.plan import Plan, plan_study
-    from ablate.python_api import run_study, study_record
+    from ablate.ledger.ledger import Ledger
+    from ablate.plan.plan import Plan, plan_study
+    from ablate.spec.load import load_study
+    from ablate.spec.models import Study
     from ablate.stats.judge_table import judge_table
-    from ablate.study import Study
 
 __all__ = [
     "AblateError",
@@ -34,14 +34,14 @@ __all__ = [
 _HOMES = {
     "AblateError": "errors",
     "InputError": "errors",
-    "Ledger": "ledger",
-    "Plan": "plan",
-    "Study": "study",
+    "Ledger": "ledger.ledger",
+    "Plan": "plan.plan",
+    "Study": "spec.models",
     "judge_table": "stats.judge_table",
-    "load_study": "loading",
-    "plan_study": "plan",
-    "run_study": "python_api",
-    "study_record": "python_api",
+    "load_study": "spec.load",
+    "plan_study": "plan.plan",
+    "run_study": "driver.run_study",
+    "study_record": "driver.run_study",
 }
 
 

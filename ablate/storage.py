@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ablate.errors import StorageError, file_of, reason_of
-from ablate.paths import StudyPaths
+from ablate.study_dir import StudyPaths
 
 FAULTS = frozenset(
     {

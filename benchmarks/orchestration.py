@@ -20,7 +20,7 @@ from pathlib import Path
 import yaml
 from handwritten import BASE, LEVELS
 
-from ablate.machine import num_cpus
+from ablate.process.machine import num_cpus
 
 HERE = Path(__file__).parent
 CELLS = 4

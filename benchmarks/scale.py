@@ -75,14 +75,14 @@ def through_ablate(num_runs: int) -> dict[str, float]:
     """Seconds of each phase of a study of so many runs, and the driver's memory."""
     from rich.console import Console
 
-    from ablate.backend import Options
-    from ablate.job import execute
-    from ablate.ledger import Ledger
-    from ablate.loading import read_study
-    from ablate.paths import StudyPaths
-    from ablate.plan import plan_study
-    from ablate.report.assembly import study_record
+    from ablate.analysis.build import study_record
+    from ablate.driver.session import execute
+    from ablate.launch.base import Options
+    from ablate.ledger.ledger import Ledger
+    from ablate.plan.plan import plan_study
     from ablate.report.output import write_report
+    from ablate.spec.load import read_study
+    from ablate.study_dir import StudyPaths
 
     spent: dict[str, float] = {}
     for name in ("on_event", "tick"):

@@ -21,9 +21,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from wandb_server import WandbServer  # noqa: E402 # pyright: ignore
 
-from ablate.ledger import Ledger  # noqa: E402
-from ablate.loading import read_study, save_study  # noqa: E402
-from ablate.paths import StudyPaths  # noqa: E402
+from ablate.ledger.ledger import Ledger  # noqa: E402
+from ablate.spec.load import read_study, save_study  # noqa: E402
+from ablate.study_dir import StudyPaths  # noqa: E402
 
 WAYS = {"disabled": None, "offline": None, "online": 0.0, "online, 0.25 s latency": 0.25}
 

@@ -4,8 +4,8 @@ import math
 
 from studies import toy_study
 
-from ablate.plan import plan_study
-from ablate.report.assembly import study_record
+from ablate.analysis.build import study_record
+from ablate.plan.plan import plan_study
 from ablate.run_row import RunRow, RunRows
 
 NAN = math.nan

@@ -6,8 +6,8 @@ import sys
 import psutil
 from studies import wait_for
 
-from ablate.ledger import Ledger
-from ablate.paths import StudyPaths
+from ablate.ledger.ledger import Ledger
+from ablate.study_dir import StudyPaths
 
 GRID = (
     "study: slow\ntrainable: toy:Counter\nmetric: score\n"

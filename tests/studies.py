@@ -5,7 +5,7 @@ import time
 
 import psutil
 
-from ablate.loading import read_study
+from ablate.spec.load import read_study
 
 
 def flow_study(storage, **changes):
@@ -47,7 +47,7 @@ def stop_at_result(patch, number):
         if results == number:
             raise KeyboardInterrupt
 
-    patch.setattr("ablate.progress.Progress.tick", stop)
+    patch.setattr("ablate.tracking.terminal.Progress.tick", stop)
 
 
 def wait_for(condition, timeout_s=60):

@@ -8,8 +8,8 @@ import pytest
 from studies import toy_study
 
 from ablate.errors import AblateError
-from ablate.launch.surroundings import check_temporary_folder, token_without_home
-from ablate.paths import user_cache
+from ablate.launch.ray.surroundings import check_temporary_folder, token_without_home
+from ablate.study_dir import user_cache
 
 STRANGER = """
 import os, pwd, sys
@@ -20,7 +20,7 @@ def unknown(uid):
 for name in ("HOME", "USER", "LOGNAME", "LNAME", "USERNAME"):
     os.environ.pop(name, None)
 pwd.getpwuid = unknown
-from ablate.cli import main
+from ablate.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 GONE = """
@@ -30,7 +30,7 @@ here = os.getcwd()
 os.mkdir("gone")
 os.chdir("gone")
 os.rmdir(os.path.join(here, "gone"))
-from ablate.cli import main
+from ablate.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 GRID = "study: t\ntrainable: toy:Counter\nmetric: score\nmode: max\nbase: {length: 3}\nseeds: [1]\n"
@@ -63,7 +63,7 @@ def test_a_current_directory_that_is_gone(tmp_path, arguments):
 def test_a_temporary_folder_too_long_for_a_socket(tmp_path):
     folder = tmp_path / ("x" * 60)
     folder.mkdir()
-    code = "from ablate.cli import main; import sys; sys.exit(main(sys.argv[1:]))"
+    code = "from ablate.cli.main import main; import sys; sys.exit(main(sys.argv[1:]))"
     arguments = ["run", "grid.yaml", "--address", "local"]
     done = command(code, tmp_path, *arguments, TMPDIR=str(folder), RAY_TMPDIR="")
     assert done.returncode == 2

@@ -17,12 +17,60 @@ def imports_of(path):
             yield node.module.split(".")[0]
 
 
-def test_only_launch_and_tracking_import_ray_and_nothing_here_imports_torch():
-    allowed = {"launch", "tracking.py"}
+RULES = {
+    "process": set(),
+    "stats": set(),
+    "trainable": {"process"},
+    "spec": {"trainable", "process"},
+    "plan": {"spec", "trainable", "process"},
+    "ledger": {"trainable", "process"},
+    "tracking": {"ledger", "plan", "spec", "process"},
+    "launch": {"ledger", "plan", "spec", "trainable", "process"},
+    "analysis": {"ledger", "plan", "spec", "trainable", "stats"},
+    "report": {"analysis", "ledger", "plan", "spec", "stats", "process"},
+}
+"""What each package may import of Ablate, beside the modules at the top, which import none."""
+RULES["driver"] = RULES.keys() - {"driver"}
+RULES["cli"] = RULES.keys() - {"cli"}
+SHIMS = {"run.py", "sample.py", "evaluate.py", "compare.py", "__init__.py"}
+"""They are what people import and start, and belong to no room."""
+
+
+def room_of(name):
+    first = name.split(".")[0]
+    return first if (ROOT / "ablate" / first).is_dir() else "top"
+
+
+def of_ablate(path):
+    """The rooms that a file imports, within functions and for types alone, too."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ablate"):
+            base = node.module.partition(".")[2]
+            yield from (room_of(base or alias.name) for alias in node.names)
+
+
+def test_imports_run_downhill():
+    for path in (ROOT / "ablate").rglob("*.py"):
+        place = path.relative_to(ROOT / "ablate")
+        if str(place) in SHIMS or path.name == "__main__.py":
+            continue
+        room = "top" if len(place.parts) == 1 else place.parts[0]
+        allowed = {room, "top"} | (RULES[room] if room != "top" else set())
+        assert set(of_ablate(path)) <= allowed, path
+
+
+def test_the_top_is_small_and_no_package_is_without_a_rule():
+    assert len(list((ROOT / "ablate").glob("*.py"))) <= 18
+    folders = {path.parent.name for path in (ROOT / "ablate").glob("*/__init__.py")}
+    assert folders == set(RULES)
+    assert len(folders) >= 8
+
+
+def test_only_launch_imports_ray_and_nothing_here_imports_torch():
     for path in (ROOT / "ablate").rglob("*.py"):
         names = set(imports_of(path))
         assert "torch" not in names, path
-        if path.relative_to(ROOT / "ablate").parts[0] not in allowed:
+        if not str(path.relative_to(ROOT / "ablate")).startswith("launch/ray/"):
             assert "ray" not in names, path
 
 
@@ -34,14 +82,14 @@ def test_flow_matching_training_imports_neither_ray_nor_wandb_and_of_ablate_the_
 
 
 def test_a_report_loads_neither_ray_nor_torch_nor_wandb(tmp_path):
-    from ablate.loading import load_study, save_study
-    from ablate.paths import StudyPaths
+    from ablate.spec.load import load_study, save_study
+    from ablate.study_dir import StudyPaths
 
     space = ROOT / "search_spaces" / "quickstart.yaml"
     study = load_study(space, [f"storage={tmp_path}"])
     save_study(study, StudyPaths(study.directory))
     code = (
-        "import sys; from ablate.cli import main; main(['report', sys.argv[1]])\n"
+        "import sys; from ablate.cli.main import main; main(['report', sys.argv[1]])\n"
         "assert not {'ray', 'torch', 'wandb'} & set(sys.modules), 'heavy'"
     )
     subprocess.run([sys.executable, "-c", code, str(study.directory)], check=True, cwd=ROOT)
@@ -50,7 +98,7 @@ def test_a_report_loads_neither_ray_nor_torch_nor_wandb(tmp_path):
 
 def test_planning_loads_neither_ray_nor_torch_nor_wandb():
     code = (
-        "import sys; from ablate.run import main\n"
+        "import sys; from ablate.cli.run import main\n"
         "main([*sys.argv[1:], '--set', 'seeds=1'])\n"
         "assert 'scipy' not in sys.modules, 'nothing to say of what the design can see'\n"
         "main(sys.argv[1:])\n"
@@ -78,8 +126,8 @@ def test_a_prepared_report_waits_for_no_import(tmp_path):
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, 'tests')\n"
         "from ablate.events import RunReported, RunStarted\n"
-        "from ablate.paths import StudyPaths\n"
-        "from ablate.preparation import Preparation\n"
+        "from ablate.study_dir import StudyPaths\n"
+        "from ablate.report.warm_up import Preparation\n"
         "from ablate.report.output import prepare_report, write_report\n"
         "from ablate.report.renderer import Renderer\n"
         "from reports import grid\n"
@@ -106,7 +154,7 @@ def test_a_prepared_report_waits_for_no_import(tmp_path):
 
 def test_only_the_client_of_the_sink_imports_wandb():
     for path in (ROOT / "ablate").rglob("*.py"):
-        if path.name != "wandb_client.py":
+        if path.parent.name != "sink":
             assert "wandb" not in set(imports_of(path)), path
 
 

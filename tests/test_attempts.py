@@ -9,13 +9,13 @@ from studies import toy_study
 from toy import Counter
 
 from ablate.events import PRIVATE_KEY, Failure
-from ablate.hosting import hosted
-from ablate.launch.attempts import Attempt, Attempts
-from ablate.launch.counting import counting
-from ablate.packs import packs_of
-from ablate.paths import StudyPaths
-from ablate.plan import plan_study
-from ablate.trials import trial_config
+from ablate.launch.host import hosted
+from ablate.launch.ray.attempts import Attempt, Attempts
+from ablate.launch.ray.counting import counting
+from ablate.launch.trials import trial_config
+from ablate.plan.packing import packs_of
+from ablate.plan.plan import plan_study
+from ablate.study_dir import StudyPaths
 
 
 def refusing(number, path):
@@ -28,7 +28,7 @@ def refusing(number, path):
 @pytest.fixture
 def counted(tmp_path, monkeypatch):
     """A trial in a worker of Ray's, as far as it counts how often it fails."""
-    monkeypatch.setattr("ablate.launch.counting.own_node", lambda: "here")
+    monkeypatch.setattr("ablate.launch.ray.counting.own_node", lambda: "here")
     study = toy_study(tmp_path, seeds=[1], factors={"fail": ["step"]})
     paths, plan = StudyPaths(study.directory), plan_study(study)
     paths.launch(1).mkdir(parents=True)

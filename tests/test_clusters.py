@@ -17,10 +17,10 @@ from studies import by_name, command_of, wait_for
 
 from ablate.errors import AblateError
 from ablate.events import Failure
-from ablate.launch.address import Answer, address_file, ask, check_address, recorded_address
-from ablate.launch.attempts import Attempt, Attempts
-from ablate.ledger import Ledger
-from ablate.paths import StudyPaths
+from ablate.launch.ray.address import Answer, address_file, ask, check_address, recorded_address
+from ablate.launch.ray.attempts import Attempt, Attempts
+from ablate.ledger.ledger import Ledger
+from ablate.study_dir import StudyPaths
 
 BIN = Path(sys.executable).parent
 
@@ -234,7 +234,7 @@ def _raylets(address):
 
 
 def test_waiting_processes_are_told_apart_from_those_that_ended():
-    from ablate.launch.processes import children_of, family_of, has_ended, is_asked_to_end, kill
+    from ablate.launch.ray.processes import children_of, family_of, has_ended, is_asked_to_end, kill
 
     code = (
         "import signal, time; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"

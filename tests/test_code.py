@@ -12,11 +12,11 @@ import pytest
 from ray.tune import Trainable
 from studies import by_name, toy_study
 
-from ablate.backend import Options
-from ablate.job import execute
-from ablate.ledger import Ledger
-from ablate.paths import StudyPaths
-from ablate.report.background import how_it_came
+from ablate.analysis.background import how_it_came
+from ablate.driver.session import execute
+from ablate.launch.base import Options
+from ablate.ledger.ledger import Ledger
+from ablate.study_dir import StudyPaths
 
 TRAINABLE = """
 from ray.tune import Trainable
@@ -221,8 +221,9 @@ class Editing(Trainable):
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
-def test_code_that_is_edited_while_a_study_runs(tmp_path, console):
+def test_code_that_is_edited_while_a_study_runs(tmp_path, console, monkeypatch):
     """Runs of both kinds stand in one table: that is said there, and of those that differ."""
+    monkeypatch.syspath_prepend(tmp_path)  # else a temporary folder's modules are a compiler's
     (tmp_path / "late_helper.py").write_text("x = 1\n")
     study = toy_study(tmp_path / "studies", trainable="test_code:Editing", seeds=[1],
                       base={"folder": str(tmp_path)}, resources={"cpu": 4})  # fmt: skip

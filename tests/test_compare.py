@@ -2,9 +2,9 @@
 
 from studies import toy_study
 
-from ablate.backend import Options
-from ablate.cli import main
-from ablate.job import execute
+from ablate.cli.main import main
+from ablate.driver.session import execute
+from ablate.launch.base import Options
 
 
 def test_runs_that_agree_in_config_are_compared(tmp_path, console, capsys):

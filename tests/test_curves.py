@@ -5,12 +5,12 @@ import json
 import pytest
 from studies import flow_study, stop_at_result, toy_study
 
-from ablate.backend import Options
-from ablate.history import History
-from ablate.job import execute
-from ablate.ledger import Ledger
-from ablate.manifest import read_manifest
-from ablate.paths import StudyPaths
+from ablate.driver.session import execute
+from ablate.launch.base import Options
+from ablate.launch.manifest import read_manifest
+from ablate.ledger.history import History
+from ablate.ledger.ledger import Ledger
+from ablate.study_dir import StudyPaths
 
 
 def run(study, console, **options):

@@ -3,9 +3,9 @@
 import pytest
 
 from ablate.errors import InputError
-from ablate.loading import read_study
-from ablate.plan import plan_study
-from ablate.study import AGAIN_SEEDS
+from ablate.plan.plan import plan_study
+from ablate.spec.load import read_study
+from ablate.spec.models import AGAIN_SEEDS
 
 TOY = {"study": "t", "metric": "score", "trainable": "toy:Counter", "seeds": [1, 2]}
 FLOW = {"study": "f", "metric": "sliced_w2", "base": {"epochs": 2}, "seeds": [1]}

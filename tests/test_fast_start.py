@@ -15,11 +15,11 @@ from ray.tune.execution import class_cache
 from studies import toy_study
 
 import ablate
-from ablate.interrupts import Interrupts
-from ablate.launch import cluster
-from ablate.launch.environment import kept_environment
-from ablate.launch.own_ray import OwnRay
-from ablate.plan import plan_study
+from ablate.launch.ray import cluster
+from ablate.launch.ray.environment import kept_environment
+from ablate.launch.ray.own_ray import OwnRay
+from ablate.plan.plan import plan_study
+from ablate.process.interrupts import Interrupts
 
 PACKAGE = Path(ablate.__file__).parent
 INSIDES = re.compile(r"ray\._|ray\.tune\.execution|ray\.train\._|RAY_[a-z]")

@@ -12,15 +12,15 @@ from browser import CHROMIUM, Page
 from reports import grid, record, rows_of
 from studies import toy_study
 
-from ablate.backend import Options
-from ablate.job import execute
-from ablate.paths import StudyPaths
-from ablate.plan import plan_study
+from ablate.analysis.build import study_record
+from ablate.cli.run import build_parser, run_command
+from ablate.driver.session import execute
+from ablate.launch.base import Options
+from ablate.plan.plan import plan_study
 from ablate.report import renderer as renderers
-from ablate.report.assembly import study_record
 from ablate.report.output import prepare_report, write_report
 from ablate.report.renderer import NotDrawnError, Renderer
-from ablate.run import build_parser, run_command
+from ablate.study_dir import StudyPaths
 
 POINT = {"data": {"values": [{"a": 1}]}, "mark": "point"}
 DEADLY = """
@@ -111,7 +111,7 @@ import sys
 from pathlib import Path
 from pathlib import Path
 from reports import grid
-from ablate.paths import StudyPaths
+from ablate.study_dir import StudyPaths
 from ablate.report.output import write_report
 
 folder = Path(sys.argv[1])

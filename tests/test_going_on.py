@@ -10,27 +10,27 @@ import pytest
 from studies import flow_study, stop_at_result, toy_study
 from toy import Counter
 
-from ablate.backend import Options
-from ablate.checkpoints import newest_checkpoints
-from ablate.cli import main
+from ablate.cli.going_on import command_to_go_on
+from ablate.cli.main import main
+from ablate.cli.run import build_parser
+from ablate.driver.session import execute
 from ablate.errors import AblateError, InputError
 from ablate.events import PRIVATE_KEY, Failure, RunEnded
-from ablate.going_on import command_to_go_on
-from ablate.hosting import hosted
-from ablate.job import execute
-from ablate.launch.backend import restore
-from ablate.launch.state import LaunchRecord, restorable_launch
-from ablate.ledger import Ledger
-from ablate.loading import load_saved_study, save_study
-from ablate.local import LocalTrial
-from ablate.manifest import write_manifest
-from ablate.paths import StudyPaths
-from ablate.plan import plan_study
-from ablate.provenance import code_hash
-from ablate.run import build_parser
+from ablate.launch.base import Options
+from ablate.launch.checkpoints import newest_checkpoints
+from ablate.launch.host import hosted
+from ablate.launch.local import LocalTrial
+from ablate.launch.manifest import write_manifest
+from ablate.launch.ray.backend import restore
+from ablate.launch.ray.state import LaunchRecord, restorable_launch
+from ablate.launch.trial_events import TrialEvents
+from ablate.ledger.ledger import Ledger
+from ablate.ledger.provenance import code_hash
+from ablate.plan.plan import plan_study
 from ablate.run_row import RunRows
+from ablate.spec.load import load_saved_study, save_study
+from ablate.study_dir import StudyPaths
 from ablate.trainable.registry import TrainableEntry
-from ablate.trial_events import TrialEvents
 
 
 def run(study, console, **options):
@@ -60,7 +60,7 @@ def test_a_run_begun_with_other_code(tmp_path, console, monkeypatch, policy):
     study = toy_study(tmp_path, factors={"gain": [1]}, seeds=[1], checkpoint_every_s=0,
                       on_code_change=policy)  # fmt: skip
     interrupted(study, console, monkeypatch, at=3)
-    monkeypatch.setattr("ablate.code_today.hash_of", lambda path: "other")
+    monkeypatch.setattr("ablate.ledger.code_today.hash_of", lambda path: "other")
     outcome = run(study, console)
     [row] = outcome.ledger.rows.values()
     fate = {
@@ -112,7 +112,7 @@ def test_an_interrupted_retry_leaves_the_others_to_do(tmp_path, console, monkeyp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("ablate.local._train", stop)
+        patch.setattr("ablate.launch.local._train", stop)
         assert run(study, console, retry_failed=True).exit_code == 130
     statuses = {row["status"] for row in Ledger(StudyPaths(study.directory)).rows.values()}
     assert statuses == {"interrupted"}
@@ -137,7 +137,7 @@ def test_a_command_that_cannot_start_changes_nothing(tmp_path, console, monkeypa
     study = toy_study(tmp_path, factors=fails, seeds=[1], on_code_change="rerun", retries=0)
     run(study, console)
     before = known(study)
-    monkeypatch.setattr("ablate.code_today.hash_of", lambda path: "other")
+    monkeypatch.setattr("ablate.ledger.code_today.hash_of", lambda path: "other")
     with pytest.raises(AblateError, match="nothing answers there"):
         execute(study, Options(address="127.0.0.1:1", **options), console)
     assert known(study) == before

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ablate.errors import InputError
-from ablate.loading import load_saved_study, load_study, read_study, save_study
-from ablate.paths import StudyPaths
+from ablate.spec.load import load_saved_study, load_study, read_study, save_study
+from ablate.study_dir import StudyPaths
 
 GOOD = {
     "study": "s",

@@ -13,13 +13,13 @@ import torch
 import toy
 from studies import by_name, flow_study, stop_at_result, toy_study
 
-from ablate.backend import Options
+from ablate.driver.run_study import run_study
+from ablate.driver.session import execute
 from ablate.errors import InputError, StudyInUseError
-from ablate.job import execute
-from ablate.ledger import Ledger
-from ablate.lock import driver_lock
-from ablate.paths import StudyPaths
-from ablate.python_api import run_study
+from ablate.launch.base import Options
+from ablate.ledger.ledger import Ledger
+from ablate.ledger.lock import driver_lock
+from ablate.study_dir import StudyPaths
 
 LOCAL = Options(local=True)
 
@@ -183,7 +183,7 @@ def test_failures_beside_healthy_runs(tmp_path, console):
 
 
 def test_the_table_says_what_failed_and_why(tmp_path, console):
-    from ablate.report.assembly import study_record
+    from ablate.analysis.build import study_record
     from ablate.report.terminal import print_report
 
     study = toy_study(tmp_path, factors={"gain": [1, 2], "fail": ["none", "step"]},
@@ -234,7 +234,7 @@ def test_a_worker_that_crashes_goes_on_from_its_checkpoint(tmp_path, console, mo
 
 
 def test_torn_checkpoints_fall_back_to_whole_ones(tmp_path):
-    from ablate.manifest import is_whole, newest_whole, write_manifest
+    from ablate.launch.manifest import is_whole, newest_whole, write_manifest
 
     for name in ("checkpoint_000001", "checkpoint_000002", "checkpoint_000003"):
         folder = tmp_path / name
@@ -252,7 +252,7 @@ def test_torn_checkpoints_fall_back_to_whole_ones(tmp_path):
 
 
 def test_only_a_part_fresh_and_the_plan(tmp_path, console, capsys):
-    from ablate.run import main
+    from ablate.cli.run import main
 
     study = flow_study(tmp_path)
     outcome = run(study, console, only="flow=vp,seed=2")
@@ -274,7 +274,7 @@ def test_only_a_part_fresh_and_the_plan(tmp_path, console, capsys):
 def test_changed_code_is_told_and_rerun_where_asked(tmp_path, console, monkeypatch):
     study = toy_study(tmp_path, seeds=[1])
     run(study, console)
-    monkeypatch.setattr("ablate.code_today.hash_of", lambda path: "other")
+    monkeypatch.setattr("ablate.ledger.code_today.hash_of", lambda path: "other")
     run(study, console)
     assert "2 runs were made with different training code: kept" in console.export_text()
     rerun = run(toy_study(tmp_path, seeds=[1], on_code_change="rerun"), console)
@@ -304,7 +304,7 @@ def test_a_second_driver_is_refused_and_a_dead_ones_lock_is_not_in_the_way(tmp_p
     study = flow_study(tmp_path)
     paths = StudyPaths(study.directory)
     code = (
-        "import sys, time; from pathlib import Path; from ablate.lock import driver_lock\n"
+        "import sys, time; from pathlib import Path; from ablate.ledger.lock import driver_lock\n"
         "with driver_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen(

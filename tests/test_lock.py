@@ -11,13 +11,13 @@ from dataclasses import asdict, replace
 import pytest
 from studies import toy_study, wait_for
 
-from ablate import lock_file
-from ablate.backend import Options
+from ablate.driver.session import execute
 from ablate.errors import StudyInUseError
-from ablate.job import execute
-from ablate.lock import driver_lock
-from ablate.lock_file import Holder
-from ablate.paths import StudyPaths
+from ablate.launch.base import Options
+from ablate.ledger import lock_file
+from ablate.ledger.lock import driver_lock
+from ablate.ledger.lock_file import Holder
+from ablate.study_dir import StudyPaths
 
 HOLD = """
 import errno, fcntl, sys, time
@@ -27,8 +27,8 @@ def refuse(*args):
     raise OSError(getattr(errno, sys.argv[2]), "no locks here")
 
 fcntl.flock = refuse
-from ablate import lock_file
-from ablate.lock import driver_lock
+from ablate.ledger import lock_file
+from ablate.ledger.lock import driver_lock
 
 lock_file.BEAT_S = 0.1
 with driver_lock(Path(sys.argv[1])):

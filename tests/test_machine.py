@@ -7,14 +7,14 @@ import pytest
 import ray
 from studies import flow_study, toy_study
 
-from ablate import machine
-from ablate.backend import Options, backend_of
-from ablate.job import execute
-from ablate.launch import connection
-from ablate.launch.own_ray import OwnRay
-from ablate.machine import Node, num_cpus, num_gpus, trials_at_once
-from ablate.run import show_plan
-from ablate.study import Resources
+from ablate.cli.run import show_plan
+from ablate.driver.session import execute
+from ablate.launch.base import Options, backend_of
+from ablate.launch.ray import connection
+from ablate.launch.ray.own_ray import OwnRay
+from ablate.process import machine
+from ablate.process.machine import Node, num_cpus, num_gpus, trials_at_once
+from ablate.spec.models import Resources
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +154,7 @@ def test_a_plan_asks_the_cluster_at_an_address(tmp_path, console, ray_cluster):
 
 def test_what_only_linux_has_is_asked_for_in_one_place():
     """Where it may be missing; what is Linux's own is named elsewhere at most in comments."""
-    root = Path(machine.__file__).parents[1]
+    root = Path(machine.__file__).parents[2]
     asks = {"machine.py", "processes.py"}  # of a machine, of processes
     for path in [*root.glob("ablate/**/*.py"), *root.glob("trainables/**/*.py")]:
         if path.name not in asks:

@@ -88,7 +88,7 @@ def test_a_folder_named_trainables_is_no_package_of_ours(tmp_path):
 def test_a_module_that_hides_ablate_is_told(tmp_path):
     (tmp_path / "grid.yaml").write_text(GRID)
     (tmp_path / "ablate.py").touch()
-    script = "import sys; sys.path.pop(0); from ablate.run import main; sys.exit(main())"
+    script = "import sys; sys.path.pop(0); from ablate.cli.run import main; sys.exit(main())"
     code, told = run(tmp_path, "--plan", code=script)
     assert (code, told) == (2, f"error: {tmp_path / 'ablate.py'} hides Ablate from the processes "
                                "that it starts: rename it\n")  # fmt: skip

@@ -5,13 +5,13 @@ import torch
 from studies import by_name, flow_study, stop_at_result, toy_study
 from test_local import best_weights, histories, numbers
 
-from ablate.backend import Options
-from ablate.job import execute
-from ablate.packs import auto_size, packs_of
-from ablate.paths import StudyPaths
-from ablate.plan import plan_study
-from ablate.run import show_plan
-from ablate.trials import trial_name
+from ablate.cli.run import show_plan
+from ablate.driver.session import execute
+from ablate.launch.base import Options
+from ablate.launch.trials import trial_name
+from ablate.plan.packing import auto_size, packs_of
+from ablate.plan.plan import plan_study
+from ablate.study_dir import StudyPaths
 
 LOCAL = Options(local=True)
 MIXED = {

@@ -9,13 +9,13 @@ from browser import CHROMIUM, Page
 from reports import grid, record, rows_of
 from studies import toy_study
 
-from ablate.history import History
-from ablate.paths import StudyPaths
-from ablate.plan import plan_study
-from ablate.report.assembly import study_record
+from ablate.analysis.build import study_record
+from ablate.ledger.history import History
+from ablate.plan.plan import plan_study
 from ablate.report.charts.factors import interaction
 from ablate.report.charts.theme import COLOURS, contrast
 from ablate.report.output import write_report
+from ablate.study_dir import StudyPaths
 
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)"

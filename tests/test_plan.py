@@ -5,9 +5,9 @@ from pydantic import BaseModel
 
 from ablate.errors import InputError
 from ablate.identity import canonical_json, content_id
-from ablate.loading import read_study
-from ablate.plan import plan_study
-from ablate.selection import select_runs
+from ablate.plan.plan import plan_study
+from ablate.plan.select import select_runs
+from ablate.spec.load import read_study
 
 RAW = {
     "study": "s",
@@ -69,7 +69,7 @@ def test_ids_come_from_content():
 
 
 def test_a_new_default_key_orphans_no_run_and_a_new_version_does():
-    from ablate.plan import _content, _defaults
+    from ablate.plan.plan import _content, _defaults
     from ablate.trainable.config_model import ConfigModel
 
     class Old(BaseModel):

@@ -6,11 +6,11 @@ import time
 import pyarrow.parquet as pq
 from studies import by_name, flow_study, toy_study, wait_for
 
-from ablate.backend import Options
-from ablate.gpu_monitor import GpuMonitor
-from ablate.history import History
-from ablate.job import execute
-from ablate.paths import StudyPaths
+from ablate.driver.session import execute
+from ablate.launch.base import Options
+from ablate.launch.gpu_monitor import GpuMonitor
+from ablate.ledger.history import History
+from ablate.study_dir import StudyPaths
 
 
 def run(study, console):
@@ -47,7 +47,7 @@ def test_ones_own_trainable_has_neither_times_nor_gpus_among_its_metrics(
     monitor.start()
     wait_for(monitor.latest)
     assert monitor.latest() == {"_gpu_percent": 50.0, "_gpu_memory_mb": 4000.0}
-    monkeypatch.setattr("ablate.hosting.Hosting._Hosting__gpus", monitor)
+    monkeypatch.setattr("ablate.launch.host.Hosting._Hosting__gpus", monitor)
     study = toy_study(tmp_path, seeds=[1], factors={"gain": [1]})
     row = by_name(run(study, console))["gain=1-s1"]
     assert set(row) & {"_gpu_percent_final", "_timestamp_final", "_gpu_percent"} == set()
@@ -62,7 +62,7 @@ def test_a_gpu_that_does_not_answer_has_no_old_values(tmp_path, monkeypatch):
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    monkeypatch.setattr("ablate.gpu_monitor.EVERY_S", 0.05)
+    monkeypatch.setattr("ablate.launch.gpu_monitor.EVERY_S", 0.05)
     monitor = GpuMonitor()
     monitor.start()
     wait_for(monitor.latest)

@@ -13,12 +13,12 @@ import time
 import ray
 from studies import toy_study, wait_for
 
-from ablate.garbage import uncollected
-from ablate.interrupts import Interrupts
-from ablate.launch import cluster
-from ablate.ledger import Ledger
-from ablate.paths import StudyPaths
-from ablate.plan import plan_study
+from ablate.launch.ray import cluster
+from ablate.ledger.ledger import Ledger
+from ablate.plan.plan import plan_study
+from ablate.process.garbage import uncollected
+from ablate.process.interrupts import Interrupts
+from ablate.study_dir import StudyPaths
 
 
 def test_no_thread_lets_the_collection_go_on_while_another_forbids_it():

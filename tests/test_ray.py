@@ -15,11 +15,11 @@ from studies import by_name, command_of, flow_study, toy_study, wait_for
 from test_local import best_weights, histories, numbers
 from wandb_records import tracked_runs
 
-from ablate.backend import Options
+from ablate.driver.session import execute
 from ablate.errors import AblateError, InputError
-from ablate.job import execute
-from ablate.ledger import Ledger
-from ablate.paths import StudyPaths
+from ablate.launch.base import Options
+from ablate.ledger.ledger import Ledger
+from ablate.study_dir import StudyPaths
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(300)]
 

@@ -12,11 +12,10 @@ import pytest
 from studies import wait_for
 from test_ray import SLOW, in_a_process_of_its_own
 
-from ablate.launch.connection import BESIDE_ANOTHER
-from ablate.ledger import Ledger
-from ablate.machine import num_cpus
-from ablate.paths import StudyPaths
-from ablate.rows import metrics_of
+from ablate.launch.ray.connection import BESIDE_ANOTHER
+from ablate.ledger.ledger import Ledger
+from ablate.process.machine import num_cpus
+from ablate.study_dir import StudyPaths
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(300)]
 
@@ -64,7 +63,7 @@ def results(folder):
     """All numbers of a study's runs, and none of their times."""
     ledger = Ledger(StudyPaths(folder))
     return {
-        row["run_name"]: (row["status"], metrics_of(row, ("flow",)), ledger.history(run_id))
+        row["run_name"]: (row["status"], row.metrics(("flow",)), ledger.history(run_id))
         for run_id, row in ledger.rows.items()
     }
 
@@ -93,7 +92,7 @@ def test_a_signal_to_the_whole_group_stops_in_good_order(tmp_path):
 def test_a_study_beside_another_one_has_a_ray_of_its_own(tmp_path, monkeypatch):
     """The other one's ends with its study."""
     code = (
-        "from ablate.launch.own_ray import OwnRay\n"
+        "from ablate.launch.ray.own_ray import OwnRay\n"
         "OwnRay().start((), log_to_driver=False, logging_level='ERROR')\n"
         "import ray\n"
         "print(ray.get_runtime_context().gcs_address, flush=True)\n"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import yaml
 
-from ablate.config_keys import keys_of
-from ablate.loading import read_study
-from ablate.plan import plan_study
-from ablate.yaml12 import parse_yaml
+from ablate.plan.plan import plan_study
+from ablate.spec.config_keys import keys_of
+from ablate.spec.load import read_study
+from ablate.spec.yaml12 import parse_yaml
 from trainables.flow.config import FlowConfig
 
 README = Path(__file__).parents[1] / "README.md"
@@ -42,7 +42,7 @@ def test_every_command_line_is_understood():
         else:
             name, arguments = words[2].removeprefix("ablate."), words[3:]
         if name != "report":
-            module = importlib.import_module(f"ablate.{name}")
+            module = importlib.import_module(f"ablate.cli.{name}")
             module.build_parser(ArgumentParser()).parse_args(arguments)
 
 
@@ -56,7 +56,7 @@ def test_every_config_key_and_value_is_told():
 
 
 def test_every_key_of_the_study_file_is_shown_or_internal():
-    from ablate.study import Study
+    from ablate.spec.models import Study
 
     shown = {key for block in blocks("yaml") for key in yaml.safe_load(block)}
     assert set(Study.model_fields) - shown == {"allow_incomparable", "folder", "cells"}

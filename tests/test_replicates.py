@@ -7,17 +7,17 @@ import pytest
 from reports import rows_of
 from studies import by_name, flow_study, toy_study
 
-from ablate.backend import Options
-from ablate.forecast import visible
-from ablate.job import execute
-from ablate.ledger import Ledger
+from ablate.analysis.build import study_record
+from ablate.analysis.forecast import visible
+from ablate.analysis.seed_rule import plan_so_far
+from ablate.driver.session import execute
+from ablate.driver.smoke import try_cells
+from ablate.launch.base import Options
+from ablate.ledger.ledger import Ledger
 from ablate.numbers import rounded
-from ablate.paths import StudyPaths
-from ablate.plan import plan_study
-from ablate.replicates import plan_so_far
-from ablate.report.assembly import study_record
-from ablate.smoke import try_cells
-from ablate.study import SeedRule
+from ablate.plan.plan import plan_study
+from ablate.spec.models import SeedRule
+from ablate.study_dir import StudyPaths
 
 LOCAL = Options(local=True)
 

@@ -11,9 +11,9 @@ from reports import RESULTS, grid, record, rows_of
 from rich.console import Console
 from studies import flow_study, toy_study
 
+from ablate.analysis.build import study_record
 from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
-from ablate.plan import plan_study
-from ablate.report.assembly import study_record
+from ablate.plan.plan import plan_study
 from ablate.report.files import latex, markdown
 from ablate.report.tables import effects_table, metric_table, tables_of
 from ablate.report.terminal import print_report

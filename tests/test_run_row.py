@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from ablate.events import RunEnded, RunStarted, events_of_report
-from ablate.ledger import Ledger
-from ablate.paths import StudyPaths
+from ablate.ledger.ledger import Ledger
 from ablate.run_row import RunRow, RunRows, Status
+from ablate.study_dir import StudyPaths
 
 
 def test_a_status_is_kept_as_plain_text(tmp_path):

@@ -6,12 +6,12 @@ from pathlib import Path
 from studies import by_name
 from test_local import histories
 
-from ablate.backend import Options
-from ablate.job import execute
-from ablate.ledger import Ledger
-from ablate.loading import load_saved_study
-from ablate.paths import StudyPaths
-from ablate.report.background import how_it_came
+from ablate.analysis.background import how_it_came
+from ablate.driver.session import execute
+from ablate.launch.base import Options
+from ablate.ledger.ledger import Ledger
+from ablate.spec.load import load_saved_study
+from ablate.study_dir import StudyPaths
 
 SAVED = Path(__file__).parent / "saved"
 

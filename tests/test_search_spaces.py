@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from ablate.job import check_data
-from ablate.loading import load_study
-from ablate.plan import plan_study
+from ablate.driver.session import check_data
+from ablate.plan.plan import plan_study
+from ablate.spec.load import load_study
 from trainables.flow.config import FlowConfig
 from trainables.flow.data import load_dataset
 from trainables.flow.progress import RunSpec

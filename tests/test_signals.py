@@ -11,9 +11,9 @@ import pytest
 from slow_study import SlowStudy
 from studies import wait_for
 
-from ablate.ledger import Ledger
-from ablate.lock import driver_lock
-from ablate.paths import StudyPaths
+from ablate.ledger.ledger import Ledger
+from ablate.ledger.lock import driver_lock
+from ablate.study_dir import StudyPaths
 
 
 @pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGHUP"])

@@ -14,14 +14,14 @@ import pytest
 from studies import by_name, flow_study, toy_study
 from toy import Counter
 
-from ablate.backend import Options
-from ablate.cli import main
+from ablate.cli.main import main
+from ablate.driver.session import execute
 from ablate.errors import StorageError
 from ablate.events import Broadcast, RunEnded
-from ablate.job import execute
-from ablate.ledger import Ledger
-from ablate.paths import StudyPaths
+from ablate.launch.base import Options
+from ablate.ledger.ledger import Ledger
 from ablate.storage import fault_of
+from ablate.study_dir import StudyPaths
 
 PR_CAPBSET_DROP, DAC_OVERRIDE, DAC_READ_SEARCH = 24, 1, 2
 
@@ -208,8 +208,9 @@ def refusing(number, path):
 
 @pytest.mark.parametrize(
     "where",
-    ["ablate.history.History.append", "ablate.journal.Journal.append", "ablate.ledger.write_rows",
-     "ablate.local._save", "ablate.hosting._Tee.write", "ablate.ledger.write_whole"],
+    ["ablate.ledger.history.History.append", "ablate.ledger.journal.Journal.append",
+     "ablate.ledger.ledger.write_rows", "ablate.ledger.ledger.write_whole",
+     "ablate.launch.local._save", "ablate.launch.host._Tee.write"],
 )  # fmt: skip
 def test_whatever_is_written_the_runs_do_not_fail(tmp_path, console, monkeypatch, where):
     study = toy_study(tmp_path, seeds=[1], base={"length": 3}, checkpoint_every_s=0)

@@ -10,9 +10,9 @@ import sys
 import pytest
 from studies import wait_for
 
-from ablate.ledger import Ledger
-from ablate.paths import StudyPaths
-from ablate.streams import View
+from ablate.ledger.ledger import Ledger
+from ablate.process.streams import View
+from ablate.study_dir import StudyPaths
 
 GRID = (
     "study: s\ntrainable: toy:Counter\nmetric: score\nbase: {step_s: 0.1, fail: FAIL}\n"

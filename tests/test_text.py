@@ -13,19 +13,19 @@ from reports import record
 from rich.console import Console
 from studies import by_name, toy_study
 
-from ablate.backend import Options
+from ablate.cli.guard import guarded
+from ablate.cli.run import build_parser, run_command
+from ablate.driver.session import execute
 from ablate.errors import InputError
 from ablate.events import Failure
-from ablate.guard import guarded
-from ablate.job import execute
-from ablate.ledger import Ledger
-from ablate.loading import load_saved_study, read_study
-from ablate.paths import StudyPaths
-from ablate.plan import plan_study
+from ablate.launch.base import Options
+from ablate.ledger.ledger import Ledger
+from ablate.plan.plan import plan_study
+from ablate.plan.select import select_runs
 from ablate.report.files import latex, markdown
 from ablate.report.terminal import print_report
-from ablate.run import build_parser, run_command
-from ablate.selection import select_runs
+from ablate.spec.load import load_saved_study, read_study
+from ablate.study_dir import StudyPaths
 from ablate.text import encodable, first_line, printable, printable_lines, quoted, storable
 
 LOCAL = Options(local=True)
@@ -239,7 +239,7 @@ def test_the_command_to_go_on_is_quoted(tmp_path, monkeypatch, console):
     def stop(self):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ablate.progress.Progress.tick", stop)
+    monkeypatch.setattr("ablate.tracking.terminal.Progress.tick", stop)
     run_command(arguments("grid.yaml", "--local", "--storage", "my x #3's"), console)
     line = next(line for line in text_of(console).splitlines() if "--resume" in line)
     words = shlex.split(line)

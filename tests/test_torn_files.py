@@ -11,18 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 from studies import by_name, flow_study, stop_at_result, toy_study
 
-from ablate.backend import Options
-from ablate.cli import main
-from ablate.history import History
-from ablate.job import execute
-from ablate.journal import NUMBER, read_journal
-from ablate.launch.state import LaunchRecord, restorable_launch
-from ablate.ledger import Ledger
-from ablate.manifest import is_whole, read_manifest, write_manifest
-from ablate.paths import StudyPaths
-from ablate.plan import plan_study
-from ablate.rows import write_rows
+from ablate.cli.main import main
+from ablate.driver.session import execute
+from ablate.launch.base import Options
+from ablate.launch.manifest import is_whole, read_manifest, write_manifest
+from ablate.launch.ray.state import LaunchRecord, restorable_launch
+from ablate.ledger.history import History
+from ablate.ledger.journal import NUMBER, read_journal
+from ablate.ledger.ledger import Ledger
+from ablate.ledger.rows import write_rows
+from ablate.plan.plan import plan_study
 from ablate.run_row import RunRows
+from ablate.study_dir import StudyPaths
 
 HARMS = {
     "torn": lambda data: data[: len(data) * 2 // 3],
@@ -310,7 +310,7 @@ def test_a_pickle_of_tunes_that_only_looks_whole(tmp_path, console, ray_cluster,
             os.kill(os.getpid(), signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr("ablate.progress.Progress.on_event", interrupt)
+        patch.setattr("ablate.tracking.terminal.Progress.on_event", interrupt)
         assert run(study, console, local=False).exit_code == 130
     paths = StudyPaths(study.directory)
     (paths.launch(1) / "tuner.pkl").write_bytes(pickle.dumps({"not": "a tuner"}))

@@ -7,18 +7,18 @@ import torch
 from studies import by_name, flow_study, stop_at_result, toy_study
 from wandb_records import tracked_runs
 
-from ablate.backend import Options
-from ablate.job import execute
-from ablate.ledger import Ledger
-from ablate.loading import save_study
-from ablate.manifest import read_manifest, write_manifest
-from ablate.paths import StudyPaths
-from ablate.report.assembly import study_record
+from ablate.analysis.build import study_record
+from ablate.cli.run import main
+from ablate.driver.session import execute
+from ablate.driver.wandb_table import table_message
+from ablate.launch.base import Options
+from ablate.launch.manifest import read_manifest, write_manifest
+from ablate.ledger.ledger import Ledger
 from ablate.report.output import write_report
 from ablate.report.words import answers
-from ablate.run import main
-from ablate.wandb_port import SharedSink, SinkPort
-from ablate.wandb_table import table_message
+from ablate.spec.load import save_study
+from ablate.study_dir import StudyPaths
+from ablate.tracking.wandb.port import SharedSink, SinkPort
 
 
 @pytest.fixture(autouse=True)
@@ -100,7 +100,7 @@ def test_a_run_that_begins_again_is_a_run_of_its_own(tmp_path, console, monkeypa
     """W&B takes no step twice: in the old one the old curve would stay."""
     study = toy_study(tmp_path, factors={"gain": [1]}, seeds=[1], on_code_change="rerun")
     run(study, console)
-    monkeypatch.setattr("ablate.code_today.hash_of", lambda path: "other")
+    monkeypatch.setattr("ablate.ledger.code_today.hash_of", lambda path: "other")
     [row] = run(study, console).ledger.rows.values()
     assert row["restarted_in"] == 2
     logs = sorted(StudyPaths(study.directory).wandb_runs.glob("offline-run-*/*.wandb"))
@@ -214,7 +214,7 @@ def test_a_process_that_cannot_start_ends_nothing(tmp_path, console, monkeypatch
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     study = toy_study(tmp_path, seeds=[1])
-    monkeypatch.setattr("ablate.wandb_port.subprocess.Popen", refuse)
+    monkeypatch.setattr("ablate.tracking.wandb.port.subprocess.Popen", refuse)
     assert run(study, console).exit_code == 0
     told = console.export_text()
     assert told.count("W&B's process cannot be started (Resource temporarily unavailable)") == 1

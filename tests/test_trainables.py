@@ -3,8 +3,8 @@
 import pytest
 from studies import by_name, toy_study
 
-from ablate.backend import Options
-from ablate.job import execute
+from ablate.driver.session import execute
+from ablate.launch.base import Options
 
 LOOSE = {
     "metric": "eval/acc", "base": {}, "seeds": [1], "retries": 1, "checkpoint_every_s": 0,
@@ -94,7 +94,7 @@ def test_a_result_without_the_metric_is_told_at_once_and_once(tmp_path, console)
 
 
 def test_what_is_merely_tried_need_not_measure(tmp_path, console):
-    from ablate.smoke import try_cells
+    from ablate.driver.smoke import try_cells
 
     base = {"scores": [None, "nan", 1, 2]}
     study = toy_study(tmp_path, trainable="odd:Scored", base=base)
@@ -102,7 +102,7 @@ def test_what_is_merely_tried_need_not_measure(tmp_path, console):
 
 
 def execute_rows(study):
-    from ablate.ledger import Ledger
-    from ablate.paths import StudyPaths
+    from ablate.ledger.ledger import Ledger
+    from ablate.study_dir import StudyPaths
 
     return Ledger(StudyPaths(study.directory)).rows.values()

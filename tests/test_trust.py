@@ -7,20 +7,20 @@ import pytest
 import toy
 from studies import by_name, flow_study, stop_at_result, toy_study
 
-from ablate.backend import Options
-from ablate.cli import main as ablate
+from ablate.cli.guard import guarded
+from ablate.cli.main import main as ablate
+from ablate.cli.run import build_parser, run_command
+from ablate.driver.session import execute
 from ablate.errors import InputError
-from ablate.guard import guarded
-from ablate.hosting import hosted
-from ablate.job import execute
-from ablate.ledger import Ledger
-from ablate.manifest import read_manifest, write_manifest
-from ablate.packs import packs_of
-from ablate.paths import StudyPaths
-from ablate.plan import plan_study
-from ablate.rows import read_record, write_rows
-from ablate.run import build_parser, run_command
-from ablate.trials import trial_config
+from ablate.launch.base import Options
+from ablate.launch.host import hosted
+from ablate.launch.manifest import read_manifest, write_manifest
+from ablate.launch.trials import trial_config
+from ablate.ledger.ledger import Ledger
+from ablate.ledger.rows import read_record, write_rows
+from ablate.plan.packing import packs_of
+from ablate.plan.plan import plan_study
+from ablate.study_dir import StudyPaths
 
 SOMEBODY = 12345
 LOCAL = Options(local=True)

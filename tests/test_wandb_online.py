@@ -11,10 +11,10 @@ import pytest
 from studies import flow_study, toy_study, wait_for
 from wandb_records import tracked_runs
 
-from ablate import cli
-from ablate.loading import save_study
-from ablate.paths import StudyPaths
-from ablate.run import main
+from ablate.cli import main as cli
+from ablate.cli.run import main
+from ablate.spec.load import save_study
+from ablate.study_dir import StudyPaths
 
 SLOW = {"length": 40, "step_s": 0.15}
 
@@ -81,7 +81,7 @@ def test_a_study_is_whole_on_the_server_and_its_failures_are_tagged(
     assert_whole(none, 4)
     assert (none.fields["groupName"], none.fields["jobType"]) == ("toys", "train")
     assert none.fields["notes"] == "Does it count?"
-    assert "ablate.wandb_sink" not in none.fields["program"]
+    assert "ablate.tracking.wandb.sink.sink" not in none.fields["program"]
     assert all(time.time() - 100 < row["_timestamp"] < time.time() for row in none.rows)
     assert none.config["versions"]["value"].startswith("python 3")
     assert "error" not in none.summary

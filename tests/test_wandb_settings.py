@@ -3,11 +3,11 @@
 import pytest
 from studies import toy_study
 
+from ablate.cli.run import main
 from ablate.errors import InputError
-from ablate.loading import save_study
-from ablate.paths import StudyPaths
-from ablate.run import main
-from ablate.wandb_settings import at_home, clean_environment, destination, given_keys
+from ablate.spec.load import save_study
+from ablate.study_dir import StudyPaths
+from ablate.tracking.wandb.settings import at_home, clean_environment, destination, given_keys
 
 
 @pytest.fixture(autouse=True)

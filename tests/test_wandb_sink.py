@@ -6,11 +6,11 @@ import psutil
 import pytest
 from studies import command_of, wait_for
 
-from ablate.history import History
-from ablate.paths import StudyPaths
-from ablate.wandb_port import SinkPort
-from ablate.wandb_record import WandbRecord
-from ablate.wandb_settings import Destination
+from ablate.ledger.history import History
+from ablate.study_dir import StudyPaths
+from ablate.tracking.wandb.port import SinkPort
+from ablate.tracking.wandb.record import WandbRecord
+from ablate.tracking.wandb.settings import Destination
 
 
 @pytest.fixture
@@ -74,8 +74,8 @@ def test_a_killed_wandb_core_loses_nothing(sink, wandb_server):
 
 
 def test_a_stopped_wandb_core_neither_blocks_nor_stays_silent(sink, wandb_server, monkeypatch):
-    monkeypatch.setattr("ablate.wandb_port.MAX_QUEUED", 10)
-    monkeypatch.setattr("ablate.wandb_port.GRACE_S", 1.0)
+    monkeypatch.setattr("ablate.tracking.wandb.port.MAX_QUEUED", 10)
+    monkeypatch.setattr("ablate.tracking.wandb.port.GRACE_S", 1.0)
     start(sink)
     log(sink, [1])
     wait_for(lambda: wandb_server.runs)
@@ -95,7 +95,7 @@ def test_rows_that_the_port_dropped_come_from_the_ledger(sink, wandb_server, mon
     log(sink, range(3))
     wait_for(lambda: wandb_server.runs)
     with monkeypatch.context() as patch:
-        patch.setattr("ablate.wandb_port.MAX_QUEUED", -1)
+        patch.setattr("ablate.tracking.wandb.port.MAX_QUEUED", -1)
         log(sink, range(3, 6))
     log(sink, range(6, 9))
     end(sink)

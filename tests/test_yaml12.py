@@ -3,7 +3,7 @@ import math
 import pytest
 
 from ablate.errors import InputError
-from ablate.yaml12 import parse_yaml
+from ablate.spec.yaml12 import parse_yaml
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from wandb.proto import wandb_internal_pb2
 
-from ablate.paths import StudyPaths
+from ablate.study_dir import StudyPaths
 
 BLOCK_BYTES = 32_768
 HEADER = struct.Struct("<IHB")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ray.tune import Trainable
 
 from ablate.events import PRIVATE_KEY, RunReport
-from ablate.paths import StudyPaths
+from ablate.study_dir import StudyPaths
 from trainables.flow.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from trainables.flow.config import FlowConfig
 from trainables.flow.data import load_dataset

@@ -1,1 +1,1 @@
-"""plan -> Ray Tune. Empty, so that Ray can start before Tune is imported."""
+"""What is left to do -> events: backends, and the worker's side."""

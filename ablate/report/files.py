@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ablate.report.records import MissingRun, StudyRecord
+from ablate.analysis.records import MissingRun, StudyRecord
 from ablate.report.tables import TextTable, tables_of
 from ablate.report.words import answers
 from ablate.text import printable, printable_lines

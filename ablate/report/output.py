@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ablate.garbage import uncollected
-from ablate.history import History
-from ablate.paths import StudyPaths, write_atomically
+from ablate.analysis.records import StudyRecord
+from ablate.ledger.history import History
+from ablate.process.garbage import uncollected
 from ablate.report.files import latex, markdown
-from ablate.report.records import StudyRecord
 from ablate.report.renderer import NotDrawnError, Renderer
+from ablate.study_dir import StudyPaths, write_atomically
 
 if TYPE_CHECKING:
     from ablate.report.page import Section

@@ -13,17 +13,17 @@ from typing import Any
 from jinja2 import Environment as Templates
 from markupsafe import Markup
 
+from ablate.analysis.records import StudyRecord
 from ablate.identity import content_id
 from ablate.numbers import clock
-from ablate.paths import user_cache, write_atomically
 from ablate.report.charts.encoding import VEGA_LITE, Spec
 from ablate.report.charts.theme import COLOURS, CONFIG
-from ablate.report.records import StudyRecord
 from ablate.report.renderer import Renderer
 from ablate.report.tables import TextTable, metric_table, tables_of
 from ablate.report.words import answers
 from ablate.run_row import Status
 from ablate.stats.verdicts import Cause, Verdict, VerdictKind
+from ablate.study_dir import user_cache, write_atomically
 from ablate.text import printable_lines
 
 HERE = Path(__file__).parent

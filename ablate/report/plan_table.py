@@ -7,14 +7,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ablate.forecast import price, visible
-from ablate.packs import packs_of
-from ablate.plan import Plan
-from ablate.remaining import Remaining
+from ablate.analysis.forecast import price, visible
+from ablate.plan.packing import packs_of
+from ablate.plan.plan import Plan
+from ablate.plan.reconcile import Remaining
+from ablate.process.screen import Text
 from ablate.report.tables import NOT_APPLICABLE
 from ablate.run_row import RunRows, Status
-from ablate.screen import Text
-from ablate.study import text
+from ablate.spec.models import text
 from ablate.text import printable
 
 CELLS_SHOWN = 60

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from ablate.interrupts import unheard_by_children
+from ablate.process.interrupts import unheard_by_children
 
 COMMAND = (sys.executable, "-m", "ablate.report.figures")
 TIME_LIMIT_S = 120.0

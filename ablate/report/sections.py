@@ -3,17 +3,17 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from ablate.history import History
+from ablate.analysis.curves import curves_of
+from ablate.analysis.records import BlockRecord, StudyRecord
 from ablate.identity import content_id
-from ablate.paths import file_name
+from ablate.ledger.history import History
 from ablate.report.charts.encoding import Spec
 from ablate.report.charts.factors import factor_panels, interaction
 from ablate.report.charts.forest import forest
 from ablate.report.charts.training import learning_curves, run_times
-from ablate.report.curves import curves_of
 from ablate.report.page import Section
-from ablate.report.records import BlockRecord, StudyRecord
 from ablate.report.tables import effects_table
+from ablate.study_dir import file_name
 
 MAPS_SHOWN = 6
 """Heat maps of pairs of factors, those with the smallest p first."""

@@ -6,10 +6,10 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
+from ablate.analysis.records import StudyRecord
 from ablate.numbers import clock
-from ablate.report.records import StudyRecord
+from ablate.process.screen import Text
 from ablate.report.tables import TextTable, tables_of
-from ablate.screen import Text
 from ablate.stats.verdicts import Cause, VerdictKind
 from ablate.text import first_line
 

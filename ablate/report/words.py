@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, StudyRecord
 from ablate.numbers import p_text
-from ablate.report.records import BlockRecord, CellRecord, MetricRecord, StudyRecord
 from ablate.report.tables import ALPHA, difference_text
 from ablate.stats.verdicts import Cause, Verdict, VerdictKind
 

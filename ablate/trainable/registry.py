@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ablate.errors import Problem
-from ablate.loaded_code import note_loaded
-from ablate.needed_modules import stood_aside
+from ablate.process.needed_modules import stood_aside
 from ablate.trainable.config_model import ConfigModel
 from ablate.trainable.contract import TrainableHooks
+from ablate.trainable.loaded_code import note_loaded
 
 ENTRY_POINTS = "ablate.trainables"
 """The group of entry points by which packages name trainables: `name = module:Class`, or a

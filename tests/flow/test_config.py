@@ -1,9 +1,9 @@
 import pytest
 
+from ablate.driver.session import check_data, plan_notes
 from ablate.errors import InputError
-from ablate.job import check_data, plan_notes
-from ablate.loading import read_study
-from ablate.plan import plan_study
+from ablate.plan.plan import plan_study
+from ablate.spec.load import read_study
 from trainables.flow.config import FlowConfig
 from trainables.flow.data_config import DataConfig
 from trainables.flow.shapes import num_parameters

@@ -7,8 +7,8 @@ import pytest
 import torch
 from states import assert_same
 
-from ablate.loading import read_study
-from ablate.plan import plan_study
+from ablate.plan.plan import plan_study
+from ablate.spec.load import read_study
 from tests.flow.test_device_steps import unwatched
 from tests.flow.test_pack import specs_of, train
 from trainables.flow import device_steps

@@ -6,12 +6,12 @@ import pytest
 import torch
 from studies import by_name, flow_study
 
-from ablate import evaluate, sample
+from ablate.cli import evaluate, sample
+from ablate.driver.run_study import run_study
 from ablate.errors import AblateError, InputError
-from ablate.ledger import Ledger
-from ablate.paths import StudyPaths
-from ablate.plan import plan_study
-from ablate.python_api import run_study
+from ablate.ledger.ledger import Ledger
+from ablate.plan.plan import plan_study
+from ablate.study_dir import StudyPaths
 from trainables.flow.inference import load_trained
 from trainables.flow.likelihood import negative_log_likelihood
 from trainables.flow.networks import velocity_of

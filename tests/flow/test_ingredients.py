@@ -8,7 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from ablate.loading import read_study
+from ablate.spec.load import read_study
 from trainables.flow.augmentation import AUGMENT
 from trainables.flow.augmentations import AUGMENTATIONS, Augmentation
 from trainables.flow.config import FlowConfig

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ablate.loading import load_study
-from ablate.plan import plan_study
+from ablate.plan.plan import plan_study
+from ablate.spec.load import load_study
 from trainables.flow.config import FlowConfig
 from trainables.flow.data import Dataset, Normalisation, load_dataset
 from trainables.flow.metrics import energy_distance, sliced_w2

@@ -10,8 +10,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from ablate.loading import read_study
-from ablate.plan import plan_study
+from ablate.plan.plan import plan_study
+from ablate.spec.load import read_study
 from trainables.flow.augmentations import AUGMENTATIONS
 from trainables.flow.config import FlowConfig
 from trainables.flow.data import load_dataset

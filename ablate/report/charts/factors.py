@@ -7,10 +7,10 @@ from typing import Any
 import altair as alt
 import numpy as np
 
+from ablate.analysis.records import BlockRecord, MetricRecord
 from ablate.numbers import p_text
 from ablate.report.charts.encoding import Rows, Spec, data, name, number, spec_of, tips
 from ablate.report.charts.theme import STEPS, colour
-from ablate.report.records import BlockRecord, MetricRecord
 from ablate.report.tables import ALPHA
 from ablate.stats.effects import Interaction
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import altair as alt
 
+from ablate.analysis.records import CellRecord, MetricRecord
 from ablate.numbers import MOST_LOG, p_text
 from ablate.report.charts.encoding import (
     Rows,
@@ -18,7 +19,6 @@ from ablate.report.charts.encoding import (
     tips,
 )
 from ablate.report.charts.theme import MARKS, colour
-from ablate.report.records import CellRecord, MetricRecord
 from ablate.report.tables import difference_text
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import altair as alt
 import numpy as np
 
+from ablate.analysis.curves import Curve
+from ablate.analysis.records import MetricRecord, RunRecord
 from ablate.report.charts.encoding import (
     Rows,
     Spec,
@@ -18,8 +20,6 @@ from ablate.report.charts.encoding import (
     tips,
 )
 from ablate.report.charts.theme import DASHES, HUES, colour
-from ablate.report.curves import Curve
-from ablate.report.records import MetricRecord, RunRecord
 
 CURVES_SHOWN = 12
 DIGITS = 5

@@ -1,0 +1,1 @@
+"""Plan + ledger -> records of a report."""

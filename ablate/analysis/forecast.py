@@ -1,0 +1,76 @@
+"""What a design can see and what it costs, from the runs that have ended so far."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ablate.analysis.arrays import on_scale, uses_log, values_of
+from ablate.analysis.seed_rule import first_stage
+from ablate.numbers import clock, rounded, share_text
+from ablate.plan.plan import Plan, Run
+from ablate.run_row import RunRows, Status
+from ablate.stats.layout import fit_layout
+from ablate.stats.replication import detectable_difference
+
+
+def price(plan: Plan, todo: Sequence[Run], rows: RunRows, at_once: int = 1) -> str:
+    """The training time that runs will take, in words; empty where there is nothing to do.
+
+    Args:
+        plan: The plan.
+        todo: The runs.
+        rows: The ledger's rows by run id.
+        at_once: How many trials run at a time, where that is known.
+    """
+    if not todo:
+        return ""
+    seconds = expected_seconds(plan, todo, rows)
+    if math.isnan(seconds):
+        return "time: unknown until the first run has ended (--smoke tries every cell)"
+    told = f"time: about {clock(seconds)} of training"
+    if at_once > 1:
+        told += f", {clock(seconds / at_once)} with {at_once} trials at a time"
+    return told
+
+
+def expected_seconds(plan: Plan, todo: Sequence[Run], rows: RunRows) -> float:
+    """Training time of runs: that of their cell's ended runs, else of all; nan without any."""
+    by_cell: dict[int, list[float]] = {}
+    for run in plan.runs:
+        row = rows.of(run.run_id)
+        if row.status is Status.OK and row.seconds:
+            by_cell.setdefault(run.cell.index, []).append(row.seconds)
+    if not by_cell:
+        return math.nan
+    means = {cell: float(np.mean(seconds)) for cell, seconds in by_cell.items()}
+    overall = float(np.mean(list(means.values())))
+    return sum(means.get(run.cell.index, overall) for run in todo)
+
+
+def visible(plan: Plan, rows: RunRows) -> str:
+    """The smallest difference that the design finds four times in five, in words."""
+    num_cells, num_seeds = len(plan.cells), len(plan.seeds)
+    num_compared = sum(
+        named and reference != cell
+        for cell, (named, reference) in enumerate(zip(plan.compared, plan.references, strict=True))
+    )
+    first = first_stage(plan) or num_seeds
+    df = (num_cells - 1) * (first - 1)
+    if df < 1 or num_compared < 1:
+        return ""
+    study = plan.study
+    log_scale = uses_log(plan, rows, study.metric)
+    values = on_scale(values_of(plan, rows, study.metric)[:, :first], log_scale)
+    sd = math.nan if np.isnan(values).all() else math.sqrt(fit_layout(values).variance)
+    found = detectable_difference(1.0, df, num_compared, num_seeds)
+    if not sd > 0:
+        return (
+            f"resolution: finds differences of {found:.2g} residual sd four times in five; once "
+            f"runs have ended: how much of {study.metric} that is"
+        )
+    shown = share_text(found * sd).lstrip("+") if log_scale else rounded(found * sd, found * sd)
+    return (
+        f"resolution: finds differences of {shown} in {study.metric} four times in five "
+        f"(residual sd so far {share_text(sd).lstrip('+') if log_scale else rounded(sd, sd)})"
+    )

@@ -1,0 +1,5 @@
+"""`python -m ablate.cli`: the command `ablate`."""
+
+from ablate.cli.main import command
+
+command()

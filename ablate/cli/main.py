@@ -1,0 +1,123 @@
+"""The `ablate` command: run, plan, report, status, compare, sample, evaluate, sync."""
+
+import contextlib
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+
+from ablate.analysis.build import study_record
+from ablate.analysis.records import StudyRecord
+from ablate.analysis.seed_rule import plan_so_far
+from ablate.cli import compare, evaluate, sample, sync
+from ablate.cli.guard import guarded
+from ablate.cli.run import build_parser, run_command
+from ablate.errors import InputError, Problem, file_of, reason_of
+from ablate.ledger.ledger import Ledger
+from ablate.ledger.seals import lost_files
+from ablate.plan.reconcile import lost_notes
+from ablate.process.screen import Arguments, Text
+from ablate.report.output import write_report
+from ablate.report.terminal import print_report, print_undrawn
+from ablate.spec.load import load_saved_study
+from ablate.study_dir import StudyPaths
+from ablate.tracking.wandb.places import tracked_at
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a subcommand; returns its exit code."""
+    with contextlib.suppress(FileNotFoundError):  # `guarded` tells
+        if str(Path.cwd()) not in sys.path:
+            sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: trainables of one's own
+    parser = Arguments(prog="ablate", description="Ablation studies that hold up.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    build_parser(commands.add_parser("run", help="run a study, or finish it"))
+    build_parser(commands.add_parser("plan", help="show what a study would run"))
+    for name, what in (
+        ("report", "print a study's table, write its report"),
+        ("status", "how many runs are done"),
+    ):
+        commands.add_parser(name, help=what).add_argument("study_dir", metavar="STUDY_DIR")
+    commands.choices["report"].add_argument("--metric", help="a metric other than the study's")
+    sample.build_parser(commands.add_parser("sample", help="draw samples from a run"))
+    evaluate.build_parser(commands.add_parser("evaluate", help="add a metric to finished runs"))
+    compare.build_parser(commands.add_parser("compare", help="compare two studies"))
+    sync.build_parser(commands.add_parser("sync", help="bring W&B up to date with the ledger"))
+    arguments = parser.parse_args(argv)
+    if arguments.command in ("run", "plan"):
+        arguments.plan = arguments.plan or arguments.command == "plan"
+        return guarded(lambda console: run_command(arguments, console))
+    work = {
+        "report": lambda console: report(Path(arguments.study_dir), console, arguments.metric),
+        "status": lambda console: status(Path(arguments.study_dir), console),
+        "sample": lambda console: sample.sample_command(arguments, console),
+        "compare": lambda console: compare.compare_command(arguments, console),
+        "evaluate": lambda console: evaluate.evaluate_command(arguments, console),
+        "sync": lambda console: sync.sync_command(arguments, console),
+    }[arguments.command]
+    return guarded(work)
+
+
+def command() -> NoReturn:
+    """The console script `ablate`."""
+    sys.exit(main())
+
+
+def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
+    """Prints the ablation table of a study directory, also of one that is still running.
+
+    Raises:
+        InputError: Where no run has such a metric.
+    """
+    study = load_saved_study(study_dir)
+    ledger = Ledger(StudyPaths(study.directory))
+    plan = plan_so_far(study, ledger)
+    if metric is not None:
+        _refuse_unmeasured(ledger, tuple(plan.factors), metric)
+    paths = StudyPaths(study.directory)
+    lost = lost_notes(ledger.rows, lost_files(paths, ledger.rows, plan.by_id))
+    notes, study_yaml = [*ledger.notes, *lost], paths.study_yaml.read_text(encoding="utf-8")
+    record = study_record(plan, ledger.rows, metric, study_yaml, notes, tracked_at(study))
+    print_report(record, console)
+    if metric is None:
+        _write_report(record, paths, console)
+    return 0
+
+
+def _write_report(record: StudyRecord, paths: StudyPaths, console: Console) -> None:
+    """Writes the report where that can be done: its table has been printed by then."""
+    try:
+        print_undrawn(write_report(record, paths), console)
+        told = f"report: {paths.report / 'index.html'}"
+    except OSError as error:
+        told = f"note: the report is not written: {file_of(error)}: {reason_of(error)}"
+    console.print(Text(told), soft_wrap=True)
+
+
+def status(study_dir: Path, console: Console) -> int:
+    """Prints how many runs of a study directory there are of each status."""
+    study = load_saved_study(study_dir)
+    ledger = Ledger(StudyPaths(study.directory))
+    plan = plan_so_far(study, ledger)
+    statuses = [ledger.rows.status(run.run_id) for run in plan.runs]
+    counts = {name: statuses.count(name) for name in dict.fromkeys(statuses)}
+    shown = ", ".join(f"{count} {name}" for name, count in counts.items())
+    console.print(Text(f"{study.study}: {len(plan.runs)} runs: {shown}"))
+    for note in ledger.notes:
+        console.print(Text(f"note: {note}"), soft_wrap=True)
+    return 0
+
+
+def _refuse_unmeasured(ledger: Ledger, factors: Sequence[str], metric: str) -> None:
+    columns = {name for row in ledger.rows.values() for name in row.metrics(factors)}
+    known = {re.sub("_(best|final)$", "", name) for name in columns if not name.endswith("_floor")}
+    if metric not in known:
+        problem = Problem("--metric", "no run reports it", metric, tuple(sorted(known)))
+        raise InputError("command line", [problem])
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,1 @@
+"""One command over a study directory."""

@@ -1,0 +1,108 @@
+"""A whole command over a study: what it still needs is run, then reported, tracked and told."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from rich.console import Console
+
+from ablate.analysis.build import study_record
+from ablate.driver.session import Outcome, execute
+from ablate.driver.wandb_table import table_message
+from ablate.errors import StorageError
+from ablate.events import Listener
+from ablate.launch.base import Options
+from ablate.ledger.seals import lost_files
+from ablate.plan.reconcile import lost_notes
+from ablate.process.screen import Text
+from ablate.report.output import prepare_report, write_report
+from ablate.report.renderer import Renderer
+from ablate.report.terminal import print_report, print_undrawn
+from ablate.report.warm_up import Preparation
+from ablate.spec.models import Study
+from ablate.study_dir import StudyPaths, as_seen_from_here
+from ablate.tracking.wandb.content import Message
+from ablate.tracking.wandb.places import lacking_messages, tracked_at, wandb_places
+from ablate.tracking.wandb.port import SharedSink
+from ablate.tracking.wandb.record import WandbRecord
+from ablate.tracking.wandb.settings import Destination
+
+
+def complete_study(
+    study: Study,
+    options: Options,
+    console: Console,
+    given: frozenset[str] = frozenset(),
+    listeners: Sequence[Listener] = (),
+) -> Outcome:
+    """Runs what a study still needs, and ends it: report, tables, what W&B lacks.
+
+    Args:
+        study: A checked study.
+        options: How to run it.
+        console: Where progress, tables and places are shown.
+        given: The keys of `tracking` that were given on the command line.
+        listeners: The caller's own: they hear of the runs too.
+    """
+    with contextlib.closing(SharedSink(study, given)) as sink, Renderer() as renderer:
+        ahead = [] if options.local else [Preparation(functools.partial(prepare_report, renderer))]
+        outcome = execute(study, options, console, sink, [*ahead, *listeners])
+        table = None
+        try:
+            table = _report(outcome, sink, renderer, console)
+            sink.close()
+        finally:  # also where somebody does not wait for W&B
+            _print_places(outcome, sink.to, table, console)
+    return outcome
+
+
+def _report(
+    outcome: Outcome, sink: SharedSink, renderer: Renderer, console: Console
+) -> Message | None:
+    """Prints and writes the report; returns what W&B is to have of it, where it is to."""
+    plan, ledger, study = outcome.plan, outcome.ledger, outcome.plan.study
+    paths = StudyPaths(study.directory)
+    study_yaml = paths.study_yaml.read_text(encoding="utf-8")
+    lost = lost_notes(ledger.rows, lost_files(paths, ledger.rows, plan.by_id))
+    record = study_record(plan, ledger.rows, study_yaml=study_yaml, notes=lost)
+    print_report(record, console)
+    tracks = not outcome.interrupted and sink.to.mode != "disabled"
+    say = _say(console)
+    if tracks:
+        sink.put(lacking_messages(plan, ledger, sink.to.mode), say)
+        sink.wait_for_answer()
+    record = replace(record, tracked_at=tracked_at(study))
+    try:
+        undrawn = write_report(record, paths, renderer)
+    except OSError as error:
+        raise StorageError.of(error, paths.report) from error
+    print_undrawn(undrawn, console)
+    if not tracks:
+        return None
+    table = table_message(record, study, paths)
+    is_there = WandbRecord(paths).has(table["id"], table["what"], sink.to.mode)
+    sink.put([] if is_there else [table], say)
+    sink.no_more()
+    return table
+
+
+def _say(console: Console) -> Callable[[str], None]:
+    return lambda notice: console.print(Text(notice), soft_wrap=True)
+
+
+def _print_places(
+    outcome: Outcome, to: Destination, table: Message | None, console: Console
+) -> None:
+    paths = StudyPaths(outcome.plan.study.directory)
+    console.print()
+    places = {
+        "ledger": paths.runs_parquet,
+        "report": paths.report / "index.html",
+        "best weights": paths.root / "checkpoints",
+    }
+    for name, path in ((name, path) for name, path in places.items() if path.exists()):
+        console.print(Text(f"{name + ':':<14}{as_seen_from_here(path)}"), soft_wrap=True)
+    shown = str(as_seen_from_here(paths.root))
+    for name, told in wandb_places(outcome.plan, outcome.ledger, to, shown, table):
+        console.print(Text(f"{name + ':':<14}{told}"), soft_wrap=True)

@@ -1,0 +1,84 @@
+"""What `from ablate import ...` offers for running a study; the commands do the same."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from ablate.analysis import build
+from ablate.analysis.records import StudyRecord
+from ablate.analysis.seed_rule import plan_so_far
+from ablate.driver.finish import complete_study
+from ablate.errors import ClusterGoneError
+from ablate.events import Listener
+from ablate.launch.base import Options
+from ablate.ledger.ledger import Ledger
+from ablate.spec.load import load_saved_study
+from ablate.spec.models import Study
+from ablate.study_dir import StudyPaths
+
+
+def run_study(
+    study: Study,
+    console: Console | None = None,
+    *,
+    local: bool = False,
+    only: str | None = None,
+    retry_failed: bool = False,
+    fresh: bool = False,
+    accept_changed_data: bool = False,
+    address: str | None = None,
+    trust_owner: bool = False,
+    wait_for_lock_s: float = 0.0,
+    listeners: Sequence[Listener] = (),
+) -> Ledger:
+    """Runs what a study still needs, as `python -m ablate.run` does, report and tracking included.
+
+    Args:
+        study: A checked study, from `load_study`.
+        console: Where progress and tables are shown; the terminal by default.
+        local: In this process, one run after another, without Ray.
+        only: Only a part of the plan: `flow=vp,seed=42`.
+        retry_failed: Run failed and diverged runs again.
+        fresh: Start over; the old directory is renamed and kept.
+        accept_changed_data: Keep runs made with different data.
+        address: Of a running Ray cluster, or `local`.
+        trust_owner: Unpickle checkpoints that another user owns.
+        wait_for_lock_s: How long to wait for another driver on the study directory to end.
+        listeners: They hear what happens to runs.
+
+    Returns:
+        The ledger: `rows` by run id, `history(run_id)`.
+
+    Raises:
+        InputError: Where the options, the data or the cluster do not fit the study.
+        StudyInUseError: Where another driver works on the study directory.
+        KeyboardInterrupt: Where it was interrupted, once everything is saved.
+        ClusterGoneError: Where the cluster was lost, once everything is saved.
+    """
+    options = Options(
+        local=local, only=only, retry_failed=retry_failed, fresh=fresh,
+        accept_changed_data=accept_changed_data, address=address, trust_owner=trust_owner,
+        wait_for_lock_s=wait_for_lock_s,
+    )  # fmt: skip
+    outcome = complete_study(study, options, console or Console(), listeners=listeners)
+    if outcome.gone:
+        raise ClusterGoneError(f"the cluster at {outcome.gone} is gone; the state is saved")
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    return outcome.ledger
+
+
+def study_record(study_dir: str | Path, metric: str | None = None) -> StudyRecord:
+    """What the report of a study says, as records: cells, comparisons, effects, missing runs.
+
+    Args:
+        study_dir: A study directory, also of a study that still runs.
+        metric: What to report in the place of the study's own metrics.
+
+    Raises:
+        InputError: Where the directory holds no study.
+    """
+    study = load_saved_study(Path(study_dir))
+    ledger = Ledger(StudyPaths(study.directory))
+    return build.study_record(plan_so_far(study, ledger), ledger.rows, metric)

@@ -1,0 +1,334 @@
+"""The main job: a study directory, what it still needs, and getting it done."""
+
+import contextlib
+import functools
+import itertools
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+
+from ablate.analysis.seed_rule import keep_decision, plan_so_far
+from ablate.driver.execute import Caller, do_runs
+from ablate.errors import (
+    CLUSTER_GONE,
+    INTERRUPTED,
+    InputError,
+    Problem,
+    file_of,
+    reason_of,
+)
+from ablate.events import Listener
+from ablate.identity import canonical_json
+from ablate.launch.base import Options, backend_of
+from ablate.launch.checkpoints import ahead_of_curves, check_trust, newest_checkpoints
+from ablate.ledger.code_today import CodeToday
+from ablate.ledger.history import History
+from ablate.ledger.ledger import Ledger
+from ablate.ledger.lock import driver_lock
+from ablate.ledger.provenance import provenance
+from ablate.ledger.seals import lost_files
+from ablate.plan.plan import Plan, Run, twin_notes
+from ablate.plan.reconcile import Remaining, changed_data, remaining
+from ablate.plan.select import select_runs
+from ablate.process.garbage import uncollected
+from ablate.process.interrupts import Interrupts, interrupts
+from ablate.process.screen import Text
+from ablate.run_row import RunRows, Status
+from ablate.spec.load import save_study
+from ablate.spec.models import Study
+from ablate.study_dir import StudyPaths, write_atomically
+from ablate.text import some
+from ablate.tracking.wandb.port import SharedSink
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a study stands when the command ends."""
+
+    plan: Plan
+    ledger: Ledger
+    interrupted: bool
+    gone: str | None = None
+    """The address of the cluster, where it is gone and that is why."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 all runs ok, 1 some failed, 4 the cluster is gone, 130 interrupted."""
+        if self.gone:
+            return CLUSTER_GONE
+        if self.interrupted:
+            return INTERRUPTED
+        statuses = {self.ledger.rows.status(r.run_id) for r in self.plan.runs}
+        return 1 if any(status.has_failed for status in statuses) else 0
+
+
+def execute(
+    study: Study,
+    options: Options,
+    console: Console,
+    sink: SharedSink | None = None,
+    listeners: Sequence[Listener] = (),
+) -> Outcome:
+    """Runs what a study still needs, and no more than that; see `ablate.driver.finish`.
+
+    Args:
+        study: A checked study.
+        options: How to run it.
+        console: Where progress is shown.
+        sink: The caller's own way to W&B, which goes on after the runs; else they get one.
+        listeners: The caller's own: they hear of the runs too.
+    """
+    if sink is None:
+        with contextlib.closing(SharedSink(study)) as own:
+            return execute(study, options, console, own, listeners)
+    with interrupts() as watched:
+        return _execute(study, options, Caller(console, sink, listeners, watched))
+
+
+def _execute(study: Study, options: Options, caller: Caller) -> Outcome:
+    paths = StudyPaths(study.directory)
+    if options.fresh:
+        _check_from_scratch(study, options)
+        _set_aside(paths, options.wait_for_lock_s)
+    _make_directory(study, paths)
+    with driver_lock(paths.lock, options.wait_for_lock_s):
+        ledger = Ledger(paths, study.metric, study.mode)
+        plan, left = examine(study, ledger, options)
+        known = check_data(plan, [*left.todo, *left.kept])
+        left = _with_data_of_today(ledger, left, known, options)
+        left = _with_whole_curves(paths, ledger, left)
+        told = plan.seeding, *plan_notes(plan, known), *ledger.notes, *left.notes
+        for note in filter(None, told):
+            caller.console.print(Text(f"note: {note}"), soft_wrap=True)
+        if not options.trust_owner:
+            going_on = {r.run_id: r.run_name for r in left.todo if r.run_id not in left.restart}
+            check_trust(paths, going_on, ledger.restarts())
+        save_study(study, paths)
+        _make_uid(paths, bool(ledger.rows), caller.console)
+        with ledger.writing(), caller.interrupts.last_resort(ledger.close):
+            plan, interrupted = _run_stages(plan, left, known, ledger, options, caller)
+        return Outcome(plan, ledger, interrupted, caller.interrupts.gone)
+
+
+def examine(study: Study, ledger: Ledger, options: Options) -> tuple[Plan, Remaining]:
+    """The plan, with the names that runs already have, and what is left of it to do."""
+    plan = plan_so_far(study, ledger, options.short)
+    runs = select_runs(plan, options.only) if options.only else plan.runs
+    outdated = CodeToday(plan.entry).outdated(ledger.rows)
+    lost = lost_files(StudyPaths(study.directory), ledger.rows, [run.run_id for run in runs])
+    return plan, remaining(plan, ledger.rows, runs, outdated, options.retry_failed, lost)
+
+
+def no_ledger(study: Study) -> Ledger:
+    """The ledger of a study that starts over: nothing is in it."""
+    return Ledger(StudyPaths(study.directory / ".nothing"))
+
+
+@uncollected()
+def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
+    """Checks the data of runs.
+
+    Returns:
+        What the trainable's preflight says, by run id: `data_fingerprint`, `num_parameters`.
+
+    Raises:
+        InputError: With what is wrong with each data set, once.
+    """
+    preflight = plan.entry.preflight()
+    if preflight is None:
+        return {}
+    by_cell: dict[int, dict[str, Any]] = {}
+    problems: dict[str, Problem] = {}
+    for run in runs:
+        if run.cell.index in by_cell:
+            continue
+        by_cell[run.cell.index] = {}
+        try:
+            by_cell[run.cell.index] = preflight(plan.launch_config(run))
+        except (ValueError, OSError) as error:
+            problems.setdefault(str(error), Problem(f"data of cell {run.cell.name}", str(error)))
+    if problems:
+        raise InputError(plan.study.study, problems.values())
+    return {run.run_id: by_cell[run.cell.index] for run in runs}
+
+
+@uncollected()
+def plan_notes(plan: Plan, known: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What is worth knowing of a plan, once its data have been looked at.
+
+    Args:
+        plan: The plan.
+        known: What `check_data` found, by run id.
+    """
+    found = {
+        run.cell.index: known[run.run_id]["same_training"]
+        for run in plan.runs
+        if "same_training" in known.get(run.run_id, {})
+    }
+    cells = [cell for cell in plan.cells if cell.index in found]
+    twins = twin_notes(cells, [found[cell.index] for cell in cells])
+    before = plan.base_notes if len(cells) == len(plan.cells) else plan.notes
+    return list(dict.fromkeys([*before, *twins]))
+
+
+def _run_stages(
+    plan: Plan,
+    left: Remaining,
+    known: Mapping[str, Mapping[str, Any]],
+    ledger: Ledger,
+    options: Options,
+    caller: Caller,
+) -> tuple[Plan, bool]:
+    """Does what is left, and what its results ask for then: a rule for seeds may want more.
+
+    Returns:
+        The plan at the end, and whether it was interrupted.
+    """
+    while True:
+        keep_decision(plan)
+        enter = functools.partial(_begin, plan, left, known, ledger, caller.interrupts)
+        if left.todo:
+            interrupted = do_runs(plan, left, ledger, options, caller, enter)
+            _tell_edited(plan, left, ledger, caller.console)
+        else:
+            enter()
+            interrupted = False
+        later, left = examine(plan.study, ledger, options)
+        if interrupted or later.seeds == plan.seeds:
+            return later, interrupted
+        plan, known = later, check_data(later, left.todo)
+        caller.console.print(Text(f"note: {plan.seeding}"), soft_wrap=True)
+
+
+def _tell_edited(plan: Plan, done: Remaining, ledger: Ledger, console: Console) -> None:
+    """What was trained is by now of the code before: better said at once than next time."""
+    ids = [run.run_id for run in done.todo if run.run_id in ledger.rows]
+    rows = RunRows({run_id: ledger.rows[run_id] for run_id in ids})
+    outdated = CodeToday(plan.entry).outdated(rows)
+    if outdated:
+        files = some(sorted(frozenset[str]().union(*outdated.values())))
+        told = f"note: training code was edited meanwhile; not of today's: {len(outdated)} of "
+        console.print(Text(f"{told}{len(rows)} runs ({files})"), soft_wrap=True)
+
+
+def _begin(
+    plan: Plan,
+    left: Remaining,
+    known: Mapping[str, Mapping[str, Any]],
+    ledger: Ledger,
+    interrupts: Interrupts,
+) -> None:
+    """From here on the study directory knows what the command asked for."""
+    _enter_rows(plan, left, known, ledger)
+    interrupts.has_begun = not plan.short  # cells that are only tried are of no study
+
+
+def _enter_rows(
+    plan: Plan, left: Remaining, known: Mapping[str, Mapping[str, Any]], ledger: Ledger
+) -> None:
+    """Rows for the planned runs; those to be done say what they are made with."""
+    code = provenance(plan.entry)
+    launch = StudyPaths(plan.study.directory).next_launch
+    ledger.protect(plan.factors)
+    todo = {run.run_id for run in left.todo}
+    for run_id in left.restart & ledger.rows.keys():
+        ledger.reset(run_id)
+        ledger.patch(run_id, restarted_in=launch)
+    for run_id in todo & ledger.settled():
+        ledger.patch(run_id, status=Status.INTERRUPTED)  # also where this command never comes to it
+    for run_id in left.mixed:
+        ledger.warn(run_id, ["resumed with different training code"])
+    for run in plan.runs:
+        made_with = code if run.run_id in todo else {}
+        columns = dict(run.cell.labels)
+        if known.get(run.run_id, {}).get("num_parameters"):
+            columns["num_parameters"] = known[run.run_id]["num_parameters"]
+        if run.cell.block or run.cell.again:
+            columns["block"] = "again" if run.cell.again else run.cell.block
+        if run.run_id not in ledger.rows:
+            columns["planned_in"] = launch
+        ledger.add(
+            run.run_id, run_name=run.run_name, seed=run.seed, **columns,
+            config=canonical_json(run.config), **made_with,
+        )  # fmt: skip
+    ledger.compact()
+
+
+def _with_data_of_today(
+    ledger: Ledger, left: Remaining, known: Mapping[str, Mapping[str, Any]], options: Options
+) -> Remaining:
+    """What is left, where the data are those of earlier runs, or may be others.
+
+    Then finished runs stay, and unfinished ones begin again: no run is trained on both.
+    """
+    now = {i: facts.get("data_fingerprint", "") for i, facts in known.items()}
+    going_on = [run for run in left.todo if run.run_id not in left.restart]
+    changed = changed_data(ledger.rows, [*left.kept, *going_on], now)
+    if changed and not options.accept_changed_data:
+        names = some([run.run_name for run in changed])
+        message = (
+            f"changed since earlier runs started ({len(changed)}: {names}): "
+            "new runs would not be comparable with them"
+        )
+        fix = "--fresh starts over, --accept-changed-data keeps finished runs anyway"
+        raise InputError("the study's data", [Problem("data", message, fix=fix)])
+    unfinished = {run.run_id for run in changed if run in going_on}
+    return replace(left, restart=left.restart | unfinished)
+
+
+def _make_uid(paths: StudyPaths, has_runs: bool, console: Console) -> None:
+    """Gives the directory its identity, where it has none that can be read."""
+    written = paths.uid.read_bytes().strip() if paths.uid.exists() else b""
+    if re.fullmatch(rb"[0-9a-f]{32}", written):
+        return
+    if has_runs:
+        told = f"note: {paths.uid} was lost and is made anew: W&B will take the runs for new ones"
+        console.print(Text(told), soft_wrap=True)
+    write_atomically(paths.uid, uuid.uuid4().hex)
+
+
+def _with_whole_curves(paths: StudyPaths, ledger: Ledger, left: Remaining) -> Remaining:
+    """What is left, where runs begin again whose checkpoints know of points that are lost."""
+    going_on = {run.run_id: run for run in left.todo if run.run_id not in left.restart}
+    found = newest_checkpoints(paths, ledger.restarts())
+    ahead = ahead_of_curves({i: path for i, path in found.items() if i in going_on}, History(paths))
+    if not ahead:
+        return left
+    names = some([going_on[i].run_name for i in ahead])
+    note = f"begun again, for points of their curves are lost ({len(ahead)}: {names})"
+    return replace(left, restart=left.restart | set(ahead), notes=[*left.notes, note])
+
+
+def _make_directory(study: Study, paths: StudyPaths) -> None:
+    try:
+        paths.root.mkdir(parents=True, exist_ok=True)
+        (paths.root / ".writable").touch()
+        (paths.root / ".writable").unlink()
+    except OSError as error:
+        fix = "choose a path that you can write to, or --storage DIR"
+        told = f"{file_of(error) or paths.root} cannot be written: {reason_of(error)}"
+        problem = Problem("storage", told, study.storage, fix=fix)
+        raise InputError(study.study, [problem]) from error
+
+
+def _check_from_scratch(study: Study, options: Options) -> None:
+    """A command that cannot start must not have put the old directory aside."""
+    backend_of(options).check(options)
+    plan, left = examine(study, no_ledger(study), options)
+    check_data(plan, left.todo)
+
+
+def _set_aside(paths: StudyPaths, wait_for_lock_s: float) -> None:
+    """A fresh start: the old directory is kept under another name."""
+    if not paths.root.exists():
+        return
+    with driver_lock(paths.lock, wait_for_lock_s):
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        names = itertools.chain([stamp], (f"{stamp}-{number}" for number in itertools.count(2)))
+        places = (paths.root.with_name(f"{paths.root.name}.{name}") for name in names)
+        paths.root.rename(next(place for place in places if not place.exists()))

@@ -1,0 +1,59 @@
+"""`--smoke`: every distinct cell for two steps, final metrics included, before the study starts.
+
+A cell that cannot start, sample or be measured is known after a minute, not after a night.
+"""
+
+import shutil
+from dataclasses import replace
+
+from rich.console import Console
+
+from ablate.driver.session import Outcome, execute
+from ablate.launch.base import Options
+from ablate.process.screen import Text
+from ablate.run_row import Status
+from ablate.spec.models import Study
+from ablate.study_dir import StudyPaths
+
+
+def try_cells(study: Study, options: Options, console: Console) -> Outcome:
+    """Runs each cell on its first seed for two steps, beside the study and untracked.
+
+    Returns:
+        How that went; what it wrote is kept where a cell failed.
+    """
+    paths = StudyPaths(study.directory)
+    shutil.rmtree(paths.smoke, ignore_errors=True)
+    trial = study.model_copy(update={
+        "study": paths.smoke.name,
+        "storage": str(paths.smoke.parent),
+        "seeds": study.first_seeds[:1],
+        "aa": False,
+        "retries": 0,
+    })  # fmt: skip
+    console.print(Text("smoke: every cell for two steps"))
+    short = replace(options, only=_without_seed(options.only), fresh=False, short=True)
+    outcome = execute(trial, short, console)
+    rows = outcome.ledger.rows.values()
+    failed = [row for row in rows if row.status.has_failed]
+    for row in failed:
+        told = f"smoke: {row.run_name} {row.status}: {row.cause}"
+        console.print(Text(told, style="red"))
+    if failed:
+        logs = paths.smoke / "logs"
+        console.print(Text(f"smoke: the study was not started; see {logs}"), soft_wrap=True)
+    elif not outcome.interrupted:
+        tried = [row for row in rows if row.status is Status.OK]
+        silent = sum(row.measured(study.metric) is None for row in tried)
+        told = f"they start and end; {silent} reported no {study.metric} within two results"
+        told = told if silent else "they start, end and are measured"
+        tried_of = f"{len(tried)} of {len(outcome.plan.cells)} cells tried"
+        console.print(Text(f"smoke: {tried_of}: {told}"))
+        shutil.rmtree(paths.smoke)
+    return outcome
+
+
+def _without_seed(only: str | None) -> str | None:
+    """The cells of `--only`: the seed is the study's first one."""
+    parts = [part for part in (only or "").split(",") if not part.strip().startswith("seed=")]
+    return ",".join(filter(None, parts)) or None

@@ -1,0 +1,96 @@
+"""Where runs are done: what Ablate asks of a backend, and the backends that it knows."""
+
+import importlib
+import importlib.metadata
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from ablate.errors import InputError, Problem
+from ablate.launch.session import JobContext
+from ablate.ledger.ledger import Ledger
+from ablate.plan.reconcile import Remaining
+from ablate.spec.models import Study
+
+ENTRY_POINTS = "ablate.backends"
+"""The group of entry points by which packages name backends: `name = module:object`."""
+_OWN = {
+    "local": "ablate.launch.local_backend:LocalBackend",
+    "ray": "ablate.launch.ray.backend:RayBackend",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to run a study, as on the command line."""
+
+    local: bool = False
+    only: str | None = None
+    debug: bool = False
+    retry_failed: bool = False
+    fresh: bool = False
+    accept_changed_data: bool = False
+    address: str | None = None
+    trust_owner: bool = False
+    """Unpickle checkpoints that another user owns, see `ablate.launch.trust`."""
+    wait_for_lock_s: float = 0.0
+    short: bool = False
+    """End every run after two steps, see `ablate.driver.smoke`."""
+    backend: str | None = None
+    """Where runs are done; by default Ray, or this process where `local`."""
+
+
+Runner = Callable[[Remaining, Ledger], None]
+"""Does what is left of a study, and tells the job's `broadcast` what happens to each run; returns
+once every run has ended, or the job's `interrupts` have asked to stop."""
+
+
+class Backend(Protocol):
+    """A place where runs are done. Made without arguments, once a command."""
+
+    def check(self, options: Options) -> None:
+        """Refuses what cannot be, before anything changes.
+
+        Raises:
+            AblateError: Where the options name a place that is not there.
+        """
+        ...
+
+    def places(self, study: Study, options: Options) -> int:
+        """How many trials would run at once, as the launch counts them; 0 where none fits.
+
+        Raises:
+            AblateError: Where the place is not there.
+            InputError: Where no trial of the study fits there.
+        """
+        ...
+
+    def open(
+        self, context: JobContext, num_runs: int, options: Options
+    ) -> AbstractContextManager[Runner]:
+        """The place, ready for runs, for as long as the block lasts.
+
+        Args:
+            context: The job: its plan, its directory, who hears of runs, what may stop it.
+            num_runs: How many runs there are to be done.
+            options: How to do them.
+        """
+        ...
+
+
+def backend_of(options: Options) -> Backend:
+    """The backend that options ask for.
+
+    Raises:
+        InputError: Where there is none of that name.
+    """
+    name = options.backend or ("local" if options.local else "ray")
+    if name in _OWN:
+        module, _, attribute = _OWN[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)()
+    installed = importlib.metadata.entry_points(group=ENTRY_POINTS)
+    for entry in installed.select(name=name):
+        return entry.load()()
+    known = (*_OWN, *sorted(installed.names - _OWN.keys()))
+    raise InputError("command line", [Problem("--backend", "is no backend", name, known)])

@@ -1,0 +1,373 @@
+"""What every trainable gets from Ablate, one's own ones too: logs, checkpoints, run reports.
+
+`hosted(cls)` mixes it into a `ray.tune.Trainable` class; this file itself imports no Ray.
+"""
+
+import contextlib
+import math
+import os
+import pickle
+import sys
+import time
+import traceback
+from collections.abc import Generator, Iterable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TextIO
+
+import cloudpickle
+
+from ablate.dotted import unworded
+from ablate.errors import StorageError
+from ablate.events import PRIVATE_KEY, RunReport
+from ablate.launch.gpu_monitor import GpuMonitor
+from ablate.launch.manifest import NO_POINTS, is_whole, newest_whole, read_manifest, write_manifest
+from ablate.launch.measured import Measured
+from ablate.launch.plain_reports import plain_report, stamp, tamed
+from ablate.launch.trust import may_unpickle
+from ablate.storage import check_storage, fault_of
+from ablate.study_dir import StudyPaths, naming
+from ablate.text import encodable, message_of
+from ablate.trainable.loaded_code import RunCode
+
+DICT_STATE = "state.pkl"
+"""Where the state of a trainable that returns a dict from `save_checkpoint` goes."""
+CHECKPOINT_SHARE = 0.03
+"""Of the training time: where checkpoints cost more, there is more time between them."""
+
+
+def hosted(cls: type[Any]) -> type[Any]:
+    """The class with hosting mixed in, under its own name (Tune restores by name)."""
+    # Asked of the user's class: Ray's own wrappers around it seem to define every method.
+    owner = next(c for c in cls.__mro__ if "save_checkpoint" in c.__dict__)
+    can_save = not owner.__module__.startswith("ray.")
+    names = {"__module__": cls.__module__, "__doc__": cls.__doc__, "_Hosting__can_save": can_save}
+    return type(cls.__name__, (Hosting, cls), names)
+
+
+class Hosting:
+    """Mixin in front of a `Trainable`: see the methods that it wraps.
+
+    What it has of its own bears two underscores: the names with one are the user's.
+    """
+
+    __can_save = True
+    __gpus = GpuMonitor()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.__take_host(args[0] if args else kwargs.get("config"))
+        with self.__guarded(), self.__captured():
+            super().__init__(*args, **kwargs)
+
+    def reset(self, new_config: dict[str, Any], *args: Any, **kwargs: Any) -> bool:
+        """A reused actor gets the next trial."""
+        self.__take_host(new_config)
+        with self.__guarded(), self.__captured():
+            return super().reset(new_config, *args, **kwargs)  # pyright: ignore
+        return True
+
+    def train(self) -> dict[str, Any]:
+        """One result: with a report for each run, and a checkpoint asked for when one is due."""
+        if self.__fault is None:
+            with self.__guarded():
+                return self.__train()
+        return self.__halted()
+
+    def stop(self) -> None:
+        """Lets the trainable clean up; not one that its storage left half made."""
+        if self.__fault is None:
+            super().stop()  # pyright: ignore
+
+    def save(self, checkpoint_dir: str | None = None) -> Any:
+        """As the trainable's; nothing has been saved where the study's storage fails."""
+        if self.__fault is None:
+            with self.__guarded():
+                return super().save(checkpoint_dir)  # pyright: ignore
+        return SimpleNamespace(checkpoint=None, metrics={})
+
+    def __train(self) -> dict[str, Any]:
+        with self.__captured():
+            self.__start_from_checkpoint()
+            result: dict[str, Any] = super().train()  # pyright: ignore
+        if self._iteration >= (self.__host.get("max_results") or math.inf):
+            result["done"] = True
+        reports = self.__reports_of(result)
+        self.__share_time(reports, result.get("time_this_iter_s") or 0.0)
+        self.__count_points(reports)
+        self.__tell_code(reports)
+        for report in reports:
+            report["warnings"] = [*self.__warnings, *report.get("warnings", [])]
+            stamp(report, self.__gpus.latest())
+        self.__warnings = []
+        result[PRIVATE_KEY] = reports
+        # Tune copies the last result into every checkpoint's metrics and its own state.
+        self._last_result = {k: v for k, v in result.items() if k != PRIVATE_KEY}
+        self.__ask_for_checkpoint(result)
+        return result
+
+    def __reports_of(self, result: dict[str, Any]) -> list[RunReport]:
+        """What the trainable says of its runs, or what can be said of one that says nothing."""
+        reports = result.get(PRIVATE_KEY)
+        if not isinstance(reports, list):
+            report = plain_report(result, self.__host["runs"][0]["run_id"])
+            self.__measured.look_at_plain(report, result)
+            result.update(tamed({name: result.pop(name) for name in list(result)}))
+            result["done"] = report["status"] != "running"
+            return [report]
+        for report in reports:
+            self.__measured.look_at(report)
+        return reports
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Lets the trainable save, then writes the manifest."""
+        start = time.monotonic()
+        with self.__captured():
+            state = super().save_checkpoint(checkpoint_dir)  # pyright: ignore
+        folder = Path(checkpoint_dir)
+        if isinstance(state, dict):
+            (folder / DICT_STATE).write_bytes(cloudpickle.dumps(state))
+        write_manifest(folder, {
+            "runs": [run["run_id"] for run in self.__host["runs"]],
+            "iteration": self._iteration,
+            "time_total_s": self._time_total,
+            "seconds": self.__seconds,
+            "steps": self.__steps,
+            "points": self.__points,
+            "measured": sorted(self.__measured.runs),
+        })  # fmt: skip
+        self.__checkpoint_cost_s = time.monotonic() - start
+
+    def load_checkpoint(self, checkpoint: str) -> None:
+        """Lets the trainable load what `save_checkpoint` wrote."""
+        state = Path(checkpoint, DICT_STATE)
+        # A trainable's own dict: `__restore_folder` has seen who wrote it.
+        value = pickle.loads(state.read_bytes()) if state.exists() else checkpoint
+        super().load_checkpoint(value)  # pyright: ignore
+
+    def restore(self, checkpoint_path: Any) -> None:
+        """Restores the newest whole checkpoint at or beside the one that Tune names."""
+        checkpoint = getattr(checkpoint_path, "checkpoint", checkpoint_path)
+        asked = Path(getattr(checkpoint, "path", checkpoint))
+        with self.__guarded():
+            found = newest_whole(asked)
+            if found is None:
+                self.__warn(f"{asked}: no whole checkpoint there; the run starts over")
+                return
+            if found != asked:
+                self.__warn(f"{asked}: not whole; going on from {found.name}")
+            self.__restore_folder(found)
+
+    def __restore_folder(self, folder: Path) -> None:
+        manifest = read_manifest(folder)
+        self.__refuse_foreign_pickles(folder)
+        with self.__captured():
+            super().restore(str(folder))  # pyright: ignore
+        self._iteration = manifest["iteration"]
+        self._time_total = manifest["time_total_s"]
+        self.__seconds, self.__steps = manifest["seconds"], manifest["steps"]
+        self.__points = manifest.get("points", {})
+        self.__measured.runs.update(_measured_by(manifest))
+
+    def __refuse_foreign_pickles(self, folder: Path) -> None:
+        if not (self.__host.get("trust_owner") or may_unpickle(folder)):
+            raise PermissionError(
+                f"{folder}: another user owns this pickle, and a pickle can run any code "
+                "(--trust-owner unpickles it)"
+            )
+
+    def __take_host(self, config: dict[str, Any] | None) -> None:
+        config = {} if config is None else config
+        self.__host: dict[str, Any] = config.pop(PRIVATE_KEY)
+        config.update(unworded(config))
+        self.__paths = StudyPaths(Path(self.__host["study_dir"]))
+        self.__fault: StorageError | None = None
+        self.__warnings: list[str] = []
+        self.__since_checkpoint_s = self.__checkpoint_cost_s = 0.0
+        self.__seconds: dict[str, float] = {}
+        self.__steps: dict[str, int] = {}
+        self.__points: dict[str, tuple[int, int]] = {}
+        self.__measured = Measured(self.__host["metric"], self.__host["max_results"] is None)
+        self.__code = RunCode(self.__host["trainable"], self.__host["import_path"])
+        if self.__host["gpu"]:
+            self.__gpus.start()
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            # Sums over more threads have other bits; Ray does the same with OMP_NUM_THREADS.
+            torch.set_num_threads(self.__host["threads"])
+
+    def _setup_logdir(self) -> None:
+        if getattr(self, "_storage", None):
+            super()._setup_logdir()  # pyright: ignore
+            self.__go_home()
+            return
+        # Without Tune: beside where Tune would put it, and without changing directory.
+        self._logdir = self.__host["logdir"]
+        Path(self._logdir).mkdir(parents=True, exist_ok=True)
+
+    def __go_home(self) -> None:
+        """To the command's directory: what paths in configs and code are relative to."""
+        try:
+            os.chdir(self.__host["folder"])
+        except OSError as error:
+            self.__warn(f"the command's directory is not on this node: {error}")
+
+    @contextlib.contextmanager
+    def __guarded(self) -> Generator[None]:
+        """Keeps what is the study's storage's fault from being taken for the trial's.
+
+        `train` reports it, now and whenever it is called: nothing is done in between.
+        """
+        try:
+            yield
+        except Exception as error:
+            self.__fault = fault_of(error, self.__paths)
+            if self.__fault is None:
+                raise
+
+    def __halted(self) -> dict[str, Any]:
+        assert self.__fault is not None
+        halted = [
+            RunReport(
+                run_id=run["run_id"], status="halted", path=self.__fault.path,
+                error=self.__fault.reason,
+            )
+            for run in self.__host["runs"]
+        ]  # fmt: skip
+        return {"done": False, PRIVATE_KEY: halted}
+
+    def __start_from_checkpoint(self) -> None:
+        """A new launch goes on where earlier ones left the runs, in packs of any kind."""
+        runs = self.__host["runs"]
+        starts = {run["run_id"]: run["start_from"] for run in runs if run.get("start_from")}
+        if not starts or self._iteration:
+            return
+        for run_id, start in list(starts.items()):
+            if not is_whole(Path(start)):
+                self.__warn(f"{start}: not a whole checkpoint; the run starts from the beginning")
+                del starts[run_id]
+        if len(runs) == 1 and starts:
+            self.__restore_folder(Path(starts[runs[0]["run_id"]]))
+        elif starts:
+            self.__load_runs(starts)
+
+    def __load_runs(self, starts: Mapping[str, str]) -> None:
+        """Runs of a pack from the checkpoints of other packs."""
+        for start in starts.values():
+            self.__refuse_foreign_pickles(Path(start))
+        with self.__captured():
+            self.load_runs(starts)  # pyright: ignore
+        for run_id, start in starts.items():
+            manifest = read_manifest(Path(start))
+            self.__seconds[run_id] = manifest["seconds"].get(run_id, 0.0)
+            self.__steps[run_id] = manifest["steps"].get(run_id, 0)
+            self.__points[run_id] = manifest.get("points", {}).get(run_id, NO_POINTS)
+            self.__measured.runs.update({run_id} & _measured_by(manifest))
+
+    def __share_time(self, reports: list[RunReport], seconds: float) -> None:
+        """The runs of a pack share its time: together they cost what it costs."""
+        for report in reports:
+            run_id, facts = report["run_id"], report.setdefault("facts", {})
+            self.__seconds[run_id] = self.__seconds.get(run_id, 0.0) + seconds / len(reports)
+            self.__steps[run_id] = facts.get("step", 0)
+            facts["seconds"] = self.__seconds[run_id]
+
+    def __count_points(self, reports: list[RunReport]) -> None:
+        """How many points each run's curve has by now, and the step of the last one."""
+        for report in reports:
+            num, last = self.__points.get(report["run_id"], NO_POINTS)
+            new = {point[0] for point in report.get("points", []) if point[0] > last}
+            self.__points[report["run_id"]] = (num + len(new), max([last, *new]))
+
+    def __tell_code(self, reports: list[RunReport]) -> None:
+        """What the runs are made with, once it is known, and again where more is imported."""
+        news = self.__code.news()
+        for report in reports if news else ():
+            report.setdefault("facts", {})["code_files"] = news
+
+    def __ask_for_checkpoint(self, result: dict[str, Any]) -> None:
+        self.__since_checkpoint_s += result.get("time_this_iter_s") or 0.0
+        asked_s = self.__host["checkpoint_every_s"]
+        rest_s = max(asked_s, self.__checkpoint_cost_s / CHECKPOINT_SHARE) if asked_s else 0.0
+        due = self.__since_checkpoint_s >= rest_s
+        if due and not result.get("done") and self.__can_save:
+            result["should_checkpoint"] = True
+        if result.get("should_checkpoint"):
+            self.__since_checkpoint_s = 0.0
+
+    def __warn(self, message: str) -> None:
+        self.__warnings.append(message)
+        with self.__captured():
+            print(f"warning: {message}", file=sys.stderr)
+
+    @contextlib.contextmanager
+    def __captured(self) -> Generator[None]:
+        """What is printed meanwhile goes to the logs of the trial's runs, too."""
+        paths = self.__paths
+        check_storage(paths)
+        with contextlib.ExitStack() as stack:
+            files: list[TextIO] = []
+            for run in self.__host["runs"]:
+                log = paths.log(run["run_name"])
+                log.parent.mkdir(exist_ok=True)
+                files.append(stack.enter_context(log.open("a", 1, "utf-8", "backslashreplace")))
+            stack.enter_context(contextlib.redirect_stdout(_Tee(sys.stdout, files)))
+            stack.enter_context(contextlib.redirect_stderr(_Tee(sys.stderr, files)))
+            failed: Exception | None = None
+            try:
+                yield
+            except Exception as error:  # noqa: BLE001 - raised again below
+                failed = _tellable(error, self.__host.get("encoding", "utf-8"))
+            if failed is not None:
+                raise failed
+
+
+def _measured_by(manifest: Mapping[str, Any]) -> set[str]:
+    """The runs that had measured the study's metric; those of earlier versions all had."""
+    return set(manifest.get("measured", manifest["runs"]))
+
+
+class _Tee:
+    """Writes to a stream and to files."""
+
+    def __init__(self, stream: TextIO | None, files: list[TextIO]) -> None:
+        self._stream = stream
+        self._files = files
+
+    def write(self, text: str) -> int:
+        for file in self._files:
+            if not file.closed:  # a logger may keep the stream longer than the capture lasts
+                with naming(Path(file.name)):
+                    file.write(text)
+        if self._stream is not None:  # as where standard output is closed
+            self._stream.write(encodable(text, self._stream.encoding))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        if self._stream is not None:
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _tellable(error: BaseException, encoding: str) -> Any:
+    """An exception that Ray and Tune can write down; itself, where they can.
+
+    Args:
+        error: What was raised. A name of a file that is not UTF-8 has lone surrogates.
+        encoding: That of the driver's files.
+    """
+    trace = "".join(traceback.format_exception(error))
+    if encodable(trace, encoding) == trace:
+        return error
+    kind = type(type(error).__name__, (RuntimeError,), {"__module__": type(error).__module__})
+    told = kind(encodable(message_of(error), encoding))
+    for note in getattr(error, "__notes__", ()):
+        told.add_note(encodable(note, encoding))
+    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    told.__cause__ = earlier and _tellable(earlier, encoding)  # hides what is handled meanwhile
+    return told.with_traceback(error.__traceback__)

@@ -1,0 +1,38 @@
+"""Runs in this process, as a backend."""
+
+import contextlib
+from collections.abc import Generator
+
+from ablate.launch.base import Options, Runner
+from ablate.launch.checkpoints import newest_checkpoints
+from ablate.launch.local import run_local
+from ablate.launch.session import JobContext
+from ablate.ledger.ledger import Ledger
+from ablate.plan.packing import packs_of
+from ablate.plan.reconcile import Remaining
+from ablate.spec.models import Study
+
+
+class LocalBackend:
+    """This process, one trial after another."""
+
+    def check(self, options: Options) -> None:
+        """It is always there."""
+
+    def places(self, study: Study, options: Options) -> int:
+        """One."""
+        return 1
+
+    @contextlib.contextmanager
+    def open(self, context: JobContext, num_runs: int, options: Options) -> Generator[Runner]:
+        """Nothing needs to be got ready."""
+
+        def run(left: Remaining, ledger: Ledger) -> None:
+            paths = context.paths
+            run_local(
+                context.plan, packs_of(context.plan, left.todo, ledger.rows, 1, left.crashed),
+                paths, paths.next_launch, newest_checkpoints(paths, ledger.restarts()),
+                context.broadcast, context.interrupts.check, options.debug, options.trust_owner,
+            )  # fmt: skip
+
+        yield run

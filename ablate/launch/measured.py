@@ -1,0 +1,67 @@
+"""Whether runs have measured the metric of their study."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ablate.events import RunReport
+from ablate.launch.plain_reports import measurements, told
+
+METRIC_MISSING = "MetricMissing"
+"""The kind of failure of a run that ended without the study's metric."""
+
+
+class Measured:
+    """Of the runs of a trial: which have measured the study's metric, a finite number, so far.
+
+    Args:
+        metric: The study's.
+        is_due: Whether a run that ends must have measured it: not one that is merely tried.
+    """
+
+    def __init__(self, metric: str, is_due: bool = True) -> None:
+        self.runs: set[str] = set()
+        self._metric = metric
+        self._is_due = is_due
+        self._has_told = False
+
+    def look_at(self, report: RunReport) -> None:
+        """A run that ends well has measured it, else it has failed."""
+        values = list(self._values(report))
+        if any(map(math.isfinite, values)):
+            self.runs.add(report["run_id"])
+        elif self._is_due and report["status"] == "ok" and report["run_id"] not in self.runs:
+            report["status"], report["stop_reason"] = "failed", ""
+            message = f"`{self._metric}`, the study's metric, was never a finite number"
+            report["failure"] = {"kind": METRIC_MISSING, "message": message}
+
+    def look_at_plain(self, report: RunReport, result: Mapping[str, Any]) -> None:
+        """As `look_at`; and a run whose metric was finite, and is no longer, has diverged.
+
+        What is not finite before the first measurement is none: some return NaN until they
+        evaluate.
+        """
+        values, had_measured = list(self._values(report)), report["run_id"] in self.runs
+        if had_measured and values and not math.isfinite(values[-1]):
+            report["status"] = report["stop_reason"] = "diverged"
+            step = report.get("facts", {}).get("step")
+            report["error"] = f"{self._metric} is {values[-1]} at iteration {step}"
+            return
+        if not values and not had_measured and not self._has_told:
+            self._has_told = True
+            report["notices"] = [
+                f"no number `{self._metric}`, the study's metric, in the first result: "
+                f"it has {told(measurements(result))}"
+            ]
+        self.look_at(report)
+        if report["status"] == "failed":
+            there = f"; the last result has {told(measurements(result))}"
+            report["failure"]["message"] += there  # pyright: ignore[reportTypedDictNotRequiredAccess]
+
+    def _values(self, report: RunReport) -> Iterable[float]:
+        for _, metrics in report.get("points", []):
+            if self._metric in metrics:
+                yield metrics[self._metric]
+        for name, value in report.get("metrics", {}).items():
+            if name in (self._metric, f"{self._metric}_best", f"{self._metric}_final"):
+                yield value

@@ -1,0 +1,93 @@
+"""Reports of runs whose trainable knows nothing of Ablate, made of its results."""
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ablate.events import PRIVATE_KEY, TIMESTAMP, RunReport
+
+_TUNE_KEYS = frozenset(
+    {
+        "trial_id", "date", "timestamp", "time_this_iter_s", "time_total_s", "pid", "hostname",
+        "node_ip", "config", "done", "time_since_restore", "iterations_since_restore",
+        "training_iteration", "timesteps_total", "timesteps_since_restore", "episodes_total",
+        "should_checkpoint", PRIVATE_KEY,
+    }
+)  # fmt: skip
+_MOST = 2**1000
+"""Of an integer: beyond, Tune could make no float of it."""
+
+
+def plain_report(result: Mapping[str, Any], run_id: str) -> RunReport:
+    """One of Tune's results as the report of its run: its numbers are a point of the curve."""
+    iteration, dense = result["training_iteration"], result.get(PRIVATE_KEY) or {}
+    numbers = {name: _number(value) for name, value in measurements(result)}
+    metrics = {name: value for name, value in numbers.items() if value is not None}
+    ended = bool(result.get("done"))
+    return RunReport(
+        run_id=run_id,
+        status="ok" if ended else "running",
+        stop_reason="done" if ended else "",
+        points=[*dense.get("points", []), (iteration, metrics)],
+        facts={"step": iteration},
+    )
+
+
+def measurements(result: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What a trainable put into a result, whatever it is; nested names as Tune flattens them."""
+    return _flat({name: value for name, value in result.items() if name not in _TUNE_KEYS})
+
+
+def tamed(result: Any) -> Any:
+    """A result as Tune can take it, which computes with its numbers and joins its names."""
+    if isinstance(result, Mapping):
+        return {str(name): tamed(value) for name, value in result.items()}
+    return _number(result) if type(result) is int and abs(result) > _MOST else result
+
+
+def told(measured: Iterator[tuple[str, Any]]) -> str:
+    """Names of measurements for people, with the kind of each that is no number."""
+    names = [
+        name if _number(value) is not None else f"{name} ({_kind(value)})"
+        for name, value in measured
+    ]
+    return ", ".join(names) or "nothing"
+
+
+def stamp(report: RunReport, gpus: Mapping[str, float]) -> None:
+    """Says of each point when it was measured, and of the last one how busy the GPU was."""
+    now, points = time.time(), report.get("points", [])
+    times = report.pop("times", None) or [now] * len(points)
+    stamped = [
+        (step, {**metrics, TIMESTAMP: measured})
+        for (step, metrics), measured in zip(points, times, strict=True)
+    ]
+    if stamped:
+        stamped[-1][1].update(gpus)
+    report["points"] = stamped
+
+
+def _flat(result: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in result.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}/")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _number(value: Any) -> float | None:
+    """A number, also one of numpy's or torch's; None where it is something else."""
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        value = value.item()
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # an integer of Python's has no limit
+        return math.inf if value > 0 else -math.inf
+
+
+def _kind(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return f"{type(value).__name__} of shape {tuple(shape)}" if shape else type(value).__name__

@@ -1,0 +1,129 @@
+"""Ray as a backend: the cluster that there is, or a Ray of the study's own."""
+
+import contextlib
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ablate.errors import AblateError
+from ablate.launch.base import Options, Runner
+from ablate.launch.checkpoints import newest_checkpoints
+from ablate.launch.ray.address import LOCAL, check_address
+from ablate.launch.ray.environment import kept_environment
+from ablate.launch.ray.ray_log import ray_speaks_to
+from ablate.launch.session import JobContext
+from ablate.ledger.ledger import Ledger
+from ablate.plan.packing import packs_of
+from ablate.plan.plan import Run
+from ablate.plan.reconcile import Remaining
+from ablate.process.garbage import uncollected
+from ablate.process.machine import this_machine, trials_at_once
+from ablate.spec.models import Study
+
+if TYPE_CHECKING:
+    from ablate.launch.ray.cluster import Place
+    from ablate.launch.ray.experiment import Launch
+
+
+class RayBackend:
+    """Trials of Ray Tune, on the cluster that there is, or a Ray of the study's own."""
+
+    def check(self, options: Options) -> None:
+        """Whether a cluster answers where one is asked for."""
+        check_address(options.address)
+
+    def places(self, study: Study, options: Options) -> int:
+        """As the cluster's nodes have room, or this machine; nothing is started for it."""
+        address = check_address(options.address)
+        if address in (None, LOCAL):
+            return trials_at_once(study.resources, [this_machine()])
+        with kept_environment():
+            from ablate.launch.ray.cluster import slots_at
+
+            return slots_at(study, address)
+
+    @contextlib.contextmanager
+    def open(self, context: JobContext, num_runs: int, options: Options) -> Generator[Runner]:
+        """Connects, or starts a Ray of the study's own."""
+        with ray_speaks_to(context.paths.ray_log), kept_environment() as all_is_set:
+            with uncollected():
+                from ablate.launch.ray.cluster import cluster
+            with cluster(
+                context.plan, num_runs, options.address, context.interrupts, context.say
+            ) as place:
+                all_is_set()
+                yield _RayRunner(context, options, place)
+
+
+@dataclass(frozen=True)
+class _RayRunner:
+    context: JobContext
+    options: Options
+    place: "Place"
+
+    def __call__(self, left: Remaining, ledger: Ledger) -> None:
+        """Launches until every run has ended; more than once only where Tune lost some."""
+        todo, interrupts = list(left.todo), self.context.interrupts
+        # Tune's state is useless for runs that failed, begin again, or got lost.
+        may_restore = not (left.restart or left.crashed)
+        while todo and not interrupts.seen:
+            is_new = not (may_restore and self._restored(todo, ledger))
+            if is_new:
+                self._start(todo, left, ledger)
+            if self.context.broadcast.failure is not None:
+                return
+            undone = [run for run in todo if not ledger.rows.status(run.run_id).has_ended]
+            if is_new and len(undone) == len(todo) and not interrupts.seen:
+                logs = self.context.paths.root / "logs"
+                raise AblateError(f"Tune ended without ending any of {len(undone)} runs: {logs}")
+            todo, may_restore = undone, False
+
+    def _restored(self, todo: list[Run], ledger: Ledger) -> bool:
+        """Goes on with the launch that carries the runs, where there is such a one."""
+        with uncollected():
+            from ablate.launch.ray.state import restorable_launch
+
+        context = self.context
+        number, why_not = restorable_launch(context.paths, context.plan.study, todo, ledger.rows)
+        if why_not:
+            context.say(f"note: {why_not}; going on from the runs' own checkpoints")
+        if number is None:
+            return False
+        restore(self._launch(number), context)
+        return True
+
+    def _start(self, todo: list[Run], left: Remaining, ledger: Ledger) -> None:
+        paths, plan = self.context.paths, self.context.plan
+        packs = packs_of(plan, todo, ledger.rows, self.place.at_once, left.crashed)
+        starts = newest_checkpoints(paths, ledger.restarts())
+        self._launch(paths.next_launch).start(packs, starts)
+
+    def _launch(self, number: int) -> "Launch":
+        with uncollected():
+            from ablate.launch.ray.experiment import Launch
+            from ablate.launch.ray.wandb_callback import AblateWandbCallback
+
+        context = self.context
+        trackers = [AblateWandbCallback(str(context.paths.root))]
+        return Launch(
+            plan=context.plan,
+            paths=context.paths,
+            number=number,
+            trackers=trackers,
+            interrupts=context.interrupts,
+            place=self.place,
+            trust_owner=self.options.trust_owner,
+        )
+
+
+def restore(launch: "Launch", context: JobContext) -> None:
+    """Goes on with a launch; where Tune cannot read its own state, a new one will do."""
+    try:
+        launch.restore()
+    except Exception as error:
+        if context.broadcast.failure is not None or context.broadcast.has_told:
+            raise
+        context.say(
+            f"note: the Tune state of launch {launch.number} cannot be read "
+            f"({type(error).__name__}); going on from the runs' own checkpoints"
+        )

@@ -1,0 +1,127 @@
+"""Trials that end themselves once they have failed too often: Tune retries without a limit.
+
+It has one count for all failures, those of nodes among them, and no hook before it gives up.
+"""
+
+import contextlib
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import ray
+
+from ablate.events import PRIVATE_KEY, Failure, RunReport
+from ablate.launch.ray.attempts import DIED_S, Attempt, Attempts
+from ablate.launch.ray.worker_signals import hear_signals_again, was_signalled
+
+
+def counting(cls: type[Any]) -> type[Any]:
+    """The hosted class with counting mixed in, under its own name (Tune restores by name)."""
+    return type(cls.__name__, (Counting, cls), {"__module__": cls.__module__})
+
+
+class Counting:
+    """Mixin in front of a hosted `Trainable`, for a worker of Ray's.
+
+    A trial without any retries left does nothing but report how its last attempt failed. What is
+    counted is what the hosting lets through: no failure of the study's storage.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        hear_signals_again()
+        self.__is_set_up = False
+        self.__begin(args[0] if args else kwargs["config"])
+        with self.__counted():
+            super().__init__(*args, **kwargs)
+
+    def reset(self, new_config: dict[str, Any], *args: Any, **kwargs: Any) -> bool:
+        """A reused actor gets the next trial."""
+        self.__begin(new_config)
+        with self.__counted():
+            return super().reset(new_config, *args, **kwargs)  # pyright: ignore
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Sets the trainable up, if it is to be used."""
+        if self.__fatal is None:
+            super().setup(config)  # pyright: ignore
+            self.__is_set_up = True
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """As `setup`, where this actor's earlier trials never used the trainable."""
+        if self.__fatal is not None:
+            return True
+        if not self.__is_set_up:
+            self.setup(new_config)
+            return True
+        return super().reset_config(new_config)  # pyright: ignore
+
+    def restore(self, checkpoint_path: Any) -> None:
+        """Restores a checkpoint, if the trainable is to be used."""
+        if self.__fatal is None:
+            with self.__counted():
+                super().restore(checkpoint_path)  # pyright: ignore
+
+    def train(self) -> dict[str, Any]:
+        """One result, or how the last attempt failed."""
+        if self.__fatal is not None:
+            return {"done": True, PRIVATE_KEY: self.__reports(self.__fatal)}
+        with self.__counted():
+            return super().train()  # pyright: ignore
+
+    def save(self, checkpoint_dir: str | None = None) -> Any:
+        """Saves the trainable."""
+        with self.__counted():
+            return super().save(checkpoint_dir)  # pyright: ignore
+
+    def cleanup(self) -> None:
+        """Cleans up what was set up."""
+        if self.__is_set_up:
+            super().cleanup()  # pyright: ignore
+
+    def __begin(self, config: Mapping[str, Any]) -> None:
+        self.__attempts = Attempts.of(config)
+        self.__runs = config[PRIVATE_KEY]["runs"]
+        self.__fatal = _settled(self.__attempts)
+        with contextlib.suppress(OSError):  # the hosting is who tells of a storage that fails
+            self.__attempts.begin(own_node())
+
+    def __reports(self, fatal: Attempt) -> list[RunReport]:
+        return [
+            RunReport(
+                run_id=run["run_id"], status="failed", stop_reason="crashed",
+                failure=asdict(fatal.failure),
+            )
+            for run in self.__runs
+        ]  # fmt: skip
+
+    @contextlib.contextmanager
+    def __counted(self) -> Generator[None]:
+        try:
+            yield
+        except Exception as error:
+            # Who ends the job or the node ends the children of its workers, too.
+            node = own_node() if was_signalled() else None
+            with contextlib.suppress(OSError):  # then the driver counts it, or knows why not
+                self.__attempts.add(Attempt(Failure.of(error), node, DIED_S if node else 0.0))
+            raise
+
+
+def own_node() -> str:
+    """The id of the node that this process is on."""
+    return ray.get_runtime_context().get_node_id()
+
+
+def is_alive(node: str) -> bool:
+    """Whether a node of the cluster lives, as far as that knows."""
+    return any(known["NodeID"] == node and known["Alive"] for known in ray.nodes())
+
+
+def _settled(attempts: Attempts) -> Attempt | None:
+    """The fatal failure, once it is known that it was no node's."""
+    begun = time.monotonic()
+    while (fatal := attempts.fatal(is_alive)) is not None:
+        if fatal.node is None or time.monotonic() - begun > fatal.settle_s:
+            return fatal
+        time.sleep(0.5)
+    return None

@@ -1,0 +1,126 @@
+"""Whether an interrupted launch can be restored: Tune's own files against our ledger.
+
+Tune writes its state file in place; from a truncated one it would start over without a word.
+"""
+
+import json
+import pickletools
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ablate.events import PRIVATE_KEY
+from ablate.identity import content_id
+from ablate.launch.trust import is_own, is_own_tree
+from ablate.ledger.provenance import versions_of
+from ablate.plan.plan import Run
+from ablate.run_row import RunRows
+from ablate.spec.models import Study
+from ablate.study_dir import StudyPaths, write_atomically
+
+
+@dataclass(frozen=True)
+class LaunchRecord:
+    """What a launch set out to do."""
+
+    runs: dict[str, str]
+    """By run, a hash of its config: Tune keeps that as it was, and not all of it is in the id."""
+    settings: dict[str, Any]
+    versions: str = "an earlier version"
+    """Of what made Tune's state: each reads its own pickles for sure."""
+
+    @classmethod
+    def of(cls, study: Study, runs: Sequence[Run]) -> "LaunchRecord":
+        """The record of a new launch; Tune's settings cannot change on a restore."""
+        settings = {
+            "resources": study.resources.model_dump(),
+            "retries": study.retries,
+            "pack": study.pack,
+            "trainable": study.trainable,
+            "checkpoint_every_s": study.checkpoint_every_s,
+            "metric": study.metric,
+            "directory": str(study.directory),  # Tune's configs name it
+        }
+        configs = {run.run_id: content_id(run.config) for run in runs}
+        return cls(configs, settings, versions_of(("ablate", "ray")))
+
+    def write(self, path: Path) -> None:
+        """Keeps the record beside the launch."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(asdict(self)))
+
+
+def restorable_launch(
+    paths: StudyPaths, study: Study, todo: Sequence[Run], rows: RunRows
+) -> tuple[int | None, str]:
+    """The number of the launch that can be restored, or None and why not.
+
+    A launch can be restored where its Tune state is whole, and its unfinished runs and its
+    settings are just those that are wanted now.
+    """
+    numbers = paths.launch_numbers()
+    if not numbers:
+        return None, ""
+    number = numbers[-1]
+    folder = paths.launch(number)
+    if not paths.launch_record(number).exists():
+        return None, ""  # a local launch
+    try:
+        record = LaunchRecord(**json.loads(paths.launch_record(number).read_text("utf-8")))
+        unfinished = {
+            run_id: config
+            for run_id, config in record.runs.items()
+            if not rows.status(run_id).has_ended
+        }
+    except ValueError:
+        return None, f"the record of launch {number} is torn"
+    except (TypeError, AttributeError):
+        return None, ""  # a record of an older kind
+    wanted = LaunchRecord.of(study, todo)
+    if not unfinished or unfinished != wanted.runs or record.settings != wanted.settings:
+        return None, ""
+    if record.versions != wanted.versions:
+        return None, f"launch {number} was made with {record.versions}, this is {wanted.versions}"
+    finished = _finished_by_tune(folder)
+    if finished is None:
+        return None, f"the Tune state of launch {number} is torn or missing"
+    if any(not rows.status(i).has_ended for i in finished if i in rows):
+        return None, f"the Tune state of launch {number} and the ledger disagree"
+    if {i for i in record.runs if i not in unfinished} - finished:
+        return None, ""  # runs that ended after Tune's last snapshot would be run again
+    if not (is_own(paths.root) and is_own_tree(folder)):
+        return None, f"launch {number} belongs to another user, and its Tune state is a pickle"
+    return number, ""
+
+
+def _finished_by_tune(folder: Path) -> set[str] | None:
+    """Runs whose trials have ended by Tune's newest state, or None where it is not whole."""
+    states = sorted(folder.glob("experiment_state-*.json"))
+    searchers = sorted(folder.glob("search_gen_state-*"))
+    pickles = [folder / "tuner.pkl", *searchers[-1:]]
+    if not states or not searchers or not all(map(_looks_pickled, pickles)):
+        return None
+    finished: set[str] = set()
+    try:
+        for trial, _ in json.loads(states[-1].read_text("utf-8"))["trial_data"]:
+            trial = json.loads(trial) if isinstance(trial, str) else trial
+            runs = trial["config"][PRIVATE_KEY]["runs"]
+            if trial["status"] in ("TERMINATED", "ERROR"):
+                finished |= {run["run_id"] for run in runs}
+        for searcher in sorted(folder.glob("searcher-state-*"))[-1:]:
+            json.loads(searcher.read_text())  # as `PlanSearcher` keeps it
+    except (ValueError, KeyError, TypeError, OSError):
+        return None
+    return finished
+
+
+def _looks_pickled(path: Path) -> bool:
+    """Whether a file reads as a pickle from end to end; it is not loaded for that."""
+    try:
+        with path.open("rb") as file:
+            for _ in pickletools.genops(file):
+                pass
+            return not file.read(1)
+    except (OSError, ValueError):
+        return False

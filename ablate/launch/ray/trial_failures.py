@@ -1,0 +1,100 @@
+"""Whose fault it was that a trial failed: its own, or that of a node that was lost."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ray.exceptions import ActorDiedError
+
+from ablate.events import WORKER_DIED, Event
+from ablate.launch.ray.attempts import DIED_S, UNAVAILABLE_S, Attempt, Attempts
+from ablate.launch.ray.counting import is_alive
+from ablate.launch.trial_events import TrialEvents, failure_of
+from ablate.study_dir import StudyPaths
+
+LOOK_S = 1.0
+"""Between two looks at whether nodes live."""
+
+
+@dataclass(frozen=True)
+class _Unsettled:
+    """A worker that died, perhaps with its node."""
+
+    trial: Any
+    attempt: Attempt
+    since: float
+
+
+class TrialFailures:
+    """Keeps account of what the trials' workers cannot: how they died.
+
+    Args:
+        events: Turns what happens to trials into what happens to their runs.
+        paths: The study directory, with failures of earlier commands.
+    """
+
+    def __init__(self, events: TrialEvents, paths: StudyPaths) -> None:
+        self._events = events
+        launches = paths.launch_numbers()[-1:]  # no other one is gone on with
+        self._known = {
+            file.parent: len(Attempts(file.parent, math.inf).failed)
+            for launch in launches
+            for file in paths.launch(launch).glob("*/failures.jsonl")
+        }
+        self._unsettled: list[_Unsettled] = []
+        self._looked_at = 0.0
+
+    def failed(self, trial: Any) -> Iterator[Event]:
+        """A trial has failed and will be tried again."""
+        attempts = Attempts.of(trial.config)
+        if len(attempts.failed) == self._known.get(attempts.folder, 0):
+            attempts.add(_death(trial, attempts))  # its worker did not come to say it
+        self._known[attempts.folder] = len(attempts.failed)
+        attempt = attempts.failed[-1]
+        if attempt.node is not None:
+            self._unsettled.append(_Unsettled(trial, attempt, time.monotonic()))
+        elif attempts.fatal(is_alive) is None:
+            yield from self._events.retried(trial, attempt.failure)
+        else:
+            # Its next worker reports that. Where none can even start, this is how Tune ends it.
+            trial.max_failures = 0
+
+    def settled(self, trial: Any = None) -> Iterator[Event]:
+        """Whose fault earlier deaths were, as far as that is known by now.
+
+        Args:
+            trial: One that ends now, so that it has to be known; None for all that are due.
+        """
+        now = time.monotonic()
+        if not self._unsettled or (trial is None and now - self._looked_at < LOOK_S):
+            return
+        self._looked_at = now
+        for one in list(self._unsettled):
+            is_due = trial is one.trial or now - one.since > one.attempt.settle_s
+            lives = is_alive(one.attempt.node or "")
+            if lives and not is_due:
+                continue
+            self._unsettled.remove(one)
+            if not lives:
+                yield from self._events.moved(one.trial)
+            elif Attempts.of(one.trial.config).fatal(is_alive) is None:
+                yield from self._events.retried(one.trial, one.attempt.failure)
+
+
+def _death(trial: Any, attempts: Attempts) -> Attempt:
+    """How a worker failed that did not say it."""
+    failure = failure_of(trial)
+    node = attempts.node
+    if node is None or failure.kind != WORKER_DIED:
+        return Attempt(failure)
+    settle_s = DIED_S if isinstance(_error(trial), ActorDiedError) else UNAVAILABLE_S
+    return Attempt(failure, node, settle_s)
+
+
+def _error(trial: Any) -> Exception | None:
+    try:
+        return trial.get_pickled_error()
+    except Exception:  # noqa: BLE001 - Ray's "unavailable" cannot be unpickled
+        return None

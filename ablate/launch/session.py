@@ -1,0 +1,48 @@
+"""The job that this process works on, for callbacks that Tune has pickled and brought back.
+
+Tune keeps callbacks in `tuner.pkl`. Ours hold only the study directory there, and find the plan
+and the settings of today here.
+"""
+
+import contextlib
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ablate.events import Broadcast
+from ablate.plan.plan import Plan
+from ablate.process.interrupts import Interrupts
+from ablate.study_dir import StudyPaths
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """What a running job offers to its callbacks."""
+
+    plan: Plan
+    paths: StudyPaths
+    broadcast: Broadcast
+    say: Callable[[str], None]
+    settled: Callable[[], Iterable[str]]
+    """Runs that have ended by now, and are not to be done again."""
+    interrupts: Interrupts
+    """What may ask the job to stop."""
+
+
+_CONTEXTS: dict[str, JobContext] = {}
+
+
+@contextlib.contextmanager
+def job_context(context: JobContext) -> Generator[JobContext]:
+    """Offers a context for as long as its job runs."""
+    key = str(context.paths.root)
+    _CONTEXTS[key] = context
+    try:
+        yield context
+    finally:
+        del _CONTEXTS[key]
+
+
+def context_of(study_dir: str | Path) -> JobContext:
+    """The context of the job on a study directory, in this process."""
+    return _CONTEXTS[str(study_dir)]

@@ -1,0 +1,73 @@
+"""Runs as the configs of trials, the same under Tune and in this process."""
+
+import locale
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ablate.dotted import worded
+from ablate.events import PRIVATE_KEY
+from ablate.plan.packing import Pack
+from ablate.plan.plan import Plan, Run
+from ablate.study_dir import StudyPaths
+from ablate.trainable.loaded_code import import_path
+
+SHORT_RESULTS = 2
+"""After how many results a short run ends where its config model knows no shorter training."""
+
+
+def trial_name(pack: Pack) -> str:
+    """A trial is called after its run; with several of them `icfm-s42+3`."""
+    first, *others = pack
+    return first.run_name + (f"+{len(others)}" if others else "")
+
+
+def trial_config(
+    plan: Plan,
+    pack: Pack,
+    paths: StudyPaths,
+    launch: int,
+    start_from: Mapping[str, Path],
+    trust_owner: bool = False,
+) -> dict[str, Any]:
+    """The config of the trial that carries a pack of runs.
+
+    A trainable that packs gets `{runs: [...], study_dir}`, every other one its plain config with
+    `seed`; what hosting needs travels under the private key.
+    """
+    if plan.entry.hooks.packs:
+        config: dict[str, Any] = {
+            "runs": [{**_named(run), "seed": run.seed, "config": plan.launch_config(run)}
+                     for run in pack],
+            "study_dir": str(paths.root),
+        }  # fmt: skip
+    else:
+        [run] = pack
+        config = {**worded(plan.launch_config(run)), "seed": run.seed}
+    starts = {run.run_id: start_from.get(run.run_id) for run in pack}
+    config[PRIVATE_KEY] = {
+        "runs": [
+            {**_named(run), "start_from": str(starts[run.run_id]) if starts[run.run_id] else None}
+            for run in pack
+        ],
+        "name": trial_name(pack),
+        "folder": str(Path.cwd()),
+        "study_dir": str(paths.root),
+        "logdir": str(paths.trial(launch, trial_name(pack))),
+        "launch": launch,
+        "trainable": plan.entry.target,
+        "import_path": import_path(),
+        "trust_owner": trust_owner,
+        "retries": plan.study.retries,
+        "metric": plan.study.metric,
+        "checkpoint_every_s": plan.study.checkpoint_every_s,
+        "gpu": plan.study.resources.gpu,
+        "encoding": locale.getpreferredencoding(False),
+        "threads": max(1, int(plan.study.resources.cpu)),
+        "max_results": SHORT_RESULTS if plan.short and plan.model.smoke is None else None,
+    }
+    return config
+
+
+def _named(run: Run) -> dict[str, Any]:
+    return {"run_id": run.run_id, "run_name": run.run_name}

@@ -1,0 +1,1 @@
+"""The record of a study: rows, curves, what runs were made with."""

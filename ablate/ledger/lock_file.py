@@ -1,0 +1,171 @@
+"""A lock for file systems without `flock`: a file that its holder keeps young.
+
+It is made in one go, content and all. Where its holder is known to be dead, or has not touched it
+for long, the next one takes it over.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Generator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from ablate.errors import AblateError
+from ablate.process.machine import process_space
+
+LOOK_S = 0.2
+"""Between two tries of whoever waits for a lock."""
+BEAT_S = 5.0
+"""Between two touches."""
+STALE_S = 60.0
+"""Untouched for so long a lock is nobody's: its holder is dead, or cut off from the storage."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Whose a lock is."""
+
+    pid: int
+    host: str
+    machine: str
+    """The boot of the kernel and the namespace in which `pid` is a process."""
+    token: str
+    """Of this one lock."""
+
+    @classmethod
+    def here(cls) -> "Holder":
+        """This process."""
+        return cls(os.getpid(), socket.gethostname(), process_space(), uuid.uuid4().hex)
+
+    def is_dead(self) -> bool:
+        """Whether the process is known to be gone: only where it ran on this machine."""
+        if self.machine != process_space():
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:  # it is somebody else's
+            pass
+        return False
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+@contextlib.contextmanager
+def lock_file(path: Path, wait_s: float = 0.0) -> Generator[Holder | None]:
+    """Takes a lock, and keeps it for as long as the body runs.
+
+    Args:
+        path: The file.
+        wait_s: For how long another holder may go on having it.
+
+    Yields:
+        None, or whose it is where somebody else has it.
+    """
+    mine, deadline = Holder.here(), time.monotonic() + wait_s
+    while not _make(path, mine):
+        other = _holder(path)
+        if _is_stale(path, other) and _taken_away(path, other):
+            continue
+        if time.monotonic() < deadline:
+            time.sleep(LOOK_S)
+        else:
+            yield other or Holder(0, "some machine", "", "")
+            return
+    ended = threading.Event()
+    beat = threading.Thread(target=_keep_young, args=(path, mine, ended), daemon=True)
+    beat.start()
+    try:
+        yield None
+    finally:
+        ended.set()
+        beat.join()
+        if _holder(path) == mine:
+            path.unlink(missing_ok=True)
+
+
+def _make(path: Path, holder: Holder) -> bool:
+    """Makes the lock where there is none."""
+    content = json.dumps(asdict(holder)).encode()
+    whole = path.with_name(f"{path.name}.{holder.token}")
+    whole.write_bytes(content)
+    try:
+        os.link(whole, path)
+    except FileExistsError:
+        return False
+    except OSError:  # no links here either: then its content comes a moment later
+        try:
+            with path.open("xb") as file:
+                file.write(content)
+        except FileExistsError:
+            return False
+    finally:
+        whole.unlink()
+    return True
+
+
+def _holder(path: Path) -> Holder | None:
+    """Whose a lock is, None where it does not say."""
+    try:
+        return Holder(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _is_stale(path: Path, holder: Holder | None) -> bool:
+    if holder is not None and holder.machine == process_space():
+        return holder.is_dead()
+    return _age_s(path) > STALE_S
+
+
+def _age_s(path: Path) -> float:
+    """How long ago a file was touched, by the clock of its file system."""
+    now = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    try:
+        now.touch()
+        return now.stat().st_mtime - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+    finally:
+        now.unlink(missing_ok=True)
+
+
+def _taken_away(path: Path, stale: Holder | None) -> bool:
+    """Removes a stale lock; not one that another process has taken over meanwhile."""
+    aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return True  # somebody was faster: whoever makes the next one has it
+    if _holder(aside) == stale:
+        aside.unlink()
+        return True
+    with contextlib.suppress(OSError):
+        os.link(aside, path)
+    aside.unlink()
+    return False
+
+
+def _end(path: Path, holder: Holder) -> NoReturn:
+    """Ends this process as it stands: whatever it would still save, its successor has by now."""
+    told = f"\nerror: {path.parent} was taken over by {holder}; this driver ends here\n"
+    with contextlib.suppress(OSError):
+        os.write(2, told.encode("utf-8", "backslashreplace"))
+    os._exit(AblateError.exit_code)
+
+
+def _keep_young(path: Path, mine: Holder, ended: threading.Event) -> None:
+    while not ended.wait(BEAT_S):
+        holder = _holder(path)
+        if holder is not None and holder != mine:
+            _end(path, holder)  # we were thought dead: two drivers must not write
+        with contextlib.suppress(OSError):
+            os.utime(path)

@@ -1,0 +1,88 @@
+"""Parquet files of the ledger: whole or not there at all.
+
+The one place of the ledger that knows pyarrow, which a plan without runs never needs.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ablate.study_dir import naming, replacing
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Columns = Mapping[str, tuple[type | None, Sequence[Any]]]
+"""By name: str, int, float, bool or datetime (in UTC), None for what the values are; and these."""
+_MAGIC = b"PAR1"
+
+
+class DamagedFileError(Exception):
+    """A file is there, and holds no Parquet table, or none of the kind that was asked for."""
+
+
+def read_table(
+    path: Path, columns: Sequence[str] | None = None, needed: Sequence[str] = ()
+) -> "pa.Table":
+    """Reads one file, or those of some columns that it has.
+
+    Raises:
+        DamagedFileError: Where it is torn, or lacks a needed column.
+    """
+    import pyarrow.parquet as pq
+
+    if not looks_whole(path):
+        raise DamagedFileError(f"{path}: not a whole Parquet file")
+    try:
+        # `pq.read_table` imports pandas and pyarrow's datasets first: half a second.
+        with pq.ParquetFile(path) as file:
+            known = file.schema_arrow.names
+            table = file.read([name for name in columns if name in known] if columns else None)
+    except (ValueError, TypeError, KeyError, OSError) as error:  # pyarrow's are among them
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise DamagedFileError(f"{path}: {error}") from error
+    missing = [name for name in needed if name not in known]
+    if missing:
+        raise DamagedFileError(f"{path}: has no column {', '.join(missing)}")
+    return table
+
+
+def looks_whole(path: Path) -> bool:
+    """Whether a file begins and ends as a Parquet file does: quick, and finds what was cut off.
+
+    Raises:
+        OSError: Where it cannot be read.
+    """
+    with naming(path), path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size < 3 * len(_MAGIC):
+            return False
+        file.seek(0)
+        first = file.read(len(_MAGIC))
+        file.seek(-len(_MAGIC), os.SEEK_END)
+        return first == file.read() == _MAGIC
+
+
+def write_columns(path: Path, columns: Columns, notes: Mapping[str, str] | None = None) -> None:
+    """Writes a file by replacing it: a reader sees the old one or the new one.
+
+    Args:
+        path: The file.
+        columns: Its table.
+        notes: Kept beside the table's schema.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    arrow = {
+        str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(),
+        datetime: pa.timestamp("us", tz="UTC"), None: None,
+    }  # fmt: skip
+    table = pa.table(
+        {name: pa.array(values, type=arrow[kind]) for name, (kind, values) in columns.items()}
+    )
+    with naming(path), replacing(path) as partial:
+        pq.write_table(table.replace_schema_metadata(dict(notes or {})), partial)

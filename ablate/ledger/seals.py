@@ -1,0 +1,90 @@
+"""Sizes and checksums of files: whether a file is still the one that was written."""
+
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from ablate.errors import reason_of
+from ablate.ledger.history import History
+from ablate.ledger.parquet_files import looks_whole
+from ablate.run_row import RunRow, RunRows
+from ablate.study_dir import StudyPaths
+
+CHUNK_BYTES = 2**20
+
+Seal = tuple[int, int]
+"""Bytes and CRC-32."""
+
+
+def seal_of(path: Path) -> Seal:
+    """The seal of a file.
+
+    Raises:
+        OSError: Where it cannot be read.
+    """
+    size = checksum = 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            size, checksum = size + len(chunk), zlib.crc32(chunk, checksum)
+    return size, checksum
+
+
+def seal_columns(paths: StudyPaths, run_id: str, run_name: str) -> dict[str, int | None]:
+    """Ledger columns of a run that ends: the seals of its best weights and of its curve."""
+    columns: dict[str, int | None] = {}
+    for what, path in _files(paths, run_id, run_name).items():
+        size, checksum = seal_of(path) if path.exists() else (None, None)
+        columns[f"{what}_bytes"], columns[f"{what}_crc32"] = size, checksum
+    return columns
+
+
+def lost_files(paths: StudyPaths, rows: RunRows, run_ids: Iterable[str]) -> dict[str, str]:
+    """By run, what has happened to the files of those that ended; nothing of whole ones.
+
+    Args:
+        paths: The study directory.
+        rows: The ledger's rows by run id.
+        run_ids: The runs to look at.
+    """
+    lost: dict[str, str] = {}
+    for run_id in run_ids:
+        row = rows.of(run_id)
+        if row.status.has_ended:
+            files = _files(paths, run_id, row.run_name)
+            found = [_loss(path, row, what) for what, path in files.items()]
+            told = " and ".join(filter(None, found))
+            lost |= {run_id: told} if told else {}
+    return lost
+
+
+def _files(paths: StudyPaths, run_id: str, run_name: str) -> dict[str, Path]:
+    return {"checkpoint": paths.best(run_name), "curve": History(paths).file(run_id)}
+
+
+_NAMES = {"checkpoint": "best.pt", "curve": "the curve"}
+
+
+def _loss(path: Path, row: RunRow, what: str) -> str:
+    """What has happened to a file, `` for nothing."""
+    name, size = _NAMES[what], row.get(f"{what}_bytes")
+    try:
+        if size is None:
+            return _loss_unsealed(path, row, what)
+        found = path.stat()
+        # Read only where it may have changed since: renaming and copying show there, too.
+        is_as_it_was = found.st_size == size and (
+            (row.ended_at is not None and found.st_ctime <= row.ended_at.timestamp())
+            or seal_of(path)[1] == row.get(f"{what}_crc32")
+        )
+    except FileNotFoundError:
+        return f"{name} is gone"
+    except OSError as error:
+        return f"{name} cannot be read ({reason_of(error)})"
+    return "" if is_as_it_was else f"{name} is not the one that the run wrote"
+
+
+def _loss_unsealed(path: Path, row: RunRow, what: str) -> str:
+    """As far as it can be seen without a seal: earlier versions kept none."""
+    if what == "checkpoint":
+        return "best.pt is gone" if row.checkpoint and not path.exists() else ""
+    return "the curve is torn" if path.exists() and not looks_whole(path) else ""

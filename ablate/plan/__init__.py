@@ -1,0 +1,1 @@
+"""Design -> plan; plan - ledger = what is left to do. Pure."""

@@ -1,0 +1,98 @@
+"""Which runs share a trial: runs of one shape can be trained as one."""
+
+import math
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
+
+from ablate.plan.plan import Plan, Run
+
+Pack = tuple[Run, ...]
+Rows = Mapping[str, Mapping[str, Any]]
+
+MOST_ON_GPU = 32
+"""Small networks saturate a GPU at 16 to 32 runs."""
+MOST_ON_CPU = 8
+"""A CPU gains up to a third from packs where steps are small, and nothing from more than 8 runs."""
+SMALL_STEP = 70_000_000
+"""Parameters x batch above which one run's arithmetic keeps a CPU core busy: hardly a gain."""
+BYTES_A_PARAMETER = 48
+"""Weights, gradient, average, two moments, and activations beside them."""
+GPU_BYTES = 16 * 1024**3
+"""Memory that every GPU in use has; nobody asks the workers' GPUs before they start."""
+
+
+def packs_of(
+    plan: Plan, runs: Sequence[Run], rows: Rows, at_once: int, alone: Container[str] = ()
+) -> list[Pack]:
+    """Runs as packs, in the order of the plan: each pack where its first run would be.
+
+    Args:
+        plan: The plan; its study says how many runs a pack may hold, or `auto`.
+        runs: The runs to do.
+        rows: The ledger's rows by run id: `num_parameters`, where it is known.
+        at_once: Trials that run at a time.
+        alone: Ids of runs that share a pack with no other.
+    """
+    by_key: dict[object, list[Run]] = {}
+    for index, run in enumerate(runs):
+        key = index if run.run_id in alone else _key(plan, run, index)
+        by_key.setdefault(key, []).append(run)
+    packs: list[Pack] = []
+    for alike in by_key.values():
+        size = _size(plan, alike, rows, at_once)
+        packs += [tuple(alike[start : start + size]) for start in range(0, len(alike), size)]
+    position = {run.run_id: index for index, run in enumerate(runs)}
+    return sorted(packs, key=lambda pack: position[pack[0].run_id])
+
+
+def auto_size(
+    num_runs: int,
+    at_once: int,
+    num_parameters: int,
+    batch_size: int,
+    gpu: float,
+    gains_on_cpu: bool = True,
+) -> int:
+    """Runs of one shape that a trial should carry.
+
+    Up to what the hardware gains from: on a GPU what saturates it and fits its memory, on a CPU
+    only where steps are so small that calls cost more than arithmetic. No more than leave a trial
+    for every free place, and so many that all places are busy to the end.
+
+    Args:
+        num_runs: Runs of the shape.
+        at_once: Trials that run at a time.
+        num_parameters: Of the network; 0 where nobody knows.
+        batch_size: Rows a step.
+        gpu: GPUs that a trial takes.
+        gains_on_cpu: Whether small runs of the shape gain from packs on a CPU, too.
+    """
+    if gpu:
+        fit = int(GPU_BYTES * min(1.0, gpu) / max(1, BYTES_A_PARAMETER * num_parameters))
+        most = max(1, min(MOST_ON_GPU, fit))
+    elif gains_on_cpu and num_parameters and num_parameters * batch_size <= SMALL_STEP:
+        most = MOST_ON_CPU
+    else:
+        most = 1
+    places = max(1, at_once)
+    rounds = math.ceil(num_runs / (places * most))
+    return math.ceil(num_runs / (places * rounds))
+
+
+def _key(plan: Plan, run: Run, index: int) -> object:
+    """Equal for runs that may share a pack; a number of its own where none may."""
+    if not plan.entry.hooks.packs or plan.study.pack == 1:
+        return index
+    key = plan.model.pack_key(plan.model.validate(run.config))
+    return index if key is None else key
+
+
+def _size(plan: Plan, alike: Sequence[Run], rows: Rows, at_once: int) -> int:
+    if plan.study.pack != "auto":
+        return plan.study.pack
+    known = [rows.get(run.run_id, {}).get("num_parameters") or 0 for run in alike]
+    config = plan.model.validate(alike[0].config)
+    return auto_size(
+        len(alike), at_once, max(known), plan.model.rows_a_step(config),
+        plan.study.resources.gpu, plan.model.gains_on_cpu(config),
+    )  # fmt: skip

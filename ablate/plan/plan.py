@@ -1,0 +1,323 @@
+"""study -> plan: cells x seeds as runs, with their ids, names and order. Pure functions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from ablate.dotted import copied, value_at, with_key
+from ablate.errors import InputError, Problem
+from ablate.identity import canonical_json, content_id, difference
+from ablate.process.garbage import uncollected
+from ablate.spec.combinations import Choices
+from ablate.spec.config_keys import base_notes
+from ablate.spec.design import (
+    UNPLACED,
+    Cell,
+    DesignBlock,
+    blocks_of,
+    factors_of,
+    hashed_config,
+    plain_config,
+)
+from ablate.spec.models import AGAIN_SEEDS, Factor, Study
+from ablate.study_dir import MAX_NAME, file_name
+from ablate.trainable.config_model import ConfigModel
+from ablate.trainable.contract import Mode
+from ablate.trainable.registry import TrainableEntry, find_trainable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One cell with one seed: the unit of work and of result."""
+
+    run_id: str
+    run_name: str
+    seed: int
+    cell: Cell
+    config: Mapping[str, Any]
+    """Resolved, as hashed; `launch_config` has its paths made absolute."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedBlock:
+    """Factors that are varied together, and where their cells stand in the plan."""
+
+    name: str
+    design: str
+    factors: tuple[Factor, ...]
+    members: tuple[int, ...]
+    """Positions in the plan's cells."""
+    levels: tuple[Mapping[str, int], ...]
+    """Of each member, the number of each factor's level, where the factor applies."""
+    baseline: int
+    conditions: frozenset[str]
+    """Factors on whose levels it depends whether others apply."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that a study asks for, in the order in which it is run."""
+
+    study: Study
+    entry: TrainableEntry
+    model: ConfigModel
+    cells: Sequence[Cell]
+    blocks: Sequence[PlannedBlock]
+    seeds: tuple[int, ...]
+    runs: Sequence[Run]
+    again: Cell | None = None
+    """The second baseline, where the study asks for one."""
+    short: bool = False
+    """Whether runs end after two steps: to see that they start and end at all."""
+    seeding: str = ""
+    """What a rule for the number of seeds decided, and why."""
+    seeds_decided: bool = False
+    """Whether such a rule has had the results that it needs."""
+
+    def mode(self, metric: str) -> Mode:
+        """Whether lower or higher values of a metric are better."""
+        of_its_own = metric != self.study.metric and metric in self.model.metrics
+        return self.model.metric(metric).mode if of_its_own else self.study.mode
+
+    @property
+    def baseline(self) -> Cell:
+        """The cell that the others are compared with; further blocks may have one of their own."""
+        return self.cells[self.blocks[0].baseline]
+
+    @cached_property
+    def notes(self) -> Sequence[str]:
+        """What is worth knowing of it before the data have been looked at."""
+        trainings = [self.model.same_training(cell.validated) for cell in self.cells]
+        if None in trainings:
+            return self.base_notes
+        return [*self.base_notes, *twin_notes(self.cells, trainings)]
+
+    @cached_property
+    def base_notes(self) -> Sequence[str]:
+        """How keys of a `base` are read, where somebody may have meant another thing."""
+        notes = base_notes(self.model.model, self.study.base)
+        for index, block in enumerate(self.study.blocks):
+            notes += base_notes(self.model.model, block.base, f"blocks[{index}].")
+        return notes
+
+    @cached_property
+    def factors(self) -> dict[str, Factor]:
+        """The factors of all blocks by name."""
+        return factors_of(self.blocks)
+
+    @cached_property
+    def references(self) -> tuple[int, ...]:
+        """The cell that each cell is compared with: its block's baseline; a baseline with itself.
+
+        A cell of several blocks goes by the first one in which it is not the baseline itself.
+        """
+        found = list(range(len(self.cells)))
+        for block in reversed(self.blocks):
+            for member in block.members:
+                if member != block.baseline:
+                    found[member] = block.baseline
+        return tuple(found)
+
+    @cached_property
+    def compared(self) -> tuple[bool, ...]:
+        """Whether each cell's comparison with its baseline was planned."""
+        if self.study.compare is None:
+            return (True,) * len(self.cells)
+        planned = Choices(self.study.compare)
+        return tuple(planned.hold(cell.levels) for cell in self.cells)
+
+    @cached_property
+    def by_id(self) -> dict[str, Run]:
+        """Runs by id."""
+        return {run.run_id: run for run in self.runs}
+
+    @cached_property
+    def runs_of(self) -> dict[int, dict[int, Run]]:
+        """Runs by the index of their cell and by seed."""
+        found: dict[int, dict[int, Run]] = {}
+        for run in self.runs:
+            found.setdefault(run.cell.index, {})[run.seed] = run
+        return found
+
+    def launch_config(self, run: Run) -> dict[str, Any]:
+        """A run's config for the worker, which works in another directory: absolute paths."""
+        config: dict[str, Any] = copied(run.config)
+        for key in self.model.paths:
+            path = value_at(config, key)
+            if isinstance(path, str) and "://" not in path:
+                config = with_key(config, key, str(self.study.path(path)))
+        return config
+
+
+@uncollected()
+def plan_study(
+    study: Study,
+    names: Mapping[str, str] | None = None,
+    seeds: Sequence[int] | None = None,
+    short: bool = False,
+) -> Plan:
+    """Plans a study: every cell with every seed, replicate by replicate.
+
+    Args:
+        study: A checked study.
+        names: Names that runs already have in the ledger, by run id.
+        seeds: The seeds, where a rule has decided how many; by default the study's first ones.
+        short: Whether runs are to end after two steps.
+
+    Returns:
+        The plan; the order is seed by seed, so that a study stopped early is still balanced.
+
+    Raises:
+        InputError: Where the trainable is unknown.
+    """
+    entry = find_trainable(study.trainable)
+    if isinstance(entry, Problem):
+        raise InputError(study.study, [entry])
+    model = entry.config_model()
+    seeds = tuple(study.first_seeds if seeds is None else seeds)
+    over = model.smoke if short and model.smoke else {}
+    trainings, blocks = _trainings(blocks_of(study, model), model, entry.name, over)
+    cells = [training.cell for training in trainings]
+    baseline = cells[blocks[0].baseline]
+    again = replace(baseline, again=True, index=UNPLACED) if study.aa else None
+    runs: list[Run] = []
+    for seed in seeds:
+        runs += [training.run(training.cell, seed) for training in trainings]
+        if again is not None:
+            runs.append(trainings[blocks[0].baseline].run(again, seed + AGAIN_SEEDS))
+    named = _named(runs, names or {})
+    return Plan(
+        study=study, entry=entry, model=model, cells=cells, blocks=blocks, seeds=seeds, runs=named,
+        again=again, short=short,
+    )  # fmt: skip
+
+
+def twin_notes(cells: Sequence[Cell], trainings: Sequence[Any]) -> list[str]:
+    """Cells that would train the same thing under two names.
+
+    Args:
+        cells: The cells.
+        trainings: What each of them trains: equal where it is the same thing.
+    """
+    seen: dict[str, Cell] = {}
+    notes: list[str] = []
+    for cell, training in zip(cells, trainings, strict=True):
+        first = seen.setdefault(canonical_json(training), cell)
+        if first is not cell:
+            notes.append(f"{first.name} and {cell.name} train the same thing under two names")
+    return notes
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What the runs of a cell train, all but their seeds."""
+
+    cell: Cell
+    config: dict[str, Any]
+    content: dict[str, Any]
+
+    def run(self, cell: Cell, seed: int) -> Run:
+        run_id = content_id({**self.content, "seed": seed})
+        name = _run_name(cell, seed)
+        return Run(run_id=run_id, run_name=name, seed=seed, cell=cell, config=self.config)
+
+
+def _trainings(
+    blocks: Sequence[DesignBlock],
+    model: ConfigModel,
+    trainable: str,
+    over: Mapping[str, Any],
+) -> tuple[list[_Training], list[PlannedBlock]]:
+    """The cells of all blocks, those that coincide once, and the blocks."""
+    found: list[_Training] = []
+    position: dict[str, int] = {}
+    planned: list[PlannedBlock] = []
+    defaults = _defaults(model)
+    for block in blocks:
+        members: list[int] = []
+        for designed in block.cells:
+            cell = replace(designed, index=len(found))
+            config = cell.config
+            if over:
+                config = plain_config(model.validate({**cell.written_config(), **over}))
+            content = _content(model, trainable, config, defaults)
+            at = position.setdefault(canonical_json(content), len(found))
+            if at == len(found):
+                found.append(_Training(cell, config, content))
+            else:  # one cell, with the labels that each block has for it
+                own = found[at].cell.levels
+                levels = {**own, **{n: v for n, v in cell.levels.items() if n not in own}}
+                found[at] = replace(found[at], cell=replace(found[at].cell, levels=levels))
+            members.append(at)
+        planned.append(_planned(block, members))
+    return found, planned
+
+
+def _planned(block: DesignBlock, members: Sequence[int]) -> PlannedBlock:
+    numbers = {f.name: {level.key: n for n, level in enumerate(f.levels)} for f in block.factors}
+    levels = tuple(
+        {name: numbers[name][level.key] for name, level in cell.levels.items()}
+        for cell in block.cells
+    )
+    baseline = members[next(n for n, cell in enumerate(block.cells) if cell is block.baseline)]
+    conditions = frozenset(name for when in block.spec.when.values() for name in when)
+    return PlannedBlock(
+        name=block.name, design=block.spec.design, factors=block.factors, members=tuple(members),
+        levels=levels, baseline=baseline, conditions=conditions,
+    )  # fmt: skip
+
+
+def _content(
+    model: ConfigModel,
+    trainable: str,
+    config: dict[str, Any],
+    defaults: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What a run's identity is made of, all but its seed."""
+    return {
+        "trainable": trainable,
+        "version": model.version,
+        "config": difference(hashed_config(model, config), defaults),
+    }
+
+
+def _defaults(model: ConfigModel) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, field_info in model.fields.items():
+        default = field_info.get_default(call_default_factory=True)
+        if default is PydanticUndefined:
+            continue
+        values[name] = (
+            default.model_dump(mode="json") if isinstance(default, BaseModel) else default
+        )
+    return values
+
+
+def _run_name(cell: Cell, seed: int) -> str:
+    """`mlp-otcfm-s42`; numbers, booleans and null with their key: `mlp-lr=0.001-s42`."""
+    parts = [
+        level.label if isinstance(level.label, str) else f"{name.split('.')[-1]}={level.text}"
+        for name, level in cell.levels.items()
+    ]
+    if cell.block:
+        parts.insert(0, cell.block)
+    return "-".join([*map(file_name, parts), f"s{seed}"])
+
+
+def _named(runs: Sequence[Run], names: Mapping[str, str]) -> list[Run]:
+    """Runs with names that are unique in the study, and stay what they were in the ledger."""
+    taken = set(names.values())
+    named: list[Run] = []
+    for run in runs:
+        name = names.get(run.run_id)
+        if name is None:
+            name = run.run_name
+            if name in taken or len(name) > MAX_NAME:
+                name = f"{name[: MAX_NAME - 10]}-{run.run_id[:8]}"
+            taken.add(name)
+        named.append(replace(run, run_name=name))
+    return named

@@ -1,0 +1,130 @@
+"""What a study still needs: the plan compared with the ledger."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from ablate.plan.plan import Plan, Run
+from ablate.run_row import RunRows, Status
+from ablate.text import some
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """Runs to do, and how; `kept` are those that are done."""
+
+    todo: Sequence[Run]
+    restart: frozenset[str]
+    """Ids of runs whose earlier results and checkpoints no longer count."""
+    kept: Sequence[Run]
+    notes: Sequence[str]
+    mixed: frozenset[str] = frozenset()
+    """Ids of runs that go on with other training code than they began with."""
+    crashed: frozenset[str] = frozenset()
+    """Ids of runs that had failed: each goes alone, for one of them may have crashed others."""
+
+
+def remaining(
+    plan: Plan,
+    rows: RunRows,
+    runs: Sequence[Run],
+    outdated: Mapping[str, frozenset[str]],
+    retry_failed: bool = False,
+    lost: Mapping[str, str] | None = None,
+) -> Remaining:
+    """Compares what is planned with what the ledger holds.
+
+    Args:
+        plan: The plan.
+        rows: The ledger's rows by run id.
+        runs: The part of the plan that is wanted, all of it or what `--only` names.
+        outdated: Runs that were made, or begun, with other code than today's, and its files.
+        retry_failed: Whether failed and diverged runs are run again, and those with lost files.
+        lost: By run, what has happened to its files.
+    """
+    lost = lost or {}
+    other = {run.run_id: outdated[run.run_id] for run in runs if run.run_id in outdated}
+    rerun = plan.study.on_code_change == "rerun"
+    restart: set[str] = set()
+    begun: set[str] = set()
+    crashed: set[str] = set()
+    todo: list[Run] = []
+    kept: list[Run] = []
+    for run in runs:
+        status = rows.status(run.run_id)
+        stale = (run.run_id in other and rerun) or (retry_failed and run.run_id in lost)
+        again = (retry_failed and status.has_failed) or (status is Status.OK and stale)
+        if status.has_ended and not again:
+            kept.append(run)
+            continue
+        todo.append(run)
+        if stale or status is Status.DIVERGED:  # it would diverge again from where it did
+            restart.add(run.run_id)
+        if status is Status.FAILED:
+            crashed.add(run.run_id)
+        if run.run_id in other and status is not Status.OK:
+            begun.add(run.run_id)
+    finished = sum(rows.status(i) is Status.OK for i in other)
+    files = frozenset[str]().union(*other.values())
+    notes = [*_code_notes(finished, len(begun), rerun, files), *_dropped_notes(plan, rows)]
+    notes += [] if retry_failed else lost_notes(rows, lost)
+    failed = [r for r in kept if rows.status(r.run_id).has_failed]
+    if failed:
+        notes.append(_kept_note(len(failed)))
+    return Remaining(
+        todo, frozenset(restart), kept, notes, frozenset(begun - restart), frozenset(crashed)
+    )
+
+
+def changed_data(rows: RunRows, runs: Sequence[Run], now: Mapping[str, str]) -> list[Run]:
+    """Runs, finished or begun, whose data had another fingerprint than today's.
+
+    Args:
+        rows: The ledger's rows by run id.
+        runs: The runs to look at.
+        now: Today's fingerprint by run id.
+    """
+    return [
+        run
+        for run in runs
+        if run.run_id in now and rows.of(run.run_id).data_fingerprint not in (None, now[run.run_id])
+    ]
+
+
+def _code_notes(finished: int, begun: int, rerun: bool, files: Collection[str]) -> list[str]:
+    changed = f"; changed: {some(sorted(files))}" if files else ""
+    rule = f"(on_code_change: {'rerun' if rerun else 'keep'}){changed}"
+    notes: list[str] = []
+    if finished:
+        what = "1 run was" if finished == 1 else f"{finished} runs were"
+        fate = "run again" if rerun else "kept"
+        notes.append(f"{what} made with different training code: {fate} {rule}")
+    if begun:
+        what = "1 unfinished run" if begun == 1 else f"{begun} unfinished runs"
+        fate = "starting over" if rerun else "going on with today's"
+        notes.append(f"{what} started with different training code: {fate} {rule}")
+    return notes
+
+
+def _dropped_notes(plan: Plan, rows: RunRows) -> list[str]:
+    dropped = [i for i, row in rows.items() if i not in plan.by_id and row.status.has_ended]
+    if not dropped:
+        return []
+    count = len(dropped)
+    what = "1 run in the ledger is" if count == 1 else f"{count} runs in the ledger are"
+    return [f"{what} no longer planned: kept, but not in the table"]
+
+
+def _kept_note(count: int) -> str:
+    if count == 1:
+        return "1 run failed earlier and is kept (--retry-failed runs it again)"
+    return f"{count} runs failed earlier and are kept (--retry-failed runs them again)"
+
+
+def lost_notes(rows: RunRows, lost: Mapping[str, str]) -> list[str]:
+    """What is to be told of lost files, in one note."""
+    if not lost:
+        return []
+    shown = [f"{rows[run_id].run_name}: {told}" for run_id, told in list(lost.items())[:5]]
+    more = f"; and {len(lost) - 5} runs more" if len(lost) > 5 else ""
+    return [f"files of finished runs are lost: {'; '.join(shown)}{more} "
+            "(--retry-failed makes them again)"]  # fmt: skip

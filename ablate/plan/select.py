@@ -1,0 +1,117 @@
+"""A part of a plan, as `--only flow=vp,seed=42` names it."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ablate.errors import InputError, Problem
+from ablate.identity import canonical_json
+from ablate.plan.plan import Plan, Run
+from ablate.spec.combinations import Choices
+from ablate.spec.models import text
+from ablate.spec.yaml12 import parse_yaml
+
+_UNREADABLE = object()
+"""Stands for what is not YAML."""
+
+
+def select_runs(plan: Plan, only: str) -> list[Run]:
+    """The runs that `--only flow=vp,seed=42` names.
+
+    Raises:
+        InputError: Where a key is neither a factor nor `seed`, or a value is none of its levels.
+    """
+    labels = {name: [level.label for level in f.levels] for name, f in plan.factors.items()}
+    known = {name: _Known(found) for name, found in {**labels, "seed": plan.seeds}.items()}
+    choice = _read(only, known)
+    if choice is None:
+        raise InputError("command line", _problems(only, known))
+    seed = choice.pop("seed", None)
+    wanted = Choices([choice])
+    return [r for r in plan.runs if seed in (None, r.seed) and wanted.hold(r.cell.levels)]
+
+
+class _Known:
+    """The labels of a factor, called as they are shown, or as YAML has them (1e-3 for 0.001)."""
+
+    def __init__(self, labels: Sequence[Any]) -> None:
+        self.by_text = {text(label): label for label in labels}
+        self._by_key = {canonical_json(label): label for label in labels}
+
+    def label(self, written: str) -> Any:
+        """The label that is written in some way; `_UNREADABLE` for none."""
+        if written in self.by_text:
+            return self.by_text[written]
+        value = _parsed(written)
+        return self._by_key.get(canonical_json(value), _UNREADABLE)
+
+
+def _read(only: str, known: Mapping[str, _Known]) -> dict[str, Any] | None:
+    """The labels by factor; None where it cannot be read as names and levels of the study.
+
+    Names and labels may hold whatever separates them: a value ends at the first comma after which
+    it is a level and the rest can be read, too.
+    """
+    for name, start in _names_at_the_start(only, known):
+        for end in _ends(only, start):
+            label = known[name].label(only[start:end])
+            if label is _UNREADABLE:
+                continue
+            rest = _read(only[end + 1 :], known) if end < len(only) else {}
+            if rest is not None:
+                return {name: label, **rest}
+    return None
+
+
+def _names_at_the_start(only: str, known: Mapping[str, _Known]) -> Iterator[tuple[str, int]]:
+    for name in known:
+        found = re.match(rf"\s*{re.escape(name)}\s*=", only)
+        if found:
+            yield name, found.end()
+
+
+def _ends(only: str, start: int) -> Iterator[int]:
+    yield from (found.start() for found in re.finditer(",", only) if found.start() >= start)
+    yield len(only)
+
+
+def _parsed(written: str) -> Any:
+    try:
+        return parse_yaml(written, "--only")
+    except InputError:
+        return _UNREADABLE
+
+
+def _problems(only: str, known: Mapping[str, _Known]) -> list[Problem]:
+    """What is wrong with each part that cannot be read."""
+    problems: list[Problem] = []
+    for part in _parts(only):
+        name, _, written = part.partition("=")
+        name = name.strip()
+        if name not in known:
+            problems.append(Problem("--only", "is not a factor", name, tuple(known)))
+        elif known[name].label(written) is _UNREADABLE:
+            value = _parsed(written)
+            shown = written if value is _UNREADABLE else value
+            problems.append(Problem(f"--only {name}", "is not in the study", shown,
+                                    tuple(known[name].by_text)))  # fmt: skip
+    return problems or [
+        Problem(
+            "--only",
+            "cannot be read",
+            only,
+            tuple(known),
+            "write key=value, and quotes around values with commas",
+        )
+    ]
+
+
+def _parts(only: str) -> list[str]:
+    """`a=x,y,seed=1` as `a=x,y` and `seed=1`: labels may have commas."""
+    parts: list[str] = []
+    for part in only.split(","):
+        if parts and "=" not in part:
+            parts[-1] += f",{part}"
+        else:
+            parts.append(part)
+    return parts

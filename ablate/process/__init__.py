@@ -1,0 +1,1 @@
+"""What a command stands on: its account, machine, modules, streams, signals."""

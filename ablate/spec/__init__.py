@@ -1,0 +1,1 @@
+"""YAML -> study -> design, every mistake at once. Pure."""

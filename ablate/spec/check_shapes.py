@@ -1,0 +1,356 @@
+"""Mistakes in the design of a study: factors, levels, and the cells that come of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from ablate.dotted import MAX_DEPTH, flatten, in_the_way
+from ablate.errors import Problem
+from ablate.identity import canonical_json
+from ablate.run_row import COLUMNS
+from ablate.spec.combinations import Choices, accepted
+from ablate.spec.config_keys import doubled_keys, is_known, keys_of
+from ablate.spec.design import Cell, DesignBlock, factors_of, hashed_config
+from ablate.spec.models import NAME, Block, Factor, Study
+from ablate.spec.pydantic_problems import Path, problems_of
+from ablate.text import first_line, message_of
+from ablate.trainable.config_model import ConfigModel
+
+RESERVED = frozenset(COLUMNS)
+"""Columns of the ledger that a factor cannot be called."""
+
+
+def well_formed(study: Study) -> tuple[Study, list[Problem]]:
+    """The study without the factors whose very shape is wrong, so that the rest is checked."""
+    kept, problems = _well_formed(study, "")
+    blocks: list[Any] = []
+    for index, block in enumerate(study.blocks):
+        fields, wrong = _well_formed(block, f"blocks[{index}].")
+        blocks.append(block.model_copy(update=fields))
+        problems += wrong
+    return study.model_copy(update={**kept, "blocks": tuple(blocks)}), problems
+
+
+def design_problems(study: Study, blocks: Sequence[DesignBlock]) -> list[Problem]:
+    """Every mistake of a study's factors, cells and configs, once their shapes are right."""
+    problems = [*_base_problems(study, blocks)]
+    for block in blocks:
+        problems += _factor_problems(block)
+        choices = list(_choices(block))
+        problems += choices or _cell_problems(block)
+    problems += _compare_problems(study, blocks)
+    told = {problem.key for problem in problems}
+    return [*problems, *_config_problems(blocks, told)]
+
+
+def name_problems(study: Study, model: ConfigModel) -> Iterator[Problem]:
+    """Factors whose column in the ledger would be that of a metric."""
+    metrics = dict.fromkeys([*study.metrics, *model.metrics])
+    columns = {f"{name}{end}" for name in metrics for end in ("", "_best", "_final", "_floor")}
+    places = [("", study), *((f"blocks[{n}].", block) for n, block in enumerate(study.blocks))]
+    for place, block in places:
+        for name in block.factors:
+            if name in columns:
+                yield Problem(f"{place}factors.{name}", "has the name of a metric's column",
+                              fix="rename the factor, and give its levels names")  # fmt: skip
+
+
+def block_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
+    """Blocks that hide something of each other, or of the study."""
+    if study.blocks and not study.factors:
+        for key in ("baseline", "cells", "when", "exclude"):
+            if getattr(study, key):
+                yield Problem(key, "applies to the study's own factors, and there are none",
+                              getattr(study, key), fix="move it into the block")  # fmt: skip
+        if study.design != "grid":
+            yield Problem("design", "applies to the study's own factors, and there are none",
+                          study.design, fix="move it into the block")  # fmt: skip
+    names: list[str] = []
+    levels: dict[tuple[str, str], tuple[str, Any]] = {}
+    for block in blocks:
+        if block.name in names:
+            yield Problem(f"{block.place}name", "another block has this name", block.name,
+                          fix="give each block its own name")  # fmt: skip
+        names.append(block.name)
+        for factor in block.factors:
+            for level in factor.levels:
+                place = f"{block.place}factors.{factor.name}"
+                first, sets = levels.setdefault((factor.name, level.key), (place, level.sets))
+                if canonical_json(sets) != canonical_json(level.sets):
+                    yield Problem(place, f"the level sets different keys than in {first}",
+                                  level.label, fix="rename one of them")  # fmt: skip
+
+
+def torn_cells(blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
+    """Cells that two blocks share, and that each would compare with a baseline of its own."""
+    if len(blocks) == 1:
+        return  # the cells of a large grid need not be resolved once more
+    seen: dict[str, tuple[str, str]] = {}
+    for block in blocks:
+        assert block.baseline is not None
+        baseline = _training_key(block.baseline)
+        for cell in block.cells:
+            key = _training_key(cell)
+            other, where = seen.setdefault(key, (baseline, block.place or "the first block"))
+            if baseline not in (other, key) and other != key:
+                yield Problem(
+                    f"{block.place}baseline",
+                    f"cell {cell.name} is also in {where.rstrip('.')}, with another baseline",
+                    block.baseline_labels, fix="use one baseline in both, or exclude the cell",
+                )  # fmt: skip
+
+
+def coinciding_cells(blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
+    """Cells of one block that are the same; those of several blocks are run once."""
+    for block in blocks:
+        seen: dict[str, Cell] = {}
+        for cell in block.cells:
+            key = _training_key(cell)
+            if key in seen:
+                yield Problem(
+                    f"{block.place}factors",
+                    f"two cells are the same: {seen[key].name} and {cell.name}",
+                    fix="drop one of the levels, or exclude one of the cells",
+                )
+            seen.setdefault(key, cell)
+
+
+def _training_key(cell: Cell) -> str:
+    """Equal for cells that are one training."""
+    return canonical_json(hashed_config(cell.model, cell.config))
+
+
+def _well_formed(block: Block, place: str) -> tuple[dict[str, Any], list[Problem]]:
+    problems: list[Problem] = []
+    factors: dict[str, Any] = {}
+    for name, raw in block.factors.items():
+        wrong = list(_shape_problems(f"{place}factors.{name}", name, raw))
+        problems += wrong
+        if not wrong:
+            factors[name] = raw
+    dropped = block.factors.keys() - factors.keys()
+    kept = {
+        "factors": factors,
+        "baseline": {k: v for k, v in block.baseline.items() if k not in dropped},
+        "exclude": tuple(choice for choice in block.exclude if not dropped & choice.keys()),
+        "cells": tuple(choice for choice in block.cells if not dropped & choice.keys()),
+        "when": {k: v for k, v in block.when.items() if not dropped & {k, *v}},
+    }
+    return kept, problems
+
+
+def _shape_problems(key: str, name: str, raw: Any) -> Iterator[Problem]:
+    if name in RESERVED:
+        yield Problem(key, "is a column of the ledger, so no factor can have that name",
+                      fix="put seeds under 'seeds:', or use another name")  # fmt: skip
+    if not isinstance(raw, list | Mapping):
+        yield Problem(key, "is neither a list of levels nor a mapping of named levels", raw,
+                      fix=f"write {name}: [{raw}, ...]")  # fmt: skip
+    elif not raw:
+        yield Problem(key, "has no levels", fix="add levels, or drop the factor")
+    elif isinstance(raw, Mapping):
+        yield from _named_level_problems(key, raw)
+    names = [name, *(str(set_) for sets in raw.values() if isinstance(sets, Mapping)
+                     for set_ in sets)] if isinstance(raw, Mapping) else [name]  # fmt: skip
+    for deep in (name for name in names if name.count(".") >= MAX_DEPTH):
+        yield Problem(key, f"names a key below {deep.count('.')} others", deep,
+                      fix=f"nest at most {MAX_DEPTH} deep")  # fmt: skip
+
+
+def _named_level_problems(key: str, levels: Mapping[Any, Any]) -> Iterator[Problem]:
+    for label, sets in levels.items():
+        if not isinstance(label, str) or not NAME.fullmatch(label):
+            yield Problem(f"{key}.{label}", "level names become parts of file names", label,
+                          fix="use letters, digits, '.', '_' and '-' only")  # fmt: skip
+        if not isinstance(sets, Mapping) or not sets:
+            yield Problem(f"{key}.{label}", "does not say which config keys it sets", sets,
+                          fix=f"write {label}: {{key: value, ...}}")  # fmt: skip
+            continue
+        for odd in (set_ for set_ in sets if not isinstance(set_, str) or not set_):
+            yield Problem(f"{key}.{label}", "sets a key that is no word", odd,
+                          fix="name a config key, dotted where it is nested")  # fmt: skip
+
+
+def _base_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
+    """Keys of a `base` that are there twice, once nested and once with dots."""
+    model = blocks[0].model.model if blocks else None
+    bases = [("", study.base), *((b.place, b.spec.base) for b in blocks if b.place)]
+    for place, base in bases:
+        for key in doubled_keys(model, base):
+            yield Problem(f"{place}base.{key}", "is set twice, or below what is no mapping",
+                          base[key], fix="keep one of them")  # fmt: skip
+
+
+def _factor_problems(block: DesignBlock) -> Iterator[Problem]:
+    model = block.model.model
+    keys = tuple(keys_of(model)) if model else ()
+    owners: dict[str, str] = {}
+    for factor in block.factors:
+        place = f"{block.place}factors.{factor.name}"
+        seen: set[str] = set()
+        texts: set[str] = set()
+        for index, level in enumerate(factor.levels):
+            if level.key in seen or level.text in texts:
+                yield Problem(f"{place}[{index}]", "the level is listed twice", level.label,
+                              fix="drop one")  # fmt: skip
+            seen.add(level.key)
+            texts.add(level.text)
+        for key in dict.fromkeys(key for level in factor.levels for key in level.sets):
+            if model and not is_known(model, key):
+                yield Problem(place, "is not a config key", key, keys)
+            elif above := in_the_way(block.base, key):
+                yield Problem(place, f"sets a key below {above}, which base says is no mapping",
+                              key, fix=f"write base.{above} as a mapping, or set all of it in "
+                              "each level")  # fmt: skip
+            if key in owners:
+                yield Problem(place, f"sets a key that {owners[key]} also sets", key,
+                              fix="let only one factor set it")  # fmt: skip
+            owners[key] = place
+
+
+def _choices(block: DesignBlock) -> Iterator[Problem]:
+    """Levels that baseline, cells, exclude and when name, but that do not exist."""
+    spec, place, factors = block.spec, block.place, block.factors
+    yield from _choice_problems(f"{place}baseline", spec.baseline, factors)
+    for key, choices in (("cells", spec.cells), ("exclude", spec.exclude)):
+        for index, choice in enumerate(choices):
+            yield from _choice_problems(f"{place}{key}[{index}]", choice, factors)
+    by_name = {factor.name: factor for factor in factors}
+    for name, condition in spec.when.items():
+        if name not in by_name:
+            yield Problem(f"{place}when.{name}", "is not a factor", name, tuple(by_name))
+        through = _way_back(spec.when, name)
+        if through:
+            chain = " -> ".join((name, *through))
+            yield Problem(
+                f"{place}when.{name}", "depends on itself", chain, fix="drop one of the conditions"
+            )
+        for other, written in condition.items():
+            for label in accepted(by_name.get(other), written):
+                yield from _choice_problems(f"{place}when.{name}", {other: label}, factors)
+
+
+def _way_back(when: Mapping[str, Mapping[str, Any]], name: str) -> tuple[str, ...]:
+    """The factors by which one's condition comes back to itself; empty where it does not."""
+    ways = [(other,) for other in when[name]]
+    seen: set[str] = set()
+    for way in ways:  # grows meanwhile: the shortest way is found first
+        if way[-1] == name:
+            return way
+        if way[-1] not in seen:
+            seen.add(way[-1])
+            ways += [(*way, other) for other in when.get(way[-1], ())]
+    return ()
+
+
+def _choice_problems(
+    place: str, choice: Mapping[str, Any], factors: Sequence[Factor]
+) -> Iterator[Problem]:
+    by_name = {factor.name: factor for factor in factors}
+    for name, label in choice.items():
+        if name not in by_name:
+            yield Problem(f"{place}.{name}", "is not a factor", name, tuple(by_name))
+        elif by_name[name].level(label) is None:
+            choices = by_name[name].texts
+            yield Problem(f"{place}.{name}", "is not a level of the factor", label, choices)
+
+
+def _cell_problems(block: DesignBlock) -> Iterator[Problem]:
+    spec, place = block.spec, block.place
+    if (spec.design == "cells") != bool(spec.cells):
+        key, fix = ("cells", "design: cells") if spec.cells else ("design", "cells: [...]")
+        yield Problem(f"{place}{key}", "go together: design: cells and a list of cells",
+                      getattr(spec, key), fix=f"add {fix}")  # fmt: skip
+        return
+    for index in _idle(spec.exclude, block.candidates):
+        choice = spec.exclude[index]
+        yield Problem(f"{place}exclude[{index}]", "matches no cell", choice, fix="drop it")
+    if not block.cells:
+        yield Problem(f"{place}exclude", "leaves no cell", fix="exclude less")
+    elif block.baseline is None:
+        yield Problem(f"{place}baseline", "matches no cell: it is excluded", block.baseline_labels,
+                      fix="choose another baseline, or do not exclude this one")  # fmt: skip
+    elif spec.design == "one_at_a_time":
+        yield from _unvaried(block, [block.baseline], "does not hold at the baseline, from which "
+                             "one factor at a time is changed")  # fmt: skip
+    else:
+        yield from _unvaried(block, block.cells, "holds in no cell of the design")
+
+
+def _unvaried(block: DesignBlock, cells: Sequence[Cell], message: str) -> Iterator[Problem]:
+    """Factors that apply in none of some cells."""
+    for factor in block.factors:
+        if not any(factor.name in cell.levels for cell in cells):
+            yield Problem(f"{block.place}when.{factor.name}", message,
+                          block.spec.when[factor.name],
+                          fix="drop the factor, or let the cells have that level")  # fmt: skip
+
+
+def _compare_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
+    choices = study.compare or ()
+    factors = tuple(factors_of(blocks).values())
+    wrong = [list(_choice_problems(f"compare[{index}]", choice, factors))
+             for index, choice in enumerate(choices)]  # fmt: skip
+    idle = _idle(choices, [cell for block in blocks for cell in block.cells], takes_all=True)
+    for index, choice in enumerate(choices):
+        yield from wrong[index]
+        if index in idle and not wrong[index]:
+            yield Problem(f"compare[{index}]", "matches no cell", choice, fix="drop it")
+
+
+def _idle(
+    choices: Sequence[Mapping[str, Any]], cells: Sequence[Cell], takes_all: bool = False
+) -> list[int]:
+    """The numbers of choices that no cell has; an empty one may be taken as all cells."""
+    if not choices:
+        return []
+    found = Choices(choices)
+    used = {index for cell in cells for index in found.holding(cell.levels)}
+    return [n for n, choice in enumerate(choices) if n not in used or not (choice or takes_all)]
+
+
+def _config_problems(blocks: Sequence[DesignBlock], told: set[str]) -> list[Problem]:
+    """What the config model refuses, each mistake once, at the place in the YAML that sets it.
+
+    What was told of a factor already is not told once more.
+    """
+    found: dict[str, Problem] = {}
+    for block in blocks:
+        for cell in block.cells if block.model.model else ():
+            for problem in _refused(block, cell):
+                found.setdefault(problem.key, problem)
+    return [p for p in found.values() if p.message != "unknown key" or not _inside(p.key, told)]
+
+
+def _inside(key: str, places: set[str]) -> bool:
+    return any(key.startswith((f"{place}.", f"{place}[")) for place in places)
+
+
+def _refused(block: DesignBlock, cell: Cell) -> list[Problem]:
+    model = block.model.model
+    assert model is not None
+    try:
+        cell.config  # noqa: B018
+    except ValidationError as error:
+        return problems_of(error, model, lambda path: _place(block, cell, path))
+    except Exception as error:  # noqa: BLE001 - validators of somebody's model may raise anything
+        told = first_line(f"{type(error).__name__}: {message_of(error)}")
+        message = f"{model.__name__} cannot take the config of cell {cell.name}: {told}"
+        return [Problem(f"{block.place}base", message, fix="change the config, or the model")]
+    return []
+
+
+def _place(block: DesignBlock, cell: Cell, path: Path) -> str:
+    dotted = ".".join(map(str, path))
+    for factor in block.factors:
+        level = cell.levels.get(factor.name)
+        for key in level.sets if level else ():
+            if dotted == key or dotted.startswith(f"{key}."):
+                assert level is not None
+                return block.place + factor.where(level, dotted)
+    if not path:
+        return f"cell {cell.name}"
+    written = [key for key, _ in flatten(block.spec.base)]
+    own = any(dotted == key or dotted.startswith(f"{key}.") for key in written)
+    return f"{block.place if own else ''}base.{dotted}"

@@ -1,0 +1,168 @@
+"""What pydantic cannot see of a study file: how its parts fit each other and the trainable."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ablate.errors import Problem
+from ablate.process.garbage import uncollected
+from ablate.run_row import COLUMNS
+from ablate.spec.check_shapes import (
+    block_problems,
+    coinciding_cells,
+    design_problems,
+    name_problems,
+    torn_cells,
+    well_formed,
+)
+from ablate.spec.design import DesignBlock, blocks_of
+from ablate.spec.models import AGAIN_SEEDS, Study
+from ablate.spec.sizes import size_problems
+from ablate.text import storable
+from ablate.trainable.config_model import ConfigModel
+from ablate.trainable.hook_checks import hook_problems
+from ablate.trainable.metric_rules import differing_keys
+from ablate.trainable.registry import find_trainable
+
+
+@uncollected()
+def study_problems(study: Study) -> list[Problem]:
+    """Mistakes of a study whose fields are well-formed one by one, all but those of its place."""
+    problems = list(_seed_problems(study))
+    entry = find_trainable(study.trainable)
+    if isinstance(entry, Problem):
+        return [*problems, entry, *well_formed(study)[1]]
+    model = entry.config_model()
+    problems += [*hook_problems(model), *_metric_problems(study, model)]
+    study, shapes = well_formed(study)
+    problems += [*shapes, *name_problems(study, model)]
+    too_large = list(size_problems(study))
+    if too_large:
+        return [*problems, *too_large]
+    blocks = blocks_of(study, model)
+    problems += [*block_problems(study, blocks), *design_problems(study, blocks)]
+    return problems or [
+        *coinciding_cells(blocks),
+        *torn_cells(blocks),
+        *_unmeasured(study, model, blocks),
+        *_comparability(study, model, blocks),
+    ]
+
+
+def storage_problems(study: Study) -> Iterator[Problem]:
+    """Whether the study's directory can be made where it is to be."""
+    if "://" in study.storage:
+        yield Problem(
+            "storage",
+            "only local paths for now",
+            study.storage,
+            fix="write a path, such as ./studies",
+        )
+        return
+    if not study.storage:
+        yield Problem("storage", "is empty", fix="write a path, such as ./studies")
+        return
+    for key, path in (("storage", study.storage), ("folder", study.folder or "")):
+        if "\0" in path:
+            yield Problem(key, "contains a NUL, which no path can", path, fix="drop it")
+            return
+        if storable(path) != path:
+            yield _no_text(key, path)
+            return
+    unusable = path_problems("storage", study.directory)
+    if unusable:
+        yield from unusable
+        return
+    existing = study.directory
+    while not os.path.exists(existing):  # unlike Path.exists it never raises
+        existing = existing.parent
+    if not existing.is_dir():
+        yield Problem("storage", f"{existing} is a file, not a directory", study.storage,
+                      fix="choose another path, or move the file")  # fmt: skip
+    elif not os.access(existing, os.W_OK | os.X_OK):
+        yield Problem("storage", f"{existing} cannot be written", study.storage,
+                      fix="choose a path that you can write to, or --storage DIR")  # fmt: skip
+
+
+def path_problems(key: str, directory: Path) -> list[Problem]:
+    """Whether Parquet and Ray can take the path of a study directory."""
+    path = str(directory)
+    if storable(path) == path:
+        return []
+    return [_no_text(key, path)]
+
+
+def _no_text(key: str, path: str) -> Problem:
+    message = "is not a path of UTF-8 text, which Parquet and Ray need"
+    return Problem(key, message, path, fix="use another path")
+
+
+def _seed_problems(study: Study) -> Iterator[Problem]:
+    seeds = study.first_seeds
+    listed, seen = set(seeds), set[int]()
+    for index, seed in enumerate(seeds):
+        if seed in seen:
+            yield Problem(f"seeds[{index}]", "the seed is listed twice", seed, fix="drop one")
+        seen.add(seed)
+        if study.aa and seed + AGAIN_SEEDS in listed:
+            yield Problem("aa", f"the second baseline of seed {seed} would use this seed too",
+                          seed + AGAIN_SEEDS, fix="use other seeds")  # fmt: skip
+
+
+def _metric_problems(study: Study, model: ConfigModel) -> Iterator[Problem]:
+    known = model.metrics
+    for key, metric in _metrics(study):
+        if known and metric not in known:
+            yield Problem(key, "the trainable reports no such metric", metric, tuple(known))
+        elif not known and metric in COLUMNS:
+            yield Problem(key, "the ledger already has a column of that name", metric,
+                          fix="report it under another name")  # fmt: skip
+    if study.log_scale and not model.metric(study.metric).has_ratios:
+        yield Problem("log_scale", f"ratios of {study.metric} are meaningless: its zero depends on "
+                      "the data's units", True, fix="drop it")  # fmt: skip
+
+
+def _comparability(
+    study: Study, model: ConfigModel, designed: Sequence[DesignBlock]
+) -> Iterator[Problem]:
+    # Cells are compared within their block.
+    blocks = [[cell.validated for cell in block.cells] for block in designed]
+    found = [key for configs in blocks for key in differing_keys(model, configs, study.metric)]
+    if study.allow_incomparable or not found:
+        return
+    broken = dict.fromkeys(found)
+    good = tuple(
+        name
+        for name, spec in model.metrics.items()
+        if spec.ranks
+        and all(model.measured(config, name) for configs in blocks for config in configs)
+        and not any(differing_keys(model, configs, name) for configs in blocks)
+    )
+    yield Problem(
+        "metric",
+        f"measures different things in cells that differ in {', '.join(broken)}",
+        study.metric, good,
+        f"write metric: {good[0]}, or allow_incomparable: true to rank by it anyway"
+        if good else "put each in a block with its own baseline, or write "
+        "allow_incomparable: true to rank by it anyway",
+    )  # fmt: skip
+
+
+def _unmeasured(
+    study: Study, model: ConfigModel, blocks: Sequence[DesignBlock]
+) -> Iterator[Problem]:
+    """A metric that the trainable knows, but that a cell's config does not ask for."""
+    cells = [cell for block in blocks for cell in block.cells]
+    for key, metric in _metrics(study):
+        lacking = next((c for c in cells if not model.measured(c.validated, metric)), None)
+        if lacking is not None:
+            yield Problem(
+                key, f"is not measured in cell {lacking.name}: its config does not turn it on",
+                metric, fix=f"set base.{metric}: true",
+            )  # fmt: skip
+
+
+def _metrics(study: Study) -> Iterator[tuple[str, str]]:
+    """The places of the YAML that name a metric, and the metric."""
+    yield "metric", study.metric
+    yield from ((f"report_metrics[{n}]", name) for n, name in enumerate(study.report_metrics))

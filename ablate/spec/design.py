@@ -1,0 +1,211 @@
+"""The design of a study: blocks of factors -> cells, each with its config."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from ablate.dotted import merged, with_key
+from ablate.spec.combinations import Choices, Conditions, Levels, applicable, conditions_of, grid
+from ablate.spec.config_keys import as_nested, may_have_keys_of_its_own
+from ablate.spec.models import Block, Factor, Study
+from ablate.text import printable
+from ablate.trainable.config_model import ANY_CONFIG, ConfigModel
+
+UNPLACED = -1
+"""The index of a second baseline, which is none of a plan's cells, and of cells without a plan."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One choice of a level for every factor that applies."""
+
+    levels: Levels
+    base: Mapping[str, Any]
+    """The config that the levels' keys are set in."""
+    block: str = ""
+    """The block's name where it has a base of its own: its labels alone do not say it all."""
+    again: bool = False
+    """A second baseline, run on other seeds (A/A)."""
+    model: ConfigModel = ANY_CONFIG
+    """The config model of the trainable."""
+    index: int = UNPLACED
+    """Position in the plan's cells, by which whatever belongs to it is found."""
+
+    @cached_property
+    def labels(self) -> dict[str, Any]:
+        """The label of each factor's level."""
+        return {name: level.label for name, level in self.levels.items()}
+
+    @property
+    def name(self) -> str:
+        """The cell for people: `flow=icfm, arch=mlp`."""
+        name = (
+            ", ".join(f"{printable(name)}={level.text}" for name, level in self.levels.items())
+            or "base"
+        )
+        if self.block:
+            name = f"{self.block}: {name}"
+        return f"{name} again" if self.again else name
+
+    def written_config(self) -> dict[str, Any]:
+        """The config as the YAML says it: the base with the levels' keys set."""
+        config = dict(self.base)
+        for level in self.levels.values():
+            for key, value in level.sets.items():
+                config = with_key(config, key, value)
+        return config
+
+    @cached_property
+    def validated(self) -> Any:
+        """The config as its model has it; as it is written where there is no model.
+
+        Raises:
+            ValidationError: Where the config model refuses it.
+        """
+        return self.model.validate(self.written_config())
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The config with its defaults, as plain values."""
+        return plain_config(self.validated)
+
+
+@dataclass(frozen=True)
+class DesignBlock:
+    """Factors that are varied together, the study's own or those of one of its `blocks`."""
+
+    name: str
+    place: str
+    """Where it stands in the YAML: `` or `blocks[0].`."""
+    spec: Block
+    base: Mapping[str, Any]
+    """The study's base with the block's own over it, nested."""
+    model: ConfigModel = ANY_CONFIG
+    """The config model of the trainable."""
+
+    @cached_property
+    def factors(self) -> tuple[Factor, ...]:
+        """The factors in the order of the YAML."""
+        return self.spec.factor_list
+
+    @cached_property
+    def candidates(self) -> tuple[Cell, ...]:
+        """The cells of the design before any is excluded."""
+        found: dict[tuple[Any, ...], Cell] = {}
+        name = self.name if self.place and self.spec.base else ""
+        for levels in self._combinations():
+            key = tuple((name, level.key) for name, level in levels.items())
+            if key not in found:
+                found[key] = Cell(levels, self.base, name, model=self.model)
+        return tuple(found.values())
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """The cells of the design."""
+        excluded = Choices(self.spec.exclude)
+        return tuple(cell for cell in self.candidates if not excluded.hold(cell.levels))
+
+    @cached_property
+    def baseline_labels(self) -> dict[str, Any]:
+        """Labels of the baseline: as the YAML says, else the first level of each factor."""
+        first = {f.name: f.levels[0].label for f in self.factors if f.levels}
+        listed = self.spec.design == "cells" and self.spec.cells and not self.spec.baseline
+        return {**first, **(self.spec.cells[0] if listed else self.spec.baseline)}
+
+    @cached_property
+    def baseline(self) -> Cell | None:
+        """The cell that the others are compared with; None where the design has no such cell."""
+        levels = applicable(self._levels(self.baseline_labels), self._conditions)
+        wanted = {name: level.key for name, level in levels.items()}
+        return next(
+            (c for c in self.cells if {n: level.key for n, level in c.levels.items()} == wanted),
+            None,
+        )
+
+    @cached_property
+    def _conditions(self) -> Conditions:
+        return conditions_of(self.spec, self.factors)
+
+    def _combinations(self) -> Iterator[Levels]:
+        """Levels of the factors that apply; some more than once."""
+        if self.spec.design == "grid":
+            yield from grid(self.factors, self._conditions)
+            return
+        for levels in self._chosen():
+            yield applicable(levels, self._conditions)
+
+    def _chosen(self) -> Iterator[Levels]:
+        """Choices of a level for each factor, applicable or not."""
+        start = self._levels(self.baseline_labels)
+        if self.spec.design == "cells":
+            yield from ({**start, **self._levels(labels)} for labels in self.spec.cells)
+            return
+        yield start
+        for factor in self.factors:
+            yield from ({**start, factor.name: level} for level in factor.levels)
+
+    def _levels(self, labels: Mapping[str, Any]) -> Levels:
+        found = {f.name: f.level(labels[f.name]) for f in self.factors if f.name in labels}
+        return {name: level for name, level in found.items() if level is not None}
+
+
+def blocks_of(study: Study, model: ConfigModel) -> list[DesignBlock]:
+    """The study's own factors, then its further blocks.
+
+    The study's own are left out where it has none, but blocks.
+    """
+    base = as_nested(model.model, study.base)
+    blocks: list[DesignBlock] = []
+    if study.factors or not study.blocks:
+        blocks.append(DesignBlock("", "", study, base, model))
+    for index, spec in enumerate(study.blocks):
+        name, place = spec.name or str(index + 1), f"blocks[{index}]."
+        own = merged(base, as_nested(model.model, spec.base))
+        blocks.append(DesignBlock(name, place, spec, own, model))
+    return blocks
+
+
+def factors_of(blocks: Sequence[Any]) -> dict[str, Factor]:
+    """The factors of all blocks by name; one that stands in several has the levels of all."""
+    found: dict[str, Factor] = {}
+    for factor in (factor for block in blocks for factor in block.factors):
+        known = found.get(factor.name, Factor(factor.name, (), factor.named))
+        new = tuple(level for level in factor.levels if known.level(level.label) is None)
+        found[factor.name] = Factor(factor.name, (*known.levels, *new), factor.named)
+    return found
+
+
+def plain_config(validated: Any) -> dict[str, Any]:
+    """A validated config with its defaults, as plain values."""
+    if not isinstance(validated, BaseModel):
+        return validated
+    plain = validated.model_dump(mode="json")
+    if not may_have_keys_of_its_own(type(validated)):
+        return plain
+    return _with_own_keys(validated.model_dump(), plain)
+
+
+def hashed_config(model: ConfigModel, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A resolved config without the keys that change no result."""
+    return {key: value for key, value in config.items() if key not in model.unhashed}
+
+
+def _with_own_keys(dumped: Any, plain: Any) -> Any:
+    """Plain values with the keys as they are: JSON makes words of numbers and null."""
+    if isinstance(dumped, Mapping) and isinstance(plain, dict):
+        if len(dumped) == len(plain):
+            pairs = zip(dumped.items(), plain.items(), strict=True)
+            return {_own(key, word): _with_own_keys(value, item)
+                    for (key, value), (word, item) in pairs}  # fmt: skip
+        return {_own(key, str(key)): to_jsonable_python(item) for key, item in dumped.items()}
+    if isinstance(dumped, list | tuple) and isinstance(plain, list):
+        return [_with_own_keys(*pair) for pair in zip(dumped, plain, strict=True)]
+    return plain
+
+
+def _own(key: Any, word: str) -> Any:
+    return key if key is None or type(key) in (str, int, float, bool) else word

@@ -1,0 +1,207 @@
+"""YAML -> study: read, override, validate, and tell every mistake at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ablate.dotted import MAX_DEPTH, in_the_way, is_too_deep, with_key
+from ablate.errors import InputError, Problem
+from ablate.spec.checks import path_problems, storage_problems, study_problems
+from ablate.spec.models import Study
+from ablate.spec.pydantic_problems import Path as KeyPath
+from ablate.spec.pydantic_problems import problems_of
+from ablate.spec.yaml12 import MAX_LENGTH, dump_yaml, parse_yaml
+from ablate.study_dir import StudyPaths, write_atomically
+from ablate.text import storable
+from ablate.trainable.contract import MetricSpec
+
+DOTTED = ("factors", "baseline")
+"""Top-level mappings whose keys are dotted names themselves."""
+
+
+def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
+    """Reads and checks a study file.
+
+    Args:
+        path: The YAML file.
+        overrides: `key=value` each, as if the YAML said so; values are parsed as YAML.
+
+    Returns:
+        The study, frozen, every default filled in.
+
+    Raises:
+        InputError: With all mistakes of the file and the overrides at once.
+    """
+    return read_study(_read(Path(path)), str(path), overrides)
+
+
+def read_study(
+    raw: Any, source: str, overrides: Sequence[str] = (), has_place: bool = False
+) -> Study:
+    """Checks a study that is given as plain values.
+
+    Args:
+        raw: A mapping, as the YAML holds it.
+        source: What errors call it.
+        overrides: As in `load_study`.
+        has_place: Whether it has a directory already, which may be one to read only.
+
+    Raises:
+        InputError: With all mistakes at once.
+    """
+    if not isinstance(raw, Mapping):
+        what = "is empty" if raw is None else f"holds a {type(raw).__name__}, not a mapping"
+        raise InputError(source, [Problem("the file", what, fix="see the README for a study")])
+    odd = [key for key in raw if not isinstance(key, str) or storable(key) != key]
+    words = {key: value for key, value in raw.items() if key not in odd}
+    values, problems = _overridden(words, overrides)
+    values = {key: value for key, value in values.items() if value is not None}
+    problems += [Problem(str(key), "is not a key of a study: keys are words", key)
+                 for key in odd]  # fmt: skip
+    deep = [key for key, value in values.items() if is_too_deep(value)]
+    problems += [Problem(key, f"is nested more than {MAX_DEPTH} deep") for key in deep]
+    values = {key: value for key, value in values.items() if key not in deep}
+    study, wrong = _validate(values)
+    problems += wrong
+    if study is not None:
+        told = {problem.key for problem in problems}
+        found = [*(() if has_place else storage_problems(study)), *study_problems(study)]
+        problems += [problem for problem in found if problem.key not in told]
+    if problems:
+        raise InputError(source, problems)
+    assert study is not None
+    return study.model_copy(update={"folder": study.folder or str(Path.cwd()), **_mode(study)})
+
+
+def save_study(study: Study, paths: StudyPaths) -> None:
+    """Keeps the study, resolved, in its directory."""
+    paths.root.mkdir(parents=True, exist_ok=True)
+    write_atomically(paths.study_yaml, dump_yaml(study.model_dump()))
+
+
+def load_saved_study(directory: Path, overrides: Sequence[str] = ()) -> Study:
+    """The study of a study directory, wherever the directory has been moved to.
+
+    Raises:
+        InputError: Where the directory holds no study.
+    """
+    root = directory.resolve()
+    unusable = path_problems("STUDY_DIR", root)
+    if unusable:
+        raise InputError("command line", unusable)
+    paths = StudyPaths(root)
+    if not paths.study_yaml.is_file():
+        problem = Problem(
+            "STUDY_DIR", "is not a study directory (no study.yaml)", str(directory),
+            fix="give the directory under 'storage' that has the study's name",
+        )  # fmt: skip
+        raise InputError("command line", [problem])
+    raw = _read_saved(paths.study_yaml)
+    # Its place is where it is, and its name is there already.
+    raw = {**raw, "storage": str(root.parent), "study": "study"}
+    study = read_study(raw, str(paths.study_yaml), overrides, has_place=True)
+    return study.model_copy(update={"storage": str(root.parent), "study": root.name})
+
+
+def _read_saved(path: Path) -> Any:
+    """A study that was written here: where it is none any more, how to have it again."""
+    fix = "run the study's own YAML once more: that writes it anew, and finished runs are kept"
+    try:
+        raw = _read(path)
+    except InputError as error:
+        problems = [replace(problem, fix=fix) for problem in error.problems]
+        raise InputError(str(path), problems) from error
+    if not isinstance(raw, Mapping):
+        raise InputError(str(path), [Problem("the file", "holds no study: it is damaged", fix=fix)])
+    return raw
+
+
+def _read(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            read = file.read(4 * MAX_LENGTH + 1)  # of what may never end
+        content = read.decode("utf-8", "ignore" if len(read) > 4 * MAX_LENGTH else "strict")
+    except OSError as error:
+        fix = "check the path" if isinstance(error, FileNotFoundError) else ""
+        problem = Problem("the file", f"cannot be read: {error.strerror}", fix=fix)
+        raise InputError(str(path), [problem]) from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            str(path), [Problem("the file", "is not UTF-8 text", fix="save it as UTF-8")]
+        ) from error
+    return parse_yaml(content, str(path))
+
+
+def _validate(values: dict[str, Any]) -> tuple[Study | None, list[Problem]]:
+    """The study, and its problems; with the wrong fields left out, so that the rest is checked."""
+    try:
+        return Study.model_validate(values), []
+    except ValidationError as error:
+        problems = problems_of(error, Study, _place)
+        wrong = {str(item["loc"][0]) for item in error.errors() if item["loc"]}
+    rest = {key: value for key, value in values.items() if key not in wrong}
+    fill = {"study": "study", "metric": "?", "seeds": [0]}
+    study = Study.model_validate({**{k: v for k, v in fill.items() if k not in rest}, **rest})
+    if "metric" in wrong:
+        study = study.model_copy(update={"metric": _any_metric(study)})
+    return study, problems
+
+
+def _any_metric(study: Study) -> str:
+    """A stand-in for a missing metric, so that it is not told twice."""
+    return next(iter(_metrics_of(study)), "?")
+
+
+def _mode(study: Study) -> dict[str, str]:
+    """The direction that the study's metric itself has, where the study gives none."""
+    known = _metrics_of(study)
+    if "mode" in study.model_fields_set or study.metric not in known:
+        return {}
+    return {"mode": known[study.metric].mode}
+
+
+def _metrics_of(study: Study) -> Mapping[str, MetricSpec]:
+    from ablate.trainable.registry import find_trainable
+
+    entry = find_trainable(study.trainable)
+    return {} if isinstance(entry, Problem) else entry.config_model().metrics
+
+
+def _place(path: KeyPath) -> str:
+    first, *rest = path or ("the file",)
+    return str(first) + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in rest)
+
+
+def _overridden(
+    values: dict[str, Any], overrides: Sequence[str]
+) -> tuple[dict[str, Any], list[Problem]]:
+    problems: list[Problem] = []
+    for override in overrides:
+        key, equals, written = override.partition("=")
+        if not equals or not key:
+            fix = "write --set key=value, for example --set base.epochs=5"
+            problems.append(Problem("--set", "is not key=value", override, fix=fix))
+            continue
+        try:
+            value = parse_yaml(written, f"--set {key}")
+        except InputError as error:
+            problems += [Problem(f"--set {key}", p.message, written) for p in error.problems]
+            continue
+        top, _, rest = key.partition(".")
+        if rest and not isinstance(values.get(top), Mapping | None):
+            problems.append(Problem(f"--set {key}", f"{top} is not a mapping", values[top],
+                                    fix=f"write --set {top}=value"))  # fmt: skip
+        elif not all(key.split(".")) or key.count(".") > MAX_DEPTH:
+            problems.append(Problem("--set", "is no dotted name of a key", key,
+                                    fix="write --set base.epochs=5, say"))  # fmt: skip
+        elif rest and top in DOTTED:
+            values[top] = {**(values.get(top) or {}), rest: value}
+        elif above := in_the_way(values, key):
+            problems.append(Problem(f"--set {key}", f"{above} is not a mapping",
+                                    fix=f"write --set {above}=value"))  # fmt: skip
+        else:
+            values = with_key(values, key, value)
+    return values, problems

@@ -1,0 +1,341 @@
+"""The study file as frozen models: what a researcher may write, with its defaults."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Strict,
+    Tag,
+    field_validator,
+    model_validator,
+)
+
+from ablate.errors import AblateError
+from ablate.identity import canonical_json
+from ablate.text import printable, shortened
+
+Int = Annotated[int, Strict()]
+Float = Annotated[float, Strict()]
+Text = Annotated[str, Strict()]
+Bool = Annotated[bool, Strict()]
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""Study names and level names become file names."""
+AGAIN_SEEDS = 1_000_000
+"""Added to the study's seeds for a second baseline: seeds that nobody else uses."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Resources(_Frozen):
+    """What one trial takes of the cluster."""
+
+    cpu: Annotated[Float, Field(ge=0)] = 1
+    gpu: Annotated[Float, Field(ge=0)] = 0
+
+    @field_validator("gpu")
+    @classmethod
+    def _whole_above_one(cls, gpu: float) -> float:
+        if gpu > 1 and not float(gpu).is_integer():
+            raise ValueError("above 1, GPUs come whole: write a fraction below 1 or an integer")
+        return gpu
+
+    @model_validator(mode="after")
+    def _takes_something(self) -> Self:
+        if not self.cpu and not self.gpu:
+            raise ValueError("a trial needs a share of CPUs or GPUs: set cpu or gpu above 0")
+        return self
+
+
+MAX_WANDB_NAME = 128
+"""Letters of a W&B project or group, its own limit."""
+PROJECT_RULE = (
+    f"at most {MAX_WANDB_NAME} characters, none of / \\ # ? % : and no control characters"
+)
+ENTITY_RULE = "a user or team: letters, digits, '-', '_' and '.'"
+
+
+def project_problem(name: str) -> str:
+    """Why W&B would refuse a project's name; empty where it takes it."""
+    if not name.strip():
+        return "is empty"
+    if len(name) > MAX_WANDB_NAME:
+        return f"has {len(name)} characters"
+    refused = "".join(dict.fromkeys(c for c in name if c in r"/\#?%:" or not c.isprintable()))
+    return f"holds {refused!r}, which W&B refuses in a project's name" if refused else ""
+
+
+def entity_problem(name: str) -> str:
+    """Why W&B would refuse an entity's name; empty where it takes it."""
+    return "" if re.fullmatch(r"[\w.-]{1,128}", name) else "is no name of a W&B user or team"
+
+
+class Tracking(_Frozen):
+    """Where the runs appear in Weights & Biases."""
+
+    project: Text | None = None
+    entity: Text | None = None
+    mode: Literal["auto", "online", "offline", "disabled"] = "auto"
+    tags: tuple[Annotated[Text, Field(max_length=64)], ...] = ()
+    patience_s: Annotated[Float, Field(ge=0, le=1e9)] = 60
+    """How long the end of a command waits for a W&B that makes no progress."""
+
+    @field_validator("project")
+    @classmethod
+    def _is_a_project(cls, name: str | None) -> str | None:
+        if name is not None and project_problem(name):
+            raise ValueError(f"{project_problem(name)}: {PROJECT_RULE}")
+        return name
+
+    @field_validator("entity")
+    @classmethod
+    def _is_an_entity(cls, name: str | None) -> str | None:
+        if name is not None and entity_problem(name):
+            raise ValueError(f"{entity_problem(name)}: {ENTITY_RULE}")
+        return name
+
+    @field_validator("tags")
+    @classmethod
+    def _are_tags(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
+        for tag in tags:
+            if not tag.strip() or not tag.isprintable():
+                raise ValueError(f"{tag!r} is no tag: W&B takes 1 to 64 printable characters")
+        return tags
+
+
+class Until(_Frozen):
+    """When a study has enough seeds."""
+
+    half_width: Annotated[Float, Field(gt=0)]
+    """Of the interval of every comparison, in units of the metric."""
+
+
+MOST_SEEDS = 10_000
+
+
+class SeedRule(_Frozen):
+    """As many seeds as an interval of a given width needs; see `ablate.stats.replication`."""
+
+    min: Annotated[Int, Field(ge=2, le=MOST_SEEDS)] = 3
+    """Seeds of the first stage, which measures how much runs vary."""
+    max: Annotated[Int, Field(ge=2, le=MOST_SEEDS)]
+    until: Until
+
+    @model_validator(mode="after")
+    def _min_is_not_above_max(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}: raise max")
+        return self
+
+
+def _count(seeds: Any) -> Any:
+    """A number of seeds as the seeds 0, 1, 2, ..."""
+    if not isinstance(seeds, int) or isinstance(seeds, bool):
+        return seeds
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise ValueError(f"a number of seeds is between 1 and {MOST_SEEDS}")
+    return tuple(range(seeds))
+
+
+def _kind(seeds: Any) -> str:
+    return "<rule>" if isinstance(seeds, Mapping | SeedRule) else "<list>"
+
+
+# Tags in angle brackets are no part of a key, see `ablate.spec.pydantic_problems`.
+Seeds = Annotated[
+    Annotated[
+        tuple[Annotated[Int, Field(ge=0, lt=2**32)], ...],
+        Field(min_length=1),
+        BeforeValidator(_count),
+        Tag("<list>"),
+    ]
+    | Annotated[SeedRule, Tag("<rule>")],
+    Discriminator(_kind),
+]
+
+
+MAX_LABEL = 200
+"""Characters of a level's label where people read it."""
+
+
+def text(label: Any) -> str:
+    """A level's label as people read it."""
+    shown = label if isinstance(label, str) else canonical_json(label).strip('"')
+    return shortened(printable(shown), MAX_LABEL)
+
+
+@dataclass(frozen=True)
+class Level:
+    """One value of a factor: its label, and the config keys (dotted) that it sets."""
+
+    label: Any
+    sets: Mapping[str, Any]
+
+    @cached_property
+    def key(self) -> str:
+        """The label in a form that does not depend on how a number was written."""
+        return canonical_json(self.label)
+
+    @cached_property
+    def text(self) -> str:
+        """The label as people read it."""
+        return text(self.label)
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A knob and the values it takes."""
+
+    name: str
+    levels: tuple[Level, ...]
+    named: bool
+
+    def level(self, label: Any) -> Level | None:
+        """The level with a label, or None."""
+        return self.by_key.get(canonical_json(label))
+
+    @cached_property
+    def by_key(self) -> dict[str, Level]:
+        """The levels by their keys."""
+        return {level.key: level for level in reversed(self.levels)}
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The levels' labels as people read them."""
+        return tuple(level.text for level in self.levels)
+
+    def where(self, level: Level, key: str) -> str:
+        """The place in the YAML where a level sets a config key, below its block."""
+        if self.named:
+            return f"factors.{self.name}.{level.label}.{key}"
+        position = next(n for n, own in enumerate(self.levels) if own is level)
+        return f"factors.{self.name}[{position}]"
+
+
+class _Question(_Frozen):
+    """What is asked, and of what."""
+
+    study: Text
+    question: Text = ""
+    trainable: Text = "flow_matching"
+    metric: Text
+    mode: Literal["min", "max"] = "min"
+    report_metrics: tuple[Text, ...] = ()
+    """Further metrics to report; lower or higher is better as for `metric`, and no verdict on one
+    is adjusted for the others."""
+    margin: Annotated[Float, Field(gt=0)] | None = None
+    """Differences of the metric smaller than this do not matter; fixed before the study is run."""
+    log_scale: Bool = False
+    """Compare ratios: differences of logarithms, and `margin` a share (0.05: 5 %)."""
+    allow_incomparable: Bool = False
+
+    @field_validator("study")
+    @classmethod
+    def _is_a_file_name(cls, name: str) -> str:
+        return _file_name("names the study's directory", name)
+
+
+class Block(_Frozen):
+    """Factors that are varied together, and which of their combinations are cells."""
+
+    base: dict[str, Any] = {}
+    """What every run starts from; that of a block lies over that of the study."""
+    factors: dict[str, Any] = {}
+    baseline: dict[str, Any] = {}
+    """The levels of the cell that the others are compared with; the first ones by default."""
+    design: Literal["grid", "one_at_a_time", "cells"] = "grid"
+    cells: tuple[dict[str, Any], ...] = ()
+    """For `design: cells`: the levels of each; what one leaves out is as in the baseline."""
+    when: dict[str, dict[str, Any]] = {}
+    """Factors that apply only where others have certain levels: `gamma: {flow: si}`."""
+    exclude: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def factor_list(self) -> tuple[Factor, ...]:
+        """The factors in the order of the YAML; raw shapes are checked by `ablate.spec.checks`."""
+        return tuple(_factor(name, raw) for name, raw in self.factors.items())
+
+
+class NamedBlock(Block):
+    """A further block of a study."""
+
+    name: Text | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_file_name(cls, name: str | None) -> str | None:
+        return None if name is None else _file_name("becomes part of run names", name)
+
+
+class Study(Block, _Question):
+    """One study: a question, a base config, the factors, the seeds."""
+
+    blocks: tuple[NamedBlock, ...] = ()
+    """Further blocks, each with factors of its own; cells that coincide are run once."""
+    compare: tuple[dict[str, Any], ...] | None = None
+    """The cells whose comparison with the baseline was planned, by levels; all by default."""
+    seeds: Seeds
+    aa: Bool = False
+    """Whether the baseline is run again on other seeds."""
+    resources: Resources = Resources()
+    pack: Annotated[Int, Field(ge=1)] | Literal["auto"] = 1
+    """Runs of one shape that a trial carries at most, where the trainable can train them as one."""
+    retries: Annotated[Int, Field(ge=0)] = 2
+    checkpoint_every_s: Annotated[Float, Field(ge=0)] = 10
+    """Training time between checkpoints; longer where they cost much, unless it is 0."""
+    on_code_change: Literal["keep", "rerun"] = "keep"
+    tracking: Tracking = Tracking()
+    storage: Text = "./studies"
+    folder: Text | None = None
+    """Relative paths start here; None is the folder that the command is run in."""
+
+    @property
+    def first_seeds(self) -> tuple[int, ...]:
+        """The seeds that are run in any case."""
+        return tuple(range(self.seeds.min)) if isinstance(self.seeds, SeedRule) else self.seeds
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metric that the verdicts are about, then the further ones."""
+        return tuple(dict.fromkeys((self.metric, *self.report_metrics)))
+
+    def path(self, written: str) -> Path:
+        """A path of the YAML as an absolute one."""
+        try:
+            expanded = Path(written).expanduser()
+        except RuntimeError as error:
+            raise AblateError(f"{written}: whose home that is, nobody knows here; "
+                              "write the path in full") from error  # fmt: skip
+        return Path(self.folder or Path.cwd(), expanded).resolve()
+
+    @property
+    def directory(self) -> Path:
+        """The study directory."""
+        return self.path(self.storage) / self.study
+
+
+def _file_name(use: str, name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise ValueError(
+            f"{use}, so it starts with a letter or digit and holds only letters, digits, "
+            "'.', '_' and '-'"
+        )
+    return name
+
+
+def _factor(name: str, raw: Any) -> Factor:
+    if isinstance(raw, Mapping):
+        levels = tuple(Level(label, dict(sets)) for label, sets in raw.items())
+        return Factor(name, levels, named=True)
+    return Factor(name, tuple(Level(value, {name: value}) for value in raw), named=False)

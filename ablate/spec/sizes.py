@@ -1,0 +1,63 @@
+"""How large a study may be: counted before it is made."""
+
+import os
+from collections.abc import Iterator
+
+from ablate.errors import Problem
+from ablate.spec.combinations import num_combinations
+from ablate.spec.models import SeedRule, Study
+
+MAX_CELLS = 100_000
+"""Cells of a study, unless the environment says otherwise."""
+VARIABLE = "ABLATE_MAX_CELLS"
+RUNS_A_CELL = 10
+"""On average, of a study as large as it may be: runs are what a plan and a ledger hold."""
+
+
+def size_problems(study: Study) -> Iterator[Problem]:
+    """A study with more cells or runs than a plan should have; its factors are well-formed."""
+    most = _max_cells()
+    if isinstance(most, Problem):
+        yield most
+        return
+    places = [("", study), *((f"blocks[{n}].", block) for n, block in enumerate(study.blocks))]
+    total = 0
+    for place, block in places:
+        if place or block.factors or not study.blocks:
+            count, is_all = num_combinations(block, block.factor_list, most)
+            total += count
+            if count > most:
+                told = f"{'' if is_all else 'more than '}{count:,}"
+                yield _too_many(place, block.design, told, most)
+                return
+    if total > most:
+        yield _too_many("", "blocks", f"{total:,}", most)
+        return
+    num_seeds = study.seeds.max if isinstance(study.seeds, SeedRule) else len(study.seeds)
+    runs = total * num_seeds
+    if num_seeds > RUNS_A_CELL and runs > most * RUNS_A_CELL:
+        yield Problem(
+            "seeds", f"{total:,} cells x {num_seeds:,} seeds are {runs:,} runs, more than the "
+            f"{most * RUNS_A_CELL:,} of a study",
+            fix=f"have fewer seeds or cells, or set {VARIABLE} above {most:,}",
+        )  # fmt: skip
+
+
+def _too_many(place: str, design: str, count: str, most: int) -> Problem:
+    message = f"{count} cells, more than the {most:,} of a study"
+    raised = f"set {VARIABLE} in the environment"
+    if design == "grid":
+        fix = f"write {place}design: one_at_a_time, have fewer levels, or {raised}"
+        return Problem(f"{place}factors", f"the grid has {message}", fix=fix)
+    key = {"cells": "cells", "one_at_a_time": "factors"}.get(design, design)
+    return Problem(f"{place}{key}", f"has {message}", fix=f"have fewer, or {raised}")
+
+
+def _max_cells() -> int | Problem:
+    written = os.environ.get(VARIABLE, "").strip()
+    if not written:
+        return MAX_CELLS
+    if written.isascii() and written.isdecimal() and len(written) < 19 and int(written) > 0:
+        return int(written)
+    return Problem(VARIABLE, "is no number of cells: the environment sets it", written,
+                   fix=f"unset it, or write a whole number such as {MAX_CELLS}")  # fmt: skip

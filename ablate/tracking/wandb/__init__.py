@@ -1,0 +1,1 @@
+"""Weights & Biases: what it is told, and by whom."""

@@ -1,0 +1,144 @@
+"""What the W&B sink is told of the runs of a study, made from the ledger's rows."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ablate.errors import INTERRUPTED
+from ablate.events import Point
+from ablate.identity import content_id, with_words
+from ablate.ledger.ledger import Ledger
+from ablate.plan.plan import Plan, Run
+from ablate.run_row import RunRow, Status
+from ablate.spec.models import MAX_WANDB_NAME, text
+from ablate.study_dir import StudyPaths
+from ablate.text import printable, shortened
+from ablate.tracking.wandb.content import noted
+from ablate.tracking.wandb.record import WandbRecord
+from ablate.tracking.wandb.settings import command_line
+
+MAX_TAG = 64
+"""W&B's own limit."""
+FAILED = 1
+"""Exit code of a failed run."""
+JOB_TYPE = "train"
+
+
+class RunMessages:
+    """Messages about the runs of a plan.
+
+    Args:
+        plan: The plan.
+        paths: The study directory.
+        ledger: Its record: it hears of everything before W&B does.
+    """
+
+    def __init__(self, plan: Plan, paths: StudyPaths, ledger: Ledger) -> None:
+        self._plan = plan
+        self._paths = paths
+        self._ledger = ledger
+        self._uid = paths.uid.read_text("utf-8")
+        self._command = command_line()
+
+    def wandb_id(self, run_id: str) -> str:
+        """W&B's id: two studies that share a run, or a fresh start, never share it.
+
+        Nor does a run that begins anew go on in its old curve: W&B takes no step twice.
+        """
+        restarted = self._ledger.rows.of(run_id).restarted_in
+        return content_id([self._uid, run_id, *([restarted] if restarted else [])])
+
+    def start(self, run_id: str) -> dict[str, Any]:
+        """A run begins, or goes on."""
+        plan, row = self._plan, self._ledger.rows.of(run_id)
+        run = plan.by_id[run_id]
+        made_with = {
+            "git_commit": row.git_commit, "git_dirty": row.git_dirty,
+            "versions": row.versions, "command": self._command,
+        }  # fmt: skip
+        config = {
+            **with_words(run.config),
+            "seed": run.seed, "study": plan.study.study, "run_id": run_id,
+            **{key: value for key, value in made_with.items() if value is not None},
+        }  # fmt: skip
+        return {
+            "kind": "start",
+            "id": self.wandb_id(run_id),
+            "group": named(plan.study.study, MAX_WANDB_NAME),
+            "job_type": JOB_TYPE,
+            "run_id": run_id,
+            "name": named(run.run_name, MAX_WANDB_NAME),
+            "notes": plan.study.question or None,
+            "config": config,
+            "tags": _tags(plan, run),
+            "program": self._command,
+            "commit": row.git_commit,
+        }
+
+    def points(self, run_id: str, points: Iterable[Point]) -> dict[str, Any]:
+        """A run measured something."""
+        content = [list(point) for point in points]
+        return {"kind": "points", "id": self.wandb_id(run_id), "points": content}
+
+    def end(self, run_id: str) -> dict[str, Any]:
+        """A run is over, or was interrupted: as the ledger has it."""
+        row = self._ledger.rows[run_id]
+        status, failed = row.status, row.status.has_failed
+        summary = _summary(row, self._plan, self._paths)
+        exit_code = 0 if status is Status.OK else FAILED if failed else INTERRUPTED
+        content = {"summary": summary, "failed": failed, "exit_code": exit_code}
+        return {
+            "kind": "end", "id": self.wandb_id(run_id), **content,
+            "what": content_id([content, row.launch or 0]) if status.has_ended else "",
+            "log": str(self._paths.log(row.run_name)) if failed else None,
+        }  # fmt: skip
+
+    def complete(self, run_id: str) -> dict[str, Any]:
+        """All there is of a run."""
+        end = {**self.end(run_id), "num_rows": len(self._ledger.history(run_id))}
+        return {**end, "kind": "complete", "start": self.start(run_id)}
+
+
+def lacking_runs(
+    messages: RunMessages, plan: Plan, ledger: Ledger, record: WandbRecord, mode: str
+) -> list[str]:
+    """The runs that have started, and of which W&B is not known to have all there is.
+
+    Args:
+        messages: What W&B should have of each.
+        plan: The plan.
+        ledger: The record of its runs.
+        record: What is known of W&B.
+        mode: Where `offline`, a folder that was written will do.
+    """
+    started = ledger.started_names()
+    lacking: list[str] = []
+    for run_id in (run_id for run_id in plan.by_id if run_id in started):
+        end = messages.end(run_id)
+        what = end["what"] or noted(end, len(ledger.history(run_id)))
+        if not record.has(messages.wandb_id(run_id), what, mode):
+            lacking.append(run_id)
+    return lacking
+
+
+def named(text: str, most: int) -> str:
+    """A name as W&B takes it; long ones that begin alike stay different."""
+    return shortened(printable(text).strip() or "_", most)
+
+
+def _summary(row: RunRow, plan: Plan, paths: StudyPaths) -> dict[str, Any]:
+    summary: dict[str, Any] = {**row.metrics(plan.factors), "status": row.status.value}
+    if row.status.has_failed:
+        summary["error_type"] = row.error_type or ""
+        summary["error"] = row.error or ""
+    best = paths.best(row.run_name)
+    if best.exists():
+        summary["checkpoint"] = str(best.relative_to(paths.root))
+    if row.warnings:
+        summary["warnings"] = row.warnings
+    return summary
+
+
+def _tags(plan: Plan, run: Run) -> list[str]:
+    """Never empty: a resumed run without tags of its own would keep the tag `failed`."""
+    levels = [named(f"{name}={text(label)}", MAX_TAG) for name, label in run.cell.labels.items()]
+    return list(dict.fromkeys([*levels, f"seed={run.seed}", *plan.study.tracking.tags]))

@@ -1,0 +1,1 @@
+"""The process that talks to W&B: the only importer of wandb."""

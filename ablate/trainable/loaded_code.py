@@ -1,0 +1,142 @@
+"""The training code that this process has loaded.
+
+Python does not keep what a module was made from, and a file may be edited while its module stays
+as it was. So a file is read once, when its module is first seen here, and that is what counts for
+as long as the module lives: right after the trainable's class was imported, when a trial begins,
+and with each result after which there are more modules than before.
+"""
+
+import os
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ablate.process.needed_modules import LIBRARIES
+from ablate.trainable.code_files import (
+    IMPORTED,
+    CodeFile,
+    OwnCode,
+    dump_hashes,
+    hash_of,
+    on_disk,
+    split_path,
+)
+
+_INSTALLED = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
+_STANDARD = tuple({f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "platstdlib")})
+_ABLATE = f"{Path(__file__).absolute().parents[1]}{os.sep}"
+_SCRIPTS = frozenset({"__main__", "__mp_main__"})
+"""What a process was started with: no worker imports that."""
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A file that a module came from, and the hash of what it held."""
+
+    file: Path
+    content: str
+
+
+class LoadedCode:
+    """What modules were made from, by name."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[object, _Loaded | None]] = {}
+
+    def look(self, own: OwnCode) -> None:
+        """Takes note of modules that are new, or new again."""
+        for name, module in list(sys.modules.items()):
+            content: dict[str, Any] = getattr(module, "__dict__", None) or {}
+            made_by = content.get("__spec__") or module
+            known, loaded = self._seen.get(name, (None, None))
+            if known is not made_by or (not loaded and own.has(name)):
+                self._seen[name] = made_by, _loaded(name, content, own)
+
+    def of(self, own: OwnCode) -> dict[str, _Loaded]:
+        """The training code of a trainable, by the modules' names."""
+        return {
+            name: loaded
+            for name, (_, loaded) in self._seen.items()
+            if loaded and name in sys.modules and _counts(name, str(loaded.file), own)
+        }
+
+
+_LOADED = LoadedCode()
+"""Of this process: modules outlive trials."""
+
+
+class RunCode:
+    """The training code of a trial's runs.
+
+    Args:
+        target: `module:Class` of the trainable.
+        import_path: The driver's path for imports.
+    """
+
+    def __init__(self, target: str, import_path: Iterable[str]) -> None:
+        self._own = OwnCode.of(target)
+        self._import_path = frozenset(import_path)
+        self._modules = -1
+        _LOADED.look(self._own)
+        self._at_start = self._own.hashes(self._import_path)
+        self._told = ""
+
+    def news(self) -> str:
+        """The files by now, as a row keeps them; nothing where nothing has changed."""
+        if len(sys.modules) == self._modules:
+            return ""
+        self._modules = len(sys.modules)
+        _LOADED.look(self._own)
+        before, self._told = self._told, dump_hashes(self.hashes())
+        return self._told if self._told != before else ""
+
+    def hashes(self) -> dict[CodeFile, str]:
+        """What the files held when they were loaded; of those that are not, when it began."""
+        own, path, files = self._own, self._import_path, dict(self._at_start)
+        for name, loaded in _LOADED.of(own).items():
+            file = own.name(*split_path(name, loaded.file), path)
+            if own.has(name) or file.place == IMPORTED or not _is_made(file, loaded.file, own):
+                files[file] = loaded.content
+        return files
+
+
+def import_path() -> list[str]:
+    """This process's path for imports, as `RunCode` takes it."""
+    entries = sys.path if os.access(os.curdir, os.F_OK) else filter(os.path.isabs, sys.path)
+    return [os.path.realpath(entry or os.curdir) for entry in entries]
+
+
+def note_loaded(target: str) -> None:
+    """Takes note of what this process has loaded by now, for a trial of a trainable to come."""
+    if target.partition(".")[0] not in LIBRARIES:
+        _LOADED.look(OwnCode.of(target))
+
+
+def _is_made(file: CodeFile, path: Path, own: OwnCode) -> bool:
+    """Whether nobody wrote it: compilers leave modules in caches and temporary folders."""
+    temporary = Path(tempfile.gettempdir())
+    if path.is_relative_to(temporary) and not own.root.is_relative_to(temporary):
+        return True
+    parts = f"{file.place}/{file.path}".split("/")
+    return any(part.startswith(".") and part.strip(".") for part in parts)
+
+
+def _loaded(name: str, content: dict[str, Any], own: OwnCode) -> _Loaded | None:
+    """The file that a module of some content is from, where that is training code."""
+    origin = content.get("__file__") or getattr(content.get("__spec__"), "origin", None)
+    if not isinstance(origin, str) or not _counts(name, os.path.abspath(origin), own):
+        return None
+    file = on_disk(Path(os.path.abspath(origin)))
+    return _Loaded(file, hash_of(file)) if file else None
+
+
+def _counts(name: str, path: str, own: OwnCode) -> bool:
+    """Whether a module is training code: a worker's, and no library."""
+    if own.has(name):
+        return True
+    installed = path.startswith((_ABLATE, *_STANDARD)) or any(part in path for part in _INSTALLED)
+    return not (installed or name in _SCRIPTS or name.partition(".")[0] in LIBRARIES)

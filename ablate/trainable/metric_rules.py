@@ -1,0 +1,29 @@
+"""What a metric can be compared across."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ablate.dotted import flatten
+from ablate.identity import canonical_json
+from ablate.trainable.config_model import Config, ConfigModel
+
+
+def differing_keys(model: ConfigModel, configs: Sequence[Config], metric: str) -> list[str]:
+    """Config keys by which a metric measures another thing from config to config.
+
+    Args:
+        model: Says what must be equal.
+        configs: Validated configs of the model.
+        metric: The metric.
+    """
+    needed = [dict(flatten(model.comparison(config, metric))) for config in configs]
+    return [
+        key
+        for key in (needed[0] if needed else ())
+        if all(key in need for need in needed) and _differ([need[key] for need in needed])
+    ]
+
+
+def _differ(values: Sequence[Any]) -> bool:
+    alike = {repr(value): value for value in values}  # of ten thousand cells all but a few
+    return len({canonical_json(value) for value in alike.values()}) > 1
