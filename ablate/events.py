@@ -7,15 +7,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, Required, TypedDict
+from typing import Any, Protocol
 
 from ablate.errors import StorageError
 from ablate.run_row import Status
 from ablate.text import message_of, printable_lines, storable, without_middle
-
-PRIVATE_KEY = "_ablate"
-"""Key of a trial's config that says which runs it carries, and of its results that holds their
-reports. A list under it keeps Tune from flattening what is inside."""
+from ablate.trainable.contract import Point, RunReport
 
 TIMESTAMP = "_timestamp"
 """When a point was measured, in seconds since 1970 (UTC), by the clock of its worker."""
@@ -28,33 +25,8 @@ PRIVATE_METRICS = frozenset({TIMESTAMP, GPU_PERCENT, GPU_MEMORY_MB})
 MAX_TOLD = 100_000
 """Characters that are kept of an exception's message, and of its traceback."""
 
-Point = tuple[int, dict[str, float]]
-"""A global step and the metrics measured at it."""
 WORKER_DIED = "WorkerDied"
 """The kind of failure of a run whose process ended without an exception."""
-
-
-class RunReport(TypedDict, total=False):
-    """What a trainable says of one run in one result, under the private key."""
-
-    run_id: Required[str]
-    status: Required[Literal["running", "ok", "diverged", "failed", "halted"]]
-    """`halted` where the study's storage failed it: `path` and `error` say where and why."""
-    stop_reason: str
-    error: str
-    path: str
-    failure: dict[str, str]
-    """Why it failed, in the fields of a `Failure`; instead of `error`."""
-    points: list[Point]
-    times: list[float]
-    """When each point was measured, in seconds since 1970; without them, as of now."""
-    facts: dict[str, Any]
-    """Columns of the run's row in the ledger: epoch, step, seconds, device, checkpoint, ..."""
-    metrics: dict[str, float]
-    """Final metrics, with the report that ends the run; without them the ledger sums up points."""
-    warnings: list[str]
-    notices: list[str]
-    """What is told at once and not kept: it may come right."""
 
 
 @dataclass(frozen=True)

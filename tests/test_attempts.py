@@ -8,7 +8,7 @@ import pytest
 from studies import toy_study
 from toy import Counter
 
-from ablate.events import PRIVATE_KEY, Failure
+from ablate.events import Failure
 from ablate.launch.host import hosted
 from ablate.launch.ray.attempts import Attempt, Attempts
 from ablate.launch.ray.counting import counting
@@ -16,6 +16,7 @@ from ablate.launch.trials import trial_config
 from ablate.plan.packing import packs_of
 from ablate.plan.plan import plan_study
 from ablate.study_dir import StudyPaths
+from ablate.trainable.contract import REPORT_KEY
 
 
 def refusing(number, path):
@@ -47,7 +48,7 @@ def test_a_fault_of_the_storage_uses_up_no_retry(counted, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Counter, "save_checkpoint", refuse)
         trial.save(str(attempts.folder))
-    assert trial.train()[PRIVATE_KEY][0]["status"] == "halted"
+    assert trial.train()[REPORT_KEY][0]["status"] == "halted"
     assert attempts.failed == []
 
 
@@ -70,7 +71,7 @@ def test_a_study_that_was_removed_does_not_come_back(counted):
     begin, _, paths = counted
     trial = begin()
     shutil.rmtree(paths.root)
-    assert trial.train()[PRIVATE_KEY][0]["status"] == "halted"
+    assert trial.train()[REPORT_KEY][0]["status"] == "halted"
     with pytest.raises(FileNotFoundError):
         Attempts(paths.launch(1) / "trial", 1).begin("here")
     assert not paths.root.exists()

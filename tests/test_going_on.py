@@ -15,7 +15,7 @@ from ablate.cli.main import main
 from ablate.cli.run import build_parser
 from ablate.driver.session import execute
 from ablate.errors import AblateError, InputError
-from ablate.events import PRIVATE_KEY, Failure, RunEnded
+from ablate.events import Failure, RunEnded
 from ablate.launch.base import Options
 from ablate.launch.checkpoints import newest_checkpoints
 from ablate.launch.host import hosted
@@ -30,6 +30,7 @@ from ablate.plan.plan import plan_study
 from ablate.run_row import RunRows
 from ablate.spec.load import load_saved_study, save_study
 from ablate.study_dir import StudyPaths
+from ablate.trainable.contract import REPORT_KEY
 from ablate.trainable.registry import TrainableEntry
 
 
@@ -45,7 +46,7 @@ def interrupted(study, console, monkeypatch, at):
 
 def test_a_restored_trial_ends_without_the_runs_that_had_ended():
     """Tune tells of an errored trial once more when a launch is restored."""
-    trial = LocalTrial("a+1", {PRIVATE_KEY: {"runs": [{"run_id": "a"}, {"run_id": "b"}],
+    trial = LocalTrial("a+1", {REPORT_KEY: {"runs": [{"run_id": "a"}, {"run_id": "b"}],
                                              "launch": 1}})  # fmt: skip
     events = TrialEvents(settled=["a"])
     assert [event.run_id for event in events.started(trial)] == ["b"]

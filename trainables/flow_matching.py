@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ray.tune import Trainable
 
-from ablate.events import PRIVATE_KEY, RunReport
 from ablate.study_dir import StudyPaths
+from ablate.trainable.contract import REPORT_KEY, RunReport
 from trainables.flow.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from trainables.flow.config import FlowConfig
 from trainables.flow.data import load_dataset
@@ -68,7 +68,7 @@ class FlowMatchingTrainable(Trainable):
             "step": progress.step,
             "val_loss": progress.val_loss,
             "done": not pack.active,
-            PRIVATE_KEY: reports,
+            REPORT_KEY: reports,
         }
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:

@@ -19,7 +19,6 @@ import cloudpickle
 
 from ablate.dotted import unworded
 from ablate.errors import StorageError
-from ablate.events import PRIVATE_KEY, RunReport
 from ablate.launch.gpu_monitor import GpuMonitor
 from ablate.launch.manifest import NO_POINTS, is_whole, newest_whole, read_manifest, write_manifest
 from ablate.launch.measured import Measured
@@ -28,6 +27,7 @@ from ablate.launch.trust import may_unpickle
 from ablate.storage import check_storage, fault_of
 from ablate.study_dir import StudyPaths, naming
 from ablate.text import encodable, message_of
+from ablate.trainable.contract import REPORT_KEY, RunReport
 from ablate.trainable.loaded_code import RunCode
 
 DICT_STATE = "state.pkl"
@@ -99,15 +99,15 @@ class Hosting:
             report["warnings"] = [*self.__warnings, *report.get("warnings", [])]
             stamp(report, self.__gpus.latest())
         self.__warnings = []
-        result[PRIVATE_KEY] = reports
+        result[REPORT_KEY] = reports
         # Tune copies the last result into every checkpoint's metrics and its own state.
-        self._last_result = {k: v for k, v in result.items() if k != PRIVATE_KEY}
+        self._last_result = {k: v for k, v in result.items() if k != REPORT_KEY}
         self.__ask_for_checkpoint(result)
         return result
 
     def __reports_of(self, result: dict[str, Any]) -> list[RunReport]:
         """What the trainable says of its runs, or what can be said of one that says nothing."""
-        reports = result.get(PRIVATE_KEY)
+        reports = result.get(REPORT_KEY)
         if not isinstance(reports, list):
             report = plain_report(result, self.__host["runs"][0]["run_id"])
             self.__measured.look_at_plain(report, result)
@@ -177,7 +177,7 @@ class Hosting:
 
     def __take_host(self, config: dict[str, Any] | None) -> None:
         config = {} if config is None else config
-        self.__host: dict[str, Any] = config.pop(PRIVATE_KEY)
+        self.__host: dict[str, Any] = config.pop(REPORT_KEY)
         config.update(unworded(config))
         self.__paths = StudyPaths(Path(self.__host["study_dir"]))
         self.__fault: StorageError | None = None
@@ -233,7 +233,7 @@ class Hosting:
             )
             for run in self.__host["runs"]
         ]  # fmt: skip
-        return {"done": False, PRIVATE_KEY: halted}
+        return {"done": False, REPORT_KEY: halted}
 
     def __start_from_checkpoint(self) -> None:
         """A new launch goes on where earlier ones left the runs, in packs of any kind."""

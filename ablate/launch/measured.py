@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ablate.events import RunReport
 from ablate.launch.plain_reports import measurements, told
+from ablate.trainable.contract import RunReport
 
 METRIC_MISSING = "MetricMissing"
 """The kind of failure of a run that ended without the study's metric."""

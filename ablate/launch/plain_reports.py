@@ -5,14 +5,15 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ablate.events import PRIVATE_KEY, TIMESTAMP, RunReport
+from ablate.events import TIMESTAMP
+from ablate.trainable.contract import REPORT_KEY, RunReport
 
 _TUNE_KEYS = frozenset(
     {
         "trial_id", "date", "timestamp", "time_this_iter_s", "time_total_s", "pid", "hostname",
         "node_ip", "config", "done", "time_since_restore", "iterations_since_restore",
         "training_iteration", "timesteps_total", "timesteps_since_restore", "episodes_total",
-        "should_checkpoint", PRIVATE_KEY,
+        "should_checkpoint", REPORT_KEY,
     }
 )  # fmt: skip
 _MOST = 2**1000
@@ -21,7 +22,7 @@ _MOST = 2**1000
 
 def plain_report(result: Mapping[str, Any], run_id: str) -> RunReport:
     """One of Tune's results as the report of its run: its numbers are a point of the curve."""
-    iteration, dense = result["training_iteration"], result.get(PRIVATE_KEY) or {}
+    iteration, dense = result["training_iteration"], result.get(REPORT_KEY) or {}
     numbers = {name: _number(value) for name, value in measurements(result)}
     metrics = {name: value for name, value in numbers.items() if value is not None}
     ended = bool(result.get("done"))

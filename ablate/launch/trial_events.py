@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 from ablate.errors import StorageError
 from ablate.events import (
-    PRIVATE_KEY,
     Event,
     Failure,
     RunEnded,
@@ -17,6 +16,7 @@ from ablate.events import (
     events_of_report,
 )
 from ablate.run_row import Status
+from ablate.trainable.contract import REPORT_KEY
 
 
 class TrialLike(Protocol):
@@ -54,13 +54,13 @@ class TrialEvents:
 
     def started(self, trial: TrialLike) -> Iterator[Event]:
         """The trial begins or goes on."""
-        carried = trial.config[PRIVATE_KEY]
+        carried = trial.config[REPORT_KEY]
         for run_id in self._open(trial):
             yield RunStarted(run_id, trial.trial_id, carried["launch"])
 
     def reported(self, result: Mapping[str, Any]) -> Iterator[Event]:
         """The trial returned a result."""
-        for report in result.get(PRIVATE_KEY, ()):
+        for report in result.get(REPORT_KEY, ()):
             if report["run_id"] in self._ended:
                 continue
             for event in events_of_report(report):
@@ -95,7 +95,7 @@ class TrialEvents:
             yield RunEnded(run_id, Status.FAILED, "crashed", failure=cause)
 
     def _open(self, trial: TrialLike) -> Iterator[str]:
-        for run in trial.config[PRIVATE_KEY]["runs"]:
+        for run in trial.config[REPORT_KEY]["runs"]:
             if run["run_id"] not in self._ended | self._settled:
                 yield run["run_id"]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ablate.dotted import worded
-from ablate.events import PRIVATE_KEY
 from ablate.plan.packing import Pack
 from ablate.plan.plan import Plan, Run
 from ablate.study_dir import StudyPaths
+from ablate.trainable.contract import REPORT_KEY
 from ablate.trainable.loaded_code import import_path
 
 SHORT_RESULTS = 2
@@ -45,7 +45,7 @@ def trial_config(
         [run] = pack
         config = {**worded(plan.launch_config(run)), "seed": run.seed}
     starts = {run.run_id: start_from.get(run.run_id) for run in pack}
-    config[PRIVATE_KEY] = {
+    config[REPORT_KEY] = {
         "runs": [
             {**_named(run), "start_from": str(starts[run.run_id]) if starts[run.run_id] else None}
             for run in pack

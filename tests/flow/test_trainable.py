@@ -8,7 +8,7 @@ import torch
 
 from trainables.flow import evaluation
 from trainables.flow.checkpoint import CheckpointError
-from trainables.flow_matching import PRIVATE_KEY, FlowMatchingTrainable
+from trainables.flow_matching import REPORT_KEY, FlowMatchingTrainable
 
 BASE = {"scale": "tiny", "epochs": 4, "batch_size": 64, "solver_steps": 3}
 SMALL = {**BASE, "data": {"source": "moons", "rows": 300}}
@@ -38,7 +38,7 @@ def trainable(study_dir=None, **runs):
 
 def step(trial):
     result = trial.step()
-    return result, {report["run_id"]: report for report in result[PRIVATE_KEY]}
+    return result, {report["run_id"]: report for report in result[REPORT_KEY]}
 
 
 def steps(trial):

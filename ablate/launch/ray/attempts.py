@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ablate.events import PRIVATE_KEY, Failure
+from ablate.events import Failure
 from ablate.study_dir import naming
+from ablate.trainable.contract import REPORT_KEY
 
 UNAVAILABLE_S = 65.0
 """For a cluster to take note of a node that does not answer."""
@@ -46,7 +47,7 @@ class Attempts:
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Attempts":
         """Those at the trial with a config."""
-        host = config[PRIVATE_KEY]
+        host = config[REPORT_KEY]
         return cls(Path(host["logdir"]), host.get("retries", math.inf))
 
     def begin(self, node: str) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 
 from ray.tune import Callback
 
-from ablate.events import PRIVATE_KEY, Event
+from ablate.events import Event
 from ablate.launch.ray.trial_failures import TrialFailures
 from ablate.launch.session import JobContext, context_of
 from ablate.launch.trial_events import TrialEvents
+from ablate.trainable.contract import REPORT_KEY
 
 
 class RunEventsCallback(Callback):
@@ -46,7 +47,7 @@ class RunEventsCallback(Callback):
         if result.get("done"):
             self._tell(self._failures.settled(trial))
         self._tell(self._events.reported(result))
-        result.pop(PRIVATE_KEY, None)
+        result.pop(REPORT_KEY, None)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial failed and will be tried again."""

@@ -11,9 +11,10 @@ from typing import Any
 
 import ray
 
-from ablate.events import PRIVATE_KEY, Failure, RunReport
+from ablate.events import Failure
 from ablate.launch.ray.attempts import DIED_S, Attempt, Attempts
 from ablate.launch.ray.worker_signals import hear_signals_again, was_signalled
+from ablate.trainable.contract import REPORT_KEY, RunReport
 
 
 def counting(cls: type[Any]) -> type[Any]:
@@ -65,7 +66,7 @@ class Counting:
     def train(self) -> dict[str, Any]:
         """One result, or how the last attempt failed."""
         if self.__fatal is not None:
-            return {"done": True, PRIVATE_KEY: self.__reports(self.__fatal)}
+            return {"done": True, REPORT_KEY: self.__reports(self.__fatal)}
         with self.__counted():
             return super().train()  # pyright: ignore
 
@@ -81,7 +82,7 @@ class Counting:
 
     def __begin(self, config: Mapping[str, Any]) -> None:
         self.__attempts = Attempts.of(config)
-        self.__runs = config[PRIVATE_KEY]["runs"]
+        self.__runs = config[REPORT_KEY]["runs"]
         self.__fatal = _settled(self.__attempts)
         with contextlib.suppress(OSError):  # the hosting is who tells of a storage that fails
             self.__attempts.begin(own_node())

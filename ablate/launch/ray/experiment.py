@@ -8,7 +8,6 @@ from typing import Any
 from ray import tune
 from ray.tune import Tuner
 
-from ablate.events import PRIVATE_KEY
 from ablate.launch.host import hosted
 from ablate.launch.ray.callback import RunEventsCallback
 from ablate.launch.ray.cluster import Place
@@ -20,6 +19,7 @@ from ablate.plan.packing import Pack
 from ablate.plan.plan import Plan
 from ablate.process.interrupts import Interrupts
 from ablate.study_dir import StudyPaths
+from ablate.trainable.contract import REPORT_KEY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,4 +111,4 @@ def _reusable(trainable: type[Any]) -> bool:
 
 
 def _trial_name(trial: Any) -> str:
-    return trial.config[PRIVATE_KEY]["name"]
+    return trial.config[REPORT_KEY]["name"]

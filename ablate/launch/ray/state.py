@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ablate.events import PRIVATE_KEY
 from ablate.identity import content_id
 from ablate.launch.trust import is_own, is_own_tree
 from ablate.ledger.provenance import versions_of
@@ -18,6 +17,7 @@ from ablate.plan.plan import Run
 from ablate.run_row import RunRows
 from ablate.spec.models import Study
 from ablate.study_dir import StudyPaths, write_atomically
+from ablate.trainable.contract import REPORT_KEY
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _finished_by_tune(folder: Path) -> set[str] | None:
     try:
         for trial, _ in json.loads(states[-1].read_text("utf-8"))["trial_data"]:
             trial = json.loads(trial) if isinstance(trial, str) else trial
-            runs = trial["config"][PRIVATE_KEY]["runs"]
+            runs = trial["config"][REPORT_KEY]["runs"]
             if trial["status"] in ("TERMINATED", "ERROR"):
                 finished |= {run["run_id"] for run in runs}
         for searcher in sorted(folder.glob("searcher-state-*"))[-1:]:

@@ -1,6 +1,14 @@
 """W&B as a listener: hands what happens to runs to the sink, after the ledger has heard of it."""
 
-from ablate.events import Event, RunEnded, RunHalted, RunMoved, RunReported, RunRetried, RunStarted
+from ablate.events import (
+    Event,
+    RunEnded,
+    RunHalted,
+    RunMoved,
+    RunReported,
+    RunRetried,
+    RunStarted,
+)
 from ablate.tracking.wandb.messages import RunMessages
 from ablate.tracking.wandb.port import SinkPort
 
