@@ -25,6 +25,7 @@ from ablate.spec.load import load_saved_study, load_study
 from ablate.spec.models import Study
 from ablate.spec.yaml12 import dump_yaml
 from ablate.study_dir import StudyPaths
+from ablate.tracking.base import Trackers
 from ablate.tracking.wandb.settings import destination, given_keys
 
 TOO_LARGE = (
@@ -110,6 +111,7 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
     )
     # Before anything else: the environment may be wrong, too.
     destination(study, given_keys(_overrides(arguments)))
+    Trackers(study)
     if arguments.plan:
         return show_plan(study, options, console)
     with interrupts() as watched:

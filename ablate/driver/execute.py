@@ -17,6 +17,7 @@ from ablate.plan.reconcile import Remaining
 from ablate.process.interrupts import Interrupts
 from ablate.storage import fault_of
 from ablate.study_dir import StudyPaths
+from ablate.tracking.base import TrackedStudy, Trackers
 from ablate.tracking.terminal import Progress
 from ablate.tracking.wandb.messages import RunMessages
 from ablate.tracking.wandb.port import INTERRUPT_PATIENCE_S, SharedSink
@@ -31,6 +32,7 @@ class Caller:
 
     console: Console
     sink: SharedSink
+    trackers: Trackers
     listeners: Sequence[Listener]
     interrupts: Interrupts
 
@@ -109,7 +111,12 @@ def _context(
     paths = StudyPaths(plan.study.directory)
     # The sink imports W&B while Ray starts. Runs that are only tried are nobody's business.
     port = None if plan.short else caller.sink.port(progress.say)
-    trackers = [WandbTracker(RunMessages(plan, paths, ledger), port)] if port else []
+    trackers: list[Listener] = []
+    if port:
+        trackers.append(WandbTracker(RunMessages(plan, paths, ledger), port))
+    if not plan.short:
+        tracked = TrackedStudy(study=plan.study, directory=paths.root, ledger=ledger)
+        trackers += caller.trackers.open(tracked, progress.say)
     begun_with = OwnCode.of(plan.entry.target).hashes(import_path())
     code = CodeWatch(ledger, begun_with, progress.say)
     return JobContext(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from ablate.analysis.build import study_record
+from ablate.analysis.records import StudyRecord
 from ablate.driver.session import Outcome, execute
 from ablate.driver.wandb_table import table_message
 from ablate.errors import StorageError
@@ -18,10 +19,13 @@ from ablate.plan.reconcile import lost_notes
 from ablate.process.screen import Text
 from ablate.report.output import prepare_report, write_report
 from ablate.report.renderer import Renderer
+from ablate.report.tables import tables_of
 from ablate.report.terminal import print_report, print_undrawn
 from ablate.report.warm_up import Preparation
+from ablate.report.words import answers
 from ablate.spec.models import Study
 from ablate.study_dir import StudyPaths, as_seen_from_here
+from ablate.tracking.base import TrackedStudy, TrackedTable, Trackers
 from ablate.tracking.wandb.content import Message
 from ablate.tracking.wandb.places import lacking_messages, tracked_at, wandb_places
 from ablate.tracking.wandb.port import SharedSink
@@ -45,12 +49,13 @@ def complete_study(
         given: The keys of `tracking` that were given on the command line.
         listeners: The caller's own: they hear of the runs too.
     """
+    trackers = Trackers(study)
     with contextlib.closing(SharedSink(study, given)) as sink, Renderer() as renderer:
         ahead = [] if options.local else [Preparation(functools.partial(prepare_report, renderer))]
-        outcome = execute(study, options, console, sink, [*ahead, *listeners])
+        outcome = execute(study, options, console, sink, trackers, [*ahead, *listeners])
         table = None
         try:
-            table = _report(outcome, sink, renderer, console)
+            table = _report(outcome, sink, trackers, renderer, console)
             sink.close()
         finally:  # also where somebody does not wait for W&B
             _print_places(outcome, sink.to, table, console)
@@ -58,7 +63,7 @@ def complete_study(
 
 
 def _report(
-    outcome: Outcome, sink: SharedSink, renderer: Renderer, console: Console
+    outcome: Outcome, sink: SharedSink, trackers: Trackers, renderer: Renderer, console: Console
 ) -> Message | None:
     """Prints and writes the report; returns what W&B is to have of it, where it is to."""
     plan, ledger, study = outcome.plan, outcome.ledger, outcome.plan.study
@@ -78,6 +83,7 @@ def _report(
     except OSError as error:
         raise StorageError.of(error, paths.report) from error
     print_undrawn(undrawn, console)
+    _complete(trackers, record, outcome, say)
     if not tracks:
         return None
     table = table_message(record, study, paths)
@@ -85,6 +91,22 @@ def _report(
     sink.put([] if is_there else [table], say)
     sink.no_more()
     return table
+
+
+def _complete(
+    trackers: Trackers, record: StudyRecord, outcome: Outcome, say: Callable[[str], None]
+) -> None:
+    """Gives the trackers what they missed, and the tables."""
+    study, ledger = outcome.plan.study, outcome.ledger
+    trackers.open(TrackedStudy(study=study, directory=study.directory, ledger=ledger), say)
+    rows = ledger.rows
+    trackers.complete([r.run_id for r in outcome.plan.runs if rows.status(r.run_id).has_ended], say)
+    tables = [
+        TrackedTable(title=table.title, columns=table.columns, rows=[r.texts for r in table.rows])
+        for table in tables_of(record)
+    ]
+    trackers.tables(tables, answers(record), say)
+    trackers.close(say)
 
 
 def _say(console: Console) -> Callable[[str], None]:

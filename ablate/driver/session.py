@@ -43,6 +43,7 @@ from ablate.spec.load import save_study
 from ablate.spec.models import Study
 from ablate.study_dir import StudyPaths, write_atomically
 from ablate.text import some
+from ablate.tracking.base import Trackers
 from ablate.tracking.wandb.port import SharedSink
 
 
@@ -72,6 +73,7 @@ def execute(
     options: Options,
     console: Console,
     sink: SharedSink | None = None,
+    trackers: Trackers | None = None,
     listeners: Sequence[Listener] = (),
 ) -> Outcome:
     """Runs what a study still needs, and no more than that; see `ablate.driver.finish`.
@@ -81,13 +83,15 @@ def execute(
         options: How to run it.
         console: Where progress is shown.
         sink: The caller's own way to W&B, which goes on after the runs; else they get one.
+        trackers: The caller's own, which go on after the runs; else they get their own.
         listeners: The caller's own: they hear of the runs too.
     """
     if sink is None:
         with contextlib.closing(SharedSink(study)) as own:
-            return execute(study, options, console, own, listeners)
+            return execute(study, options, console, own, trackers, listeners)
+    trackers = trackers or Trackers(study)
     with interrupts() as watched:
-        return _execute(study, options, Caller(console, sink, listeners, watched))
+        return _execute(study, options, Caller(console, sink, trackers, listeners, watched))
 
 
 def _execute(study: Study, options: Options, caller: Caller) -> Outcome:

@@ -296,6 +296,8 @@ class Study(Block, _Question):
     """Training time between checkpoints; longer where they cost much, unless it is 0."""
     on_code_change: Literal["keep", "rerun"] = "keep"
     tracking: Tracking = Tracking()
+    trackers: tuple[Text, ...] = ()
+    """Trackers beside W&B: names of installed ones, or `module:Class`."""
     storage: Text = "./studies"
     folder: Text | None = None
     """Relative paths start here; None is the folder that the command is run in."""
