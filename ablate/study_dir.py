@@ -30,6 +30,11 @@ class StudyPaths:
         return self.root / ".uid"
 
     @property
+    def format(self) -> Path:
+        """The version of the directory's format."""
+        return self.root / ".format"
+
+    @property
     def lock(self) -> Path:
         """Held by the driver while it works here."""
         return self.root / ".lock"

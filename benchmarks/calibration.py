@@ -205,10 +205,10 @@ def _real_runs() -> dict[str, Values]:
     """Metrics of `POOL` runs that differ in their seed alone; trained in about ten seconds."""
     import torch
 
-    from trainables.flow.config import FlowConfig
-    from trainables.flow.data import load_dataset
-    from trainables.flow.progress import RunSpec
-    from trainables.flow.training import Pack
+    from trainables.flow.config.run import FlowConfig
+    from trainables.flow.data.dataset import load_dataset
+    from trainables.flow.engine.pack import Pack
+    from trainables.flow.engine.state import RunSpec
 
     torch.set_num_threads(1)
     config = FlowConfig.model_validate(AGAIN_CONFIG)

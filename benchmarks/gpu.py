@@ -21,7 +21,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from training_step import Engine, PlainLoop, config_of, timed
 
-from trainables.flow.data import load_dataset
+from trainables.flow.data.dataset import load_dataset
 
 TF32_PEAK = {"H100": 495e12, "H200": 495e12, "A100": 156e12, "L40": 181e12, "4090": 83e12}
 """Dense, by a part of the device's name, from the vendor's data sheets."""

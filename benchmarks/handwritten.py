@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from training_step import PlainLoop
 
-from trainables.flow.config import FlowConfig
-from trainables.flow.data import Dataset, load_dataset
-from trainables.flow.metrics import energy_distance, sliced_w2
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.data.dataset import Dataset, load_dataset
+from trainables.flow.evaluation.distances import energy_distance, sliced_w2
 from trainables.flow.sampling import integrate
 
 EPOCHS = 52

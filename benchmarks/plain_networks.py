@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainables.flow.config import FlowConfig
-from trainables.flow.dit import HEAD_DIM
-from trainables.flow.layers import time_embedding
-from trainables.flow.shapes import MLP_RATIO, TIME_DIM, tokens, unet_widths
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.config.shapes import MLP_RATIO, TIME_DIM, tokens, unet_widths
+from trainables.flow.networks.dit import HEAD_DIM
+from trainables.flow.networks.layers import time_embedding
 
 
 class PlainVelocity(nn.Module):
@@ -26,7 +26,7 @@ class PlainVelocity(nn.Module):
 
 
 class PlainMLP(nn.Module):
-    """See `trainables.flow.mlp`."""
+    """See `trainables.flow.networks.mlp`."""
 
     def __init__(self, dim: int, hidden_dim: int, num_layers: int) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class PlainMLP(nn.Module):
 
 
 class PlainUNet(nn.Module):
-    """See `trainables.flow.unet`."""
+    """See `trainables.flow.networks.unet`."""
 
     def __init__(self, dim: int, hidden_dim: int, num_layers: int) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class PlainFiLM(nn.Module):
 
 
 class PlainDiT(nn.Module):
-    """See `trainables.flow.dit`."""
+    """See `trainables.flow.networks.dit`."""
 
     def __init__(self, dim: int, hidden_dim: int, num_layers: int) -> None:
         super().__init__()

@@ -24,12 +24,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from plain_networks import PlainVelocity
 
-from trainables.flow.config import FlowConfig
-from trainables.flow.data import Dataset, load_dataset
-from trainables.flow.progress import RunSpec
-from trainables.flow.schedule import ema_decay, lr_factor, warmup_steps
-from trainables.flow.shapes import num_parameters
-from trainables.flow.training import Pack
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.config.schedule import ema_decay, lr_factor, warmup_steps
+from trainables.flow.config.shapes import num_parameters
+from trainables.flow.data.dataset import Dataset, load_dataset
+from trainables.flow.engine.pack import Pack
+from trainables.flow.engine.state import RunSpec
 
 ARCHS = ("mlp", "dit", "unet")
 PACKS = (4, 16, 32)

@@ -135,7 +135,7 @@ def test_a_restarted_run_forgets_a_checkpoint_that_others_of_its_pack_still_need
 
 
 def test_a_run_that_crashes_its_pack_does_so_once(tmp_path, console, monkeypatch):
-    from trainables.flow.draws import Draw
+    from trainables.flow.engine.batches import Draw
 
     targets = Draw.targets
 

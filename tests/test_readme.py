@@ -12,7 +12,7 @@ from ablate.plan.plan import plan_study
 from ablate.spec.config_keys import keys_of
 from ablate.spec.load import read_study
 from ablate.spec.yaml12 import parse_yaml
-from trainables.flow.config import FlowConfig
+from trainables.flow.config.run import FlowConfig
 
 README = Path(__file__).parents[1] / "README.md"
 

@@ -3,10 +3,12 @@
 import shutil
 from pathlib import Path
 
-from studies import by_name
+import pytest
+from studies import by_name, toy_study
 from test_local import histories
 
 from ablate.analysis.background import how_it_came
+from ablate.cli.main import main
 from ablate.driver.session import execute
 from ablate.launch.base import Options
 from ablate.ledger.ledger import Ledger
@@ -65,3 +67,16 @@ def test_rows_of_both_kinds_tell_of_one_code(tmp_path, console):
     assert told == []
     next(iter(rows.values()))["code_hash"] = "other"
     assert "the runs were made with 2 versions of the training code" in how_it_came(plan, rows)
+
+
+@pytest.mark.parametrize("command", ["run", "report", "status", "sync"])
+def test_a_directory_of_a_newer_version_is_left_alone(tmp_path, console, capsys, command):
+    study = toy_study(tmp_path)
+    execute(study, Options(local=True), console)
+    (study.directory / ".format").write_text("99\n")
+    (study.directory / "study.yaml").write_text("a: format\nof: tomorrow\n")
+    before = {path: path.stat().st_mtime_ns for path in study.directory.rglob("*")}
+    place = ["--resume", str(study.directory)] if command == "run" else [str(study.directory)]
+    assert main([command, *place]) == 2
+    assert "has format 99, made by a newer Ablate" in capsys.readouterr().err
+    assert before == {path: path.stat().st_mtime_ns for path in study.directory.rglob("*")}

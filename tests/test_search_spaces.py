@@ -12,10 +12,10 @@ import torch
 from ablate.driver.session import check_data
 from ablate.plan.plan import plan_study
 from ablate.spec.load import load_study
-from trainables.flow.config import FlowConfig
-from trainables.flow.data import load_dataset
-from trainables.flow.progress import RunSpec
-from trainables.flow.training import Pack
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.data.dataset import load_dataset
+from trainables.flow.engine.pack import Pack
+from trainables.flow.engine.state import RunSpec
 
 SPACES = Path(__file__).parents[1] / "search_spaces"
 RUNS = {

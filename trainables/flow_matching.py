@@ -13,14 +13,14 @@ from ray.tune import Trainable
 
 from ablate.study_dir import StudyPaths
 from ablate.trainable.contract import REPORT_KEY, RunReport
-from trainables.flow.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
-from trainables.flow.config import FlowConfig
-from trainables.flow.data import load_dataset
-from trainables.flow.progress import Progress, RunSpec
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.data.dataset import load_dataset
+from trainables.flow.engine.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
+from trainables.flow.engine.state import Progress, RunSpec
 
 if TYPE_CHECKING:
-    from trainables.flow.run import FlowRun
-    from trainables.flow.training import Pack
+    from trainables.flow.engine.pack import Pack
+    from trainables.flow.engine.run import FlowRun
 
 STEP_S = 1.0
 """Training time between results: long against Tune's own cost, short for the eye."""
@@ -137,7 +137,7 @@ class FlowMatchingTrainable(Trainable):
     def _pack(self) -> "Pack":
         if self._built is None:
             from trainables.flow.device import ready_device
-            from trainables.flow.training import Pack
+            from trainables.flow.engine.pack import Pack
 
             specs = [
                 RunSpec(run["run_id"], run["seed"], FlowConfig.model_validate(run["config"]))
@@ -150,7 +150,7 @@ class FlowMatchingTrainable(Trainable):
 
     def _report(self, pack: "Pack", run: "FlowRun") -> RunReport:
         from trainables.flow.device import device_name
-        from trainables.flow.reflow import teacher_cost
+        from trainables.flow.engine.reflow import teacher_cost
 
         progress = run.progress
         report = RunReport(

@@ -28,6 +28,7 @@ from ablate.ledger.seals import seal_columns
 from ablate.run_row import COLUMNS, Status
 from ablate.storage import fault_of
 from ablate.study_dir import StudyPaths, check_names, naming
+from ablate.study_format import check_format, write_format
 from ablate.text import storable
 
 MIN_COMPACTION_S = 1.0
@@ -45,6 +46,7 @@ class Ledger:
     """
 
     def __init__(self, paths: StudyPaths, metric: str = "", mode: str = "min") -> None:
+        check_format(paths)
         self.rows, self._number, self.notes = read_record(paths)
         self._paths = paths
         self._metric = metric
@@ -87,6 +89,7 @@ class Ledger:
         """Starts writing; what a dead driver left unfinished is `interrupted` from now on."""
         for folder in (self._paths.ledger, self._paths.history):
             folder.mkdir(exist_ok=True)
+        write_format(self._paths)
         set_aside_damaged(self._paths)
         self._interrupt()
         self._journal = Journal(self._paths.journal, self.rows.values(), self._number)

@@ -15,6 +15,7 @@ from ablate.spec.pydantic_problems import Path as KeyPath
 from ablate.spec.pydantic_problems import problems_of
 from ablate.spec.yaml12 import MAX_LENGTH, dump_yaml, parse_yaml
 from ablate.study_dir import StudyPaths, write_atomically
+from ablate.study_format import check_format
 from ablate.text import storable
 from ablate.trainable.contract import MetricSpec
 
@@ -99,6 +100,7 @@ def load_saved_study(directory: Path, overrides: Sequence[str] = ()) -> Study:
             fix="give the directory under 'storage' that has the study's name",
         )  # fmt: skip
         raise InputError("command line", [problem])
+    check_format(paths)
     raw = _read_saved(paths.study_yaml)
     # Its place is where it is, and its name is there already.
     raw = {**raw, "storage": str(root.parent), "study": "study"}

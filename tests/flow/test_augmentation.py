@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from trainables.flow.augmentation import augment
-from trainables.flow.config import FlowConfig
-from trainables.flow.data import load_dataset
-from trainables.flow.draws import RunData
-from trainables.flow.progress import RunSpec
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.data.dataset import load_dataset
+from trainables.flow.engine.batches import RunData
+from trainables.flow.engine.state import RunSpec
+from trainables.flow.ingredients.augmentation import augment
 from trainables.flow.randomness import Streams
 
 ROWS = torch.randn(4, 500, 3, generator=torch.Generator().manual_seed(0))

@@ -4,9 +4,9 @@ from ablate.driver.session import check_data, plan_notes
 from ablate.errors import InputError
 from ablate.plan.plan import plan_study
 from ablate.spec.load import read_study
-from trainables.flow.config import FlowConfig
-from trainables.flow.data_config import DataConfig
-from trainables.flow.shapes import num_parameters
+from trainables.flow.config.data import DataConfig
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.config.shapes import num_parameters
 
 RAW = {"study": "s", "metric": "sliced_w2", "seeds": [1]}
 

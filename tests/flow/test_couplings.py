@@ -5,12 +5,12 @@ import pytest
 import torch
 from scipy.optimize import linprog
 
-from trainables.flow.config import FlowConfig
-from trainables.flow.couplings import SQUARED_DISTANCE_MAX_DIM, ot_pairing, ot_pairings
-from trainables.flow.data import load_dataset
-from trainables.flow.data_config import DataConfig
-from trainables.flow.draws import RunData
-from trainables.flow.progress import RunSpec
+from trainables.flow.config.data import DataConfig
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.data.dataset import load_dataset
+from trainables.flow.engine.batches import RunData
+from trainables.flow.engine.state import RunSpec
+from trainables.flow.ingredients.couplings import SQUARED_DISTANCE_MAX_DIM, ot_pairing, ot_pairings
 
 
 def cost(x_0, x_1, pairing):

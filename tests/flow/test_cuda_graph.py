@@ -11,10 +11,10 @@ from ablate.plan.plan import plan_study
 from ablate.spec.load import read_study
 from tests.flow.test_device_steps import unwatched
 from tests.flow.test_pack import specs_of, train
-from trainables.flow import device_steps
-from trainables.flow.data import load_dataset
-from trainables.flow.device_steps import CHECKED_STEPS
-from trainables.flow.training import Pack
+from trainables.flow.data.dataset import load_dataset
+from trainables.flow.engine.gpu import graphed_step as device_steps
+from trainables.flow.engine.gpu.graphed_step import CHECKED_STEPS
+from trainables.flow.engine.pack import Pack
 
 RUNS = [{"flow": "vp"}, {"lr": 3e-3, "warmup": 0.5}, {"lr": 1e9, "clip": None}]
 

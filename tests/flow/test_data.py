@@ -3,11 +3,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from trainables.flow.data import load_dataset, preflight
-from trainables.flow.data_config import DataConfig
-from trainables.flow.npy import read_npy
-from trainables.flow.parquet import read_parquet
-from trainables.flow.rows import DataError
+from trainables.flow.config.data import DataConfig
+from trainables.flow.data.dataset import load_dataset, preflight
+from trainables.flow.data.errors import DataError
+from trainables.flow.data.npy import read_npy
+from trainables.flow.data.parquet import read_parquet
 
 
 def write(path, lists, kind):

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from trainables.flow import reaching
-from trainables.flow.data_config import DataConfig
-from trainables.flow.npy import read_npy
-from trainables.flow.parquet import read_parquet
-from trainables.flow.rows import DataError
-from trainables.flow.sources import stamp
+from trainables.flow.config.data import DataConfig
+from trainables.flow.data import reaching
+from trainables.flow.data.errors import DataError
+from trainables.flow.data.npy import read_npy
+from trainables.flow.data.parquet import read_parquet
+from trainables.flow.data.sources import stamp
 
 FLOATS = pa.list_(pa.float32())
 

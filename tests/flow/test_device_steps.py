@@ -14,11 +14,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from tests.flow.test_pack import MIXED, moved, pack_of, specs_of, train
-from trainables.flow import draws, training
-from trainables.flow.ahead import ahead
-from trainables.flow.data import load_dataset
-from trainables.flow.device_steps import DeviceSteps
-from trainables.flow.training import Pack
+from trainables.flow.data.dataset import load_dataset
+from trainables.flow.engine import batches as draws
+from trainables.flow.engine import pack as training
+from trainables.flow.engine.gpu.graphed_step import DeviceSteps
+from trainables.flow.engine.gpu.prefetch import ahead
+from trainables.flow.engine.pack import Pack
 
 CPU = torch.device("cpu")
 RUNS = [{**config, "lr": 1e-30} if "patience" in config else config for config in MIXED]

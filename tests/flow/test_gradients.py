@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from trainables.flow.config import FlowConfig
-from trainables.flow.gradients import fill_gradients
-from trainables.flow.networks import initial_state, velocity
-from trainables.flow.stacked import Layout
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.engine.gradients import fill_gradients
+from trainables.flow.engine.parameters import Layout
+from trainables.flow.networks.velocity import initial_state, velocity
 
 
 @pytest.mark.parametrize("dim", [1, 50, 64, 100])

@@ -12,9 +12,9 @@ from ablate.errors import AblateError, InputError
 from ablate.ledger.ledger import Ledger
 from ablate.plan.plan import plan_study
 from ablate.study_dir import StudyPaths
+from trainables.flow.evaluation.likelihood import negative_log_likelihood
 from trainables.flow.inference import load_trained
-from trainables.flow.likelihood import negative_log_likelihood
-from trainables.flow.networks import velocity_of
+from trainables.flow.networks.velocity import velocity_of
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +102,8 @@ def test_evaluate_adds_what_training_was_not_asked_for(study, console):
     row = by_name(Ledger(StudyPaths(study.directory)))["icfm-s1"]
     run = next(run for run in plan_study(study).runs if run.run_name == "icfm-s1")
     model = load_trained(StudyPaths(study.directory).best("icfm-s1"))
-    from trainables.flow.data import load_dataset
-    from trainables.flow.data_config import DataConfig
+    from trainables.flow.config.data import DataConfig
+    from trainables.flow.data.dataset import load_dataset
 
     data = load_dataset(DataConfig(**run.config["data"]))
     test = torch.from_numpy(model.normalisation.apply(data.test))

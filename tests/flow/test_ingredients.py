@@ -9,23 +9,23 @@ import torch
 from pydantic import ValidationError
 
 from ablate.spec.load import read_study
-from trainables.flow.augmentation import AUGMENT
-from trainables.flow.augmentations import AUGMENTATIONS, Augmentation
-from trainables.flow.config import FlowConfig
-from trainables.flow.couplings import PAIR
-from trainables.flow.data import load_dataset
-from trainables.flow.data_config import SOURCES, DataConfig, Source
-from trainables.flow.evaluation import MEASURES, Measure
-from trainables.flow.flows import COUPLINGS, FLOWS, Coupling, Flow
-from trainables.flow.layers import linear
-from trainables.flow.metrics_table import METRICS, Metric
-from trainables.flow.networks import NETWORKS
-from trainables.flow.paths import PATHS, Coefficients
-from trainables.flow.paths import Path as ProbabilityPath
-from trainables.flow.progress import RunSpec
-from trainables.flow.shapes import ARCHS, Arch
-from trainables.flow.sources import READERS
-from trainables.flow.training import Pack
+from trainables.flow.config.augmentations import AUGMENTATIONS, Augmentation
+from trainables.flow.config.data import SOURCES, DataConfig, Source
+from trainables.flow.config.flows import COUPLINGS, FLOWS, Coupling, Flow
+from trainables.flow.config.metrics import METRICS, Metric
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.config.shapes import ARCHS, Arch
+from trainables.flow.data.dataset import load_dataset
+from trainables.flow.data.sources import READERS
+from trainables.flow.engine.pack import Pack
+from trainables.flow.engine.state import RunSpec
+from trainables.flow.evaluation.measure import MEASURES, Measure
+from trainables.flow.ingredients.augmentation import AUGMENT
+from trainables.flow.ingredients.couplings import PAIR
+from trainables.flow.ingredients.paths import PATHS, Coefficients
+from trainables.flow.ingredients.paths import Path as ProbabilityPath
+from trainables.flow.networks.layers import linear
+from trainables.flow.networks.velocity import NETWORKS
 
 MEASURABLE = tuple(name for name, row in METRICS.items() if row.is_measurable)
 ROOT = Path(__file__).parents[2]

@@ -8,11 +8,11 @@ import torch
 
 from ablate.plan.plan import plan_study
 from ablate.spec.load import load_study
-from trainables.flow.config import FlowConfig
-from trainables.flow.data import Dataset, Normalisation, load_dataset
-from trainables.flow.metrics import energy_distance, sliced_w2
-from trainables.flow.progress import RunSpec
-from trainables.flow.training import Pack
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.data.dataset import Dataset, Normalisation, load_dataset
+from trainables.flow.engine.pack import Pack
+from trainables.flow.engine.state import RunSpec
+from trainables.flow.evaluation.distances import energy_distance, sliced_w2
 
 PLANE = {"scale": "small", "lr": 3e-3, "patience": None, "batch_size": 256, "steps": 600}
 

@@ -3,11 +3,11 @@ import math
 import pytest
 import torch
 
-from trainables.flow.config import FlowConfig
-from trainables.flow.data import load_dataset
-from trainables.flow.draws import RunData
-from trainables.flow.evaluation import floors
-from trainables.flow.metrics import (
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.data.dataset import load_dataset
+from trainables.flow.engine.batches import RunData
+from trainables.flow.engine.state import RunSpec
+from trainables.flow.evaluation.distances import (
     BANDWIDTHS,
     distances,
     energy_distance,
@@ -15,7 +15,7 @@ from trainables.flow.metrics import (
     nearest_distance,
     sliced_w2,
 )
-from trainables.flow.progress import RunSpec
+from trainables.flow.evaluation.measure import floors
 
 
 def normal(num, dim, seed, mean=0.0, std=1.0):

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainables.flow.config import FlowConfig
-from trainables.flow.layers import time_embedding
-from trainables.flow.networks import initial_state, velocity, velocity_of
-from trainables.flow.shapes import num_parameters
-from trainables.flow.stacked import Layout
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.config.shapes import num_parameters
+from trainables.flow.engine.parameters import Layout
+from trainables.flow.networks.layers import time_embedding
+from trainables.flow.networks.velocity import initial_state, velocity, velocity_of
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from plain_networks import PlainVelocity

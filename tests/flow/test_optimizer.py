@@ -1,7 +1,7 @@
 import torch
 
-from trainables.flow.optimizer import AdamW
-from trainables.flow.stacked import Layout, Rows
+from trainables.flow.engine.optimizer import AdamW
+from trainables.flow.engine.parameters import Layout, Rows
 
 SETTINGS = {"lr": 3e-3, "betas": (0.8, 0.99), "weight_decay": 0.1}
 

@@ -6,11 +6,12 @@ import pytest
 import torch
 from states import assert_same
 
-from trainables.flow import couplings, held_out
-from trainables.flow.config import FlowConfig
-from trainables.flow.data import load_dataset
-from trainables.flow.progress import RunSpec
-from trainables.flow.training import Pack
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.data.dataset import load_dataset
+from trainables.flow.engine import validation as held_out
+from trainables.flow.engine.pack import Pack
+from trainables.flow.engine.state import RunSpec
+from trainables.flow.ingredients import couplings
 
 CPU = torch.device("cpu")
 SHAPES = {

@@ -5,8 +5,14 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.flow.config import FlowConfig
-from trainables.flow.paths import TIME_CLIP, coefficients, path_sample, path_times, uses_eps
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.ingredients.paths import (
+    TIME_CLIP,
+    coefficients,
+    path_sample,
+    path_times,
+    uses_eps,
+)
 
 GOLDEN = np.load(Path(__file__).with_name("golden") / "paths.npz")
 CASES = sorted({name.rpartition("/")[0] for name in GOLDEN if name.count("/") == 3})

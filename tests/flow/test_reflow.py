@@ -1,12 +1,12 @@
 import torch
 
-from trainables.flow.config import FlowConfig
-from trainables.flow.data import load_dataset
-from trainables.flow.networks import velocity_of
-from trainables.flow.progress import RunSpec
-from trainables.flow.reflow import teacher_cost
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.data.dataset import load_dataset
+from trainables.flow.engine.pack import Pack
+from trainables.flow.engine.reflow import teacher_cost
+from trainables.flow.engine.state import RunSpec
+from trainables.flow.networks.velocity import velocity_of
 from trainables.flow.sampling import integrate
-from trainables.flow.training import Pack
 
 BASE = {"scale": "tiny", "data": {"source": "moons", "rows": 1000}, "batch_size": 50, "lr": 5e-3}
 

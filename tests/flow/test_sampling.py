@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from trainables.flow.config import FlowConfig
-from trainables.flow.likelihood import negative_log_likelihood
-from trainables.flow.reflow import EVALUATIONS
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.engine.reflow import EVALUATIONS
+from trainables.flow.evaluation.likelihood import negative_log_likelihood
 from trainables.flow.sampling import SOLVERS, integrate, solve
 
 START = torch.randn(50, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

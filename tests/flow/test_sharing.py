@@ -12,17 +12,13 @@ from pydantic import ValidationError
 
 from ablate.plan.plan import plan_study
 from ablate.spec.load import read_study
-from trainables.flow.augmentations import AUGMENTATIONS
-from trainables.flow.config import FlowConfig
-from trainables.flow.data import load_dataset
-from trainables.flow.data_config import SOURCES, DataConfig
-from trainables.flow.draws import RunData
-from trainables.flow.equivalence import SAME_LOSS, UNHASHED, comparison, same_training
-from trainables.flow.flows import COUPLINGS, FLOWS
-from trainables.flow.progress import RunSpec
-from trainables.flow.rows import DataError
-from trainables.flow.shapes import ARCHS
-from trainables.flow.sharing import (
+from trainables.flow.config.augmentations import AUGMENTATIONS
+from trainables.flow.config.data import SOURCES, DataConfig
+from trainables.flow.config.flows import COUPLINGS, FLOWS
+from trainables.flow.config.identity import SAME_LOSS, UNHASHED, comparison, same_training
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.config.shapes import ARCHS
+from trainables.flow.config.sharing import (
     FREE_IN_PACKS,
     UNSEEN_BY_DRAWS,
     UNSEEN_BY_VALIDATION,
@@ -32,7 +28,11 @@ from trainables.flow.sharing import (
     pack_key,
     validation_identity,
 )
-from trainables.flow.training import Pack
+from trainables.flow.data.dataset import load_dataset
+from trainables.flow.data.errors import DataError
+from trainables.flow.engine.batches import RunData
+from trainables.flow.engine.pack import Pack
+from trainables.flow.engine.state import RunSpec
 
 FIELDS = list(flat(FlowConfig().model_dump()))
 BASE = {

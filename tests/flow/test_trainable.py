@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainables.flow import evaluation
-from trainables.flow.checkpoint import CheckpointError
+from trainables.flow.engine.checkpoint import CheckpointError
+from trainables.flow.evaluation import measure as evaluation
 from trainables.flow_matching import REPORT_KEY, FlowMatchingTrainable
 
 BASE = {"scale": "tiny", "epochs": 4, "batch_size": 64, "solver_steps": 3}

@@ -5,7 +5,10 @@ import pytest
 import torch
 from states import assert_same
 
-from trainables.flow.checkpoint import (
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.config.schedule import ema_decay, lr_factor, validation_every, warmup_steps
+from trainables.flow.data.dataset import Dataset, Normalisation, load_dataset
+from trainables.flow.engine.checkpoint import (
     ORDER,
     CheckpointError,
     load_run_state,
@@ -13,13 +16,10 @@ from trainables.flow.checkpoint import (
     run_state,
     write_checkpoint,
 )
-from trainables.flow.config import FlowConfig
-from trainables.flow.data import Dataset, Normalisation, load_dataset
-from trainables.flow.metrics import sliced_w2
-from trainables.flow.progress import RunSpec
+from trainables.flow.engine.pack import Pack
+from trainables.flow.engine.state import RunSpec
+from trainables.flow.evaluation.distances import sliced_w2
 from trainables.flow.sampling import integrate
-from trainables.flow.schedule import ema_decay, lr_factor, validation_every, warmup_steps
-from trainables.flow.training import Pack
 
 SMALL = {"hidden_dim": 64, "num_layers": 2, "epochs": 8, "batch_size": 128}
 
@@ -244,6 +244,6 @@ def test_trains_without_ray():
 
     code = (
         "import sys; sys.modules['ray'] = None; sys.modules['wandb'] = None\n"
-        "import trainables.flow.training, trainables.flow.sampling\n"
+        "import trainables.flow.engine.pack, trainables.flow.sampling\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from trainables.flow.config import FlowConfig
+    from trainables.flow.config.run import FlowConfig
 
 
 def ready_device(config: "FlowConfig") -> torch.device:

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from trainables.flow.checkpoint import CheckpointError, read_checkpoint
-from trainables.flow.config import FlowConfig
-from trainables.flow.data import Normalisation, load_dataset
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.data.dataset import Normalisation, load_dataset
+from trainables.flow.data.errors import Floats
 from trainables.flow.device import ready_device
-from trainables.flow.draws import RunData
-from trainables.flow.evaluation import columns, floors, measure
-from trainables.flow.networks import State, parameter_dtype, velocity_of
-from trainables.flow.progress import RunSpec
+from trainables.flow.engine.batches import RunData
+from trainables.flow.engine.checkpoint import CheckpointError, read_checkpoint
+from trainables.flow.engine.state import RunSpec
+from trainables.flow.evaluation.measure import columns, floors, measure
+from trainables.flow.networks.velocity import State, parameter_dtype, velocity_of
 from trainables.flow.randomness import generator
-from trainables.flow.rows import Floats
 from trainables.flow.sampling import integrate
 
 

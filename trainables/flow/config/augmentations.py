@@ -1,0 +1,72 @@
+"""Augmentations, a row each, and their keys: free of torch. `augmentation.AUGMENT` applies them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from trainables.flow.config.ingredient import Float, Ingredient, Keys
+
+if TYPE_CHECKING:
+    from trainables.flow.config.run import FlowConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation(Ingredient):
+    """A change of x_1 in training."""
+
+    idle: Callable[["FlowConfig"], bool] = lambda config: False
+    """Whether a config names it and it does nothing all the same."""
+
+
+AUGMENTATIONS: dict[str, Augmentation] = {
+    "mixup": Augmentation(knobs=("mixup_alpha",), idle=lambda config: config.batch_size == 1),
+    "noise": Augmentation(knobs=("noise_std",), idle=lambda config: not config.noise_std),
+    "dropout": Augmentation(knobs=("dropout_rate",), idle=lambda config: not config.dropout_rate),
+}
+"""In the order in which they are applied."""
+
+
+def _canonical_aug(written: Any) -> Any:
+    """`noise + mixup` as `mixup+noise`: a sum has one order, that of its application.
+
+    Raises:
+        ValueError: Where a part is no augmentation, or stands twice.
+    """
+    if not isinstance(written, str) or written == "none":
+        return written
+    parts = [part.strip() for part in written.split("+")]
+    unknown = [part for part in parts if part not in AUGMENTATIONS]
+    if unknown:
+        known = ", ".join(AUGMENTATIONS)
+        raise ValueError(
+            f"no augmentation '{unknown[0]}': write none, one of {known}, or a sum of them "
+            "such as mixup+noise"
+        )
+    if len(set(parts)) < len(parts):
+        raise ValueError("names an augmentation twice: write each once")
+    return "+".join(part for part in AUGMENTATIONS if part in parts)
+
+
+class AugmentationKeys(Keys):
+    """How x_1 is changed in training."""
+
+    aug: Annotated[str, BeforeValidator(_canonical_aug)] = "none"
+    """Augmentation of x_1 in training: none, mixup, noise, dropout, or a sum: mixup+noise."""
+    mixup_alpha: Annotated[Float, Field(gt=0)] = 0.2
+    """Mixing weights are Beta(alpha, alpha)."""
+    noise_std: Annotated[Float, Field(ge=0)] = 0.05
+    """Standard deviation of `noise`, in normalised coordinates."""
+    dropout_rate: Annotated[Float, Field(ge=0, lt=1)] = 0.1
+    """Share of coordinates that `dropout` sets to zero, the mean; the others are scaled up."""
+
+    @property
+    def augmentations(self) -> tuple[str, ...]:
+        """The augmentations in the order of their application."""
+        return () if self.aug == "none" else tuple(self.aug.split("+"))
+
+
+def active_augmentations(config: "FlowConfig") -> tuple[str, ...]:
+    """Augmentations that do something: not those of strength zero."""
+    return tuple(name for name in config.augmentations if not AUGMENTATIONS[name].idle(config))

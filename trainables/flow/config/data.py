@@ -1,0 +1,110 @@
+"""Where a run's rows come from, a row each source, and their keys: free of torch.
+
+`sources.READERS` reads them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
+
+from trainables.flow.config.ingredient import Int, NameIn
+
+SIZES = {"1k": 1_000, "5k": 5_000, "10k": 10_000}
+DEFAULT_ROWS = 5_000
+DEFAULT_DIM = 2
+MIN_ROWS = 20
+"""Before they are split: a tenth of them are two."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where rows come from."""
+
+    keys: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The keys that it knows beside those of all sources, and what null means of each."""
+    needs: tuple[str, ...] = ()
+    """Those of them that must be given."""
+
+
+SOURCES: dict[str, Source] = {
+    "digits": Source(),
+    "parquet": Source(keys={"path": None, "column": None}, needs=("path",)),
+    "npy": Source(keys={"path": None}, needs=("path",)),
+    "moons": Source(keys={"rows": DEFAULT_ROWS}),
+    "checkerboard": Source(keys={"rows": DEFAULT_ROWS}),
+    "gaussians": Source(keys={"rows": DEFAULT_ROWS, "dim": DEFAULT_DIM}),
+}
+_OF_SOURCES = {
+    "path": "is for sources that are read ({sources})",
+    "rows": "is for sources that are drawn ({sources}): of others data.size says how many training "
+    "rows to take",
+}
+"""What to say of a key beside a source that does not know it, where there is more to say."""
+
+
+def _number(size: Any) -> Any:
+    return SIZES.get(size, size) if isinstance(size, str) else size
+
+
+Size = Annotated[
+    Annotated[Int, Field(gt=0)] | Literal["1k", "5k", "10k", "all"], BeforeValidator(_number)
+]
+
+
+class DataConfig(BaseModel, frozen=True, extra="forbid"):
+    """Where the rows come from and how they are split."""
+
+    source: Annotated[str, NameIn(SOURCES)] = "digits"
+    """`digits` (scikit-learn's 8x8 images, 1,797 rows), a file (`parquet`, `npy`), or drawn rows:
+    `moons` and `checkerboard` in the plane, `gaussians` (a mixture of eight) in any dimension."""
+    path: str | None = None
+    """A Parquet file or directory, or a .npy file, here or as a URI (`s3://bucket/rows.parquet`)."""
+    column: str = "embedding"
+    """The column of float lists, for `source: parquet`."""
+    rows: Annotated[Int, Field(ge=MIN_ROWS)] | None = None
+    """How many rows are drawn (null: 5,000), before they are split."""
+    dim: Annotated[Int, Field(ge=1)] | None = None
+    """Width of the rows of `gaussians` (null: 2)."""
+    size: Size = "all"
+    """Training rows: 1k, 5k, 10k, all or a number; smaller sizes are subsets of larger ones."""
+    split_seed: Annotated[Int, Field(ge=0)] = 0
+    """Decides validation part, test part and nested subsets, for runs of all seeds alike."""
+
+    @model_validator(mode="after")
+    def _keys_go_with_the_source(self) -> Self:
+        values, row = dict(self), SOURCES[self.source]
+        wrong = [
+            f"source {self.source} needs a {key}: set data.{key}"
+            for key in row.needs
+            if values[key] is None
+        ]
+        left = [
+            key
+            for key in dict.fromkeys(key for source in SOURCES.values() for key in source.keys)
+            if key not in row.keys and values[key] is not None
+            and type(self).model_fields[key].default is None
+        ]  # fmt: skip
+        wrong += [f"data.{key} {_belongs(key)}" for key in left]
+        if left:
+            wrong.append(self._without(left))
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+    def _without(self, left: list[str]) -> str:
+        """How to be rid of keys that another source has left behind."""
+        nulls = " ".join(f"--set base.data.{key}=null" for key in left)
+        needed = "".join(f", {key}: ..." for key in SOURCES[self.source].needs)
+        return (
+            f"for source {self.source} drop {' and '.join(left)}, set to null ({nulls}), "
+            f"or replace the whole mapping (--set 'base.data={{source: {self.source}{needed}}}')"
+        )
+
+
+def _belongs(key: str) -> str:
+    """The sources that know a key, as a sentence about it."""
+    names = [name for name, row in SOURCES.items() if key in row.keys]
+    said = _OF_SOURCES.get(key, f"is for source{'s'[: len(names) > 1]} {{sources}}")
+    return said.format(sources=", ".join(names))

@@ -1,0 +1,115 @@
+"""Which configs are one training under two names, and which may be compared: free of torch."""
+
+from typing import TYPE_CHECKING, Any
+
+from trainables.flow.config.augmentations import AUGMENTATIONS, active_augmentations
+from trainables.flow.config.data import SOURCES
+from trainables.flow.config.flows import COUPLINGS, FLOWS, flow_rows
+from trainables.flow.config.metrics import METRICS, Metric
+from trainables.flow.config.schedule import ema_decay, phases_of, steps_per_epoch, warmup_steps
+from trainables.flow.config.shapes import ARCHS
+from trainables.flow.config.sharing import (
+    UNSEEN_BY_DRAWS,
+    UNSEEN_BY_VALIDATION,
+    Reasons,
+    essentials,
+    foreign_knobs,
+)
+
+if TYPE_CHECKING:
+    from trainables.flow.config.run import FlowConfig
+
+UNHASHED: Reasons = {
+    "device": "a CPU and a GPU draw other numbers of one distribution",
+    "cuda_graph": "takes the same steps in another way",
+    "nll": "adds a metric and changes no other",
+}
+"""Fields that are not part of a run's id."""
+SAME_LOSS: Reasons = {
+    "dtype": "is the precision of one and the same error",
+    "batch_size": "more rows are no other rows, but to a coupling that depends on it",
+    "data.size": "takes fewer rows of one training part",
+}
+"""Fields that reach the targets of a loss, and do not change what it measures."""
+
+
+def same_training(config: "FlowConfig", num_rows: int | None = None) -> dict[str, Any]:
+    """The config with other spellings of one training folded together.
+
+    Args:
+        config: A run's config.
+        num_rows: Rows of the whole training part, where the data have been looked at: with them
+            epochs and steps, sizes, warm-ups and averages can be compared.
+    """
+    values = config.model_dump(exclude=set(UNHASHED))
+    values["flow"], values["aug"] = config.canonical_flow, active_augmentations(config)
+    values["scale"], (values["hidden_dim"], values["num_layers"]) = None, config.shape
+    augmentations = [AUGMENTATIONS[name] for name in values["aug"]]
+    rows = (*flow_rows(config.canonical_flow), *augmentations, ARCHS[config.arch])
+    values |= dict.fromkeys(foreign_knobs(rows))
+    if config.schedule == "constant":
+        values["final_lr"] = None
+    if config.epochs and config.patience and config.patience >= max(phases_of(config, 1)):
+        values["patience"] = None
+    values["data"] = _data(config, num_rows)
+    size = num_rows if config.data.size == "all" else int(config.data.size)
+    return values if size is None else values | _in_steps(config, size)
+
+
+def comparison(config: "FlowConfig", metric: str) -> dict[str, Any]:
+    """What must be equal between two runs for a metric to measure the same thing in both.
+
+    A flow-matching loss is an error against targets that path, coupling and source define;
+    training's also against augmented rows. Targets that a teacher makes are a run's own, so
+    nothing of it may differ. Whatever is measured of samples depends on none of this, but on
+    the rows that they are held against, whose number and coordinates it is in.
+    """
+    data = {key: value for key, value in _data(config, None).items() if value is not None}
+    held_out = {f"data.{key}": value for key, value in data.items()}
+    held_out = {key: value for key, value in held_out.items() if key not in SAME_LOSS}
+    row = METRICS.get(metric, Metric())
+    if row.is_measurable:
+        return held_out
+    if config.has_teacher:
+        return {**config.model_dump(exclude=set(UNHASHED)), "data": data}
+    return {**_targets(config, row.of == "training"), **held_out}
+
+
+def _targets(config: "FlowConfig", in_training: bool) -> dict[str, Any]:
+    """What the targets of a loss depend on, but for the rows."""
+    flow, rows = config.canonical_flow, [*flow_rows(config.canonical_flow)]
+    unseen, own = UNSEEN_BY_VALIDATION.keys() | SAME_LOSS, {"flow": flow}
+    if in_training:
+        active = active_augmentations(config)
+        rows += [AUGMENTATIONS[name] for name in active]
+        unseen &= UNSEEN_BY_DRAWS.keys() | SAME_LOSS
+        unseen -= set(COUPLINGS[FLOWS[flow].coupling].depends_on)
+        own["aug"] = "+".join(active)
+    values = essentials(config, rows, unseen) | own
+    return {key: value for key, value in values.items() if not key.startswith("data.")}
+
+
+def _in_steps(config: "FlowConfig", rows: int) -> dict[str, Any]:
+    """What the number of rows makes of the length of training."""
+    per_epoch = steps_per_epoch(rows, config.batch_size)
+    phases = phases_of(config, per_epoch)
+    epochs = max(-(-steps // per_epoch) for steps in phases)  # each phase has its own patience
+    return {
+        "epochs": None,
+        "steps": phases,
+        "warmup": [warmup_steps(config.warmup, steps) for steps in phases],
+        # The average's decay warms up: a cap that it never reaches caps nothing.
+        "ema_decay": ema_decay(max(phases) - 1, config.ema_decay),
+        "patience": config.patience if config.patience and config.patience < epochs else None,
+    }
+
+
+def _data(config: "FlowConfig", num_rows: int | None) -> dict[str, Any]:
+    """The data's keys: null as what it means, and None for those that the source does not know."""
+    written, row = config.data.model_dump(), SOURCES[config.data.source]
+    foreign = dict.fromkeys(key for source in SOURCES.values() for key in source.keys)
+    own = {
+        key: default if written[key] is None else written[key] for key, default in row.keys.items()
+    }
+    size = "all" if config.data.size == num_rows else config.data.size
+    return {**written, **foreign, **own, "size": size}

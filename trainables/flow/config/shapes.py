@@ -1,0 +1,176 @@
+"""Velocity networks, a row each, and names and shapes of their parameters: free of torch.
+
+So a plan can count them; `networks.NETWORKS` computes them.
+
+A run's weight is (in, out); the networks stack those of K runs as (K, in, out). Data widths are
+padded with zeros to the widths at which kernels treat a run alike alone and in a pack; padding
+learns nothing and counts for nothing.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from trainables.flow.config.ingredient import Ingredient, Int, Keys, NameIn
+
+TIME_DIM = 64
+"""Width of the time embedding."""
+NUM_TOKENS = 16
+"""Tokens into which `dit` cuts a vector; as many as it has numbers where those are fewer."""
+MLP_RATIO = 4
+"""Width of a `dit` block's MLP, in widths of the block."""
+
+WIDTH_MULTIPLE = 64
+"""Matrix kernels treat a run alike alone and in a pack only at widths that are multiples of it."""
+
+Shapes = dict[str, tuple[int, ...]]
+Width = Callable[[int], int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arch(Ingredient):
+    """A velocity network."""
+
+    scales: Mapping[str, tuple[int, int]]
+    """`hidden_dim` and `num_layers` of each scale."""
+    shapes: Callable[..., Shapes]
+    """Of its parameters: takes the width of the data, `hidden_dim`, `num_layers`, how data widths
+    are padded, and the knobs."""
+    zero_init: tuple[str, ...] = ()
+    """Layers, by the last part of their names, whose weights are zero at the start."""
+    gains_on_cpu: bool = True
+    """Whether a CPU can gain from packs of such runs."""
+
+
+def padded(width: int) -> int:
+    """The next width at which matrix kernels give a run the same bits alone and in a pack."""
+    return -(-width // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
+
+
+def num_parameters(config: "NetworkKeys", dim: int) -> int:
+    """Trainable parameters of one run on data of width `dim`, padding left out."""
+    return sum(math.prod(shape) for shape in unpadded_shapes(config, dim).values())
+
+
+def parameter_shapes(config: "NetworkKeys", dim: int) -> Shapes:
+    """Shapes by name of one run's parameters on data of width `dim`."""
+    return _shapes(config, dim, padded)
+
+
+def unpadded_shapes(config: "NetworkKeys", dim: int) -> Shapes:
+    """The same without padding: what data of width `dim` see of the network."""
+    return _shapes(config, dim, lambda width: width)
+
+
+def tokens(dim: int) -> tuple[int, int]:
+    """Number and width of the tokens of a vector; the last one may be part empty."""
+    width = -(-dim // NUM_TOKENS)
+    return -(-dim // width), width
+
+
+def unet_widths(hidden_dim: int, num_layers: int) -> list[int]:
+    """Widths of the levels of a U-Net, from the widest down: each half of the one above."""
+    return [padded(max(1, hidden_dim >> level)) for level in range(num_layers)]
+
+
+def _shapes(config: "NetworkKeys", dim: int, data_width: Width) -> Shapes:
+    row = ARCHS[config.arch]
+    own = row.shapes(dim, *config.shape, data_width, **row.values(config))
+    return own | _linear("skip", TIME_DIM, data_width(dim))
+
+
+def _linear(name: str, width_in: int, width_out: int) -> Shapes:
+    return {f"{name}.weight": (width_in, width_out), f"{name}.bias": (width_out,)}
+
+
+def _mlp(dim: int, hidden_dim: int, num_layers: int, data_width: Width) -> Shapes:
+    shapes = _linear("in", data_width(dim), hidden_dim) | _linear("time", TIME_DIM, hidden_dim)
+    for layer in range(1, num_layers):
+        shapes |= _linear(str(layer), hidden_dim, hidden_dim)
+    return shapes | _linear("out", hidden_dim, data_width(dim))
+
+
+def _dit(dim: int, hidden_dim: int, num_layers: int, data_width: Width) -> Shapes:
+    num_tokens, token_width = tokens(dim)
+    width = data_width(token_width)
+    shapes = _by_token("tokens", num_tokens, width, hidden_dim)
+    shapes |= _linear("time.0", TIME_DIM, hidden_dim) | _linear("time.1", hidden_dim, hidden_dim)
+    for block in range(num_layers):
+        name = f"blocks.{block}"
+        shapes |= _linear(f"{name}.modulation", hidden_dim, 6 * hidden_dim)
+        shapes |= _linear(f"{name}.qkv", hidden_dim, 3 * hidden_dim)
+        shapes |= _linear(f"{name}.attention", hidden_dim, hidden_dim)
+        shapes |= _linear(f"{name}.mlp.0", hidden_dim, MLP_RATIO * hidden_dim)
+        shapes |= _linear(f"{name}.mlp.1", MLP_RATIO * hidden_dim, hidden_dim)
+    shapes |= _linear("modulation", hidden_dim, 2 * hidden_dim)
+    return shapes | _by_token("out", num_tokens, hidden_dim, width)
+
+
+def _by_token(name: str, num_tokens: int, width_in: int, width_out: int) -> Shapes:
+    return {
+        f"{name}.weight": (num_tokens, width_in, width_out),
+        f"{name}.bias": (num_tokens, width_out),
+    }
+
+
+def _unet(dim: int, hidden_dim: int, num_layers: int, data_width: Width) -> Shapes:
+    widths = unet_widths(hidden_dim, num_layers)
+    shapes = _linear("time", TIME_DIM, TIME_DIM)
+    layers = {
+        f"down.{level}": pair
+        for level, pair in enumerate(itertools.pairwise([data_width(dim), *widths]))
+    }
+    layers["middle"] = (widths[-1], widths[-1])
+    for level in reversed(range(num_layers)):
+        # Each way up takes the level below beside the skip of its own level.
+        layers[f"up.{level}"] = (2 * widths[level], widths[max(level - 1, 0)])
+    for name, (width_in, width_out) in layers.items():
+        shapes |= _linear(name, width_in, width_out)
+        shapes |= _linear(f"{name}.film", TIME_DIM, 2 * width_out)
+    return shapes | _linear("out", widths[0], data_width(dim))
+
+
+ARCHS: dict[str, Arch] = {
+    "mlp": Arch(
+        scales={"tiny": (64, 2), "small": (128, 3), "base": (320, 4)},
+        shapes=_mlp,
+    ),
+    "dit": Arch(
+        scales={"tiny": (64, 2), "small": (128, 4), "base": (256, 7)},
+        shapes=_dit,
+        zero_init=("modulation", "out"),
+        gains_on_cpu=False,  # such runs leave its cache
+    ),
+    "unet": Arch(
+        scales={"tiny": (128, 2), "small": (256, 3), "base": (1024, 3)},
+        shapes=_unet,
+        zero_init=("film",),
+    ),
+}
+
+
+class NetworkKeys(Keys):
+    """The velocity network of a run."""
+
+    arch: Annotated[str, NameIn(ARCHS)] = "mlp"
+    """Velocity network; `mlp` has about 1M parameters at 1024-d, `dit` 9M, `unet` 7M."""
+    scale: Literal["tiny", "small", "base"] = "base"
+    """Width and depth of the network, where `hidden_dim` and `num_layers` do not say them."""
+    hidden_dim: Annotated[Int, Field(gt=0, multiple_of=WIDTH_MULTIPLE)] | None = None
+    """Width of the hidden layers (`unet`: of the widest); null is what `scale` says."""
+    num_layers: Annotated[Int, Field(ge=1, le=64)] | None = None
+    """Hidden layers (`mlp`), blocks (`dit`), levels (`unet`); null is what `scale` says."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """`hidden_dim` and `num_layers`, as written or as the scale says."""
+        hidden_dim, num_layers = ARCHS[self.arch].scales[self.scale]
+        return self.hidden_dim or hidden_dim, self.num_layers or num_layers
+
+    def gains_on_cpu(self) -> bool:
+        """Whether a CPU can gain from packs of such runs."""
+        return ARCHS[self.arch].gains_on_cpu

@@ -1,0 +1,134 @@
+"""What runs of a pack may share, and which runs may be a pack: free of torch.
+
+Each key is the whole config, less the fields that are known not to matter, each with its reason,
+and less the knobs of ingredients that do not matter or are not in use. So a field that nobody
+thought of keeps runs apart, which costs time; it never makes two cells of an ablation train on the
+same numbers.
+"""
+
+import json
+from collections.abc import Container, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from trainables.flow.config.augmentations import AUGMENTATIONS
+from trainables.flow.config.flows import COUPLINGS, FLOWS, flow_rows
+from trainables.flow.config.ingredient import Ingredient
+from trainables.flow.config.schedule import steps_per_epoch
+from trainables.flow.config.shapes import ARCHS
+
+if TYPE_CHECKING:
+    from trainables.flow.config.run import FlowConfig
+
+TABLES: tuple[Mapping[str, Ingredient], ...] = (FLOWS, COUPLINGS, AUGMENTATIONS, ARCHS)
+"""Those whose knobs are keys of the config itself."""
+
+Reasons = Mapping[str, str]
+"""Why a field cannot matter, by field."""
+
+_NETWORK = dict.fromkeys(
+    ("arch", "scale", "hidden_dim", "num_layers"), "a network is shown rows, it draws none"
+)
+_UPDATES = dict.fromkeys(
+    (
+        "lr", "weight_decay", "beta1", "beta2", "warmup", "schedule", "final_lr", "ema_decay",
+        "clip",
+    ),
+    "says what is done with a gradient, for each run alone",
+)  # fmt: skip
+_LENGTH = dict.fromkeys(
+    ("epochs", "steps", "patience"), "says when a run ends: an epoch's draws depend on its number"
+)
+_MEASURING = dict.fromkeys(
+    ("solver", "solver_steps", "nll"),
+    "is used when training has ended, and for a teacher's pairs, which no other run has",
+)
+_MACHINE = dict.fromkeys(("device", "cuda_graph"), "is the same for all runs of a pack")
+
+UNSEEN_BY_DRAWS: Reasons = {
+    **_NETWORK, **_UPDATES, **_LENGTH, **_MEASURING, **_MACHINE,
+    "flow": "makes targets of draws, for each run alone",
+}  # fmt: skip
+UNSEEN_BY_VALIDATION: Reasons = {
+    **_NETWORK, **_UPDATES, **_LENGTH, **_MEASURING, **_MACHINE,
+    "aug": "changes rows in training only",
+    "batch_size": "held-out rows are coupled in batches of one size",
+    "data.size": "takes fewer training rows: held-out ones and their scale stay",
+}  # fmt: skip
+FREE_IN_PACKS: Reasons = {
+    **_UPDATES, **_LENGTH, **_MEASURING,
+    **dict.fromkeys(("flow", "aug"), "makes a run's own rows and targets, which are stacked"),
+    **dict.fromkeys(("scale", "hidden_dim", "num_layers"), "is in the shape, which counts"),
+    "data.size": "is in the number of batches, which counts",
+}  # fmt: skip
+
+
+def draws_identity(config: "FlowConfig") -> str:
+    """Equal for configs whose runs of one seed draw the same rows, noise and times."""
+    rows = [AUGMENTATIONS[name] for name in config.augmentations]
+    return _text(essentials(config, rows, UNSEEN_BY_DRAWS))
+
+
+def coupling_identity(config: "FlowConfig") -> str:
+    """Equal for configs that pair the same draws in the same way."""
+    name = FLOWS[config.flow].coupling
+    return _text({"coupling": name, **COUPLINGS[name].values(config)})
+
+
+def validation_identity(config: "FlowConfig") -> str:
+    """Equal for configs whose runs have the same held-out targets."""
+    return _text(essentials(config, flow_rows(config.flow), UNSEEN_BY_VALIDATION))
+
+
+def pack_key(config: "FlowConfig") -> tuple[str, ...]:
+    """Runs with equal keys can be stacked: one network shape, batch and number of batches.
+
+    Those with teachers keep to themselves: they stop for their pairs half-way.
+    """
+    size = config.data.size
+    batches = steps_per_epoch(size, config.batch_size) if isinstance(size, int) else size
+    data = {k: value for k, value in _of_packs(config).items() if k.startswith("data.")}
+    return stack_key(config), _text({**data, "batches": batches})
+
+
+def stack_key(config: "FlowConfig") -> str:
+    """The part of `pack_key` that does not depend on the data."""
+    own = {k: value for k, value in _of_packs(config).items() if not k.startswith("data.")}
+    return _text({**own, "shape": config.shape, "teacher": config.has_teacher})
+
+
+def essentials(
+    config: "FlowConfig", rows: Iterable[Ingredient], without: Container[str]
+) -> dict[str, Any]:
+    """A config's values by dotted key.
+
+    Args:
+        config: The config.
+        rows: The ingredients whose knobs matter; those of all others are left out.
+        without: Fields that are left out.
+    """
+    foreign = foreign_knobs(rows)
+    values = flat(config.model_dump(mode="json"))
+    return {k: v for k, v in values.items() if k not in without and k not in foreign}
+
+
+def foreign_knobs(rows: Iterable[Ingredient]) -> set[str]:
+    """The knobs that none of these ingredients has."""
+    every = {knob for table in TABLES for row in table.values() for knob in row.knobs}
+    return every - {knob for row in rows for knob in row.knobs}
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        inner = flat(value, f"{prefix}{key}.") if isinstance(value, dict) else None
+        found |= {f"{prefix}{key}": value} if inner is None else inner
+    return found
+
+
+def _of_packs(config: "FlowConfig") -> dict[str, Any]:
+    return essentials(config, [ARCHS[config.arch]], FREE_IN_PACKS)
+
+
+def _text(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True)

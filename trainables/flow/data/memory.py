@@ -1,0 +1,84 @@
+"""What a config needs of memory, before anything is made: no torch, so that a plan can tell."""
+
+import math
+import os
+from pathlib import Path
+
+from trainables.flow.config.data import DEFAULT_DIM, DEFAULT_ROWS, SOURCES, DataConfig
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.config.shapes import unpadded_shapes
+from trainables.flow.data.errors import DataError
+
+MOST_BYTES = 2**40
+"""Of a run's network and batch: more than the machines have that train such networks."""
+STATE_BYTES = 20
+"""A parameter in float32: the weight, its gradient, its average, two moments."""
+MOST_REPEATS = 10
+"""How often a batch may hold each row, where it is larger than the training part."""
+ROW_BYTES, NUMBER_BYTES = 100, 48
+"""Of drawing and splitting rows: of each row its number, order and group, of each number its
+copies in two precisions."""
+_LIMITS = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def check_rows(config: DataConfig) -> None:
+    """Whether rows that are drawn fit into this machine.
+
+    Raises:
+        DataError: Where they do not.
+    """
+    if "rows" not in SOURCES[config.source].keys:
+        return
+    rows, dim = config.rows or DEFAULT_ROWS, config.dim or DEFAULT_DIM
+    needed, there = rows * (ROW_BYTES + dim * NUMBER_BYTES), memory_bytes()
+    if needed > there:
+        wide = f" x data.dim {dim:,}" if config.source == "gaussians" else ""
+        raise DataError(
+            f"data.rows {rows:,}{wide} need {_told(needed)} to be drawn, and this machine has "
+            f"{_told(there)}: draw fewer"
+        )
+
+
+def check_run(config: FlowConfig, num_rows: int, dim: int) -> None:
+    """Whether a network and its batches are of a size that can be trained.
+
+    Args:
+        config: A run's config.
+        num_rows: Rows that it trains on.
+        dim: Their width.
+
+    Raises:
+        DataError: Where they are not.
+    """
+    if config.batch_size > MOST_REPEATS * num_rows:
+        raise DataError(
+            f"batch_size {config.batch_size:,} is more than {MOST_REPEATS} times the {num_rows:,} "
+            f"rows that are trained on: set batch_size: {num_rows} at most"
+        )
+    shapes = unpadded_shapes(config, dim).values()
+    network = STATE_BYTES * sum(math.prod(shape) for shape in shapes)
+    batch = 4 * config.batch_size * sum(shape[-1] for shape in shapes if len(shape) > 1)
+    for keys, needed in (("hidden_dim and num_layers", network), ("batch_size", batch)):
+        if needed > MOST_BYTES:
+            raise DataError(f"{keys}: training would need {_told(needed)} of memory, more than "
+                            f"{_told(MOST_BYTES)}: make it smaller")  # fmt: skip
+
+
+def memory_bytes() -> float:
+    """What this process may have: the machine's, or what its container allows."""
+    try:
+        found = float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):
+        return math.inf
+    return min([found, *map(_limit, _LIMITS)])
+
+
+def _limit(path: Path) -> float:
+    try:
+        return float(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):  # there is none: "max"
+        return math.inf
+
+
+def _told(num_bytes: float) -> str:
+    return f"{num_bytes / 2**30:,.0f} GiB"

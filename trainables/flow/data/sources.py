@@ -1,0 +1,117 @@
+"""Rows of each `data.source`, no torch; pyarrow only where a file is named: it costs a start."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from trainables.flow.config.data import DEFAULT_DIM, DEFAULT_ROWS, DataConfig
+from trainables.flow.data.errors import DataError, Floats
+
+Reader = Callable[[DataConfig], Floats]
+"""All rows of a source, before they are split."""
+NUM_GAUSSIANS = 8
+GAUSSIAN_STD = 0.15
+"""Of each Gaussian of the mixture, whose centres are one unit from the origin."""
+MOON_NOISE = 0.05
+BOARD_SQUARES = 4
+"""Squares along a side of the checkerboard, which covers [-2, 2] x [-2, 2]."""
+
+
+def read_rows(config: DataConfig) -> Floats:
+    """All rows of a source, before they are split.
+
+    Raises:
+        DataError: Where a file cannot be used, and why.
+    """
+    return READERS[config.source](config)
+
+
+def stamp(config: DataConfig) -> str:
+    """Another text once the file or folder of a config has been written again.
+
+    Raises:
+        DataError: Where it cannot be reached.
+    """
+    if config.path is None:
+        return ""
+    from trainables.flow.data.filesystem import found
+
+    return " ".join(f"{file.path} {file.mtime_ns} {file.size}" for file in found(config.path).files)
+
+
+def _digits(config: DataConfig) -> Floats:
+    # The file in scikit-learn's wheel: importing its package would take a second for one table.
+    spec = importlib.util.find_spec("sklearn")
+    if spec is None or not spec.submodule_search_locations:
+        raise DataError("data.source digits needs scikit-learn: pip install scikit-learn")
+    path = Path(spec.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
+    return np.loadtxt(path, delimiter=",", dtype=np.float32)[:, :-1]
+
+
+def _parquet(config: DataConfig) -> Floats:
+    from trainables.flow.data.parquet import read_parquet
+
+    return read_parquet(str(config.path), config.column)
+
+
+def _npy(config: DataConfig) -> Floats:
+    from trainables.flow.data.npy import read_npy
+
+    return read_npy(str(config.path))
+
+
+def _drawn(draw: Callable[[np.random.Generator, int, int], np.ndarray]) -> Reader:
+    """A source whose rows are one fixed draw.
+
+    `split_seed` decides what is done with the rows, not the rows.
+    """
+
+    def read(config: DataConfig) -> Floats:
+        rng = np.random.default_rng([ord(letter) for letter in config.source])
+        rows = draw(rng, config.rows or DEFAULT_ROWS, config.dim or DEFAULT_DIM)
+        return rows.astype(np.float32)
+
+    return read
+
+
+def _moons(rng: np.random.Generator, rows: int, dim: int) -> np.ndarray:
+    """Two interleaved half circles, as scikit-learn's `make_moons` places them."""
+    lower = rng.integers(0, 2, rows)
+    angle = rng.uniform(0, np.pi, rows)
+    x = np.where(lower, 1 - np.cos(angle), np.cos(angle))
+    y = np.where(lower, 0.5 - np.sin(angle), np.sin(angle))
+    return np.stack([x, y], axis=1) + MOON_NOISE * rng.normal(size=(rows, 2))
+
+
+def _checkerboard(rng: np.random.Generator, rows: int, dim: int) -> np.ndarray:
+    """Uniform on the dark squares."""
+    column = rng.integers(0, BOARD_SQUARES, rows)
+    row = 2 * rng.integers(0, BOARD_SQUARES // 2, rows) + column % 2
+    corner = np.stack([column, row], axis=1) - BOARD_SQUARES / 2
+    return corner + rng.uniform(size=(rows, 2))
+
+
+def _gaussians(rng: np.random.Generator, rows: int, dim: int) -> np.ndarray:
+    """A mixture of Gaussians: centres on a line, a circle or the unit sphere."""
+    if dim == 2:
+        angles = 2 * np.pi * np.arange(NUM_GAUSSIANS) / NUM_GAUSSIANS
+        centres = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    elif dim == 1:
+        centres = np.linspace(-1, 1, NUM_GAUSSIANS)[:, None]
+    else:
+        centres = rng.normal(size=(NUM_GAUSSIANS, dim))
+        centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    chosen = centres[rng.integers(0, NUM_GAUSSIANS, rows)]
+    return chosen + GAUSSIAN_STD * rng.normal(size=(rows, dim)) * np.sqrt(2 / max(2, dim))
+
+
+READERS: dict[str, Reader] = {
+    "digits": _digits,
+    "parquet": _parquet,
+    "npy": _npy,
+    "moons": _drawn(_moons),
+    "checkerboard": _drawn(_checkerboard),
+    "gaussians": _drawn(_gaussians),
+}

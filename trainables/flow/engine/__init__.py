@@ -1,0 +1,1 @@
+"""Training: packs of runs, step by step."""

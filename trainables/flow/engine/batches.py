@@ -1,0 +1,201 @@
+"""Every draw that a run makes from its data: batches, noise, times, held-out pairs."""
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.config.schedule import steps_per_epoch
+from trainables.flow.config.sharing import coupling_identity, draws_identity, validation_identity
+from trainables.flow.data.dataset import Dataset, Normalisation
+from trainables.flow.engine.state import RunSpec
+from trainables.flow.ingredients.augmentation import augment
+from trainables.flow.ingredients.couplings import paired
+from trainables.flow.ingredients.paths import path_sample, path_times, uses_eps
+from trainables.flow.networks.velocity import parameter_dtype
+from trainables.flow.randomness import CPU, Streams, generator
+
+CHUNK_NUMBERS = 2**21
+"""Numbers in each tensor of a chunk of steps: 8 MB, so that packs fit into memory."""
+VALIDATION_BATCH = 256
+"""Rows within which held-out rows are paired with noise, whatever the batch size of training."""
+
+Targets = tuple[Tensor, Tensor, Tensor]
+"""x_t and u_t, (steps, batch, dim), and t, (steps, batch)."""
+
+
+def stacked(targets: Sequence[Targets], dim: int, device: torch.device) -> Targets:
+    """Those of several runs as one, with an axis for the runs at `dim`."""
+    x_t, u_t, t = (torch.stack(part, dim).to(device) for part in zip(*targets, strict=True))
+    return x_t, u_t, t
+
+
+class Pairs(NamedTuple):
+    """Fixed pairs of noise and data, (rows, dim) each."""
+
+    x_0: Tensor
+    x_1: Tensor
+
+
+@dataclass
+class Draw:
+    """Some steps' draws; runs with one `RunData.draw_key` share them."""
+
+    x_0: Tensor
+    """(steps, batch, dim)"""
+    x_1: Tensor
+    """(steps, batch, dim)"""
+    t: Tensor
+    """(steps, batch)"""
+    streams: Streams = field(repr=False)
+    _paired: dict[str, Tensor] = field(default_factory=dict[str, Tensor], repr=False)
+
+    def paired(self, config: FlowConfig) -> Tensor:
+        """The noise as a config's coupling pairs it with the data, once for runs that agree."""
+        key = coupling_identity(config)
+        if key not in self._paired:
+            self._paired[key] = paired(config, self.x_0, self.x_1)
+        return self._paired[key]
+
+    @cached_property
+    def eps(self) -> Tensor:
+        """Noise of the path, for those that have some."""
+        source = self.streams["path"]
+        eps = torch.randn(self.x_0.shape, generator=source, device=self.x_0.device)
+        return eps.to(self.x_0.dtype)
+
+    def targets(self, config: FlowConfig) -> Targets:
+        """What a run with this config learns from."""
+        eps = self.eps if uses_eps(config) else None
+        t = path_times(config, self.t)
+        return *path_sample(config, self.paired(config), self.x_1, t, eps), t
+
+
+class RunData:
+    """A run's rows in normalised coordinates, and every draw it makes from them.
+
+    Args:
+        spec: The run.
+        data: Its data.
+        normalisation: The statistics it works with.
+        device: Where training rows are, and where what an epoch draws is drawn; what is held out
+            and the order of rows are drawn on the CPU, and the same on every device.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        data: Dataset,
+        normalisation: Normalisation,
+        device: torch.device = CPU,
+    ) -> None:
+        self.spec = spec
+        self.dim = data.dim
+        self._device = device
+        self._dtype = parameter_dtype(spec.config)
+        self._source = (data, normalisation)
+        self._draws_identity = draws_identity(spec.config)
+        parts = normalised_parts(data, normalisation, self._dtype, device)
+        self.train, self._validation, self.test, self.reference = parts
+        self.pairs: Pairs | None = None
+        """A reflow student's own rows, instead of those of the data."""
+        self.validation_pairs: Pairs | None = None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps that count as one epoch."""
+        return steps_per_epoch(len(self.train), self.spec.config.batch_size)
+
+    @property
+    def num_validation(self) -> int:
+        """Rows of the validation part."""
+        return len(self._validation)
+
+    def draw_key(self, epoch: int) -> Hashable:
+        """Equal for runs whose draws of an epoch are the same."""
+        own = self.spec.run_id if self.pairs is not None else ""
+        return self.spec.seed, epoch, *self._source, self._draws_identity, own
+
+    def epoch(self, epoch: int) -> Iterator[Draw]:
+        """The draws of an epoch, chunk by chunk of its steps."""
+        config, device = self.spec.config, self._device
+        streams = Streams(self.spec.seed, epoch, device)
+        batches = self._batches(epoch).to(device)
+        for rows in batches.split(max(1, CHUNK_NUMBERS // (config.batch_size * self.dim))):
+            t = torch.rand(rows.shape, generator=streams["time"], device=device).to(self._dtype)
+            if self.pairs is not None:
+                yield Draw(self.pairs.x_0[rows], self.pairs.x_1[rows], t, streams)
+                continue
+            shape = (*rows.shape, self.dim)
+            x_0 = torch.randn(shape, generator=streams["noise"], device=device).to(self._dtype)
+            yield Draw(x_0, augment(config, self.train[rows], streams), t, streams)
+
+    @property
+    def validation_key(self) -> Hashable:
+        """Equal for runs whose held-out draws are the same, such as those of several seeds."""
+        own = self.spec.run_id if self.validation_pairs is not None else ""
+        return *self._source, validation_identity(self.spec.config), own
+
+    def validation(self) -> Targets:
+        """The held-out draws (rows, dim), the same in every epoch and for every seed.
+
+        Their times are stratified: one in each of as many equal parts of [0, 1] as there are
+        rows, which takes most of the noise out of the loss.
+        """
+        config, rows = self.spec.config, len(self._validation)
+        streams = Streams(config.data.split_seed, 0)
+        x_0, x_1 = self.validation_pairs or Pairs(self.validation_noise(), self._validation)
+        source = streams["validation times"]
+        strata = torch.randperm(rows, generator=source)
+        t = ((strata + torch.rand(rows, generator=source)) / rows).to(self._dtype)
+        batches = zip(x_0.split(VALIDATION_BATCH), x_1.split(VALIDATION_BATCH), strict=True)
+        x_0 = torch.cat([paired(config, noise[None], data[None])[0] for noise, data in batches])
+        eps = torch.randn(x_1.shape, generator=streams["validation path"]).to(self._dtype)
+        t = path_times(config, t)
+        return *path_sample(config, x_0, x_1, t, eps), t
+
+    def validation_noise(self) -> Tensor:
+        """Fixed noise for the validation part, (rows, dim)."""
+        return self._fixed_noise("validation noise", len(self._validation))
+
+    def sampling_noise(self, num: int) -> Tensor:
+        """Fixed start points for samples, (num, dim)."""
+        return self._fixed_noise("sampling", num)
+
+    def _fixed_noise(self, stream: str, rows: int) -> Tensor:
+        source = generator(self.spec.config.data.split_seed, 0, stream)
+        return torch.randn(rows, self.dim, generator=source).to(self._dtype)
+
+    def _batches(self, epoch: int) -> Tensor:
+        """Row numbers (steps, batch): shuffled passes laid end to end, so every batch is full."""
+        rows, count = len(self.train), self.steps_per_epoch * self.spec.config.batch_size
+        first = epoch * count
+        passes = range(first // rows, (first + count - 1) // rows + 1)
+        shuffled = torch.cat(
+            [
+                torch.randperm(rows, generator=generator(self.spec.seed, number, "batch"))
+                for number in passes
+            ]
+        )
+        start = first - passes[0] * rows
+        return shuffled[start : start + count].view(self.steps_per_epoch, -1)
+
+
+@lru_cache(maxsize=4)
+def normalised_parts(
+    data: Dataset, normalisation: Normalisation, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, ...]:
+    """Training rows on the device, validation, test and reference rows on the CPU.
+
+    They are kept once for all runs of a process.
+    """
+    train, validation, test, reference = (
+        torch.from_numpy(np.ascontiguousarray(normalisation.apply(part))).to(dtype)
+        for part in (data.train, data.validation, data.test, data.reference)
+    )
+    return train.to(device), validation, test, reference

@@ -1,0 +1,251 @@
+"""One run inside a pack: its slice of the weights, optimizer, schedule, averages and curves."""
+
+import math
+import time
+from typing import Any
+
+import torch
+
+from trainables.flow.config.metrics import is_optional
+from trainables.flow.config.schedule import LearningRate, phases_of, validation_every
+from trainables.flow.config.shapes import num_parameters
+from trainables.flow.data.dataset import Dataset
+from trainables.flow.engine.batches import RunData
+from trainables.flow.engine.checkpoint import Stateful
+from trainables.flow.engine.normalisation import NormalisationState
+from trainables.flow.engine.optimizer import AdamW
+from trainables.flow.engine.parameters import Layout, Rows
+from trainables.flow.engine.state import Point, Progress, RunSpec
+from trainables.flow.networks.velocity import State
+
+POINT_EVERY_STEPS = 10
+"""Optimizer steps between the points of a run's curves; each epoch ends with one too."""
+
+
+class _Weights:
+    """One run's own parameters, as a part of its state."""
+
+    def __init__(self, tensors: State) -> None:
+        self.tensors = tensors
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: tensor.detach().clone() for name, tensor in self.tensors.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        with torch.no_grad():
+            for name, tensor in self.tensors.items():
+                tensor.copy_(state[name])
+
+
+class FlowRun:
+    """One run of a pack and all that is its own.
+
+    Args:
+        spec: What tells it from the others.
+        dataset: Its data.
+        layout: Where its parameters lie in its row.
+        row: Its numbers among those of the pack.
+    """
+
+    def __init__(self, spec: RunSpec, dataset: Dataset, layout: Layout, row: Rows) -> None:
+        config = spec.config
+        self.spec = spec
+        self.dataset = dataset
+        self.normalisation = NormalisationState(dataset.normalisation)
+        self.progress = Progress()
+        self.row = row
+        self._layout = layout
+        self.model = _Weights(layout.views(row.weights))
+        self.ema = _Weights(layout.views(row.average))
+        self.curves = Curves()
+        self.optimizer = AdamW(
+            layout, row, config.lr, (config.beta1, config.beta2), config.weight_decay
+        )
+        self.load_data()
+        self.phases = phases_of(config, self.data.steps_per_epoch)
+        self.scheduler = LearningRate(
+            self.optimizer, config.lr, config.warmup, self.phases, config.schedule, config.final_lr
+        )
+
+    @property
+    def num_parameters(self) -> int:
+        """Trainable parameters of the run, without the padding of data widths."""
+        return num_parameters(self.spec.config, self.dataset.dim)
+
+    @property
+    def final_metrics(self) -> dict[str, float]:
+        """What was measured at the run's end; empty until then."""
+        return self.progress.final_metrics
+
+    @property
+    def phase_steps(self) -> int:
+        """Optimizer steps since the phase began."""
+        return self.progress.step - self.progress.first_step
+
+    @property
+    def steps_left(self) -> int:
+        """Optimizer steps to the end of the phase."""
+        return self.phases[self.progress.phase] - self.phase_steps
+
+    @property
+    def training(self) -> bool:
+        """Whether the run takes another step in this phase."""
+        return self.progress.status == "running" and self.steps_left > 0
+
+    @property
+    def validates(self) -> bool:
+        """Whether the epoch that has just been trained ends with a validation."""
+        progress, per_epoch = self.progress, self.data.steps_per_epoch
+        every = validation_every(
+            per_epoch * self.spec.config.batch_size, self.data.num_validation,
+            math.ceil(self.phases[progress.phase] / per_epoch), self.spec.config.patience,
+        )  # fmt: skip
+        number = progress.epoch + 1 - progress.first_epoch
+        return progress.status == "running" and (number % every == 0 or not self.training)
+
+    def load_data(self) -> None:
+        """Brings the rows into the coordinates of the current normalisation."""
+        device, scale = self.row.weights.device, self.normalisation.current
+        self.data = RunData(self.spec, self.dataset, scale, device)
+
+    def parts(self) -> dict[str, Stateful]:
+        """The run's state by part, see `checkpoint.ORDER`."""
+        return {
+            "model": self.model,
+            "ema": self.ema,
+            "optimizer": self.optimizer,
+            "scheduler": self.scheduler,
+            "progress": self.progress,
+            "normalisation": self.normalisation,
+        }
+
+    def measured(self, loss: float, norm: float) -> bool:
+        """Takes note of a step's loss and gradient norm; returns whether the step may be taken."""
+        step = self.progress.step + 1
+        if not math.isfinite(loss):
+            self.diverge(f"training loss is {loss} at step {step}")
+        elif not math.isfinite(norm):
+            self.diverge(f"gradient norm is {norm} at step {step}")
+        else:
+            self.curves.add(loss, norm, self.scheduler.lr)
+        return self.progress.status == "running"
+
+    def advance(self) -> None:
+        """A step has been taken."""
+        self.scheduler.advance()
+        self.progress.step += 1
+        if self.progress.step % POINT_EVERY_STEPS == 0:
+            self.curves.point(self.progress.step)
+
+    def diverge(self, error: str) -> None:
+        """Ends the run as diverged."""
+        self.curves.point(self.progress.step)
+        self.progress.status = self.progress.stop_reason = "diverged"
+        self.progress.error = error
+
+    def end_epoch(self, val_loss: float | None) -> str | None:
+        """Enters an epoch's losses, keeps the best weights; says why its phase ends, if it does.
+
+        Args:
+            val_loss: None where the epoch was not validated, see `validates`.
+        """
+        progress, config = self.progress, self.spec.config
+        progress.epoch += 1
+        progress.train_loss = self.curves.epoch_loss()
+        self.curves.point(progress.step)
+        self.curves.record(
+            progress.step, epoch=progress.epoch, epoch_train_loss=progress.train_loss
+        )
+        if val_loss is None:
+            return None
+        progress.val_loss = val_loss
+        self.curves.record(progress.step, val_loss=val_loss)
+        if not math.isfinite(val_loss):
+            self.diverge(f"validation loss is {val_loss} after step {progress.step}")
+            return None
+        if val_loss < progress.best_val_loss:
+            progress.best_val_loss, progress.best_train_loss = val_loss, progress.train_loss
+            progress.best_epoch, progress.best_step = progress.epoch, progress.step
+            progress.best = self.ema.state_dict()
+        if not self.training:
+            return "steps" if config.steps else "epochs"
+        stale = progress.epoch - progress.best_epoch
+        return "early_stopping" if config.patience and stale >= config.patience else None
+
+    def finish(self, reason: str, metrics: dict[str, float]) -> None:
+        """Ends the run with its metrics: as ok, or as diverged where its samples are not finite.
+
+        An optional metric that is not finite is only left out: asked for or not, it changes no
+        result.
+        """
+        wrong = {name: value for name, value in metrics.items() if not math.isfinite(value)}
+        for name, value in wrong.items():
+            if not is_optional(name):
+                self.diverge(f"{name} is {value}: samples of the trained model are not finite")
+                return
+        progress = self.progress
+        progress.final_metrics = {k: value for k, value in metrics.items() if k not in wrong}
+        progress.warnings += [
+            f"{k} is {value}: left out of the metrics" for k, value in wrong.items()
+        ]
+        progress.status, progress.stop_reason = "ok", reason
+        self.curves.record(progress.step, **progress.final_metrics)
+
+    def move(self, row: Rows) -> None:
+        """Points the run at the new home of its numbers."""
+        self.row = row
+        self.model.tensors = self._layout.views(row.weights)
+        self.ema.tensors = self._layout.views(row.average)
+        self.optimizer.move(row)
+
+
+class Curves:
+    """What a run measures on its way: means since its last point, and over its epoch."""
+
+    def __init__(self) -> None:
+        self.points: list[Point] = []
+        self.times: list[float] = []
+        """When each point was measured: it came to be, or got its last metric."""
+        self._lr = 0.0
+        self._losses: list[float] = []
+        self._norms: list[float] = []
+        self._epoch: list[float] = []
+
+    def add(self, loss: float, norm: float, lr: float) -> None:
+        """Takes note of a step."""
+        self._lr = lr
+        self._losses.append(loss)
+        self._norms.append(norm)
+        self._epoch.append(loss)
+
+    def point(self, step: int) -> None:
+        """A point with the means of the steps since the last one, and the rate of this one."""
+        if not self._losses:
+            return
+        means = {"train_loss": _mean(self._losses), "grad_norm": _mean(self._norms)}
+        self.record(step, lr=self._lr, **means)
+        self._losses, self._norms = [], []
+
+    def epoch_loss(self) -> float:
+        """The mean loss of the epoch, which ends here."""
+        losses, self._epoch = self._epoch, []
+        return _mean(losses)
+
+    def record(self, step: int, **metrics: float) -> None:
+        """Adds metrics to the point of a step."""
+        if self.points and self.points[-1][0] == step:
+            self.points[-1][1].update(metrics)
+            self.times[-1:] = [time.time()]
+        else:
+            self.points.append((step, metrics))
+            self.times.append(time.time())
+
+    def drain(self) -> list[Point]:
+        """Points measured since the last call."""
+        points, self.points = self.points, []
+        self.times = []
+        return points
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,148 @@
+"""What is measured of a trained model, from fixed noise against the test part."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from trainables.flow.config.metrics import METRICS
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.data.dataset import Normalisation
+from trainables.flow.engine.batches import RunData
+from trainables.flow.engine.run import FlowRun
+from trainables.flow.evaluation.distances import energy_distance, mmd, nearest_distance, sliced_w2
+from trainables.flow.evaluation.likelihood import negative_log_likelihood
+from trainables.flow.networks.velocity import State, velocity_of
+from trainables.flow.sampling import Velocity, solve
+
+MAX_ROWS = 2_048
+"""Test rows, and as many samples, that the metrics look at."""
+
+
+@dataclass
+class Evaluation:
+    """One set of weights and the data it is held against, in normalised coordinates."""
+
+    config: FlowConfig
+    velocity: Velocity
+    noise: Tensor
+    test: Tensor
+    train: Tensor
+    normalisation: Normalisation
+
+    @cached_property
+    def solved(self) -> tuple[Tensor, Tensor]:
+        """Samples (rows, dim), and how bent their paths are (rows,)."""
+        return solve(self.velocity, self.noise, self.config.solver_steps, self.config.solver)
+
+    @property
+    def samples(self) -> Tensor:
+        """Points at t = 1, (rows, dim)."""
+        return self.solved[0]
+
+
+class Rows(NamedTuple):
+    """Rows that floors are taken of, in normalised coordinates."""
+
+    train: Tensor
+    test: Tensor
+    blocks: list[Tensor]
+    """Disjoint blocks of training rows, each as long as `test`."""
+
+
+class Measure(NamedTuple):
+    """How a metric of trained weights is taken."""
+
+    of: Callable[[Evaluation], float]
+    floor: Callable[[Rows], float] | None = None
+    """The same of rows alone, where that means anything. It sees no config: runs of the same data
+    share it."""
+
+
+def measure(
+    config: FlowConfig,
+    data: RunData,
+    normalisation: Normalisation,
+    weights: State,
+    names: Sequence[str],
+    device: torch.device,
+) -> dict[str, float]:
+    """Metrics of one set of weights by name, see `MEASURES`."""
+    test = data.test[:MAX_ROWS].to(device)
+    on_device = {name: tensor.to(device) for name, tensor in weights.items()}
+    evaluation = Evaluation(
+        config, velocity_of(config, on_device), data.sampling_noise(len(test)).to(device), test,
+        data.train.to(device), normalisation,
+    )  # fmt: skip
+    return {name: MEASURES[name].of(evaluation) for name in names}
+
+
+def floors(data: RunData, names: Sequence[str], device: torch.device) -> dict[str, float]:
+    """What training rows score where samples would be, as a fresh sample of the data does.
+
+    One such score is noisy: it is the mean over the disjoint blocks of the test part's size that
+    there are among `data.reference`. For `train_distance` it is the test rows' distance to the
+    training rows: samples that come nearer have memorised. Runs of the same data share them.
+    """
+    return dict(_floors(data.train, data.test, data.reference, tuple(names), device))
+
+
+@lru_cache(maxsize=4)
+def _floors(
+    train: Tensor, test: Tensor, reference: Tensor, names: tuple[str, ...], device: torch.device
+) -> dict[str, float]:
+    num = min(MAX_ROWS, len(test), len(reference))
+    blocks = [part.to(device) for part in reference.split(num) if len(part) == num]
+    rows = Rows(train.to(device), test[:num].to(device), blocks)
+    taken = ((name, MEASURES[name].floor) for name in names)
+    return {name: floor(rows) for name, floor in taken if floor}
+
+
+def final_metrics(run: FlowRun, device: torch.device) -> dict[str, float]:
+    """A run's metrics at its end: with its best and its final averaged weights, and the floors."""
+    config, data, progress = run.spec.config, run.data, run.progress
+    names = [name for name in config.measured() if METRICS[name].is_measurable]
+    scale = run.normalisation.current
+    best = measure(config, data, scale, progress.best, names, device)
+    final = best
+    if progress.best_step != progress.step:
+        final = measure(config, data, scale, run.ema.state_dict(), names, device)
+    return columns(best, "best") | columns(final, "final") | columns(
+        floors(data, names, device), "floor"
+    )  # fmt: skip
+
+
+def columns(values: Mapping[str, float], what: str) -> dict[str, float]:
+    """Metrics as columns of the ledger: `<metric>_<what>`."""
+    return {f"{name}_{what}": value for name, value in values.items()}
+
+
+def _nll(evaluation: Evaluation) -> float:
+    """Mean over the test part, in nats a row and in the data's own coordinates."""
+    steps = evaluation.config.solver_steps
+    nll = negative_log_likelihood(evaluation.velocity, evaluation.test, steps).mean().item()
+    return nll + float(torch.from_numpy(evaluation.normalisation.std).double().log().sum())
+
+
+def _distance(distance: Callable[[Tensor, Tensor], float]) -> Measure:
+    """A distance between samples and test rows."""
+    return Measure(
+        lambda e: distance(e.samples, e.test),
+        lambda rows: sum(distance(block, rows.test) for block in rows.blocks) / len(rows.blocks),
+    )
+
+
+MEASURES: dict[str, Measure] = {
+    "sliced_w2": _distance(sliced_w2),
+    "energy_distance": _distance(energy_distance),
+    "mmd": _distance(mmd),
+    "straightness": Measure(lambda e: e.solved[1].mean().item()),
+    "train_distance": Measure(
+        lambda e: nearest_distance(e.samples, e.train),
+        lambda rows: nearest_distance(rows.test, rows.train),
+    ),
+    "nll": Measure(_nll),
+}

@@ -1,0 +1,1 @@
+"""Paths, couplings and augmentations: what the rows of `config` do."""

@@ -1,0 +1,42 @@
+"""What the velocity networks share: stacked linear maps, the time embedding, padding."""
+
+import functools
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from trainables.flow.config.shapes import TIME_DIM, padded
+
+Weights = Mapping[str, Tensor]
+"""Parameters by name, of one run or, with a leading K, of the runs of a pack."""
+
+
+def linear(weights: Weights, name: str, x: Tensor) -> Tensor:
+    """One linear map a run: (K, rows, in) -> (K, rows, out)."""
+    return torch.baddbmm(weights[f"{name}.bias"].unsqueeze(1), x, weights[f"{name}.weight"])
+
+
+def time_embedding(t: Tensor) -> Tensor:
+    """Sinusoidal features of t in [0, 1]: (...) -> (..., TIME_DIM), Vaswani et al. 2017, 3.5."""
+    # Kept on the CPU alone: what a graph's capture makes on a GPU, its replays write over.
+    frequencies = _kept_frequencies if t.device.type == "cpu" else _frequencies
+    angles = 1000.0 * t.unsqueeze(-1) * frequencies(t.dtype, t.device)
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+
+def pad(x: Tensor) -> Tensor:
+    """Zeros behind the last axis, up to the next width that kernels treat alike."""
+    missing = padded(x.shape[-1]) - x.shape[-1]
+    return functional.pad(x, (0, missing)) if missing else x
+
+
+def _frequencies(dtype: torch.dtype, device: torch.device) -> Tensor:
+    half = TIME_DIM // 2
+    exponents = torch.arange(half, dtype=dtype, device=device) / half
+    return torch.exp(-math.log(10_000.0) * exponents)
+
+
+_kept_frequencies = functools.cache(_frequencies)

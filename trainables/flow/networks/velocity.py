@@ -1,0 +1,101 @@
+"""Velocity networks v(x, t) for K runs of one shape at once: parameters are stacked, (K, ...).
+
+Every architecture has a skip from its input to its output, scaled by the time: gain(t) x. Most of
+the velocity of normalised data is of this form, for Gaussian data and a straight path all of it,
+(2t - 1) / (t^2 + (1 - t)^2) x, and a network narrower than the data cannot express it: without the
+skip its samples shrink, the more the longer it trains. (The role of c_skip in Karras et al. 2022,
+arXiv:2206.00364, eq. 7, learned instead of fixed, since it differs from path to path.)
+"""
+
+import contextlib
+import math
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainables.flow.config.run import FlowConfig
+from trainables.flow.config.shapes import ARCHS, parameter_shapes, unpadded_shapes
+from trainables.flow.networks.dit import dit
+from trainables.flow.networks.layers import Weights, linear, time_embedding
+from trainables.flow.networks.mlp import mlp
+from trainables.flow.networks.unet import unet
+from trainables.flow.randomness import generator
+from trainables.flow.sampling import Velocity
+
+OUTPUT_GAIN = 1e-2
+"""Scale of the output layer at initialisation: the network starts near velocity zero."""
+
+State = dict[str, Tensor]
+"""One run's parameters by name."""
+NETWORKS: dict[str, Callable[..., Tensor]] = {"mlp": mlp, "dit": dit, "unet": unet}
+"""Each takes stacked parameters, points, embedded times, `num_layers`, and the knobs of its row in
+`shapes.ARCHS`."""
+
+
+def velocity(config: FlowConfig, weights: Weights, x: Tensor, t: Tensor) -> Tensor:
+    """Velocities of K runs of one shape.
+
+    Args:
+        config: Of any of the runs.
+        weights: Stacked parameters, (K, ...) each.
+        x: Points, (K, batch, dim).
+        t: Times, (K, batch).
+
+    Returns:
+        (K, batch, dim), in the precision of x.
+    """
+    with _precision(config, x.device):
+        time = time_embedding(t)
+        knobs = ARCHS[config.arch].values(config)
+        found = NETWORKS[config.arch](weights, x, time, config.shape[1], **knobs)
+        gain = linear(weights, "skip", time)[..., : x.shape[-1]]
+        found = found + gain * x
+    return found.to(x.dtype)
+
+
+def velocity_of(config: FlowConfig, state: Mapping[str, Tensor]) -> Velocity:
+    """The velocity field (batch, dim), (batch,) -> (batch, dim) of one run's parameters."""
+    weights = {name: tensor.unsqueeze(0) for name, tensor in state.items()}
+    return lambda x, t: velocity(config, weights, x.unsqueeze(0), t.unsqueeze(0)).squeeze(0)
+
+
+def initial_state(config: FlowConfig, dim: int, seed: int) -> State:
+    """A run's parameters at step 0: uniform in +-1/sqrt(fan_in), outputs near zero or zero.
+
+    The skip starts at zero, and so does what the architecture's row names (adaLN-Zero and its
+    output, FiLM as the identity).
+    """
+    source = generator(seed, 0, "init")
+    state: State = {}
+    unpadded = unpadded_shapes(config, dim)
+    bound = 0.0
+    for name, shape in parameter_shapes(config, dim).items():
+        if name.endswith("weight"):
+            bound = _gain(config.arch, name) / math.sqrt(unpadded[name][-2])
+        state[name] = (torch.rand(shape, generator=source) * 2 - 1) * bound
+    return {name: tensor.to(parameter_dtype(config)) for name, tensor in state.items()}
+
+
+def parameter_dtype(config: FlowConfig) -> torch.dtype:
+    """Precision of weights, data and loss."""
+    return torch.float64 if config.dtype == "float64" else torch.float32
+
+
+def _gain(arch: str, name: str) -> float:
+    layer = name.removesuffix(".weight").rpartition(".")[2]
+    if layer == "skip" or layer in ARCHS[arch].zero_init:
+        return 0.0
+    return OUTPUT_GAIN if name == "out.weight" else 1.0
+
+
+def _precision(config: FlowConfig, device: torch.device) -> AbstractContextManager[Any]:
+    if config.dtype != "bfloat16":
+        return _AS_IT_IS
+    # Each weight is used once; and a cache of casts must not outlive the capture of a CUDA graph.
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
+
+
+_AS_IT_IS = contextlib.nullcontext()
