@@ -28,7 +28,8 @@ def difference(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[s
     for key, value in config.items():
         default = defaults.get(key)
         if type(value) is type(default) and type(value) in _SCALARS and value == default:
-            changed.update({} if key in defaults else {key: value})
+            if key not in defaults:  # null, where no default says so
+                changed[key] = value
         elif isinstance(value, Mapping) and isinstance(default, Mapping):
             inner = difference(value, default)
             if default.keys() - value.keys():

@@ -17,11 +17,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests are many at once, or smal
 # No cluster of anybody else's is found, nor ours by them; short, since sockets lie in it.
 RAY_FOLDER = os.environ["RAY_TMPDIR"] = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
 os.environ.pop("RAY_ADDRESS", None)
-# Ray's workers import the toy trainables by name.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(TESTS), os.environ.get("PYTHONPATH", "")])
-)
-sys.path.insert(0, str(TESTS))
+# Ray's workers import the toy trainables by name, and those that stand in tests.
+PLACES = [str(TESTS / "helpers"), str(TESTS)]
+os.environ["PYTHONPATH"] = os.pathsep.join([*PLACES, *filter(None, [os.environ.get("PYTHONPATH")])])
+sys.path[:0] = PLACES
 
 if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # nohup's, which children would inherit
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

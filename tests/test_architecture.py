@@ -61,6 +61,12 @@ def test_imports_run_downhill():
         assert set(of_ablate(path)) <= allowed, path
 
 
+def test_no_test_imports_another():
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"^ *(from|import) (tests\.|test_)", text, re.M), path
+
+
 def test_the_top_is_small_and_no_package_is_without_a_rule():
     assert len(list((ROOT / "ablate").glob("*.py"))) <= 18
     folders = {path.parent.name for path in (ROOT / "ablate").glob("*/__init__.py")}
@@ -126,7 +132,7 @@ def test_the_driver_needs_no_torch_and_training_no_compiler():
 def test_a_prepared_report_waits_for_no_import(tmp_path):
     """What is got ready while runs train is all that is slow."""
     code = (
-        "import sys; from pathlib import Path; sys.path.insert(0, 'tests')\n"
+        "import sys; from pathlib import Path; sys.path.insert(0, 'tests/helpers')\n"
         "from ablate.events import RunReported, RunStarted\n"
         "from ablate.study_dir import StudyPaths\n"
         "from ablate.report.warm_up import Preparation\n"

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 import torch
 import toy
+from outcomes import best_weights, histories, numbers
 from studies import by_name, flow_study, stop_at_result, toy_study
 
 from ablate.driver.run_study import run_study
@@ -26,28 +27,6 @@ LOCAL = Options(local=True)
 
 def run(study, console, **options):
     return execute(study, Options(local=True, **options), console)
-
-
-def histories(ledger):
-    return {row["run_name"]: ledger.history(i) for i, row in ledger.rows.items()}
-
-
-def numbers(ledger):
-    """Everything of the rows that must not depend on when, where and how often."""
-    names = (
-        "status",
-        "step",
-        "epoch",
-        "best_step",
-        "val_loss_best",
-        "val_loss_final",
-        "sliced_w2_best",
-    )
-    return {r["run_name"]: [r.get(n) for n in names] for r in ledger.rows.values()}
-
-
-def best_weights(study, name):
-    return torch.load(StudyPaths(study.directory).best(name), weights_only=True)["weights"]
 
 
 def test_a_study_ends_in_table_ledger_and_best_weights(tmp_path, console):

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+from outcomes import best_weights, histories, numbers
 from studies import by_name, flow_study, stop_at_result, toy_study
-from test_local import best_weights, histories, numbers
 
 from ablate.cli.run import show_plan
 from ablate.driver.session import execute

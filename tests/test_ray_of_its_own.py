@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from drivers import SLOW, in_a_process_of_its_own
 from studies import wait_for
-from test_ray import SLOW, in_a_process_of_its_own
 
 from ablate.launch.ray.connection import BESIDE_ANOTHER
 from ablate.ledger.ledger import Ledger

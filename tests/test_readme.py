@@ -67,3 +67,16 @@ def test_the_designs_plan_as_shown():
     plan = plan_study(read_study(raw, "README.md"))
     assert [len(block.members) for block in plan.blocks] == [8, 3]
     assert sum(plan.compared) == 2
+
+
+def test_what_is_shown_from_python_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "grid.yaml").write_text(
+        "study: s\nmetric: val_loss\nbase: {hidden_dim: 64, num_layers: 2}\nseeds: [1, 2]\n"
+        "factors: {lr: [1e-3, 1e-2]}\n"
+    )
+    [code] = blocks("python")
+    exec(compile(code, "README.md", "exec"), {"__name__": "shown"})
+    shown = capsys.readouterr().out
+    assert "lr=0.001-s1 ok" in shown
+    assert "wide better" in shown

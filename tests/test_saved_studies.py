@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from outcomes import histories
 from studies import by_name, toy_study
-from test_local import histories
 
 from ablate.analysis.background import how_it_came
 from ablate.cli.main import main

@@ -29,6 +29,8 @@ def well_formed(study: Study) -> tuple[Study, list[Problem]]:
         fields, wrong = _well_formed(block, f"blocks[{index}].")
         blocks.append(block.model_copy(update=fields))
         problems += wrong
+    if not problems:
+        return study, []
     return study.model_copy(update={**kept, "blocks": tuple(blocks)}), problems
 
 

@@ -156,8 +156,22 @@ class DesignBlock:
 def blocks_of(study: Study, model: ConfigModel) -> list[DesignBlock]:
     """The study's own factors, then its further blocks.
 
-    The study's own are left out where it has none, but blocks.
+    The study's own are left out where it has none, but blocks. What was made of the same parts
+    last is given again, with the configs that were validated on the way.
     """
+    parts = (model.model, *(getattr(study, name) for name in _PARTS))
+    if _LAST and all(one is other for one, other in zip(_LAST[0][0], parts, strict=True)):
+        return _LAST[0][1]
+    _LAST[:] = [(parts, _blocks(study, model))]
+    return _LAST[0][1]
+
+
+_PARTS = ("base", "factors", "baseline", "design", "cells", "when", "exclude", "blocks")
+"""What of a study its design is made of."""
+_LAST: list[tuple[tuple[Any, ...], list[DesignBlock]]] = []
+
+
+def _blocks(study: Study, model: ConfigModel) -> list[DesignBlock]:
     base = as_nested(model.model, study.base)
     blocks: list[DesignBlock] = []
     if study.factors or not study.blocks:
@@ -191,7 +205,8 @@ def plain_config(validated: Any) -> dict[str, Any]:
 
 def hashed_config(model: ConfigModel, config: Mapping[str, Any]) -> dict[str, Any]:
     """A resolved config without the keys that change no result."""
-    return {key: value for key, value in config.items() if key not in model.unhashed}
+    unhashed = model.unhashed
+    return {key: value for key, value in config.items() if key not in unhashed}
 
 
 def _with_own_keys(dumped: Any, plain: Any) -> Any:

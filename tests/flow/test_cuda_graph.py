@@ -5,12 +5,11 @@ On the CPU, with stand-ins for the graph: no test here has a GPU.
 
 import pytest
 import torch
+from flow_packs import specs_of, train, unwatched
 from states import assert_same
 
 from ablate.plan.plan import plan_study
 from ablate.spec.load import read_study
-from tests.flow.test_device_steps import unwatched
-from tests.flow.test_pack import specs_of, train
 from trainables.flow.data.dataset import load_dataset
 from trainables.flow.engine.gpu import graphed_step as device_steps
 from trainables.flow.engine.gpu.graphed_step import CHECKED_STEPS

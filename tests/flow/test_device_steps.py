@@ -9,11 +9,11 @@ import weakref
 
 import pytest
 import torch
+from flow_packs import MIXED, moved, pack_of, specs_of, train, unwatched
 from states import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from tests.flow.test_pack import MIXED, moved, pack_of, specs_of, train
 from trainables.flow.data.dataset import load_dataset
 from trainables.flow.engine import batches as draws
 from trainables.flow.engine import pack as training
@@ -29,10 +29,6 @@ RUNS = [{**config, "lr": 1e-30} if "patience" in config else config for config i
 @pytest.fixture(autouse=True)
 def _one_thread():
     torch.set_num_threads(1)
-
-
-def unwatched(specs):
-    return Pack(specs, [load_dataset(spec.config.data) for spec in specs], CPU, watched=False)
 
 
 @pytest.mark.parametrize(

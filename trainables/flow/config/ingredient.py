@@ -39,11 +39,13 @@ class Ingredient:
 
     def refusals(self, config: BaseModel) -> list[str]:
         """What is wrong with a config that names this ingredient."""
-        values, fields = dict(config), type(config).model_fields
+        if not self.refuses:
+            return []
+        fields = type(config).model_fields
         return [
-            said.format(value=values[key])
+            said.format(value=getattr(config, key))
             for key, said in self.refuses.items()
-            if values[key] != fields[key].default
+            if getattr(config, key) != fields[key].default
         ]
 
 

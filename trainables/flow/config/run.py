@@ -106,9 +106,10 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
 
     def measured(self) -> tuple[str, ...]:
         """The metrics that a run of this config ends with."""
-        asked = dict(self)
         return tuple(
-            name for name, row in METRICS.items() if row.asked_by is None or asked[row.asked_by]
+            name
+            for name, row in METRICS.items()
+            if row.asked_by is None or getattr(self, row.asked_by)
         )
 
     def same_training(self, num_rows: int | None = None) -> dict[str, Any]:
