@@ -113,7 +113,7 @@ def worded(value: Any) -> Any:
 def unworded(value: Any) -> Any:
     """Plain values as they were before they were worded."""
     if isinstance(value, Mapping):
-        if set(value) == {_PAIRS}:
+        if list(value) == [_PAIRS]:
             return {key: unworded(item) for key, item in value[_PAIRS]}
         return {key: unworded(item) for key, item in value.items()}
     if isinstance(value, list):

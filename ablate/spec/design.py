@@ -56,7 +56,10 @@ class Cell:
         config = dict(self.base)
         for level in self.levels.values():
             for key, value in level.sets.items():
-                config = with_key(config, key, value)
+                if "." in key:
+                    config = with_key(config, key, value)
+                else:  # often by far the most, and no reason to copy the others
+                    config[key] = value
         return config
 
     @cached_property

@@ -1,5 +1,6 @@
 """How large a study may be: counted before it is made."""
 
+import math
 import os
 from collections.abc import Iterator
 
@@ -27,7 +28,7 @@ def size_problems(study: Study) -> Iterator[Problem]:
             count, is_all = num_combinations(block, block.factor_list, most)
             total += count
             if count > most:
-                told = f"{'' if is_all else 'more than '}{count:,}"
+                told = f"{'' if is_all else 'more than '}{_number(count)}"
                 yield _too_many(place, block.design, told, most)
                 return
     if total > most:
@@ -51,6 +52,13 @@ def _too_many(place: str, design: str, count: str, most: int) -> Problem:
         return Problem(f"{place}factors", f"the grid has {message}", fix=fix)
     key = {"cells": "cells", "one_at_a_time": "factors"}.get(design, design)
     return Problem(f"{place}{key}", f"has {message}", fix=f"have fewer, or {raised}")
+
+
+def _number(count: int) -> str:
+    """A count for people: `1,000,000`, or `about 10^903`."""
+    if count < 10**18:
+        return f"{count:,}"
+    return f"about 10^{round(count.bit_length() * math.log10(2))}"
 
 
 def _max_cells() -> int | Problem:
