@@ -6,13 +6,13 @@ import pytest
 import toy
 from pydantic import BaseModel, ConfigDict, Field
 
+from ablate.dotted import unworded, worded
 from ablate.errors import InputError
-from ablate.loading import load_saved_study, read_study, save_study
-from ablate.nested import unworded, worded
-from ablate.paths import StudyPaths
-from ablate.plan import plan_study
-from ablate.selection import select_runs
-from ablate.yaml12 import parse_yaml
+from ablate.plan.plan import plan_study
+from ablate.plan.select import select_runs
+from ablate.spec.load import load_saved_study, read_study, save_study
+from ablate.spec.yaml12 import parse_yaml
+from ablate.study_dir import StudyPaths
 
 TOY = {"study": "t", "trainable": "toy:Counter", "metric": "score", "seeds": [1]}
 

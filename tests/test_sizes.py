@@ -7,12 +7,12 @@ import time
 
 import pytest
 
+from ablate.cli.run import main
+from ablate.driver.session import check_data
 from ablate.errors import AblateError, InputError
-from ablate.job import check_data
-from ablate.loading import read_study
-from ablate.plan import plan_study
-from ablate.run import main
-from ablate.yaml12 import parse_yaml
+from ablate.plan.plan import plan_study
+from ablate.spec.load import read_study
+from ablate.spec.yaml12 import parse_yaml
 
 TOY = {"study": "t", "trainable": "toy:Counter", "metric": "score", "seeds": [1]}
 TENS = {f"f{n}": list(range(10)) for n in range(9)}
