@@ -23,7 +23,7 @@ class Keys(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # a row is itself alone
 class Ingredient:
     """What the rows of all tables have in common."""
 

@@ -7,11 +7,12 @@ padded with zeros to the widths at which kernels treat a run alike alone and in 
 learns nothing and counts for nothing.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -31,7 +32,7 @@ Shapes = dict[str, tuple[int, ...]]
 Width = Callable[[int], int]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Arch(Ingredient):
     """A velocity network."""
 
@@ -63,7 +64,7 @@ def parameter_shapes(config: "NetworkKeys", dim: int) -> Shapes:
 
 def unpadded_shapes(config: "NetworkKeys", dim: int) -> Shapes:
     """The same without padding: what data of width `dim` see of the network."""
-    return _shapes(config, dim, lambda width: width)
+    return _shapes(config, dim, _as_it_is)
 
 
 def tokens(dim: int) -> tuple[int, int]:
@@ -79,8 +80,19 @@ def unet_widths(hidden_dim: int, num_layers: int) -> list[int]:
 
 def _shapes(config: "NetworkKeys", dim: int, data_width: Width) -> Shapes:
     row = ARCHS[config.arch]
-    own = row.shapes(dim, *config.shape, data_width, **row.values(config))
+    return dict(_made(row, dim, config.shape, data_width, tuple(row.values(config).items())))
+
+
+@functools.lru_cache(maxsize=256)  # a plan of ten thousand cells has few networks
+def _made(
+    row: Arch, dim: int, shape: tuple[int, int], data_width: Width, knobs: tuple[Any, ...]
+) -> Shapes:
+    own = row.shapes(dim, *shape, data_width, **dict(knobs))
     return own | _linear("skip", TIME_DIM, data_width(dim))
+
+
+def _as_it_is(width: int) -> int:
+    return width
 
 
 def _linear(name: str, width_in: int, width_out: int) -> Shapes:
