@@ -1,6 +1,7 @@
 """A package that plugs in a trainable, a tracker and a backend, as CONTRIBUTING says."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -119,7 +120,7 @@ def plugin(tmp_path, monkeypatch):
     (tmp_path / "grid.yaml").write_text(GRID)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(__import__("sys").modules, "my_plugin", raising=False)
+    monkeypatch.delitem(sys.modules, "my_plugin", raising=False)
     return tmp_path
 
 
@@ -166,3 +167,11 @@ def test_what_is_not_installed_is_named_with_what_is(plugin, capsys):
     (plugin / "grid.yaml").write_text(GRID)
     assert main(["run", "grid.yaml", "--backend", "hear"]) == 2
     assert "local, ray, here" in capsys.readouterr().err
+
+
+def test_changed_data_of_a_trainable_of_ones_own_are_noticed(plugin, capsys, monkeypatch):
+    assert main(["run", "grid.yaml", "--local"]) == 0
+    (plugin / "my_plugin.py").write_text(PLUGIN.replace("1x1-abc", "2x1-def"))
+    monkeypatch.delitem(sys.modules, "my_plugin")
+    assert main(["run", "grid.yaml", "--local"]) == 2
+    assert "changed since earlier runs started (6: gain=1-s1" in capsys.readouterr().err

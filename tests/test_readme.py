@@ -75,7 +75,7 @@ def test_what_is_shown_from_python_runs(tmp_path, monkeypatch, capsys):
         "study: s\nmetric: val_loss\nbase: {hidden_dim: 64, num_layers: 2}\nseeds: [1, 2]\n"
         "factors: {lr: [1e-3, 1e-2]}\n"
     )
-    [code] = blocks("python")
+    [*_, code] = blocks("python")
     exec(compile(code, "README.md", "exec"), {"__name__": "shown"})
     shown = capsys.readouterr().out
     assert "lr=0.001-s1 ok" in shown

@@ -249,6 +249,9 @@ def _enter_rows(
         ledger.warn(run_id, ["resumed with different training code"])
     for run in plan.runs:
         made_with = code if run.run_id in todo else {}
+        fingerprint = known.get(run.run_id, {}).get("data_fingerprint")
+        if run.run_id in todo and fingerprint:
+            made_with = {**made_with, "data_fingerprint": fingerprint}
         columns = dict(run.cell.labels)
         if known.get(run.run_id, {}).get("num_parameters"):
             columns["num_parameters"] = known[run.run_id]["num_parameters"]

@@ -83,11 +83,13 @@ def changed_data(rows: RunRows, runs: Sequence[Run], now: Mapping[str, str]) -> 
         runs: The runs to look at.
         now: Today's fingerprint by run id.
     """
-    return [
-        run
-        for run in runs
-        if run.run_id in now and rows.of(run.run_id).data_fingerprint not in (None, now[run.run_id])
-    ]
+    return [run for run in runs if run.run_id in now and _has_begun_with_other(rows, run, now)]
+
+
+def _has_begun_with_other(rows: RunRows, run: Run, now: Mapping[str, str]) -> bool:
+    row = rows.of(run.run_id)
+    known = row.data_fingerprint if row.started_at is not None else None
+    return known not in (None, now[run.run_id])
 
 
 def _code_notes(finished: int, begun: int, rerun: bool, files: Collection[str]) -> list[str]:
