@@ -175,3 +175,12 @@ def test_changed_data_of_a_trainable_of_ones_own_are_noticed(plugin, capsys, mon
     monkeypatch.delitem(sys.modules, "my_plugin")
     assert main(["run", "grid.yaml", "--local"]) == 2
     assert "changed since earlier runs started (6: gain=1-s1" in capsys.readouterr().err
+
+
+def test_a_directory_keeps_no_direction_that_is_its_metrics_own(plugin, capsys):
+    assert main(["run", "grid.yaml", "--local"]) == 0
+    capsys.readouterr()
+    for metric, better in (("recall", "higher"), ("loss", "lower"), ("recall", "higher")):
+        place = ["run", "--resume", "studies/s", "--local", "--set", f"metric={metric}"]
+        assert main(place) == 0
+        assert f"{metric} ({better} is better)" in capsys.readouterr().out

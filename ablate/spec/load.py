@@ -80,7 +80,11 @@ def read_study(
 def save_study(study: Study, paths: StudyPaths) -> None:
     """Keeps the study, resolved, in its directory."""
     paths.root.mkdir(parents=True, exist_ok=True)
-    write_atomically(paths.study_yaml, dump_yaml(study.model_dump()))
+    spec = _metrics_of(study).get(study.metric)
+    is_its_own = spec is not None and spec.mode == study.mode  # and not that of another metric
+    write_atomically(
+        paths.study_yaml, dump_yaml(study.model_dump(exclude={"mode"} if is_its_own else None))
+    )
 
 
 def load_saved_study(directory: Path, overrides: Sequence[str] = ()) -> Study:
