@@ -106,3 +106,33 @@ def execute_rows(study):
     from ablate.study_dir import StudyPaths
 
     return Ledger(StudyPaths(study.directory)).rows.values()
+
+
+def test_a_pack_may_measure_late_and_with_any_librarys_numbers(tmp_path, console):
+    from ablate.driver.smoke import try_cells
+
+    study = toy_study(tmp_path, trainable="odd:Packed", base={}, pack=2)
+    assert try_cells(study, Options(local=True), console).exit_code == 0
+    rows = by_name(run(study, console, local=True).ledger)
+    assert {row.status for row in rows.values()} == {"ok"}, [row.error for row in rows.values()]
+    assert [row["score"] for row in rows.values()] == [1.0, 1.0, 2.0, 2.0]
+
+
+def test_a_config_that_changes_what_it_is_given_changes_no_other_cell(tmp_path, console):
+    study = toy_study(tmp_path, trainable="odd:Configured", base={"inner": {"rate": 1.0}})
+    outcome = run(study, console, local=True)
+    assert {row["score"] for row in outcome.ledger.rows.values()} == {2.0}
+    assert {row["data_fingerprint"] for row in outcome.ledger.rows.values()} == {"12"}
+    assert study.base == {"inner": {"rate": 1.0}}
+    checked = toy_study(tmp_path / "b", trainable="odd:Checked", base={"scores": [1]})
+    assert run(checked, console, local=True).exit_code == 0
+
+
+def test_a_study_that_somebody_changes_is_planned_anew(tmp_path):
+    from ablate.plan.plan import plan_study
+
+    study = toy_study(tmp_path, seeds=[1])
+    assert len(plan_study(study).runs) == 2
+    study.factors["gain"].append(3)
+    study.base["length"] = 9
+    assert [run.config["length"] for run in plan_study(study).runs] == [9, 9, 9]

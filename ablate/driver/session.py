@@ -153,7 +153,10 @@ def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
             continue
         by_cell[run.cell.index] = {}
         try:
-            by_cell[run.cell.index] = preflight(plan.launch_config(run))
+            facts = dict(preflight(plan.launch_config(run)) or {})
+            if facts.get("data_fingerprint") is not None:
+                facts["data_fingerprint"] = str(facts["data_fingerprint"])
+            by_cell[run.cell.index] = facts
         except (ValueError, OSError) as error:
             problems.setdefault(str(error), Problem(f"data of cell {run.cell.name}", str(error)))
     if problems:

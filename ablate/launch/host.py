@@ -22,7 +22,7 @@ from ablate.errors import StorageError
 from ablate.launch.gpu_monitor import GpuMonitor
 from ablate.launch.manifest import NO_POINTS, is_whole, newest_whole, read_manifest, write_manifest
 from ablate.launch.measured import Measured
-from ablate.launch.plain_reports import plain_report, stamp, tamed
+from ablate.launch.plain_reports import plain_report, stamp, tamed, with_numbers
 from ablate.launch.trust import may_unpickle
 from ablate.storage import check_storage, fault_of
 from ablate.study_dir import StudyPaths, naming
@@ -89,7 +89,7 @@ class Hosting:
         with self.__captured():
             self.__start_from_checkpoint()
             result: dict[str, Any] = super().train()  # pyright: ignore
-        if self._iteration >= (self.__host.get("max_results") or math.inf):
+        if self._iteration >= (self.__host["max_results"] or math.inf):
             result["done"] = True
         reports = self.__reports_of(result)
         self.__share_time(reports, result.get("time_this_iter_s") or 0.0)
@@ -109,12 +109,14 @@ class Hosting:
         """What the trainable says of its runs, or what can be said of one that says nothing."""
         reports = result.get(REPORT_KEY)
         if not isinstance(reports, list):
-            report = plain_report(result, self.__host["runs"][0]["run_id"])
+            report = with_numbers(plain_report(result, self.__host["runs"][0]["run_id"]))
             self.__measured.look_at_plain(report, result)
             result.update(tamed({name: result.pop(name) for name in list(result)}))
             result["done"] = report["status"] != "running"
             return [report]
-        for report in reports:
+        for report in map(with_numbers, reports):
+            if result.get("done") and self.__is_tried and report["status"] == "running":
+                report["status"], report["stop_reason"] = "ok", "done"
             self.__measured.look_at(report)
         return reports
 
@@ -186,7 +188,8 @@ class Hosting:
         self.__seconds: dict[str, float] = {}
         self.__steps: dict[str, int] = {}
         self.__points: dict[str, tuple[int, int]] = {}
-        self.__measured = Measured(self.__host["metric"], self.__host["max_results"] is None)
+        self.__is_tried = self.__host["max_results"] is not None
+        self.__measured = Measured(self.__host["metric"], not self.__is_tried)
         self.__code = RunCode(self.__host["trainable"], self.__host["import_path"])
         if self.__host["gpu"]:
             self.__gpus.start()

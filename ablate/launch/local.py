@@ -83,7 +83,7 @@ def _gpus_of(resources: Resources) -> Generator[None]:
         yield
     finally:
         for name, value in before.items():
-            os.environ.pop(name)
+            os.environ.pop(name, None)  # a run may have done so itself
             os.environ.update({} if value is None else {name: value})
 
 

@@ -56,6 +56,19 @@ def told(measured: Iterator[tuple[str, Any]]) -> str:
     return ", ".join(names) or "nothing"
 
 
+def with_numbers(report: RunReport) -> RunReport:
+    """A report whose metrics are plain numbers, whatever library's they were, or are not there."""
+    report["points"] = [(int(step), _numbers(found)) for step, found in report.get("points", [])]
+    if "metrics" in report:
+        report["metrics"] = _numbers(report["metrics"])
+    return report
+
+
+def _numbers(found: Mapping[str, Any]) -> dict[str, float]:
+    numbers = {name: _number(value) for name, value in found.items()}
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
 def stamp(report: RunReport, gpus: Mapping[str, float]) -> None:
     """Says of each point when it was measured, and of the last one how busy the GPU was."""
     now, points = time.time(), report.get("points", [])

@@ -162,8 +162,8 @@ def blocks_of(study: Study, model: ConfigModel) -> list[DesignBlock]:
     The study's own are left out where it has none, but blocks. What was made of the same parts
     last is given again, with the configs that were validated on the way.
     """
-    parts = (model.model, *(getattr(study, name) for name in _PARTS))
-    if _LAST and all(one is other for one, other in zip(_LAST[0][0], parts, strict=True)):
+    parts = (model, repr([getattr(study, name) for name in _PARTS]))
+    if _LAST and _LAST[0][0] == parts:
         return _LAST[0][1]
     _LAST[:] = [(parts, _blocks(study, model))]
     return _LAST[0][1]
@@ -171,7 +171,7 @@ def blocks_of(study: Study, model: ConfigModel) -> list[DesignBlock]:
 
 _PARTS = ("base", "factors", "baseline", "design", "cells", "when", "exclude", "blocks")
 """What of a study its design is made of."""
-_LAST: list[tuple[tuple[Any, ...], list[DesignBlock]]] = []
+_LAST: list[tuple[tuple[ConfigModel, str], list[DesignBlock]]] = []
 
 
 def _blocks(study: Study, model: ConfigModel) -> list[DesignBlock]:
@@ -220,7 +220,7 @@ def _with_own_keys(dumped: Any, plain: Any) -> Any:
             return {_own(key, word): _with_own_keys(value, item)
                     for (key, value), (word, item) in pairs}  # fmt: skip
         return {_own(key, str(key)): to_jsonable_python(item) for key, item in dumped.items()}
-    if isinstance(dumped, list | tuple) and isinstance(plain, list):
+    if isinstance(dumped, list | tuple) and isinstance(plain, list) and len(dumped) == len(plain):
         return [_with_own_keys(*pair) for pair in zip(dumped, plain, strict=True)]
     return plain
 

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from ablate.dotted import copied
 from ablate.trainable.contract import MetricSpec, TrainableConfig
 
 Config = Any
@@ -34,7 +35,8 @@ class ConfigModel:
         Raises:
             pydantic.ValidationError: Where the model refuses it.
         """
-        return config if self.model is None else self.model.model_validate(config)
+        # A copy: somebody's validators may change what they are given.
+        return config if self.model is None else self.model.model_validate(copied(config))
 
     @property
     def fields(self) -> Mapping[str, FieldInfo]:
@@ -72,9 +74,10 @@ class ConfigModel:
 
     def measured(self, config: Config, metric: str) -> bool:
         """Whether a run of a config ends with a metric, as far as is known."""
-        if not self._has("measured"):
+        if not self._has("measured") or self.model is None:
             return not self.metrics or metric in self.metrics
-        return metric in config.measured()
+        says_nothing = type(config).measured is TrainableConfig.measured
+        return (says_nothing and not self.metrics) or metric in config.measured()
 
     def comparison(self, config: Config, metric: str) -> Mapping[str, Any]:
         """What must be equal between two runs for a metric to measure the same thing in both."""

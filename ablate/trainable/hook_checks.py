@@ -17,7 +17,9 @@ def hook_problems(model: ConfigModel) -> Iterator[Problem]:
     """Hooks that are misspelt, and attributes of them that are of another kind."""
     if model.model is None:
         return
-    for name in sorted(_names(model.model) - set(_HOOKS) - model.fields.keys()):
+    # A model that is not derived may have whatever names it likes.
+    own = _names(model.model) if issubclass(model.model, TrainableConfig) else set[str]()
+    for name in sorted(own - set(_HOOKS) - model.fields.keys()):
         for near in difflib.get_close_matches(name, _HOOKS, 1, 0.8):
             yield Problem(
                 "trainable", f"{model.model.__name__}.{name} is no hook of a config model", name,

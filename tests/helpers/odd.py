@@ -4,7 +4,10 @@ import os
 from pathlib import Path
 
 import numpy as np
+from pydantic import model_validator
 from ray.tune import Trainable
+
+from ablate.trainable.contract import REPORT_KEY, TrainableConfig, TrainableHooks
 
 AT_IMPORT = os.getcwd()
 
@@ -76,3 +79,60 @@ class Scored(Trainable):
 
     def load_checkpoint(self, checkpoint):
         pass
+
+
+class Packed(Trainable):
+    """Trains its runs together; measures late, with another library's numbers."""
+
+    ablate = TrainableHooks(packs=True)
+
+    def step(self):
+        is_over = self.iteration == 2
+        reports = [
+            {
+                "run_id": run["run_id"],
+                "status": "ok" if is_over else "running",
+                "points": [(np.int64(self.iteration + 1), {"score": None, "loss": np.float32(1)})],
+                **({"metrics": {"score": np.float32(run["seed"])}} if is_over else {}),
+            }
+            for run in self.config["runs"]
+        ]
+        return {"done": is_over, REPORT_KEY: reports}
+
+    def save_checkpoint(self, checkpoint_dir):
+        pass
+
+    def load_checkpoint(self, checkpoint):
+        pass
+
+    def load_runs(self, folders):
+        pass
+
+
+class Meddling(TrainableConfig):
+    """Changes what it is given, as validators of old configs do."""
+
+    gain: float = 1.0
+    inner: dict[str, float]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _doubled(cls, values):
+        values["inner"]["rate"] *= 2
+        return values
+
+
+class Configured(Scored):
+    """Its config says nothing of metrics, and its data are counted."""
+
+    Config = Meddling
+    ablate = TrainableHooks(preflight=lambda config: {"data_fingerprint": 12})
+
+    def step(self):
+        return {"score": self.config["inner"]["rate"], "done": True}
+
+
+class Checked(Scored):
+    """Its preflight only checks."""
+
+    ablate = TrainableHooks(preflight=lambda config: None)

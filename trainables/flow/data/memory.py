@@ -15,6 +15,8 @@ STATE_BYTES = 20
 """A parameter in float32: the weight, its gradient, its average, two moments."""
 MOST_REPEATS = 10
 """How often a batch may hold each row, where it is larger than the training part."""
+LARGE_BATCH = 4096
+"""Up to which a batch may hold them as often as it likes: the smallest data have a few rows."""
 ROW_BYTES, NUMBER_BYTES = 100, 48
 """Of drawing and splitting rows: of each row its number, order and group, of each number its
 copies in two precisions."""
@@ -50,7 +52,7 @@ def check_run(config: FlowConfig, num_rows: int, dim: int) -> None:
     Raises:
         DataError: Where they are not.
     """
-    if config.batch_size > MOST_REPEATS * num_rows:
+    if config.batch_size > max(MOST_REPEATS * num_rows, LARGE_BATCH):
         raise DataError(
             f"batch_size {config.batch_size:,} is more than {MOST_REPEATS} times the {num_rows:,} "
             f"rows that are trained on: set batch_size: {num_rows} at most"
