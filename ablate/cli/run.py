@@ -11,7 +11,6 @@ from rich.console import Console
 
 from ablate.cli.going_on import command_to_go_on
 from ablate.cli.guard import guarded, how_to_go_on
-from ablate.driver.finish import complete_study
 from ablate.driver.session import check_data, examine, no_ledger, plan_notes
 from ablate.driver.smoke import try_cells
 from ablate.errors import CLUSTER_GONE, INTERRUPTED, AblateError, StorageError
@@ -131,6 +130,8 @@ def _run(study: Study, options: Options, arguments: argparse.Namespace, console:
             tried = try_cells(study, options, console)
         if tried.exit_code:
             return tried.exit_code
+    from ablate.driver.finish import complete_study  # half a second of imports that no plan needs
+
     with _going_on(study, arguments):
         return complete_study(study, options, console, given_keys(_overrides(arguments))).exit_code
 

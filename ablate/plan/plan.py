@@ -240,7 +240,7 @@ def _trainings(
     for block in blocks:
         members: list[int] = []
         for designed in block.cells:
-            cell = replace(designed, index=len(found))
+            cell = designed.placed(len(found))
             config = cell.config
             if over:
                 config = plain_config(model.validate({**cell.written_config(), **over}))

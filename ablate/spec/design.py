@@ -1,7 +1,7 @@
 """The design of a study: blocks of factors -> cells, each with its config."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -50,6 +50,12 @@ class Cell:
         if self.block:
             name = f"{self.block}: {name}"
         return f"{name} again" if self.again else name
+
+    def placed(self, index: int) -> "Cell":
+        """The cell at its place in a plan, with the config that has been validated already."""
+        cell = replace(self, index=index)
+        vars(cell).update({k: vars(self)[k] for k in ("validated", "config") if k in vars(self)})
+        return cell
 
     def written_config(self) -> dict[str, Any]:
         """The config as the YAML says it: the base with the levels' keys set."""

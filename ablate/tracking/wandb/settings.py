@@ -112,7 +112,11 @@ def has_credentials(server: str) -> bool:
         return True
     if _settings_files().get("api_key"):
         return True
-    from requests.utils import get_netrc_auth
+    named = os.environ.get("NETRC")
+    files = ("~/.netrc", "~/_netrc") if named is None else (named,)
+    if not any(os.path.exists(os.path.expanduser(file)) for file in files):
+        return False
+    from requests.utils import get_netrc_auth  # 0.15 s, and W&B's own way to read it
 
     return get_netrc_auth(server) is not None
 
