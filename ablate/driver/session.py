@@ -251,13 +251,12 @@ def _enter_rows(
     for run_id in left.mixed:
         ledger.warn(run_id, ["resumed with different training code"])
     for run in plan.runs:
-        made_with = code if run.run_id in todo else {}
-        fingerprint = known.get(run.run_id, {}).get("data_fingerprint")
-        if run.run_id in todo and fingerprint:
-            made_with = {**made_with, "data_fingerprint": fingerprint}
-        columns = dict(run.cell.labels)
-        if known.get(run.run_id, {}).get("num_parameters"):
-            columns["num_parameters"] = known[run.run_id]["num_parameters"]
+        facts, columns = known.get(run.run_id, {}), dict(run.cell.labels)
+        made_with = dict(code) if run.run_id in todo else {}
+        if run.run_id in todo and facts.get("data_fingerprint"):
+            made_with["data_fingerprint"] = facts["data_fingerprint"]
+        if facts.get("num_parameters"):
+            columns["num_parameters"] = facts["num_parameters"]
         if run.cell.block or run.cell.again:
             columns["block"] = "again" if run.cell.again else run.cell.block
         if run.run_id not in ledger.rows:

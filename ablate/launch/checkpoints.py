@@ -9,6 +9,7 @@ from ablate.launch.manifest import NO_POINTS, is_whole, read_manifest
 from ablate.launch.trust import may_unpickle
 from ablate.ledger.history import History
 from ablate.study_dir import StudyPaths
+from ablate.text import some
 
 
 def newest_checkpoints(
@@ -87,7 +88,7 @@ def check_trust(paths: StudyPaths, names: Mapping[str, str], restarts: Mapping[s
         if run_id in names and not may_unpickle(folder)
     ]
     if foreign:
-        told = ", ".join(foreign[:5]) + ", ..." * (len(foreign) > 5)
+        told = some(foreign)
         message = (
             f"unfinished runs ({told}) would resume from pickles that another user owns, and a "
             "pickle can run any code"
