@@ -18,7 +18,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests are many at once, or smal
 RAY_FOLDER = os.environ["RAY_TMPDIR"] = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
 os.environ.pop("RAY_ADDRESS", None)
 # Ray's workers import the toy trainables by name, and those that stand in tests.
-PLACES = [str(TESTS / "helpers"), str(TESTS)]
+FOLDERS = sorted({path.parent for path in TESTS.glob("*/test_*.py")})
+PLACES = [str(folder) for folder in (TESTS / "helpers", *FOLDERS)]
 os.environ["PYTHONPATH"] = os.pathsep.join([*PLACES, *filter(None, [os.environ.get("PYTHONPATH")])])
 sys.path[:0] = PLACES
 

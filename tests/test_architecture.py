@@ -67,6 +67,13 @@ def test_no_test_imports_another():
         assert not re.search(r"^ *(from|import) (tests\.|test_)", text, re.M), path
 
 
+def test_every_test_stands_in_the_folder_of_its_room():
+    """At the top of `tests/` stands what is of the top of `ablate/`, or of the house as a whole."""
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders <= {*RULES, "flow"}
+    assert len(list((ROOT / "tests").glob("*.py"))) <= 10
+
+
 def test_the_top_is_small_and_no_package_is_without_a_rule():
     assert len(list((ROOT / "ablate").glob("*.py"))) <= 18
     folders = {path.parent.name for path in (ROOT / "ablate").glob("*/__init__.py")}

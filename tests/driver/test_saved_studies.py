@@ -15,7 +15,7 @@ from ablate.ledger.ledger import Ledger
 from ablate.spec.load import load_saved_study
 from ablate.study_dir import StudyPaths
 
-SAVED = Path(__file__).parent / "saved"
+SAVED = Path(__file__).parents[1] / "saved"
 
 
 def saved(name, folder):

@@ -222,7 +222,7 @@ def test_the_command_exits_with_2_and_no_traceback(tmp_path):
 
 
 def test_every_search_space_loads():
-    spaces = sorted(Path(__file__).parents[1].joinpath("search_spaces").glob("*.yaml"))
+    spaces = sorted(Path(__file__).parents[2].joinpath("search_spaces").glob("*.yaml"))
     assert spaces
     for path in spaces:
         assert load_study(path).question

@@ -125,7 +125,7 @@ undrawn = write_report(grid(folder), StudyPaths(folder))
 )
 def test_a_report_is_made_whatever_the_renderer_lacks(tmp_path, lacking, undrawn):
     """A small address space, no standard input, no standard error."""
-    path = os.pathsep.join([os.environ["PYTHONPATH"], str(Path(__file__).parents[1])])
+    path = os.pathsep.join([os.environ["PYTHONPATH"], str(Path(__file__).parents[2])])
     command = f'{lacking}; exec "$0" -c "$1" "$2"'
     done = subprocess.run(
         ["bash", "-c", command, sys.executable, REPORT, str(tmp_path)],
