@@ -8,9 +8,11 @@ import math
 from collections.abc import Container, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 T = TypeVar("T")
+Value = Literal["best", "last"]
+"""Which of a run's values of a metric is its result: that of its best weights, or the last one."""
 
 
 class Status(StrEnum):
@@ -135,25 +137,33 @@ class RunRow(dict[str, Any]):
             if name not in COLUMNS and name not in factors
         }
 
-    def measured(self, metric: str) -> float | None:
-        """Its value of a metric: at its best where there is one, else as measured once."""
-        for name in (f"{metric}_best", metric, f"{metric}_final"):
+    def has(self, metric: str, value: Value) -> bool:
+        """Whether it has such a value of a metric; what was measured once is both."""
+        return self.get(_column(metric, value)) is not None or self.get(metric) is not None
+
+    def measured(self, metric: str, value: Value = "last") -> float | None:
+        """Its value of a metric, or the other one where that is all there is."""
+        for name in (_column(metric, value), metric, f"{metric}_final", f"{metric}_best"):
             if self.get(name) is not None:
                 return self[name]
         return None
 
-    def result(self, metric: str) -> float:
+    def result(self, metric: str, value: Value) -> float:
         """Its value of a metric; nan where it did not end well, or measured no finite number."""
-        value = self.measured(metric) if self.status is Status.OK else None
-        if not isinstance(value, int | float) or not math.isfinite(value):
+        number = self.measured(metric, value) if self.status is Status.OK else None
+        if not isinstance(number, int | float) or not math.isfinite(number):
             return math.nan
-        return float(value)
+        return float(number)
 
     def blank(self) -> "RunRow":
         """The row of the same run before it had any result."""
         names = ("run_id", "run_name", "seed", "planned_in", "restarted_in")
         kept = {name: self[name] for name in names if name in self}
         return RunRow(kept, status=Status.PENDING.value)
+
+
+def _column(metric: str, value: Value) -> str:
+    return f"{metric}_best" if value == "best" else f"{metric}_final"
 
 
 COLUMNS: dict[str, type] = {

@@ -42,9 +42,11 @@ def test_what_no_row_says_is_of_a_run_to_come():
 
 def test_a_result_is_a_finite_number_of_a_run_that_ended_well():
     values = {"m_best": 2.0, "m": 3.0}
-    assert RunRow(status="ok", **values).result("m") == 2.0
+    assert RunRow(status="ok", **values).result("m", "best") == 2.0
+    assert RunRow(status="ok", m_final=1.0, **values).result("m", "last") == 1.0
+    assert RunRow(status="ok", m_best=2.0).result("m", "last") == 2.0  # all that there is
     for row in (RunRow(status="failed", **values), RunRow(status="ok", m=math.inf), RunRow(m=1.0)):
-        assert math.isnan(row.result("m"))
+        assert math.isnan(row.result("m", "last"))
 
 
 def test_a_trainable_with_words_of_its_own_has_failed():

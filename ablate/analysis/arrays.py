@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.plan.plan import Plan
-from ablate.run_row import RunRows
+from ablate.run_row import RunRows, Status, Value
 from ablate.spec.design import Cell
 from ablate.spec.models import AGAIN_SEEDS
 
@@ -16,14 +16,30 @@ Values = NDArray[np.float64]
 
 def values_of(plan: Plan, rows: RunRows, metric: str) -> Values:
     """A metric of every cell and seed, (num_cells, num_seeds); nan where no run ended well."""
-    return np.array([_row(plan, rows, cell, plan.seeds, metric) for cell in plan.cells])
+    value = value_taken(plan, rows, metric)
+    return np.array([_row(plan, rows, cell, plan.seeds, metric, value) for cell in plan.cells])
+
+
+def value_taken(plan: Plan, rows: RunRows, metric: str) -> Value:
+    """Which of its values of a metric is each run's result: the same one of all.
+
+    It is the plan's, but where some run lacks it and all have the other: `ablate evaluate` measures
+    best weights alone.
+    """
+    done = [rows.of(run.run_id) for run in plan.runs if rows.status(run.run_id) is Status.OK]
+    measured = [row for row in done if row.measured(metric) is not None]
+    other: Value = "last" if plan.value == "best" else "best"
+    if all(row.has(metric, plan.value) for row in measured):
+        return plan.value
+    return other if all(row.has(metric, other) for row in measured) else plan.value
 
 
 def values_again(plan: Plan, rows: RunRows, metric: str) -> Values:
     """A metric of the second baseline, (num_seeds,)."""
     assert plan.again is not None
     seeds = [seed + AGAIN_SEEDS for seed in plan.seeds]
-    return np.array(_row(plan, rows, plan.again, seeds, metric))
+    value = value_taken(plan, rows, metric)
+    return np.array(_row(plan, rows, plan.again, seeds, metric, value))
 
 
 def on_scale(values: Values, log_scale: bool) -> Values:
@@ -44,10 +60,13 @@ def uses_log(plan: Plan, rows: RunRows, metric: str) -> bool:
         return False
     cells = [*plan.cells, *([plan.again] if plan.again else [])]
     runs = [run for cell in cells for run in plan.runs_of[cell.index].values()]
-    values = [rows.of(run.run_id).result(metric) for run in runs]
-    return all(value > 0 for value in values if not math.isnan(value))
+    value = value_taken(plan, rows, metric)
+    results = [rows.of(run.run_id).result(metric, value) for run in runs]
+    return all(result > 0 for result in results if not math.isnan(result))
 
 
-def _row(plan: Plan, rows: RunRows, cell: Cell, seeds: Sequence[int], metric: str) -> list[float]:
+def _row(
+    plan: Plan, rows: RunRows, cell: Cell, seeds: Sequence[int], metric: str, value: Value
+) -> list[float]:
     runs = plan.runs_of[cell.index]
-    return [rows.of(runs[seed].run_id).result(metric) for seed in seeds]
+    return [rows.of(runs[seed].run_id).result(metric, value) for seed in seeds]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ablate.analysis.arrays import value_taken
 from ablate.analysis.forecast import price
 from ablate.analysis.records import Environment, MissingRun, RunRecord
 from ablate.numbers import p_text
@@ -45,12 +46,13 @@ def run_records(plan: Plan, rows: RunRows) -> list[RunRecord]:
 def missing_runs(plan: Plan, rows: RunRows, metric: str) -> list[MissingRun]:
     """Planned runs without a value of a metric, each with its cause."""
     missing: list[MissingRun] = []
+    taken = value_taken(plan, rows, metric)
     for run in plan.runs:
         row = rows.of(run.run_id)
         status = row.status
         if status is Status.OK:
-            if math.isnan(row.result(metric)):
-                value = row.measured(metric)
+            if math.isnan(row.result(metric, taken)):
+                value = row.measured(metric, taken)
                 cause = f"reported no {metric}" if value is None else f"{metric} is {value}"
                 if value is None and plan.model.metric(metric).is_measurable:
                     cause += f" (ablate evaluate STUDY_DIR --metric {quoted([metric])} adds it)"
@@ -64,7 +66,7 @@ def missing_runs(plan: Plan, rows: RunRows, metric: str) -> list[MissingRun]:
 def how_it_came(plan: Plan, rows: RunRows) -> list[str]:
     """What the reader should know: seeds by rule or added later, failures that differ."""
     notes = [f"seeds: {plan.seeding}"] if plan.seeding else []
-    notes += _added_seeds(plan, rows)
+    notes += [*_added_seeds(plan, rows)]
     waiting = [run for run in plan.runs if not rows.status(run.run_id).has_ended]
     left = price(plan, waiting, rows)
     if left:

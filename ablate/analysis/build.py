@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.analysis.arrays import Values, on_scale, uses_log, values_again, values_of
+from ablate.analysis.arrays import (
+    Values,
+    on_scale,
+    uses_log,
+    value_taken,
+    values_again,
+    values_of,
+)
 from ablate.analysis.background import environment, how_it_came, missing_runs, run_records
 from ablate.analysis.records import (
     BlockRecord,
@@ -17,7 +24,7 @@ from ablate.analysis.records import (
 )
 from ablate.analysis.seed_rule import first_stage
 from ablate.plan.plan import Plan, PlannedBlock
-from ablate.run_row import RunRows, Status
+from ablate.run_row import RunRows, Status, Value
 from ablate.spec.models import SeedRule, text
 from ablate.stats.again import Again, compare_again
 from ablate.stats.effects import Effects, MainEffect, factor_effects
@@ -37,6 +44,8 @@ from ablate.text import printable
 from ablate.trainable.metric_rules import differing_keys
 
 CLEARLY_WIDER = 1.2
+EARLY = "early_stopping"
+"""Why a run ended that would have gone on, but for the metric that it is selected by."""
 
 
 def study_record(
@@ -98,6 +107,7 @@ def _metric_record(
         name=metric,
         mode=measured.mode,
         ranked=measured.ranked,
+        value_text=_value_text(plan, metric, value_taken(plan, rows, metric)),
         log_scale=measured.log_scale,
         values=values,
         cells=_cells(plan, values, judgement, measured),
@@ -106,7 +116,11 @@ def _metric_record(
         resolution=_resolution(judgement),
         detectable=_detectable(judgement, measured.values),
         floor=_floor(plan, rows, metric),
-        cautions=[*cautions, *_wider_than_asked(plan, judgement, measured, metric)],
+        cautions=[
+            *cautions,
+            *_selected(plan, rows),
+            *_wider_than_asked(plan, judgement, measured, metric),
+        ],
         margin=None if measured.margin is None else plan.study.margin,
         again=_again(plan, rows, metric, measured),
     )
@@ -282,6 +296,20 @@ def _told_effect(
         comparisons.append(found)
     judgement = replace(effect.judgement, comparisons=comparisons)
     return replace(effect, judgement=judgement if measured.ranked else _unranked(judgement))
+
+
+def _selected(plan: Plan, rows: RunRows) -> list[str]:
+    """That runs were ended, or their weights chosen, by what measures other things elsewhere."""
+    stopped = any(rows.of(run.run_id).stop_reason == EARLY for run in plan.runs)
+    early = plan.selection.early_ends if stopped else []
+    return [*early, *plan.selection.chosen_weights]
+
+
+def _value_text(plan: Plan, metric: str, value: Value) -> str:
+    """Which value of a run a number of the table is, for people."""
+    if plan.model.selected_by is None:
+        return f"{value} value"
+    return f"best weights by {plan.model.selected_by}" if value == "best" else "final weights"
 
 
 def _resolution(judgement: Judgement) -> float:

@@ -94,6 +94,8 @@ class MetricRecord:
     mode: Literal["min", "max"]
     ranked: bool
     """Whether lower or higher is better at all."""
+    value_text: str
+    """Which value of a run counts, for people: `final weights`."""
     log_scale: bool
     """Whether differences are of logarithms: changes by a share."""
     values: Values

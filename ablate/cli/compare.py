@@ -98,7 +98,7 @@ def cell_pairs(plan: Plan, one: Ledger, other: Ledger, metric: str) -> list[Cell
     for cell in plan.cells:
         ids = [run.run_id for run in plan.runs_of[cell.index].values()]
         values = np.array(
-            [[ledger.rows.of(i).result(metric) for i in ids] for ledger in (one, other)]
+            [[ledger.rows.of(i).result(metric, plan.value) for i in ids] for ledger in (one, other)]
         )
         both = values[:, ~np.isnan(values).any(axis=0)]
         if both.shape[1]:

@@ -12,6 +12,7 @@ from ablate.dotted import copied, value_at, with_key
 from ablate.errors import InputError, Problem
 from ablate.identity import canonical_json, content_id, difference
 from ablate.process.garbage import uncollected
+from ablate.run_row import Value
 from ablate.spec.combinations import Choices
 from ablate.spec.config_keys import base_notes
 from ablate.spec.design import (
@@ -24,6 +25,7 @@ from ablate.spec.design import (
     plain_config,
 )
 from ablate.spec.models import AGAIN_SEEDS, Factor, Study
+from ablate.spec.selection import Selection, num_changes
 from ablate.study_dir import MAX_NAME, file_name
 from ablate.trainable.config_model import ConfigModel
 from ablate.trainable.contract import Mode
@@ -57,6 +59,18 @@ class PlannedBlock:
     conditions: frozenset[str]
     """Factors on whose levels it depends whether others apply."""
 
+    @property
+    def near_baseline(self) -> list[int]:
+        """Positions of the cells that differ from the baseline in one factor at most."""
+        if self.design == "cells":
+            return list(self.members)
+        own = self.levels[self.members.index(self.baseline)]
+        return [
+            member
+            for member, levels in zip(self.members, self.levels, strict=True)
+            if num_changes(levels, own) <= 1
+        ]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -83,6 +97,17 @@ class Plan:
         of_its_own = metric != self.study.metric and metric in self.model.metrics
         return self.model.metric(metric).mode if of_its_own else self.study.mode
 
+    @cached_property
+    def selection(self) -> Selection:
+        """By what runs choose their best weights and end early."""
+        blocks = [[self.cells[member] for member in block.near_baseline] for block in self.blocks]
+        return Selection(self.model, self.study.value, blocks)
+
+    @property
+    def value(self) -> Value:
+        """Which of a run's values of a metric is its result."""
+        return self.selection.value
+
     @property
     def baseline(self) -> Cell:
         """The cell that the others are compared with; further blocks may have one of their own."""
@@ -99,7 +124,11 @@ class Plan:
     @cached_property
     def base_notes(self) -> Sequence[str]:
         """How keys of a `base` are read, where somebody may have meant another thing."""
-        notes = base_notes(self.model.model, self.study.base)
+        notes = [
+            *self.selection.early_ends,
+            *self.selection.chosen_weights,
+            *base_notes(self.model.model, self.study.base),
+        ]
         for index, block in enumerate(self.study.blocks):
             notes += base_notes(self.model.model, block.base, f"blocks[{index}].")
         return notes

@@ -82,7 +82,7 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
     for effect in effects.mains:
         rows += _effect_rows(block, metric, effect)
     of = f" of {block.name}" if block.name else ""
-    title = f"{printable(metric.name)}: each factor{of}, over all the others"
+    title = f"{printable(metric.name)}, {metric.value_text}: each factor{of}, over all the others"
     numbers = ("mean", *_comparison_titles(metric), "share of variance")
     notes = [*_margin_notes(metric), *_effect_notes(block, effects)]
     labels = ("factor", "level")
@@ -90,12 +90,12 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
 
 
 def headline(record: StudyRecord, metric: MetricRecord) -> str:
-    """`sliced_w2 (lower is better), 3 seeds`."""
+    """`sliced_w2 (lower is better), final weights, 3 seeds`."""
     direction = f"{'lower' if metric.mode == 'min' else 'higher'} is better"
     if not metric.ranked:
         direction = "neither lower nor higher is better"
     seeds = f"{len(record.seeds)} seed{'s' if len(record.seeds) != 1 else ''}"
-    return f"{printable(metric.name)} ({direction}), {seeds}"
+    return f"{printable(metric.name)} ({direction}), {metric.value_text}, {seeds}"
 
 
 def difference_text(comparison: Comparison, log_scale: bool) -> str:

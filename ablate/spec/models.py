@@ -231,6 +231,9 @@ class _Question(_Frozen):
     trainable: Text = "flow_matching"
     metric: Text
     mode: Literal["min", "max"] = "min"
+    value: Literal["best", "last"] | None = None
+    """Which of a run's values of a metric is its result: that of its best weights, or the last
+    one. By default the best where all cells choose it by a yardstick that they share."""
     report_metrics: tuple[Text, ...] = ()
     """Further metrics to report; lower or higher is better as for `metric`, and no verdict on one
     is adjusted for the others."""

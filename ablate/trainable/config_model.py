@@ -68,6 +68,16 @@ class ConfigModel:
         """Keys that make a run as short as it can be."""
         return self._attribute("smoke")
 
+    @property
+    def selected_by(self) -> str | None:
+        """The metric by which a run chooses its best weights."""
+        return self._attribute("selected_by")
+
+    @property
+    def fixed_length(self) -> Mapping[str, Any]:
+        """Keys that keep `selected_by` from ending a run early."""
+        return self._attribute("fixed_length")
+
     def metric(self, name: str) -> MetricSpec:
         """What a metric is; of one that nobody describes, that it ranks and has ratios."""
         return self.metrics.get(name, MetricSpec())

@@ -65,6 +65,13 @@ class TrainableConfig(BaseModel):
     smoke: ClassVar[Mapping[str, Any] | None] = None
     """Keys that make a run as short as it can be, final metrics included; None: two results."""
 
+    selected_by: ClassVar[str | None] = None
+    """The metric by which a run chooses its best weights, of which its `<metric>_best` are: they
+    are its results where that metric can be compared between cells, else its last values are."""
+    fixed_length: ClassVar[Mapping[str, Any]] = {}
+    """Keys that keep `selected_by` from ending a run early: advised where cells cannot be compared
+    by it."""
+
     def measured(self) -> Collection[str]:
         """The metrics that a run of this config ends with: all of `metrics`."""
         return tuple(self.metrics)

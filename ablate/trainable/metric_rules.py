@@ -1,6 +1,6 @@
 """What a metric can be compared across."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ablate.dotted import flatten
@@ -22,6 +22,17 @@ def differing_keys(model: ConfigModel, configs: Sequence[Config], metric: str) -
         for key in (needed[0] if needed else ())
         if all(key in need for need in needed) and _differ([need[key] for need in needed])
     ]
+
+
+def can_compare(model: ConfigModel, configs: Iterable[Config], metric: str) -> bool:
+    """Whether a metric measures the same thing in all configs; it looks no further than needed."""
+    first: dict[str, Any] | None = None
+    for config in configs:
+        needed = dict(flatten(model.comparison(config, metric)))
+        first = needed if first is None else first
+        if any(first[key] != needed[key] for key in first.keys() & needed.keys()):
+            return False
+    return True
 
 
 def _differ(values: Sequence[Any]) -> bool:

@@ -161,7 +161,7 @@ def test_markdown(tmp_path):
     ).splitlines()
     assert lines[0] == "# Does \\*gain\\* &lt;script&gt; \\~\\~pay\\~\\~ \\$x\\$ &amp;copy;?"
     assert lines[2] == "- gain=2: better, +5.03 \\[+4.82, +5.24\\], adjusted p &lt; 0.001"
-    assert "## score (higher is better), 3 seeds" in lines
+    assert "## score (higher is better), best value, 3 seeds" in lines
     at = lines.index("| --- | ---: | ---: | ---: | ---: | --- |")
     assert (
         lines[at - 1]
@@ -355,5 +355,7 @@ def test_a_metric_without_a_better_side_differs_or_does_not(tmp_path):
     }
     found = study_record(plan, rows, "train_distance")
     table = metric_table(found, found.metric)
-    assert table.title == "train_distance (neither lower nor higher is better), 3 seeds"
+    assert table.title == (
+        "train_distance (neither lower nor higher is better), best weights by val_loss, 3 seeds"
+    )
     assert [row.verdict.text for row in table.rows] == ["baseline", "differs"]

@@ -59,7 +59,7 @@ letters, digits, '.', '_' and '-'
   retries = True: should be a valid integer
 
   studdy: unknown key
-      choices: study, question, trainable, metric, mode, report_metrics, margin, log_scale, \
+      choices: study, question, trainable, metric, mode, value, report_metrics, margin, log_scale, \
 allow_incomparable, base, factors, baseline, design, cells, when, exclude, blocks, compare, seeds, \
 aa, resources, pack, retries, checkpoint_every_s, on_code_change, tracking, trackers, storage, \
 folder (nearest: study)

@@ -128,8 +128,8 @@ def test_a_package_plugs_in_a_trainable_a_tracker_and_a_backend(plugin, capsys):
     assert main(["run", "grid.yaml", "--backend", "here"]) == 0
     shown = capsys.readouterr().out
     assert "6 runs go to the plug-in" in shown
-    assert "recall (higher is better), 3 seeds" in shown
-    assert "loss (lower is better), 3 seeds" in shown, "directions stand side by side"
+    assert "recall (higher is better), last value, 3 seeds" in shown
+    assert "loss (lower is better), last value, 3 seeds" in shown, "directions stand side by side"
     root = plugin / "studies" / "s"
     assert len(json.loads((root / "names.json").read_text())) == 6
     row = by_name(Ledger(StudyPaths(root)))["gain=2-s1"]

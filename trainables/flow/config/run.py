@@ -30,6 +30,10 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
     """Keys that hold file paths: resolved before launch, since workers change directory."""
     metrics: ClassVar[Mapping[str, MetricSpec]] = METRICS
     """What a study can be about."""
+    selected_by: ClassVar[str | None] = "val_loss"
+    """Whose best weights are kept, and whose stand ends a run early."""
+    fixed_length: ClassVar[Mapping[str, Any]] = {"patience": None}
+    """Of flows that cannot be compared by it."""
     smoke: ClassVar[Mapping[str, Any] | None] = {"epochs": None, "steps": 2}
     """What makes a run as short as it can be, its final metrics included."""
 
@@ -46,7 +50,8 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
     epochs: Annotated[Int, Field(gt=0)] | None = 300
     """Length of training, which the schedule spans; `reflow` spends half of it on its teacher."""
     steps: Annotated[Int, Field(gt=0)] | None = None
-    """Length of training in optimizer steps, instead of `epochs`."""
+    """Length of training in optimizer steps, instead of `epochs`; `patience` is then null unless
+    it is set."""
     patience: Annotated[Int, Field(gt=0)] | None = 20
     """Epochs without a better `val_loss` before a run stops early; null runs the whole schedule."""
     warmup: Annotated[Float, Field(ge=0)] = 0.05
@@ -79,7 +84,7 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
     @classmethod
     def _steps_replace_epochs(cls, values: Any) -> Any:
         if isinstance(values, Mapping) and values.get("steps") is not None:
-            return {"epochs": None, **values}
+            return {"epochs": None, "patience": None, **values}
         return values
 
     @model_validator(mode="after")
