@@ -1,4 +1,4 @@
-"""Which of a run's values counts, and whether runs may end early, where cells share no yardstick."""
+"""Which of a run's values counts, and whether runs may end early, if cells share no yardstick."""
 
 import pytest
 from studies import flow_study, toy_study
