@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ablate.plan.plan import Plan
 from ablate.run_row import RunRows
 from ablate.spec.design import Cell
-from ablate.spec.models import AGAIN_SEEDS
+from ablate.spec.models import AA_SEED_OFFSET
 
 Values = NDArray[np.float64]
 
@@ -21,9 +21,9 @@ def values_of(plan: Plan, rows: RunRows, metric: str) -> Values:
 
 def values_again(plan: Plan, rows: RunRows, metric: str) -> Values:
     """A metric of the second baseline, (num_seeds,)."""
-    assert plan.again is not None
-    seeds = [seed + AGAIN_SEEDS for seed in plan.seeds]
-    return np.array(_row(plan, rows, plan.again, seeds, metric))
+    assert plan.aa_cell is not None
+    seeds = [seed + AA_SEED_OFFSET for seed in plan.seeds]
+    return np.array(_row(plan, rows, plan.aa_cell, seeds, metric))
 
 
 def on_scale(values: Values, log_scale: bool) -> Values:
@@ -42,7 +42,7 @@ def uses_log(plan: Plan, rows: RunRows, metric: str) -> bool:
     """Whether a metric is compared by ratios: where asked for, of meaning, and all are positive."""
     if not plan.study.log_scale or not plan.model.metric(metric).has_ratios:
         return False
-    cells = [*plan.cells, *([plan.again] if plan.again else [])]
+    cells = [*plan.cells, *([plan.aa_cell] if plan.aa_cell else [])]
     runs = [run for cell in cells for run in plan.runs_of[cell.index].values()]
     values = [rows.of(run.run_id).result(metric) for run in runs]
     return all(value > 0 for value in values if not math.isnan(value))

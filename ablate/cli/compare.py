@@ -131,8 +131,8 @@ def _print_unlike(what: str, one: Environment, other: Environment, console: Cons
     """Says what differs between the makers of the two studies."""
     a, b = getattr(one, what), getattr(other, what)
     if a != b:
-        told = " | ".join("; ".join(values) or "unknown" for values in (a, b))
-        console.print(Text(f"{what} differ: {told}", style="yellow"), soft_wrap=True)
+        text = " | ".join("; ".join(values) or "unknown" for values in (a, b))
+        console.print(Text(f"{what} differ: {text}", style="yellow"), soft_wrap=True)
 
 
 def _table(metric: str, pairs: Sequence[CellPair]) -> Table:

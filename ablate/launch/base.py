@@ -35,7 +35,7 @@ class Options:
     trust_owner: bool = False
     """Unpickle checkpoints that another user owns, see `ablate.launch.trust`."""
     wait_for_lock_s: float = 0.0
-    short: bool = False
+    is_smoke: bool = False
     """End every run after two steps, see `ablate.driver.smoke`."""
     backend: str | None = None
     """Where runs are done; by default Ray, or this process where `local`."""
@@ -92,5 +92,5 @@ def backend_of(options: Options) -> Backend:
     installed = importlib.metadata.entry_points(group=ENTRY_POINTS)
     for entry in installed.select(name=name):
         return entry.load()()
-    known = (*_OWN, *sorted(installed.names - _OWN.keys()))
-    raise InputError("command line", [Problem("--backend", "is no backend", name, known)])
+    names = (*_OWN, *sorted(installed.names - _OWN.keys()))
+    raise InputError("command line", [Problem("--backend", "is no backend", name, names)])

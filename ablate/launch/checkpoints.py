@@ -22,7 +22,7 @@ def newest_checkpoints(
         restarted_in: The launch in which a run began anew: what it saved before no longer counts,
             though runs that shared a pack with it may still need it.
     """
-    found: dict[str, tuple[tuple[int, float], Path]] = {}
+    newest: dict[str, tuple[tuple[int, float], Path]] = {}
     for folder in checkpoint_folders(paths):
         if not is_whole(folder):
             continue
@@ -34,37 +34,37 @@ def newest_checkpoints(
             # Iterations of different packs are of different lengths: steps are not.
             steps, seconds = manifest.get("steps", {}), manifest.get("seconds", {})
             progress = (steps.get(run_id, 0), seconds.get(run_id, 0.0))
-            if run_id not in found or progress > found[run_id][0]:
-                found[run_id] = (progress, folder)
-    return {run_id: folder for run_id, (_, folder) in found.items()}
+            if run_id not in newest or progress > newest[run_id][0]:
+                newest[run_id] = (progress, folder)
+    return {run_id: folder for run_id, (_, folder) in newest.items()}
 
 
-def ahead_of_curves(found: Mapping[str, Path], history: History) -> list[str]:
+def ahead_of_curves(checkpoints: Mapping[str, Path], history: History) -> list[str]:
     """Runs whose checkpoint knows of more points than their curve has.
 
     A power cut may leave a checkpoint, which is made sure of, without the points before it: a run
     that went on from there would never measure them again.
 
     Args:
-        found: The checkpoint directory of each run.
+        checkpoints: The checkpoint directory of each run.
         history: The curves.
     """
     ahead: list[str] = []
-    for run_id, folder in found.items():
+    for run_id, folder in checkpoints.items():
         num, last_step = read_manifest(folder).get("points", {}).get(run_id, NO_POINTS)
         if num and history.num_points(run_id, last_step) < num:
             ahead.append(run_id)
     return ahead
 
 
-def drop_checkpoints(paths: StudyPaths, kept: Container[str]) -> None:
+def drop_checkpoints(paths: StudyPaths, keep: Container[str]) -> None:
     """Removes the checkpoints of all runs but those kept: resuming is over for them."""
     for folder in checkpoint_folders(paths):
         try:
             runs = read_manifest(folder)["runs"]
         except (OSError, ValueError):
             runs = []
-        if not any(run_id in kept for run_id in runs):
+        if not any(run_id in keep for run_id in runs):
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -88,10 +88,10 @@ def check_trust(paths: StudyPaths, names: Mapping[str, str], restarts: Mapping[s
         if run_id in names and not may_unpickle(folder)
     ]
     if foreign:
-        told = some(foreign)
+        names_text = some(foreign)
         message = (
-            f"unfinished runs ({told}) would resume from pickles that another user owns, and a "
-            "pickle can run any code"
+            f"unfinished runs ({names_text}) would resume from pickles that another user owns, and "
+            "a pickle can run any code"
         )
         fix = "--trust-owner unpickles them, --fresh starts over"
         raise InputError(str(paths.root), [Problem("checkpoints", message, fix=fix)])
@@ -100,4 +100,4 @@ def check_trust(paths: StudyPaths, names: Mapping[str, str], restarts: Mapping[s
 def checkpoint_folders(paths: StudyPaths) -> list[Path]:
     """Every checkpoint directory, whole or not."""
     launches = [paths.launch(number) for number in paths.launch_numbers()]
-    return sorted(found for launch in launches for found in launch.glob("*/checkpoint_*"))
+    return sorted(folder for launch in launches for folder in launch.glob("*/checkpoint_*"))

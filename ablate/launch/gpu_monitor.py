@@ -34,9 +34,9 @@ class GpuMonitor:
     def _watch(self) -> None:
         pause, failures = threading.Event(), 0
         while failures < MOST_FAILURES:
-            found = _ask(visible_gpus())
-            failures = 0 if found else failures + 1
-            self._latest = found or {}  # what was true once is not told of later points
+            readings = _ask(visible_gpus())
+            failures = 0 if readings else failures + 1
+            self._latest = readings or {}  # what was true once is not told of later points
             pause.wait(EVERY_S)
 
 

@@ -17,12 +17,12 @@ from typing import Any, TextIO
 
 import cloudpickle
 
-from ablate.dotted import unworded
+from ablate.dotted import decode_keys
 from ablate.errors import StorageError
 from ablate.launch.gpu_monitor import GpuMonitor
 from ablate.launch.manifest import NO_POINTS, is_whole, newest_whole, read_manifest, write_manifest
-from ablate.launch.measured import Measured
-from ablate.launch.plain_reports import plain_report, stamp, tamed, with_numbers
+from ablate.launch.metric_check import MetricCheck
+from ablate.launch.plain_reports import plain_report, stamp, tune_safe, with_numbers
 from ablate.launch.trust import may_unpickle
 from ablate.storage import check_storage, fault_of
 from ablate.study_dir import StudyPaths, naming
@@ -111,7 +111,7 @@ class Hosting:
         if not isinstance(reports, list):
             report = with_numbers(plain_report(result, self.__host["runs"][0]["run_id"]))
             self.__measured.look_at_plain(report, result)
-            result.update(tamed({name: result.pop(name) for name in list(result)}))
+            result.update(tune_safe({name: result.pop(name) for name in list(result)}))
             result["done"] = report["status"] != "running"
             return [report]
         for report in map(with_numbers, reports):
@@ -151,13 +151,13 @@ class Hosting:
         checkpoint = getattr(checkpoint_path, "checkpoint", checkpoint_path)
         asked = Path(getattr(checkpoint, "path", checkpoint))
         with self.__guarded():
-            found = newest_whole(asked)
-            if found is None:
+            folder = newest_whole(asked)
+            if folder is None:
                 self.__warn(f"{asked}: no whole checkpoint there; the run starts over")
                 return
-            if found != asked:
-                self.__warn(f"{asked}: not whole; going on from {found.name}")
-            self.__restore_folder(found)
+            if folder != asked:
+                self.__warn(f"{asked}: not whole; going on from {folder.name}")
+            self.__restore_folder(folder)
 
     def __restore_folder(self, folder: Path) -> None:
         manifest = read_manifest(folder)
@@ -180,7 +180,7 @@ class Hosting:
     def __take_host(self, config: dict[str, Any] | None) -> None:
         config = {} if config is None else config
         self.__host: dict[str, Any] = config.pop(REPORT_KEY)
-        config.update(unworded(config))
+        config.update(decode_keys(config))
         self.__paths = StudyPaths(Path(self.__host["study_dir"]))
         self.__fault: StorageError | None = None
         self.__warnings: list[str] = []
@@ -189,7 +189,7 @@ class Hosting:
         self.__steps: dict[str, int] = {}
         self.__points: dict[str, tuple[int, int]] = {}
         self.__is_tried = self.__host["max_results"] is not None
-        self.__measured = Measured(self.__host["metric"], not self.__is_tried)
+        self.__measured = MetricCheck(self.__host["metric"], not self.__is_tried)
         self.__code = RunCode(self.__host["trainable"], self.__host["import_path"])
         if self.__host["gpu"]:
             self.__gpus.start()
@@ -368,9 +368,11 @@ def _tellable(error: BaseException, encoding: str) -> Any:
     if encodable(trace, encoding) == trace:
         return error
     kind = type(type(error).__name__, (RuntimeError,), {"__module__": type(error).__module__})
-    told = kind(encodable(message_of(error), encoding))
+    replacement = kind(encodable(message_of(error), encoding))
     for note in getattr(error, "__notes__", ()):
-        told.add_note(encodable(note, encoding))
+        replacement.add_note(encodable(note, encoding))
     earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    told.__cause__ = earlier and _tellable(earlier, encoding)  # hides what is handled meanwhile
-    return told.with_traceback(error.__traceback__)
+    replacement.__cause__ = earlier and _tellable(
+        earlier, encoding
+    )  # hides what is handled meanwhile
+    return replacement.with_traceback(error.__traceback__)

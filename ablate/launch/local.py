@@ -17,7 +17,7 @@ from ablate.launch.host import hosted
 from ablate.launch.manifest import newest_whole
 from ablate.launch.trial_events import TrialEvents
 from ablate.launch.trials import trial_config, trial_name
-from ablate.plan.packing import Pack
+from ablate.plan.packing import RunPack
 from ablate.plan.plan import Plan
 from ablate.spec.models import Resources
 from ablate.storage import fault_of
@@ -39,7 +39,7 @@ class LocalTrial:
 
 def run_local(
     plan: Plan,
-    packs: Sequence[Pack],
+    packs: Sequence[RunPack],
     paths: StudyPaths,
     launch: int,
     start_from: Mapping[str, Path],

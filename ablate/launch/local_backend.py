@@ -27,11 +27,12 @@ class LocalBackend:
     def open(self, context: JobContext, num_runs: int, options: Options) -> Generator[Runner]:
         """Nothing needs to be got ready."""
 
-        def run(left: Remaining, ledger: Ledger) -> None:
+        def run(remaining: Remaining, ledger: Ledger) -> None:
             paths = context.paths
+            packs = packs_of(context.plan, remaining.todo, ledger.rows, 1, remaining.crashed)
             run_local(
-                context.plan, packs_of(context.plan, left.todo, ledger.rows, 1, left.crashed),
-                paths, paths.next_launch, newest_checkpoints(paths, ledger.restarts()),
+                context.plan, packs, paths, paths.next_launch,
+                newest_checkpoints(paths, ledger.restarts()),
                 context.broadcast, context.interrupts.check, options.debug, options.trust_owner,
             )  # fmt: skip
 

@@ -40,14 +40,14 @@ def measurements(result: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     return _flat({name: value for name, value in result.items() if name not in _TUNE_KEYS})
 
 
-def tamed(result: Any) -> Any:
+def tune_safe(result: Any) -> Any:
     """A result as Tune can take it, which computes with its numbers and joins its names."""
     if isinstance(result, Mapping):
-        return {str(name): tamed(value) for name, value in result.items()}
+        return {str(name): tune_safe(value) for name, value in result.items()}
     return _number(result) if type(result) is int and abs(result) > _MOST else result
 
 
-def told(measured: Iterator[tuple[str, Any]]) -> str:
+def names_text(measured: Iterator[tuple[str, Any]]) -> str:
     """Names of measurements for people, with the kind of each that is no number."""
     names = [
         name if _number(value) is not None else f"{name} ({_kind(value)})"
@@ -58,14 +58,16 @@ def told(measured: Iterator[tuple[str, Any]]) -> str:
 
 def with_numbers(report: RunReport) -> RunReport:
     """A report whose metrics are plain numbers, whatever library's they were, or are not there."""
-    report["points"] = [(int(step), _numbers(found)) for step, found in report.get("points", [])]
+    report["points"] = [
+        (int(step), _numbers(metrics)) for step, metrics in report.get("points", [])
+    ]
     if "metrics" in report:
         report["metrics"] = _numbers(report["metrics"])
     return report
 
 
-def _numbers(found: Mapping[str, Any]) -> dict[str, float]:
-    numbers = {name: _number(value) for name, value in found.items()}
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    numbers = {name: _number(value) for name, value in metrics.items()}
     return {name: value for name, value in numbers.items() if value is not None}
 
 

@@ -5,18 +5,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ablate.dotted import worded
-from ablate.plan.packing import Pack
+from ablate.dotted import encode_keys
+from ablate.plan.packing import RunPack
 from ablate.plan.plan import Plan, Run
 from ablate.study_dir import StudyPaths
 from ablate.trainable.contract import REPORT_KEY
 from ablate.trainable.loaded_code import import_path
 
-SHORT_RESULTS = 2
+SMOKE_RESULTS = 2
 """After how many results a short run ends where its config model knows no shorter training."""
 
 
-def trial_name(pack: Pack) -> str:
+def trial_name(pack: RunPack) -> str:
     """A trial is called after its run; with several of them `icfm-s42+3`."""
     first, *others = pack
     return first.run_name + (f"+{len(others)}" if others else "")
@@ -24,7 +24,7 @@ def trial_name(pack: Pack) -> str:
 
 def trial_config(
     plan: Plan,
-    pack: Pack,
+    pack: RunPack,
     paths: StudyPaths,
     launch: int,
     start_from: Mapping[str, Path],
@@ -43,7 +43,7 @@ def trial_config(
         }  # fmt: skip
     else:
         [run] = pack
-        config = {**worded(plan.launch_config(run)), "seed": run.seed}
+        config = {**encode_keys(plan.launch_config(run)), "seed": run.seed}
     starts = {run.run_id: start_from.get(run.run_id) for run in pack}
     config[REPORT_KEY] = {
         "runs": [
@@ -64,7 +64,7 @@ def trial_config(
         "gpu": plan.study.resources.gpu,
         "encoding": locale.getpreferredencoding(False),
         "threads": max(1, int(plan.study.resources.cpu)),
-        "max_results": SHORT_RESULTS if plan.short and plan.model.smoke is None else None,
+        "max_results": SMOKE_RESULTS if plan.is_smoke and plan.model.smoke is None else None,
     }
     return config
 

@@ -25,9 +25,13 @@ class ConfigModel:
     model: type[BaseModel] | None = None
 
     @classmethod
-    def of(cls, found: object) -> "ConfigModel":
+    def of(cls, config_class: object) -> "ConfigModel":
         """Of a class attribute `Config`, which may be something else altogether."""
-        return cls(found if isinstance(found, type) and issubclass(found, BaseModel) else None)
+        return cls(
+            config_class
+            if isinstance(config_class, type) and issubclass(config_class, BaseModel)
+            else None
+        )
 
     def validate(self, config: Mapping[str, Any]) -> Config:
         """The config with its defaults.

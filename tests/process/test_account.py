@@ -8,7 +8,7 @@ import pytest
 from studies import toy_study
 
 from ablate.errors import AblateError
-from ablate.launch.ray.surroundings import check_temporary_folder, token_without_home
+from ablate.launch.ray.prerequisites import check_temporary_folder, token_without_home
 from ablate.study_dir import user_cache
 
 STRANGER = """

@@ -95,7 +95,7 @@ class Attempts:
 def _attempt(line: bytes) -> Attempt | None:
     """What a line tells; None where it is torn."""
     try:
-        told = json.loads(line)
-        return Attempt(Failure(**told.pop("failure")), **told)
+        record = json.loads(line)
+        return Attempt(Failure(**record.pop("failure")), **record)
     except (ValueError, TypeError, AttributeError, KeyError):
         return None

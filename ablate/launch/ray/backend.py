@@ -16,7 +16,7 @@ from ablate.ledger.ledger import Ledger
 from ablate.plan.packing import packs_of
 from ablate.plan.plan import Run
 from ablate.plan.reconcile import Remaining
-from ablate.process.garbage import uncollected
+from ablate.process.gc_pause import gc_paused
 from ablate.process.machine import this_machine, trials_at_once
 from ablate.spec.models import Study
 
@@ -46,7 +46,7 @@ class RayBackend:
     def open(self, context: JobContext, num_runs: int, options: Options) -> Generator[Runner]:
         """Connects, or starts a Ray of the study's own."""
         with ray_speaks_to(context.paths.ray_log), kept_environment() as all_is_set:
-            with uncollected():
+            with gc_paused():
                 from ablate.launch.ray.cluster import cluster
             with cluster(
                 context.plan, num_runs, options.address, context.interrupts, context.say
@@ -61,15 +61,15 @@ class _RayRunner:
     options: Options
     place: "Place"
 
-    def __call__(self, left: Remaining, ledger: Ledger) -> None:
+    def __call__(self, remaining: Remaining, ledger: Ledger) -> None:
         """Launches until every run has ended; more than once only where Tune lost some."""
-        todo, interrupts = list(left.todo), self.context.interrupts
+        todo, interrupts = list(remaining.todo), self.context.interrupts
         # Tune's state is useless for runs that failed, begin again, or got lost.
-        may_restore = not (left.restart or left.crashed)
+        may_restore = not (remaining.restart or remaining.crashed)
         while todo and not interrupts.seen:
             is_new = not (may_restore and self._restored(todo, ledger))
             if is_new:
-                self._start(todo, left, ledger)
+                self._start(todo, remaining, ledger)
             if self.context.broadcast.failure is not None:
                 return
             undone = [run for run in todo if not ledger.rows.status(run.run_id).has_ended]
@@ -80,8 +80,8 @@ class _RayRunner:
 
     def _restored(self, todo: list[Run], ledger: Ledger) -> bool:
         """Goes on with the launch that carries the runs, where there is such a one."""
-        with uncollected():
-            from ablate.launch.ray.state import restorable_launch
+        with gc_paused():
+            from ablate.launch.ray.launch_record import restorable_launch
 
         context = self.context
         number, why_not = restorable_launch(context.paths, context.plan.study, todo, ledger.rows)
@@ -92,14 +92,14 @@ class _RayRunner:
         restore(self._launch(number), context)
         return True
 
-    def _start(self, todo: list[Run], left: Remaining, ledger: Ledger) -> None:
+    def _start(self, todo: list[Run], remaining: Remaining, ledger: Ledger) -> None:
         paths, plan = self.context.paths, self.context.plan
-        packs = packs_of(plan, todo, ledger.rows, self.place.at_once, left.crashed)
+        packs = packs_of(plan, todo, ledger.rows, self.place.at_once, remaining.crashed)
         starts = newest_checkpoints(paths, ledger.restarts())
         self._launch(paths.next_launch).start(packs, starts)
 
     def _launch(self, number: int) -> "Launch":
-        with uncollected():
+        with gc_paused():
             from ablate.launch.ray.experiment import Launch
             from ablate.launch.ray.wandb_callback import AblateWandbCallback
 

@@ -18,7 +18,7 @@ from ablate.launch.ray.own_ray import OwnRay
 from ablate.launch.ray.ray_log import ray_speaks_to
 from ablate.launch.ray.watch import watched_cluster
 from ablate.plan.plan import Plan
-from ablate.process.garbage import uncollected
+from ablate.process.gc_pause import gc_paused
 from ablate.process.interrupts import Interrupts, unheard_by_children
 from ablate.process.machine import Node, num_cpus, trials_at_once
 from ablate.spec.models import Study
@@ -155,7 +155,7 @@ def _disconnect(own: OwnRay, interrupts: Interrupts) -> None:
         own.kill()
         return  # the process ends soon, and disconnecting would wait for what is gone
     # Whatever another thread collects meanwhile may be Ray's, and ends the process.
-    with uncollected():
+    with gc_paused():
         own.end()
 
 

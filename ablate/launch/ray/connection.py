@@ -68,10 +68,10 @@ def _joined_found(is_asked: bool, say: Callable[[str], None], log: Path) -> bool
     """Connects to a cluster that is found on this machine; False where a Ray of our own is due."""
     recorded = recorded_address()
     if recorded is not None and not answers(recorded):
-        told = f"the Ray cluster at {recorded} is gone, which {address_file()} names"
+        problem = f"the Ray cluster at {recorded} is gone, which {address_file()} names"
         if is_asked:
-            raise AblateError(f"{told}\n  start one with `ray start --head`; {_OWN}")
-        say(f"note: {told}; going on with a Ray of our own")
+            raise AblateError(f"{problem}\n  start one with `ray start --head`; {_OWN}")
+        say(f"note: {problem}; going on with a Ray of our own")
         return False
     try:
         _join(recorded or AUTO, log)

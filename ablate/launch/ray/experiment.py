@@ -11,11 +11,11 @@ from ray.tune import Tuner
 from ablate.launch.host import hosted
 from ablate.launch.ray.callback import RunEventsCallback
 from ablate.launch.ray.cluster import Place
-from ablate.launch.ray.counting import counting
+from ablate.launch.ray.launch_record import LaunchRecord
+from ablate.launch.ray.retry_limit import retry_limited
 from ablate.launch.ray.searcher import PlanSearcher
-from ablate.launch.ray.state import LaunchRecord
 from ablate.launch.trials import trial_config
-from ablate.plan.packing import Pack
+from ablate.plan.packing import RunPack
 from ablate.plan.plan import Plan
 from ablate.process.interrupts import Interrupts
 from ablate.study_dir import StudyPaths
@@ -44,7 +44,7 @@ class Launch:
     place: Place
     trust_owner: bool = False
 
-    def start(self, packs: Sequence[Pack], start_from: Mapping[str, Path]) -> None:
+    def start(self, packs: Sequence[RunPack], start_from: Mapping[str, Path]) -> None:
         """Trains packs of runs in a new experiment, each run from its checkpoint if it has one."""
         configs = [
             trial_config(self.plan, pack, self.paths, self.number, start_from, self.trust_owner)
@@ -56,7 +56,7 @@ class Launch:
         trainable = self._trainable()
         self._fit(
             Tuner(
-                tune.with_resources(counting(trainable), _resources(study.resources)),
+                tune.with_resources(retry_limited(trainable), _resources(study.resources)),
                 tune_config=tune.TuneConfig(
                     search_alg=PlanSearcher(configs),
                     num_samples=len(configs),
@@ -82,7 +82,7 @@ class Launch:
 
     def restore(self) -> None:
         """Goes on with an interrupted experiment: each run from its latest checkpoint."""
-        trainable = counting(self._trainable())
+        trainable = retry_limited(self._trainable())
         trainable = tune.with_resources(trainable, _resources(self.plan.study.resources))
         self._fit(
             Tuner.restore(

@@ -12,8 +12,8 @@ import ray
 
 from ablate.launch.ray.environment import environment
 from ablate.launch.ray.fast_start.start import fast_start
+from ablate.launch.ray.prerequisites import check_temporary_folder, token_without_home
 from ablate.launch.ray.processes import children_of, family_of, has_ended, is_asked_to_end, kill
-from ablate.launch.ray.surroundings import check_temporary_folder, token_without_home
 from ablate.process.interrupts import unheard_by_children
 
 OBJECT_STORE_BYTES = 256 * 1024**2
@@ -82,15 +82,15 @@ class OwnRay:
     def _kill_when_asked(self, over: threading.Event, asked_before: set[int]) -> None:
         """Kills what `ray.shutdown` asks to end, for which it would wait in vain."""
         deadline = time.monotonic() + LATEST_S
-        left = set(self._services)
-        while left and not over.wait(LOOK_S):
+        alive = set(self._services)
+        while alive and not over.wait(LOOK_S):
             late = time.monotonic() > deadline
             asked = {
-                pid for pid in left
+                pid for pid in alive
                 if has_ended(pid) or (late if pid in asked_before else is_asked_to_end(pid))
             }  # fmt: skip
             kill(asked)
-            left -= asked
+            alive -= asked
 
 
 def is_anothers() -> bool:

@@ -10,7 +10,7 @@ from ray.exceptions import ActorDiedError
 
 from ablate.events import WORKER_DIED, Event
 from ablate.launch.ray.attempts import DIED_S, UNAVAILABLE_S, Attempt, Attempts
-from ablate.launch.ray.counting import is_alive
+from ablate.launch.ray.retry_limit import is_alive
 from ablate.launch.trial_events import TrialEvents, failure_of
 from ablate.study_dir import StudyPaths
 

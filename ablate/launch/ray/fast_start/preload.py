@@ -3,13 +3,13 @@
 import importlib
 import os
 
-from ablate.process.garbage import uncollected
+from ablate.process.gc_pause import gc_paused
 from ablate.trainable.loaded_code import note_loaded
 
 MODULES = "ABLATE_PRELOAD"
 """The environment variable that names what is imported, with commas between."""
 
-with uncollected():
+with gc_paused():
     for name in os.environ.get(MODULES, "").split(","):
         if name:
             importlib.import_module(name)

@@ -40,9 +40,9 @@ def few_services() -> Generator[None]:
     """
     from ray._private import node, parameter, services
 
-    known = parameter.RayParams.__init__.__annotations__.keys()
+    parameters = parameter.RayParams.__init__.__annotations__.keys()
     with contextlib.ExitStack() as stack:
-        if {"no_monitor", "include_log_monitor"} <= known:
+        if {"no_monitor", "include_log_monitor"} <= parameters:
             fewer: Any = functools.partial(
                 parameter.RayParams, no_monitor=True,
                 include_log_monitor=False,  # pyright: ignore[reportArgumentType] - a bool, in fact
@@ -51,8 +51,8 @@ def few_services() -> Generator[None]:
         if hasattr(node.Node, "start_api_server"):
             stack.enter_context(replaced(node.Node, "start_api_server", _no_api_server))
         if hasattr(services, "get_node"):
-            found = functools.partial(_found_node, services.get_node)
-            stack.enter_context(replaced(services, "get_node", found))
+            patched_get_node = functools.partial(_found_node, services.get_node)
+            stack.enter_context(replaced(services, "get_node", patched_get_node))
         yield
 
 
@@ -81,7 +81,7 @@ def _found_node(get_node: Callable[[str, str], Any], gcs_address: str, node_id: 
 
         client: Any = GcsClient(address=gcs_address)
         while time.monotonic() < deadline:
-            if any(known.hex() == node_id for known in client.get_all_node_info()):
+            if any(address.hex() == node_id for address in client.get_all_node_info()):
                 break
             time.sleep(0.02)
     return get_node(gcs_address, node_id)

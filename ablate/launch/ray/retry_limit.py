@@ -17,12 +17,12 @@ from ablate.launch.ray.worker_signals import hear_signals_again, was_signalled
 from ablate.trainable.contract import REPORT_KEY, RunReport
 
 
-def counting(cls: type[Any]) -> type[Any]:
+def retry_limited(cls: type[Any]) -> type[Any]:
     """The hosted class with counting mixed in, under its own name (Tune restores by name)."""
-    return type(cls.__name__, (Counting, cls), {"__module__": cls.__module__})
+    return type(cls.__name__, (RetryLimited, cls), {"__module__": cls.__module__})
 
 
-class Counting:
+class RetryLimited:
     """Mixin in front of a hosted `Trainable`, for a worker of Ray's.
 
     A trial without any retries left does nothing but report how its last attempt failed. What is
@@ -115,7 +115,7 @@ def own_node() -> str:
 
 def is_alive(node: str) -> bool:
     """Whether a node of the cluster lives, as far as that knows."""
-    return any(known["NodeID"] == node and known["Alive"] for known in ray.nodes())
+    return any(listed["NodeID"] == node and listed["Alive"] for listed in ray.nodes())
 
 
 def _settled(attempts: Attempts) -> Attempt | None:

@@ -33,12 +33,12 @@ def check_temporary_folder() -> None:
 
 def token_without_home() -> dict[str, str]:
     """A token for Ray's parts to know each other by, where there is no home to keep one in."""
-    kept = Path(os.path.expanduser("~"), ".ray", "auth_token")
-    if any(name in os.environ for name in _TOKENS) or os.access(kept, os.R_OK):
+    token_file = Path(os.path.expanduser("~"), ".ray", "auth_token")
+    if any(name in os.environ for name in _TOKENS) or os.access(token_file, os.R_OK):
         return {}
-    if kept.is_absolute():  # else nobody knows where home is
+    if token_file.is_absolute():  # else nobody knows where home is
         with contextlib.suppress(OSError):
-            kept.parent.mkdir(parents=True, exist_ok=True)  # as Ray would
-            if os.access(kept.parent, os.W_OK):
+            token_file.parent.mkdir(parents=True, exist_ok=True)  # as Ray would
+            if os.access(token_file.parent, os.W_OK):
                 return {}
     return {"RAY_AUTH_TOKEN": secrets.token_hex(32)}

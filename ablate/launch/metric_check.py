@@ -4,14 +4,14 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ablate.launch.plain_reports import measurements, told
+from ablate.launch.plain_reports import measurements, names_text
 from ablate.trainable.contract import RunReport
 
 METRIC_MISSING = "MetricMissing"
 """The kind of failure of a run that ended without the study's metric."""
 
 
-class Measured:
+class MetricCheck:
     """Of the runs of a trial: which have measured the study's metric, a finite number, so far.
 
     Args:
@@ -51,11 +51,11 @@ class Measured:
             self._has_told = True
             report["notices"] = [
                 f"no number `{self._metric}`, the study's metric, in the first result: "
-                f"it has {told(measurements(result))}"
+                f"it has {names_text(measurements(result))}"
             ]
         self.look_at(report)
         if report["status"] == "failed":
-            there = f"; the last result has {told(measurements(result))}"
+            there = f"; the last result has {names_text(measurements(result))}"
             report["failure"]["message"] += there  # pyright: ignore[reportTypedDictNotRequiredAccess]
 
     def _values(self, report: RunReport) -> Iterable[float]:
