@@ -73,7 +73,7 @@ def compare_command(arguments: argparse.Namespace, console: Console) -> int:
     """Prints the cells that two studies share.
 
     Raises:
-        AblateError: Where a directory is no study, or no run is in both.
+        AblateError: If a directory is no study, or no run is in both.
     """
     one, other = _side(Path(arguments.study_dir)), _side(Path(arguments.other_dir))
     metric = arguments.metric or one.plan.study.metric

@@ -45,7 +45,7 @@ def evaluate_command(arguments: argparse.Namespace, console: Console) -> int:
     """Evaluates the finished runs that lack the metric, enters it in the ledger, prints the table.
 
     Raises:
-        AblateError: Where there is no such metric, or the data are not those of the runs.
+        AblateError: If there is no such metric, or the data are not those of the runs.
     """
     study = load_saved_study(Path(arguments.study_dir))
     paths, metric = StudyPaths(study.directory), arguments.metric
@@ -58,7 +58,8 @@ def evaluate_command(arguments: argparse.Namespace, console: Console) -> int:
         missing = [run for run in done if ledger.rows[run.run_id].get(f"{metric}_best") is None]
         with ledger.writing():
             failed = _evaluate(plan, ledger, paths, missing, metric, console)
-    console.print(Text(f"{metric}: {len(missing) - failed} runs evaluated, {len(done) - len(missing)} "
+    num_had = len(done) - len(missing)
+    console.print(Text(f"{metric}: {len(missing) - failed} runs evaluated, {num_had} "
                        f"had it before{f', {failed} failed' if failed else ''}"))  # fmt: skip
     print_report(study_record(plan, ledger.rows, metric), console)
     if paths.wandb_notes.exists():  # its runs are in W&B, where they lack the metric now

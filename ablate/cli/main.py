@@ -70,7 +70,7 @@ def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
     """Prints the ablation table of a study directory, also of one that is still running.
 
     Raises:
-        InputError: Where no run has such a metric.
+        InputError: If no run has such a metric.
     """
     study = load_saved_study(study_dir)
     ledger = Ledger(StudyPaths(study.directory))

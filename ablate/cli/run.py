@@ -89,7 +89,7 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
     """What `python -m ablate.run` does with its arguments.
 
     Raises:
-        AblateError: Where the input is wrong.
+        AblateError: If the input is wrong.
     """
     if hiding := namesake():
         raise AblateError(f"{hiding} hides Ablate from the processes that it starts: rename it")

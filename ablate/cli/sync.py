@@ -46,8 +46,8 @@ def sync_command(arguments: argparse.Namespace, console: Console) -> int:
         0 where W&B has everything then (or would, with `--dry-run`), else 1.
 
     Raises:
-        AblateError: Where there is no key, or the directory is in use.
-        InputError: Where the study or the place is none.
+        AblateError: If there is no key, or the directory is in use.
+        InputError: If the study or the place is none.
     """
     study = load_saved_study(Path(arguments.study_dir))
     paths = StudyPaths(study.directory)

@@ -60,7 +60,7 @@ def do_runs(
         Whether it was interrupted.
 
     Raises:
-        StorageError: Where the study's storage failed once the runs could start.
+        StorageError: If the study's storage failed once the runs could start.
     """
     interrupts, entered = caller.interrupts, False
     with (

@@ -19,8 +19,8 @@ def newest_checkpoints(
 
     Args:
         paths: The study directory.
-        restarted_in: The launch in which a run began anew: what it saved before no longer counts,
-            though runs that shared a pack with it may still need it.
+        restarted_in: The launch in which each run started over: its earlier checkpoints no longer
+            count, though runs that shared a pack with it may still need them.
     """
     newest: dict[str, tuple[tuple[int, float], Path]] = {}
     for folder in checkpoint_folders(paths):
@@ -31,7 +31,7 @@ def newest_checkpoints(
         for run_id in manifest["runs"]:
             if launch < (restarted_in or {}).get(run_id, 0):
                 continue
-            # Iterations of different packs are of different lengths: steps are not.
+            # Iterations of different packs differ in length, steps do not.
             steps, seconds = manifest.get("steps", {}), manifest.get("seconds", {})
             progress = (steps.get(run_id, 0), seconds.get(run_id, 0.0))
             if run_id not in newest or progress > newest[run_id][0]:
@@ -40,10 +40,10 @@ def newest_checkpoints(
 
 
 def ahead_of_curves(checkpoints: Mapping[str, Path], history: History) -> list[str]:
-    """Runs whose checkpoint knows of more points than their curve has.
+    """Runs whose checkpoint counts more points than their curve has.
 
-    A power cut may leave a checkpoint, which is made sure of, without the points before it: a run
-    that went on from there would never measure them again.
+    A power cut may leave a checkpoint, which is synced to disk, without the points before it: a run
+    that resumed from it would never measure them again.
 
     Args:
         checkpoints: The checkpoint directory of each run.
@@ -58,7 +58,7 @@ def ahead_of_curves(checkpoints: Mapping[str, Path], history: History) -> list[s
 
 
 def drop_checkpoints(paths: StudyPaths, keep: Container[str]) -> None:
-    """Removes the checkpoints of all runs but those kept: resuming is over for them."""
+    """Removes the checkpoints of all runs except those to keep: the others never resume."""
     for folder in checkpoint_folders(paths):
         try:
             runs = read_manifest(folder)["runs"]
@@ -69,18 +69,18 @@ def drop_checkpoints(paths: StudyPaths, keep: Container[str]) -> None:
 
 
 def check_trust(paths: StudyPaths, names: Mapping[str, str], restarts: Mapping[str, int]) -> None:
-    """Refuses to go on from checkpoints that somebody else has pickled.
+    """Refuses to resume from checkpoints that another user has pickled.
 
     Args:
         paths: The study directory.
-        names: Of the runs that are to go on from their checkpoints, by run id.
-        restarts: By run, the launch in which it last began anew.
+        names: Names of the runs that will resume from checkpoints, by run id.
+        restarts: The launch in which each run last started over.
 
     Raises:
-        InputError: Where there are such checkpoints.
+        InputError: If there are such checkpoints.
     """
     if all(map(may_unpickle, checkpoint_folders(paths))):
-        return  # which checkpoint is the newest whole one takes reading them all
+        return  # finding the newest whole checkpoint means reading them all
     start_from = newest_checkpoints(paths, restarts)
     foreign = [
         names[run_id]

@@ -1,4 +1,4 @@
-"""Whether runs have measured the metric of their study."""
+"""Checks that runs measure the metric of their study."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -12,11 +12,11 @@ METRIC_MISSING = "MetricMissing"
 
 
 class MetricCheck:
-    """Of the runs of a trial: which have measured the study's metric, a finite number, so far.
+    """Tracks which runs of a trial have measured a finite value of the study's metric so far.
 
     Args:
-        metric: The study's.
-        is_due: Whether a run that ends must have measured it: not one that is merely tried.
+        metric: The study's metric.
+        is_due: Whether a run must have measured it by its end: not in a smoke test.
     """
 
     def __init__(self, metric: str, is_due: bool = True) -> None:
@@ -26,7 +26,7 @@ class MetricCheck:
         self._has_told = False
 
     def look_at(self, report: RunReport) -> None:
-        """A run that ends well has measured it, else it has failed."""
+        """Fails a run that ends without having measured it."""
         values = list(self._values(report))
         if any(map(math.isfinite, values)):
             self.runs.add(report["run_id"])
@@ -36,9 +36,9 @@ class MetricCheck:
             report["failure"] = {"kind": METRIC_MISSING, "message": message}
 
     def look_at_plain(self, report: RunReport, result: Mapping[str, Any]) -> None:
-        """As `look_at`; and a run whose metric was finite, and is no longer, has diverged.
+        """As `look_at`; a run whose metric was finite and no longer is has diverged.
 
-        What is not finite before the first measurement is none: some return NaN until they
+        Values before the first finite one do not count: some trainables return NaN until they
         evaluate.
         """
         values, had_measured = list(self._values(report)), report["run_id"] in self.runs
@@ -50,7 +50,7 @@ class MetricCheck:
         if not values and not had_measured and not self._has_told:
             self._has_told = True
             report["notices"] = [
-                f"no number `{self._metric}`, the study's metric, in the first result: "
+                f"the first result has no number `{self._metric}`, the study's metric: "
                 f"it has {names_text(measurements(result))}"
             ]
         self.look_at(report)

@@ -1,4 +1,4 @@
-"""Runs as the configs of trials, the same under Tune and in this process."""
+"""Makes trial configs of runs, the same under Tune and in this process."""
 
 import locale
 from collections.abc import Mapping
@@ -13,11 +13,11 @@ from ablate.trainable.contract import REPORT_KEY
 from ablate.trainable.loaded_code import import_path
 
 SMOKE_RESULTS = 2
-"""After how many results a short run ends where its config model knows no shorter training."""
+"""Results after which a smoke run ends, if its config model declares no `smoke` keys."""
 
 
 def trial_name(pack: RunPack) -> str:
-    """A trial is called after its run; with several of them `icfm-s42+3`."""
+    """A trial is named after its run; a pack is named `icfm-s42+3`."""
     first, *others = pack
     return first.run_name + (f"+{len(others)}" if others else "")
 
@@ -32,8 +32,16 @@ def trial_config(
 ) -> dict[str, Any]:
     """The config of the trial that carries a pack of runs.
 
-    A trainable that packs gets `{runs: [...], study_dir}`, every other one its plain config with
-    `seed`; what hosting needs travels under the private key.
+    A trainable that packs gets `{runs: [...], study_dir}`, any other its plain config with `seed`;
+    what hosting needs is under `REPORT_KEY`.
+
+    Args:
+        plan: The plan.
+        pack: The runs.
+        paths: The study directory.
+        launch: The launch's number.
+        start_from: Checkpoint directories to resume from, by run id.
+        trust_owner: Unpickle other users' checkpoints, see `ablate.launch.trust`.
     """
     if plan.entry.hooks.packs:
         config: dict[str, Any] = {

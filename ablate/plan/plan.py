@@ -172,7 +172,7 @@ def plan_study(
         The plan; the order is seed by seed, so that a study stopped early is still balanced.
 
     Raises:
-        InputError: Where the trainable is unknown.
+        InputError: If the trainable is unknown.
     """
     entry = find_trainable(study.trainable)
     if isinstance(entry, Problem):

@@ -19,7 +19,7 @@ def select_runs(plan: Plan, only: str) -> list[Run]:
     """The runs that `--only flow=vp,seed=42` names.
 
     Raises:
-        InputError: Where a key is neither a factor nor `seed`, or a value is none of its levels.
+        InputError: If a key is neither a factor nor `seed`, or a value is none of its levels.
     """
     labels = {name: [level.label for level in f.levels] for name, f in plan.factors.items()}
     keys = {name: _Labels(values) for name, values in {**labels, "seed": plan.seeds}.items()}

@@ -73,7 +73,7 @@ class Cell:
         """The config as its model has it; as it is written where there is no model.
 
         Raises:
-            ValidationError: Where the config model refuses it.
+            ValidationError: If the config model refuses it.
         """
         return self.model.validate(self.written_config())
 

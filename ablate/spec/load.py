@@ -91,7 +91,7 @@ def load_saved_study(directory: Path, overrides: Sequence[str] = ()) -> Study:
     """The study of a study directory, wherever the directory has been moved to.
 
     Raises:
-        InputError: Where the directory holds no study.
+        InputError: If the directory holds no study.
     """
     root = directory.resolve()
     unusable = path_problems("STUDY_DIR", root)

@@ -37,7 +37,7 @@ class ConfigModel:
         """The config with its defaults.
 
         Raises:
-            pydantic.ValidationError: Where the model refuses it.
+            pydantic.ValidationError: If the model refuses it.
         """
         # A copy: somebody's validators may change what they are given.
         return config if self.model is None else self.model.model_validate(copied(config))

@@ -41,8 +41,8 @@ class TrainableEntry:
         """The config model with its hooks; a model of anything where the trainable has none.
 
         Raises:
-            ImportError: Where a foreign trainable's module cannot be imported.
-            AttributeError: Where the module has no such class.
+            ImportError: If a foreign trainable's module cannot be imported.
+            AttributeError: If the module has no such class.
         """
         named = self.hooks.config
         if named is None:

@@ -194,7 +194,7 @@ def test_whatever_tune_raises_on_a_restore_a_new_launch_follows(error):
     broadcast = SimpleNamespace(failure=None, has_told=False)
     launch = SimpleNamespace(restore=fail, number=1)
     restore(launch, SimpleNamespace(broadcast=broadcast, say=said.append))
-    assert f"({error.__name__}); going on from the runs' own checkpoints" in said[0]
+    assert f"({error.__name__}); resuming from the runs' own checkpoints" in said[0]
     broadcast.has_told = True  # then it is no state of Tune's that fails
     with pytest.raises(error):
         restore(launch, SimpleNamespace(broadcast=broadcast, say=said.append))

@@ -67,7 +67,7 @@ def test_a_temporary_folder_too_long_for_a_socket(tmp_path):
     arguments = ["run", "grid.yaml", "--address", "local"]
     done = command(code, tmp_path, *arguments, TMPDIR=str(folder), RAY_TMPDIR="")
     assert done.returncode == 2
-    assert f"error: TMPDIR = {folder}: Ray's sockets are below it" in done.stderr
+    assert f"error: TMPDIR = {folder}: too long for Ray's sockets" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -1,4 +1,4 @@
-"""plan -> Ray Tune: new, restored, extended."""
+"""Tune experiments over the runs of a plan, new or restored."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Launch:
         number: The launch's own number.
         trackers: Tune callbacks that come before the ledger's.
         interrupts: Stops Tune in good order.
-        trust_owner: Unpickle what somebody else has pickled, see `ablate.launch.trust`.
+        trust_owner: Unpickle other users' checkpoints, see `ablate.launch.trust`.
         place: Where trials run.
     """
 
@@ -60,7 +60,7 @@ class Launch:
                 tune_config=tune.TuneConfig(
                     search_alg=PlanSearcher(configs),
                     num_samples=len(configs),
-                    # An actor that is kept for the next trial leaves others no room.
+                    # An actor kept for the next trial would leave no room for other studies.
                     reuse_actors=_reusable(trainable) and not self.place.is_shared,
                     trial_name_creator=_trial_name,
                     trial_dirname_creator=_trial_name,
@@ -69,7 +69,7 @@ class Launch:
                     name=str(self.number),
                     storage_path=str(self.paths.launches),
                     callbacks=[*self.trackers, RunEventsCallback(str(self.paths.root))],
-                    # Trials count by themselves.
+                    # Trials count their own failures.
                     failure_config=tune.FailureConfig(max_failures=-1),
                     # Hosting asks for checkpoints by training time.
                     checkpoint_config=tune.CheckpointConfig(
@@ -81,7 +81,7 @@ class Launch:
         )
 
     def restore(self) -> None:
-        """Goes on with an interrupted experiment: each run from its latest checkpoint."""
+        """Resumes an interrupted experiment, each run from its latest checkpoint."""
         trainable = retry_limited(self._trainable())
         trainable = tune.with_resources(trainable, _resources(self.plan.study.resources))
         self._fit(

@@ -1,4 +1,4 @@
-"""What a worker of a study's own Ray imports while it waits for a trial: importing this does it."""
+"""Importing this module preloads a trial's modules in an idle worker of a study's own Ray."""
 
 import importlib
 import os
@@ -7,7 +7,7 @@ from ablate.process.gc_pause import gc_paused
 from ablate.trainable.loaded_code import note_loaded
 
 MODULES = "ABLATE_PRELOAD"
-"""The environment variable that names what is imported, with commas between."""
+"""The environment variable that names the modules, separated by commas."""
 
 with gc_paused():
     for name in os.environ.get(MODULES, "").split(","):
