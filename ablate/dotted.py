@@ -16,14 +16,14 @@ def with_key(config: Mapping[Any, Any], dotted: str, value: Any) -> dict[Any, An
 
     Mappings on the way are made where they are missing.
     """
-    key, rest = addressed(config, dotted)
+    key, rest = split_key(config, dotted)
     if not rest:
         return {**config, key: value}
     inner = config.get(key)
     return {**config, key: with_key(inner if isinstance(inner, Mapping) else {}, rest, value)}
 
 
-def addressed(config: Mapping[Any, Any], dotted: str) -> tuple[Any, str]:
+def split_key(config: Mapping[Any, Any], dotted: str) -> tuple[Any, str]:
     """The key of a mapping that a dotted name begins with, and the rest of the name.
 
     A key that is there as the name spells it goes before a path: one with dots in it, or a number.
@@ -43,15 +43,15 @@ def addressed(config: Mapping[Any, Any], dotted: str) -> tuple[Any, str]:
     return there.get(head, head), rest
 
 
-def in_the_way(config: Mapping[Any, Any], dotted: str) -> str:
+def blocking_key(config: Mapping[Any, Any], dotted: str) -> str:
     """The name of what is no mapping although a dotted name leads through it; `` for nothing."""
-    key, rest = addressed(config, dotted)
+    key, rest = split_key(config, dotted)
     inner = config.get(key)
     if not rest or inner is None:
         return ""
     if not isinstance(inner, Mapping):
         return spelling(key)
-    below = in_the_way(inner, rest)
+    below = blocking_key(inner, rest)
     return below and f"{spelling(key)}.{below}"
 
 
@@ -71,19 +71,19 @@ def flatten(config: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def merged(below: Mapping[Any, Any], over: Mapping[Any, Any]) -> dict[Any, Any]:
     """Two nested mappings as one: what the second says goes before what the first does."""
-    found = dict(below)
+    result = dict(below)
     for key, value in over.items():
-        inner = found.get(key)
+        inner = result.get(key)
         if isinstance(inner, Mapping) and isinstance(value, Mapping) and value:
-            found[key] = merged(inner, value)
+            result[key] = merged(inner, value)
         else:
-            found[key] = value
-    return found
+            result[key] = value
+    return result
 
 
 def value_at(config: Mapping[Any, Any], dotted: str) -> Any:
     """The value of a dotted name; None where there is none."""
-    key, rest = addressed(config, dotted)
+    key, rest = split_key(config, dotted)
     inner = config.get(key)
     if not rest:
         return inner
@@ -99,25 +99,25 @@ def copied(value: Any) -> Any:
     return value
 
 
-def worded(value: Any) -> Any:
+def encode_keys(value: Any) -> Any:
     """Plain values for those who know no keys but words: other mappings as lists of pairs."""
     if isinstance(value, Mapping):
         if all(isinstance(key, str) for key in value):
-            return {key: worded(item) for key, item in value.items()}
-        return {_PAIRS: [[key, worded(item)] for key, item in value.items()]}
+            return {key: encode_keys(item) for key, item in value.items()}
+        return {_PAIRS: [[key, encode_keys(item)] for key, item in value.items()]}
     if isinstance(value, list | tuple):
-        return [worded(item) for item in value]
+        return [encode_keys(item) for item in value]
     return value
 
 
-def unworded(value: Any) -> Any:
-    """Plain values as they were before they were worded."""
+def decode_keys(value: Any) -> Any:
+    """Plain values as they were before they were encode_keys."""
     if isinstance(value, Mapping):
         if list(value) == [_PAIRS]:
-            return {key: unworded(item) for key, item in value[_PAIRS]}
-        return {key: unworded(item) for key, item in value.items()}
+            return {key: decode_keys(item) for key, item in value[_PAIRS]}
+        return {key: decode_keys(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [unworded(item) for item in value]
+        return [decode_keys(item) for item in value]
     return value
 
 

@@ -37,18 +37,18 @@ class Problem:
         """The valid choice that resembles the value most."""
         if self.value is MISSING or not self.choices or len(self.choices) > 10 * MAX_CHOICES:
             return None
-        found = difflib.get_close_matches(str(self.value), self.choices, n=1, cutoff=0.5)
-        return found[0] if found else None
+        matches = difflib.get_close_matches(str(self.value), self.choices, n=1, cutoff=0.5)
+        return matches[0] if matches else None
 
     def __str__(self) -> str:
-        told = self.value is MISSING or self.key.endswith(str(self.value))
-        shown = "" if told else f" = {shortened(repr(self.value), MAX_VALUE)}"
-        lines = [f"  {printable(self.key)}{shown}: {self.message}"]
+        in_key = self.value is MISSING or self.key.endswith(str(self.value))
+        value_text = "" if in_key else f" = {shortened(repr(self.value), MAX_VALUE)}"
+        lines = [f"  {printable(self.key)}{value_text}: {self.message}"]
         if self.choices:
             nearest = f" (nearest: {printable(self.nearest)})" if self.nearest else ""
             more = len(self.choices) - MAX_CHOICES
-            shown = [*map(printable, self.choices[:MAX_CHOICES]), *[f"{more} more"] * (more > 0)]
-            lines.append(f"      choices: {', '.join(shown)}{nearest}")
+            names = [*map(printable, self.choices[:MAX_CHOICES]), *[f"{more} more"] * (more > 0)]
+            lines.append(f"      choices: {', '.join(names)}{nearest}")
         fix = self.fix or (f"write {self.nearest}" if self.nearest else "")
         if fix:
             lines.append(f"      fix: {fix}")

@@ -39,8 +39,8 @@ class Failure:
 
     def __post_init__(self) -> None:
         for name in ("kind", "message", "trace"):
-            told = without_middle(storable(getattr(self, name)), MAX_TOLD)
-            object.__setattr__(self, name, told)
+            text = without_middle(storable(getattr(self, name)), MAX_TOLD)
+            object.__setattr__(self, name, text)
 
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
@@ -215,16 +215,16 @@ def events_of_report(report: RunReport) -> list[Event]:
     facts, warnings = report.get("facts", {}), report.get("warnings", [])
     points, notices = report.get("points", []), report.get("notices", [])
     events: list[Event] = [RunReported(run_id, points, facts, warnings, notices)]
-    said, failure = report["status"], None
-    if said == "running":
+    reported_status, failure = report["status"], None
+    if reported_status == "running":
         return events
-    status = Status.of(said)
+    status = Status.of(reported_status)
     if not status.has_ended:  # of a trainable that has words of its own
         status = Status.FAILED
     if "failure" in report:
         failure = Failure(**report["failure"])
     elif status is not Status.OK:
-        failure = Failure(said.capitalize(), report.get("error", ""))
+        failure = Failure(reported_status.capitalize(), report.get("error", ""))
     events.append(
         RunEnded(run_id, status, report.get("stop_reason", ""), report.get("metrics", {}), failure)
     )

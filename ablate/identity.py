@@ -41,11 +41,11 @@ def difference(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[s
     return changed
 
 
-def with_words(value: Any) -> Any:
+def with_string_keys(value: Any) -> Any:
     """Plain values as JSON has them, whose keys are words; numbers stay as they are."""
     if isinstance(value, Mapping):
-        return {_word(key): with_words(item) for key, item in value.items()}
-    return [with_words(item) for item in value] if isinstance(value, list | tuple) else value
+        return {_word(key): with_string_keys(item) for key, item in value.items()}
+    return [with_string_keys(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _normal(value: Any) -> Any:

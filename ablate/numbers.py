@@ -86,8 +86,8 @@ def _ratio_cuts(logs: Sequence[float]) -> list[float]:
 def _alike(values: Sequence[float], uncertainty: float, signed: bool = False) -> list[str]:
     """Numbers that stand together: cut at one place, all plain or all with an exponent."""
     places = decimals(uncertainty)
-    known = [abs(value) for value in values if math.isfinite(value)]
-    largest = max([*known, 0 if places is None else uncertainty], default=0)
+    sizes = [abs(value) for value in values if math.isfinite(value)]
+    largest = max([*sizes, 0 if places is None else uncertainty], default=0)
     is_plain = LEAST_PLAIN <= largest < MOST_PLAIN
     sign = "+" if signed else ""
     return [_cut(value, places, is_plain, sign) for value in values]

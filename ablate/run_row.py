@@ -158,8 +158,8 @@ class RunRow(dict[str, Any]):
     def blank(self) -> "RunRow":
         """The row of the same run before it had any result."""
         names = ("run_id", "run_name", "seed", "planned_in", "restarted_in")
-        kept = {name: self[name] for name in names if name in self}
-        return RunRow(kept, status=Status.PENDING.value)
+        columns = {name: self[name] for name in names if name in self}
+        return RunRow(columns, status=Status.PENDING.value)
 
 
 def _column(metric: str, value: Value) -> str:

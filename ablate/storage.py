@@ -52,7 +52,7 @@ def check_storage(paths: StudyPaths) -> None:
     """Whether the study directory is still there, and still the study's.
 
     Raises:
-        StorageError: Where it was removed, or its file system is no longer mounted.
+        StorageError: If it was removed, or its file system is no longer mounted.
     """
     if not paths.uid.exists():
         raise StorageError(str(paths.root), "the study directory is no longer there")

@@ -179,7 +179,7 @@ def _checked(name: str) -> str:
     """A name that becomes part of a path.
 
     Raises:
-        InputError: Where it is none that Ablate gives: somebody else has written it.
+        InputError: If it is none that Ablate gives: somebody else has written it.
     """
     check_names([name], "the study directory")
     return name

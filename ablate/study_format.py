@@ -14,7 +14,7 @@ def check_format(paths: StudyPaths) -> None:
     """Refuses a directory that a newer Ablate has written.
 
     Raises:
-        AblateError: Where that is so.
+        AblateError: If that is so.
     """
     written = paths.format.read_text("utf-8").strip() if paths.format.is_file() else ""
     if written.isdecimal() and int(written) > FORMAT:

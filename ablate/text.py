@@ -105,8 +105,8 @@ def tolerate_all_text() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _written_out(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode()
+def _written_out(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
 
 
 def _quoted(word: str) -> str:

@@ -48,7 +48,7 @@ MOST_SEEDS = 400
 POOL = 60
 """Real runs of one config."""
 PACK = 16
-AGAIN_CONFIG = {
+AA_CONFIG = {
     "scale": "tiny", "epochs": 10, "batch_size": 128, "lr": 3e-3, "ema_decay": 0.9,
     "solver_steps": 5, "data": {"source": "moons", "rows": 1500}, "device": "cpu",
 }  # fmt: skip
@@ -94,16 +94,16 @@ def factors(studies: int) -> Iterator[Row]:
     for num_levels in (2, 3):
         codes = np.repeat(np.arange(num_levels), OTHER_CELLS)[:, None]
         for num_seeds in (3, 5, 10):
-            rng, found = np.random.default_rng([num_levels, num_seeds]), np.zeros((2, 2))
+            rng, verdicts = np.random.default_rng([num_levels, num_seeds]), np.zeros((2, 2))
             for _ in range(studies):
                 noise = rng.normal(size=(len(codes), num_seeds)) + rng.normal(size=num_seeds)
                 by_seed = rng.normal(size=(num_levels, num_seeds))[codes[:, 0]]
                 for place, spread in enumerate((0.0, 0.5)):
                     values = noise + spread * by_seed
                     main = factor_effects(values, codes, [num_levels], [0], "min").mains[0]
-                    found[place] += [_any_found(main.judgement.comparisons),
+                    verdicts[place] += [_any_verdict(main.judgement.comparisons),
                                      _on_residual(values, num_levels)]  # fmt: skip
-            shares = map("{:.1%}".format, found.ravel() / studies)
+            shares = map("{:.1%}".format, verdicts.ravel() / studies)
             yield [str(num_levels), str(num_seeds), *shares]
 
 
@@ -111,34 +111,34 @@ def stages(studies: int) -> Iterator[Row]:
     """Null studies that need about three times their first seeds."""
     for num_cells, first in ((2, 3), (4, 3), (12, 3), (4, 5), (12, 5)):
         width = _critical(num_cells, first) * math.sqrt(2 / (3 * first))
-        rng, found = np.random.default_rng([num_cells, first]), np.zeros((3, 3))
+        rng, verdicts = np.random.default_rng([num_cells, first]), np.zeros((3, 3))
         for _ in range(studies):
             values = rng.normal(size=(num_cells, MOST_SEEDS))
             num = min(needed_replicates(values[:, :first], 0, width).num, MOST_SEEDS)
             narrow = first
             while _half_width(values[:, :narrow]) > width:
                 narrow += 1
-            found += [_outcome(values[:, :num], width, first), _outcome(values[:, :num], width),
+            verdicts += [_outcome(values[:, :num], width, first), _outcome(values[:, :num], width),
                       _outcome(values[:, :narrow], width)]  # fmt: skip
         for rule, (held, reached, num) in zip(
             ("two stages", "two stages, variance of all", "stop when narrow"),
-            found / studies, strict=True,
+            verdicts / studies, strict=True,
         ):  # fmt: skip
             yield [rule, str(num_cells), str(first), f"{width:.2f} sd", f"{held:.1%}",
                    f"{reached:.1%}", f"{num:.1f}"]  # fmt: skip
 
 
-def again(studies: int) -> Iterator[Row]:
+def aa(studies: int) -> Iterator[Row]:
     """Real A/A studies: the same runs, dealt anew into cells each time."""
     pool = _real_runs()
     for metric, results in pool.items():
         named = f"{metric} (skewness {stats.skew(results):.2f})"
         for num_cells, num_seeds in ((4, 3), (12, 3), (4, 5), (12, 5), (4, 10), (6, 10)):
-            rng, found = np.random.default_rng([num_cells, num_seeds]), np.zeros(4)
+            rng, verdicts = np.random.default_rng([num_cells, num_seeds]), np.zeros(4)
             for _ in range(studies):
                 dealt = rng.permutation(results)[: num_cells * num_seeds]
-                found += _verdicts(dealt.reshape(num_cells, num_seeds))
-            shares = map("{:.1%}".format, found / studies)
+                verdicts += _verdicts(dealt.reshape(num_cells, num_seeds))
+            shares = map("{:.1%}".format, verdicts / studies)
             yield [named, str(num_cells), str(num_seeds), *shares]
 
 
@@ -154,11 +154,11 @@ def _verdicts(values: Values, cell: int | None = None) -> list[float]:
     by_t_test = np.append(False, np.abs(t) > stats.t.ppf(1 - ALPHA / 2, num_seeds - 1))
     best = np.arange(len(values)) == values.mean(axis=1).argmin()
     held = all(c.low <= 0 <= c.high for c in comparisons[1:])
-    return [_any_found(comparisons[named]), float(by_t_test[named].any()),
+    return [_any_verdict(comparisons[named]), float(by_t_test[named].any()),
             float(best[named].any()), float(held)]  # fmt: skip
 
 
-def _any_found(comparisons: Sequence[Comparison]) -> float:
+def _any_verdict(comparisons: Sequence[Comparison]) -> float:
     return float(any(comparison.verdict.is_different for comparison in comparisons))
 
 
@@ -178,9 +178,9 @@ def _on_residual(values: Values, num_levels: int) -> float:
 
 def _outcome(values: Values, width: float, first: int | None = None) -> list[float]:
     """Whether all intervals hold zero, whether all are narrow enough, and the seeds it took."""
-    found = judge(values, 0, "min", first_seeds=first).comparisons[1:]
-    held = all(c.low <= 0 <= c.high for c in found)
-    reached = all((c.high - c.low) / 2 <= width * (1 + 1e-9) for c in found)
+    comparisons = judge(values, 0, "min", first_seeds=first).comparisons[1:]
+    held = all(c.low <= 0 <= c.high for c in comparisons)
+    reached = all((c.high - c.low) / 2 <= width * (1 + 1e-9) for c in comparisons)
     return [float(held), float(reached), float(values.shape[1])]
 
 
@@ -211,18 +211,18 @@ def _real_runs() -> dict[str, Values]:
     from trainables.flow.engine.state import RunSpec
 
     torch.set_num_threads(1)
-    config = FlowConfig.model_validate(AGAIN_CONFIG)
+    config = FlowConfig.model_validate(AA_CONFIG)
     specs = [RunSpec(f"again-{seed}", seed, config) for seed in range(POOL)]
-    found: dict[str, list[float]] = {"sliced_w2": [], "val_loss": []}
+    results: dict[str, list[float]] = {"sliced_w2": [], "val_loss": []}
     for start in range(0, POOL, PACK):
         part = specs[start : start + PACK]
         pack = Pack(part, [load_dataset(config.data)] * len(part), torch.device("cpu"))
         while pack.active:
             pack.train_epoch()
         for run in pack.runs:
-            found["sliced_w2"].append(run.final_metrics["sliced_w2_best"])
-            found["val_loss"].append(run.progress.best_val_loss)
-    return {metric: np.array(values) for metric, values in found.items()}
+            results["sliced_w2"].append(run.final_metrics["sliced_w2_best"])
+            results["val_loss"].append(run.progress.best_val_loss)
+    return {metric: np.array(values) for metric, values in results.items()}
 
 
 _SIZE = ("cells", "seeds")
@@ -245,7 +245,7 @@ SECTIONS: dict[str, tuple[str, Sequence[str], Callable[[int], Iterator[Row]]]] =
     ),
     "again": (
         f"share of studies of cells that differ in nothing, from {POOL} real runs",
-        ("metric", *_SIZE, *_FALSE), again,
+        ("metric", *_SIZE, *_FALSE), aa,
     ),
 }  # fmt: skip
 

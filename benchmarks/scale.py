@@ -58,17 +58,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         side = {"ablate": through_ablate, "tune": through_tune}[arguments.side]
         print(json.dumps(side(arguments.runs[0])))
         return
-    found: list[dict[str, float]] = []
+    measurements: list[dict[str, float]] = []
     for num_runs in arguments.runs:
-        found.append(_process("ablate", num_runs, arguments.wandb))
+        measurements.append(_process("ablate", num_runs, arguments.wandb))
         if arguments.alone:
             continue
         bare = _process("tune", num_runs, arguments.wandb)
-        found[-1] |= {TUNE + phase: value for phase, value in bare.items()}
+        measurements[-1] |= {TUNE + phase: value for phase, value in bare.items()}
         print(
-            f"{num_runs} runs: {found[-1]['launch'] / bare['launch']:.2f} x bare Tune", flush=True
+            f"{num_runs} runs: {measurements[-1]['launch'] / bare['launch']:.2f} x bare Tune",
+            flush=True,
         )
-    _print_table(arguments.runs, found)
+    _print_table(arguments.runs, measurements)
 
 
 def through_ablate(num_runs: int) -> dict[str, float]:
@@ -167,11 +168,11 @@ def _memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _print_table(sizes: Sequence[int], found: Sequence[dict[str, float]]) -> None:
+def _print_table(sizes: Sequence[int], measurements: Sequence[dict[str, float]]) -> None:
     print(f"{'seconds':<18}" + "".join(f"{size:>12,}" for size in sizes)
           + f"{'more a run':>16}{'exponent':>10}")  # fmt: skip
-    for phase in (p for p in (*PHASES, *(TUNE + p for p in PHASES)) if p in found[0]):
-        values = [sizes_found.get(phase, 0.0) for sizes_found in found]
+    for phase in (p for p in (*PHASES, *(TUNE + p for p in PHASES)) if p in measurements[0]):
+        values = [row.get(phase, 0.0) for row in measurements]
         row = f"{phase:<18}" + "".join(f"{value:>12.2f}" for value in values)
         if len(sizes) > 1:
             more = (values[-1] - values[-2]) / (sizes[-1] - sizes[-2])

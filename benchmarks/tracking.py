@@ -39,10 +39,10 @@ def main() -> None:
             seconds[way].append(end_s(way, arguments.runs))
     baseline = statistics.median(seconds["disabled"])
     print(f"from the last run's end to the prompt, {arguments.runs} runs, median (least to most)")
-    for way, found in seconds.items():
-        median = statistics.median(found)
+    for way, times_s in seconds.items():
+        median = statistics.median(times_s)
         print(
-            f"{way:<24}{median:6.1f} s ({min(found):.1f} to {max(found):.1f})"
+            f"{way:<24}{median:6.1f} s ({min(times_s):.1f} to {max(times_s):.1f})"
             f"  {median / baseline:5.1f} x disabled"
         )
 

@@ -1,7 +1,7 @@
-"""The Ray Tune face of flow-matching training; all training itself is in `trainables.flow`.
+"""Flow-matching training as a Ray Tune trainable; the training itself is in `trainables.flow`.
 
-The driver imports this module to name the class to Tune; torch comes with the first pack, in the
-worker.
+The driver imports this module to pass the class to Tune; torch is imported with the first pack, in
+the worker.
 """
 
 import time
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from trainables.flow.engine.run import FlowRun
 
 STEP_S = 1.0
-"""Training time between results: long against Tune's own cost, short for the eye."""
+"""Training time between results: long compared with Tune's overhead, short to a viewer."""
 BEST_EVERY_S = 10.0
-"""Between writings of the best weights of a run that goes on; they are written at its end, too."""
+"""Between writes of a running run's best weights; they are also written when it ends."""
 
 
 class FlowMatchingTrainable(Trainable):
     """Trains the runs of `config["runs"]`, all of one shape, as one pack.
 
-    Each of them is `{run_id, run_name, seed, config}`; with `study_dir` in the config, best
-    weights go to its `checkpoints/<run_name>/best.pt`. The runs are built when they are first
-    needed, so that a reused actor costs nothing between trials.
+    Each is `{run_id, run_name, seed, config}`. With `study_dir` in the config, best weights go to
+    `checkpoints/<run_name>/best.pt` in it. Runs are built on first use, so a reused actor costs
+    nothing between trials.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Takes the config; nothing is built yet."""
+        """Stores the config; nothing is built yet."""
         self._config = config
         self._forget()
 
@@ -47,10 +47,10 @@ class FlowMatchingTrainable(Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """About a second of epochs; returns the first run's metrics, and reports.
+        """Trains for about a second; returns the first run's metrics, and the runs' reports.
 
-        One for each run whose end has not been reported yet: also for a run that had ended when it
-        was loaded, since what heard of its end may be gone.
+        There is one report for each run whose end has not been reported yet, including runs that
+        had already ended when they were loaded: whoever received that report may be gone.
         """
         pack = self._pack()
         deadline = time.monotonic() + STEP_S
@@ -59,9 +59,9 @@ class FlowMatchingTrainable(Trainable):
             if time.monotonic() >= deadline:
                 break
         self._write_best(pack)
-        told = [run for run in pack.runs if run.spec.run_id not in self._ended]
-        reports = [self._report(pack, run) for run in told]
-        self._ended |= {run.spec.run_id for run in told if run.progress.status != "running"}
+        reported = [run for run in pack.runs if run.spec.run_id not in self._ended]
+        reports = [self._report(pack, run) for run in reported]
+        self._ended |= {run.spec.run_id for run in reported if run.progress.status != "running"}
         progress = pack.runs[0].progress
         return {
             "epoch": progress.epoch,
@@ -72,7 +72,7 @@ class FlowMatchingTrainable(Trainable):
         }
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """One file a run, named by its id, each loadable alone."""
+        """Writes one file per run, named by its id and loadable on its own."""
         pack = self._pack()
         for run in pack.runs:
             write_checkpoint(Path(checkpoint_dir, f"{run.spec.run_id}.pt"), pack.run_state(run))
@@ -81,7 +81,7 @@ class FlowMatchingTrainable(Trainable):
         """Loads each run from its file in one directory.
 
         Raises:
-            CheckpointError: Where a run's file is missing or torn.
+            CheckpointError: If a run's file is missing or torn.
         """
         run_ids = [run["run_id"] for run in self._config["runs"]]
         for run_id in run_ids:
@@ -90,15 +90,16 @@ class FlowMatchingTrainable(Trainable):
         self.load_runs(dict.fromkeys(run_ids, checkpoint))
 
     def load_runs(self, folders: Mapping[str, str]) -> None:
-        """Loads some runs, each from a checkpoint directory of whatever pack it was in.
+        """Loads some runs, each from the checkpoint directory of any pack it was in.
 
-        The others are at their start, and so is, with a warning, a run whose directory lacks it.
+        The others start from the beginning, as does a run that its directory lacks, with a
+        warning.
 
         Args:
             folders: Checkpoint directories by run id.
 
         Raises:
-            CheckpointError: Where a run's file is torn, or a run is not of this pack.
+            CheckpointError: If a run's file is torn, or a run is not of this pack.
         """
         self._forget()
         pack = self._pack()
@@ -115,13 +116,13 @@ class FlowMatchingTrainable(Trainable):
         self._built = None
 
     def _forget(self) -> None:
-        """Puts all runs to their start, and with them what has been written and said of them."""
+        """Resets all runs, and what has been written and reported of them."""
         self._built: Pack | None = None
         self._best_written: dict[str, int] = {}
         self._best_due_s = 0.0
         self._ended: set[str] = set()
         self._absent: dict[str, str] = {}
-        self._said: set[tuple[str, str]] = set()
+        self._reported_warnings: set[tuple[str, str]] = set()
 
     def _load(self, pack: "Pack", run: "FlowRun", folder: str) -> None:
         run_id = run.spec.run_id
@@ -170,7 +171,7 @@ class FlowMatchingTrainable(Trainable):
                 **self._checkpoint(run),
                 **teacher_cost(run),
             },
-            warnings=self._to_tell(run),
+            warnings=self._new_warnings(run),
         )
         if progress.status != "running":
             report["stop_reason"], report["error"] = progress.stop_reason, progress.error
@@ -178,12 +179,12 @@ class FlowMatchingTrainable(Trainable):
             report["metrics"] = {**_losses(progress), **run.final_metrics}
         return report
 
-    def _to_tell(self, run: "FlowRun") -> list[str]:
-        """What is to be told of a run and has not been yet."""
+    def _new_warnings(self, run: "FlowRun") -> list[str]:
+        """A run's warnings that have not been reported yet."""
         run_id = run.spec.run_id
         texts = [self._absent.get(run_id, ""), run.normalisation.mismatch, *run.progress.warnings]
-        new = [text for text in texts if text and (run_id, text) not in self._said]
-        self._said |= {(run_id, text) for text in new}
+        new = [text for text in texts if text and (run_id, text) not in self._reported_warnings]
+        self._reported_warnings |= {(run_id, text) for text in new}
         return new
 
     def _checkpoint(self, run: "FlowRun") -> dict[str, str]:

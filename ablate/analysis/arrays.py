@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ablate.plan.plan import Plan
 from ablate.run_row import RunRows, Status, Value
 from ablate.spec.design import Cell
-from ablate.spec.models import AGAIN_SEEDS
+from ablate.spec.models import AA_SEED_OFFSET
 
 Values = NDArray[np.float64]
 
@@ -36,10 +36,10 @@ def value_taken(plan: Plan, rows: RunRows, metric: str) -> Value:
 
 def values_again(plan: Plan, rows: RunRows, metric: str) -> Values:
     """A metric of the second baseline, (num_seeds,)."""
-    assert plan.again is not None
-    seeds = [seed + AGAIN_SEEDS for seed in plan.seeds]
+    assert plan.aa_cell is not None
+    seeds = [seed + AA_SEED_OFFSET for seed in plan.seeds]
     value = value_taken(plan, rows, metric)
-    return np.array(_row(plan, rows, plan.again, seeds, metric, value))
+    return np.array(_row(plan, rows, plan.aa_cell, seeds, metric, value))
 
 
 def on_scale(values: Values, log_scale: bool) -> Values:
@@ -58,7 +58,7 @@ def uses_log(plan: Plan, rows: RunRows, metric: str) -> bool:
     """Whether a metric is compared by ratios: where asked for, of meaning, and all are positive."""
     if not plan.study.log_scale or not plan.model.metric(metric).has_ratios:
         return False
-    cells = [*plan.cells, *([plan.again] if plan.again else [])]
+    cells = [*plan.cells, *([plan.aa_cell] if plan.aa_cell else [])]
     runs = [run for cell in cells for run in plan.runs_of[cell.index].values()]
     value = value_taken(plan, rows, metric)
     results = [rows.of(run.run_id).result(metric, value) for run in runs]

@@ -162,7 +162,7 @@ def _measured(plan: Plan, rows: RunRows, metric: str) -> _Measured:
 
 def _again(plan: Plan, rows: RunRows, metric: str, measured: _Measured) -> Again | None:
     """The baseline against the second one, where there is a second one."""
-    if plan.again is None:
+    if plan.aa_cell is None:
         return None
     again = on_scale(values_again(plan, rows, metric), measured.log_scale)
     return compare_again(measured.values[plan.blocks[0].baseline], again)

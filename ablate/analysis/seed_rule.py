@@ -15,7 +15,7 @@ from ablate.stats.replication import needed_replicates
 from ablate.study_dir import StudyPaths, write_atomically
 
 
-def plan_so_far(study: Study, ledger: Ledger, short: bool = False) -> Plan:
+def plan_so_far(study: Study, ledger: Ledger, is_smoke: bool = False) -> Plan:
     """The plan of a study as its ledger stands.
 
     With a rule for seeds (Stein 1945, Ann. Math. Stat. 16: two stages) the first ones are run
@@ -24,10 +24,10 @@ def plan_so_far(study: Study, ledger: Ledger, short: bool = False) -> Plan:
     Args:
         study: A checked study.
         ledger: Its ledger.
-        short: Whether runs are to end after two steps.
+        is_smoke: Whether runs end after two steps.
     """
     names = ledger.started_names()
-    plan = plan_study(study, names, short=short)
+    plan = plan_study(study, names, is_smoke=is_smoke)
     if not isinstance(study.seeds, SeedRule):
         return plan
     kept = _decisions(study)
@@ -45,7 +45,7 @@ def plan_so_far(study: Study, ledger: Ledger, short: bool = False) -> Plan:
         )
     if kept is None:
         why += ". Decided once more from the same results, for seeds.json was damaged"
-    decided = plan_study(study, names, range(num), short=short)
+    decided = plan_study(study, names, range(num), is_smoke=is_smoke)
     return replace(decided, seeding=why, seeds_decided=True)
 
 

@@ -73,7 +73,7 @@ def compare_command(arguments: argparse.Namespace, console: Console) -> int:
     """Prints the cells that two studies share.
 
     Raises:
-        AblateError: Where a directory is no study, or no run is in both.
+        AblateError: If a directory is no study, or no run is in both.
     """
     one, other = _side(Path(arguments.study_dir)), _side(Path(arguments.other_dir))
     metric = arguments.metric or one.plan.study.metric
@@ -131,8 +131,8 @@ def _print_unlike(what: str, one: Environment, other: Environment, console: Cons
     """Says what differs between the makers of the two studies."""
     a, b = getattr(one, what), getattr(other, what)
     if a != b:
-        told = " | ".join("; ".join(values) or "unknown" for values in (a, b))
-        console.print(Text(f"{what} differ: {told}", style="yellow"), soft_wrap=True)
+        text = " | ".join("; ".join(values) or "unknown" for values in (a, b))
+        console.print(Text(f"{what} differ: {text}", style="yellow"), soft_wrap=True)
 
 
 def _table(metric: str, pairs: Sequence[CellPair]) -> Table:

@@ -45,7 +45,7 @@ def evaluate_command(arguments: argparse.Namespace, console: Console) -> int:
     """Evaluates the finished runs that lack the metric, enters it in the ledger, prints the table.
 
     Raises:
-        AblateError: Where there is no such metric, or the data are not those of the runs.
+        AblateError: If there is no such metric, or the data are not those of the runs.
     """
     study = load_saved_study(Path(arguments.study_dir))
     paths, metric = StudyPaths(study.directory), arguments.metric
@@ -55,15 +55,16 @@ def evaluate_command(arguments: argparse.Namespace, console: Console) -> int:
         _refuse_unknown(plan, metric)
         done = [r for r in plan.runs if ledger.rows.status(r.run_id) is Status.OK]
         _refuse_changed_data(plan, ledger, done)
-        left = [run for run in done if ledger.rows[run.run_id].get(f"{metric}_best") is None]
+        missing = [run for run in done if ledger.rows[run.run_id].get(f"{metric}_best") is None]
         with ledger.writing():
-            failed = _evaluate(plan, ledger, paths, left, metric, console)
-    console.print(Text(f"{metric}: {len(left) - failed} runs evaluated, {len(done) - len(left)} "
+            failed = _evaluate(plan, ledger, paths, missing, metric, console)
+    num_had = len(done) - len(missing)
+    console.print(Text(f"{metric}: {len(missing) - failed} runs evaluated, {num_had} "
                        f"had it before{f', {failed} failed' if failed else ''}"))  # fmt: skip
     print_report(study_record(plan, ledger.rows, metric), console)
     if paths.wandb_notes.exists():  # its runs are in W&B, where they lack the metric now
-        for name, told in lacking_places(plan, ledger, destination(study), arguments.study_dir):
-            console.print(Text(f"{name}: {told}"), soft_wrap=True)
+        for name, place in lacking_places(plan, ledger, destination(study), arguments.study_dir):
+            console.print(Text(f"{name}: {place}"), soft_wrap=True)
     return 1 if failed else 0
 
 
@@ -78,28 +79,28 @@ def _evaluate(
     for run in runs:
         name = ledger.rows[run.run_id].run_name
         try:
-            found = evaluate(paths.best(name), plan.launch_config(run), metric)
+            metrics = evaluate(paths.best(name), plan.launch_config(run), metric)
         except Exception as error:  # noqa: BLE001 - a run's boundary: the others go on
             failed += 1
-            told = f"{name}: {type(error).__name__}: {error}"
-            console.print(Text(told, style="red"), soft_wrap=True)
+            cause = f"{name}: {type(error).__name__}: {error}"
+            console.print(Text(cause, style="red"), soft_wrap=True)
         else:
-            ledger.patch(run.run_id, **found)
+            ledger.patch(run.run_id, **metrics)
     return failed
 
 
 def _refuse_unknown(plan: Plan, metric: str) -> None:
-    known = tuple(name for name, spec in plan.model.metrics.items() if spec.is_measurable)
+    measurable = tuple(name for name, spec in plan.model.metrics.items() if spec.is_measurable)
     if plan.entry.hooks.evaluate is None:
         raise AblateError(f"{plan.entry.name} does not say how to evaluate finished runs")
-    if metric not in known:
-        problem = Problem("--metric", "cannot be measured of finished runs", metric, known)
+    if metric not in measurable:
+        problem = Problem("--metric", "cannot be measured of finished runs", metric, measurable)
         raise InputError("command line", [problem])
 
 
 def _refuse_changed_data(plan: Plan, ledger: Ledger, runs: Sequence[Run]) -> None:
-    known = check_data(plan, runs)
-    now = {run_id: facts.get("data_fingerprint", "") for run_id, facts in known.items()}
+    facts_by_run = check_data(plan, runs)
+    now = {run_id: facts.get("data_fingerprint", "") for run_id, facts in facts_by_run.items()}
     changed = changed_data(ledger.rows, runs, now)
     if changed:
         names = ", ".join(run.run_name for run in changed[:5])

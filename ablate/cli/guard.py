@@ -46,13 +46,13 @@ def _exit_code(command: Callable[[Console], int]) -> int:
         return INTERRUPTED
 
 
-def how_to_go_on(watched: Interrupts) -> str:
+def ending_text(watched: Interrupts) -> str:
     """What happened, and the command that goes on."""
     happened = f"the cluster at {watched.gone} is gone" if watched.gone else "interrupted"
-    if watched.how_to_go_on is None:
+    if watched.resume_hint is None:
         return happened
     way = "the state is saved. Go on with" if watched.has_begun else "start again with"
-    return f"{happened}; {way}:\n  {watched.how_to_go_on()}"
+    return f"{happened}; {way}:\n  {watched.resume_hint()}"
 
 
 def _told(message: str, exit_code: int) -> int:
@@ -71,5 +71,5 @@ def _leave_at_once(exit_code: int) -> NoReturn:
 def _end_at_once(watched: Interrupts) -> NoReturn:
     """Nothing more is said or written but this, whatever the process is at."""
     with contextlib.suppress(OSError):
-        os.write(1, f"\n{how_to_go_on(watched)}\n".encode())
+        os.write(1, f"\n{ending_text(watched)}\n".encode())
     os._exit(CLUSTER_GONE if watched.gone else INTERRUPTED)

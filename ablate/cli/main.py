@@ -70,7 +70,7 @@ def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
     """Prints the ablation table of a study directory, also of one that is still running.
 
     Raises:
-        InputError: Where no run has such a metric.
+        InputError: If no run has such a metric.
     """
     study = load_saved_study(study_dir)
     ledger = Ledger(StudyPaths(study.directory))
@@ -91,10 +91,10 @@ def _write_report(record: StudyRecord, paths: StudyPaths, console: Console) -> N
     """Writes the report where that can be done: its table has been printed by then."""
     try:
         print_undrawn(write_report(record, paths), console)
-        told = f"report: {paths.report / 'index.html'}"
+        line = f"report: {paths.report / 'index.html'}"
     except OSError as error:
-        told = f"note: the report is not written: {file_of(error)}: {reason_of(error)}"
-    console.print(Text(told), soft_wrap=True)
+        line = f"note: the report is not written: {file_of(error)}: {reason_of(error)}"
+    console.print(Text(line), soft_wrap=True)
 
 
 def status(study_dir: Path, console: Console) -> int:
@@ -104,8 +104,8 @@ def status(study_dir: Path, console: Console) -> int:
     plan = plan_so_far(study, ledger)
     statuses = [ledger.rows.status(run.run_id) for run in plan.runs]
     counts = {name: statuses.count(name) for name in dict.fromkeys(statuses)}
-    shown = ", ".join(f"{count} {name}" for name, count in counts.items())
-    console.print(Text(f"{study.study}: {len(plan.runs)} runs: {shown}"))
+    counts_text = ", ".join(f"{count} {name}" for name, count in counts.items())
+    console.print(Text(f"{study.study}: {len(plan.runs)} runs: {counts_text}"))
     for note in ledger.notes:
         console.print(Text(f"note: {note}"), soft_wrap=True)
     return 0
@@ -113,9 +113,11 @@ def status(study_dir: Path, console: Console) -> int:
 
 def _refuse_unmeasured(ledger: Ledger, factors: Sequence[str], metric: str) -> None:
     columns = {name for row in ledger.rows.values() for name in row.metrics(factors)}
-    known = {re.sub("_(best|final)$", "", name) for name in columns if not name.endswith("_floor")}
-    if metric not in known:
-        problem = Problem("--metric", "no run reports it", metric, tuple(sorted(known)))
+    measured = {
+        re.sub("_(best|final)$", "", name) for name in columns if not name.endswith("_floor")
+    }
+    if metric not in measured:
+        problem = Problem("--metric", "no run reports it", metric, tuple(sorted(measured)))
         raise InputError("command line", [problem])
 
 

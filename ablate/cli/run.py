@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ablate.cli.going_on import command_to_go_on
-from ablate.cli.guard import guarded, how_to_go_on
+from ablate.cli.guard import ending_text, guarded
+from ablate.cli.resume_command import resume_command
 from ablate.driver.session import check_data, examine, no_ledger, plan_notes
 from ablate.driver.smoke import try_cells
 from ablate.errors import CLUSTER_GONE, INTERRUPTED, AblateError, StorageError
@@ -89,7 +89,7 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
     """What `python -m ablate.run` does with its arguments.
 
     Raises:
-        AblateError: Where the input is wrong.
+        AblateError: If the input is wrong.
     """
     if hiding := namesake():
         raise AblateError(f"{hiding} hides Ablate from the processes that it starts: rename it")
@@ -114,13 +114,13 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.plan:
         return show_plan(study, options, console)
     with interrupts() as watched:
-        watched.how_to_go_on = lambda: command_to_go_on(arguments, study, watched.has_begun)
+        watched.resume_hint = lambda: resume_command(arguments, study, watched.has_begun)
         try:
             exit_code = _run(study, options, arguments, console)
         except KeyboardInterrupt:
             exit_code = CLUSTER_GONE if watched.gone else INTERRUPTED
         if exit_code in (CLUSTER_GONE, INTERRUPTED):
-            console.print(Text(f"\n{how_to_go_on(watched)}"), soft_wrap=True)
+            console.print(Text(f"\n{ending_text(watched)}"), soft_wrap=True)
     return exit_code
 
 
@@ -139,13 +139,19 @@ def _run(study: Study, options: Options, arguments: argparse.Namespace, console:
 def show_plan(study: Study, options: Options, console: Console) -> int:
     """`--plan`: what would be run, and what is done already."""
     ledger = Ledger(StudyPaths(study.directory)) if not options.fresh else no_ledger(study)
-    plan, left = examine(study, ledger, options)
-    known = check_data(plan, [*left.todo, *left.kept])
+    plan, remaining = examine(study, ledger, options)
+    preflight_facts = check_data(plan, [*remaining.todo, *remaining.kept])
     slots = backend_of(options).places(study, options)
-    print_plan(plan, left, ledger.rows, known, max(1, slots), console)
+    print_plan(plan, remaining, ledger.rows, preflight_facts, max(1, slots), console)
     too_large = "" if slots else TOO_LARGE
-    told = plan.seeding, *plan_notes(plan, known), *ledger.notes, *left.notes, too_large
-    for note in filter(None, told):
+    notes = (
+        plan.seeding,
+        *plan_notes(plan, preflight_facts),
+        *ledger.notes,
+        *remaining.notes,
+        too_large,
+    )
+    for note in filter(None, notes):
         console.print(Text(f"note: {note}"), soft_wrap=True)
     return 0
 
@@ -157,7 +163,7 @@ def _going_on(study: Study, arguments: argparse.Namespace) -> Generator[None]:
         yield
     except StorageError as error:
         with interrupts() as watched:
-            error.command = command_to_go_on(arguments, study, watched.has_begun)
+            error.command = resume_command(arguments, study, watched.has_begun)
         raise
 
 

@@ -47,7 +47,7 @@ def sample_command(arguments: argparse.Namespace, console: Console) -> int:
     """Draws samples and writes them.
 
     Raises:
-        AblateError: Where there is no such run, or the file cannot be written.
+        AblateError: If there is no such run, or the file cannot be written.
     """
     study = load_saved_study(Path(arguments.study_dir))
     paths = StudyPaths(study.directory)

@@ -46,8 +46,8 @@ def sync_command(arguments: argparse.Namespace, console: Console) -> int:
         0 where W&B has everything then (or would, with `--dry-run`), else 1.
 
     Raises:
-        AblateError: Where there is no key, or the directory is in use.
-        InputError: Where the study or the place is none.
+        AblateError: If there is no key, or the directory is in use.
+        InputError: If the study or the place is none.
     """
     study = load_saved_study(Path(arguments.study_dir))
     paths = StudyPaths(study.directory)
@@ -65,12 +65,14 @@ def sync_command(arguments: argparse.Namespace, console: Console) -> int:
         console.print(Text(f"asking {to.server} for {len(runs)} runs"), soft_wrap=True)
         port.put({"kind": "sync", "id": "", "runs": runs, "dry_run": arguments.dry_run})
         port.close()
-        left = _tell(runs, port, WandbRecord(paths), arguments.dry_run, console)
-        if left and not arguments.dry_run:
+        num_lacking = _tell(runs, port, WandbRecord(paths), arguments.dry_run, console)
+        if num_lacking and not arguments.dry_run:
             again = quoted(["ablate", "sync", arguments.study_dir])
-            told = f"W&B lacks {left} run{'s' if left > 1 else ''}; try again: {again}"
-            console.print(Text(told), soft_wrap=True)
-        return INCOMPLETE if left and not arguments.dry_run else 0
+            message = (
+                f"W&B lacks {num_lacking} run{'s' if num_lacking > 1 else ''}; try again: {again}"
+            )
+            console.print(Text(message), soft_wrap=True)
+        return INCOMPLETE if num_lacking and not arguments.dry_run else 0
 
 
 def _port(
@@ -141,12 +143,12 @@ def _tell(
             run["id"], noted(run, run["num_rows"]), "online"
         )
         num_lacking += not is_whole
-        told = _there(run, before)
+        state = _there(run, before)
         if not before["is_whole"]:
-            told += f"; would send {_rest(run, before)}" if dry_run else _done(
+            state += f"; would send {_rest(run, before)}" if dry_run else _done(
                 port.sent.get(name), is_whole
             )  # fmt: skip
-        console.print(Text(f"{name}: {told}"), soft_wrap=True)
+        console.print(Text(f"{name}: {state}"), soft_wrap=True)
     return num_lacking
 
 

@@ -39,7 +39,7 @@ class Caller:
 
 def do_runs(
     plan: Plan,
-    left: Remaining,
+    remaining: Remaining,
     ledger: Ledger,
     options: Options,
     caller: Caller,
@@ -49,7 +49,7 @@ def do_runs(
 
     Args:
         plan: The plan.
-        left: Its runs that are to be done.
+        remaining: Its runs that are to be done.
         ledger: Their record.
         options: How to do them.
         caller: Who watches.
@@ -60,26 +60,26 @@ def do_runs(
         Whether it was interrupted.
 
     Raises:
-        StorageError: Where the study's storage failed once the runs could start.
+        StorageError: If the study's storage failed once the runs could start.
     """
     interrupts, entered = caller.interrupts, False
     with (
-        _progress(plan, left, options, caller) as progress,
+        _progress(plan, remaining, options, caller) as progress,
         job_context(_context(plan, ledger, progress, caller, interrupts.stop)) as context,
         contextlib.suppress(KeyboardInterrupt),
-        backend_of(options).open(context, len(left.todo), options) as run,
+        backend_of(options).open(context, len(remaining.todo), options) as run,
     ):
         enter()
         entered = True
-        drop_checkpoints(context.paths, ledger.resumable() - left.restart)
+        drop_checkpoints(context.paths, ledger.resumable() - remaining.restart)
         with _blaming_storage(context):
-            run(left, ledger)
+            run(remaining, ledger)
     if context.broadcast.failure is not None:
         raise context.broadcast.failure
     if entered:
         drop_checkpoints(context.paths, ledger.resumable())
     interrupted = not entered or any(
-        not ledger.rows.status(run.run_id).has_ended for run in left.todo
+        not ledger.rows.status(run.run_id).has_ended for run in remaining.todo
     )
     if interrupted:
         caller.sink.close(INTERRUPT_PATIENCE_S)
@@ -98,8 +98,8 @@ def _blaming_storage(context: JobContext) -> Generator[None]:
         raise fault from error
 
 
-def _progress(plan: Plan, left: Remaining, options: Options, caller: Caller) -> Progress:
-    names = {run.run_id: run.run_name for run in left.todo}
+def _progress(plan: Plan, remaining: Remaining, options: Options, caller: Caller) -> Progress:
+    names = {run.run_id: run.run_name for run in remaining.todo}
     # A view that is drawn anew all the time leaves a debugger no prompt.
     live = not options.local
     return Progress(names, (plan.study.metric, "val_loss"), caller.console, live)
@@ -110,11 +110,11 @@ def _context(
 ) -> JobContext:
     paths = StudyPaths(plan.study.directory)
     # The sink imports W&B while Ray starts. Runs that are only tried are nobody's business.
-    port = None if plan.short else caller.sink.port(progress.say)
+    port = None if plan.is_smoke else caller.sink.port(progress.say)
     trackers: list[Listener] = []
     if port:
         trackers.append(WandbTracker(RunMessages(plan, paths, ledger), port))
-    if not plan.short:
+    if not plan.is_smoke:
         tracked = TrackedStudy(study=plan.study, directory=paths.root, ledger=ledger)
         trackers += caller.trackers.open(tracked, progress.say)
     begun_with = OwnCode.of(plan.entry.target).hashes(import_path())

@@ -125,6 +125,6 @@ def _print_places(
     }
     for name, path in ((name, path) for name, path in places.items() if path.exists()):
         console.print(Text(f"{name + ':':<14}{as_seen_from_here(path)}"), soft_wrap=True)
-    shown = str(as_seen_from_here(paths.root))
-    for name, told in wandb_places(outcome.plan, outcome.ledger, to, shown, table):
-        console.print(Text(f"{name + ':':<14}{told}"), soft_wrap=True)
+    study_dir = str(as_seen_from_here(paths.root))
+    for name, place in wandb_places(outcome.plan, outcome.ledger, to, study_dir, table):
+        console.print(Text(f"{name + ':':<14}{place}"), soft_wrap=True)

@@ -51,10 +51,10 @@ def run_study(
         The ledger: `rows` by run id, `history(run_id)`.
 
     Raises:
-        InputError: Where the options, the data or the cluster do not fit the study.
-        StudyInUseError: Where another driver works on the study directory.
-        KeyboardInterrupt: Where it was interrupted, once everything is saved.
-        ClusterGoneError: Where the cluster was lost, once everything is saved.
+        InputError: If the options, the data or the cluster do not fit the study.
+        StudyInUseError: If another driver works on the study directory.
+        KeyboardInterrupt: If it was interrupted, once everything is saved.
+        ClusterGoneError: If the cluster was lost, once everything is saved.
     """
     options = Options(
         local=local, only=only, retry_failed=retry_failed, fresh=fresh,
@@ -77,7 +77,7 @@ def study_record(study_dir: str | Path, metric: str | None = None) -> StudyRecor
         metric: What to report in the place of the study's own metrics.
 
     Raises:
-        InputError: Where the directory holds no study.
+        InputError: If the directory holds no study.
     """
     study = load_saved_study(Path(study_dir))
     ledger = Ledger(StudyPaths(study.directory))

@@ -33,9 +33,9 @@ from ablate.ledger.lock import driver_lock
 from ablate.ledger.provenance import provenance
 from ablate.ledger.seals import lost_files
 from ablate.plan.plan import Plan, Run, twin_notes
-from ablate.plan.reconcile import Remaining, changed_data, remaining
+from ablate.plan.reconcile import Remaining, changed_data, reconcile
 from ablate.plan.select import select_runs
-from ablate.process.garbage import uncollected
+from ablate.process.gc_pause import gc_paused
 from ablate.process.interrupts import Interrupts, interrupts
 from ablate.process.screen import Text
 from ablate.run_row import RunRows, Status
@@ -102,30 +102,34 @@ def _execute(study: Study, options: Options, caller: Caller) -> Outcome:
     _make_directory(study, paths)
     with driver_lock(paths.lock, options.wait_for_lock_s):
         ledger = Ledger(paths, study.metric, study.mode)
-        plan, left = examine(study, ledger, options)
-        known = check_data(plan, [*left.todo, *left.kept])
-        left = _with_data_of_today(ledger, left, known, options)
-        left = _with_whole_curves(paths, ledger, left)
-        told = plan.seeding, *plan_notes(plan, known), *ledger.notes, *left.notes
-        for note in filter(None, told):
+        plan, remaining = examine(study, ledger, options)
+        preflight_facts = check_data(plan, [*remaining.todo, *remaining.kept])
+        remaining = _with_data_of_today(ledger, remaining, preflight_facts, options)
+        remaining = _with_whole_curves(paths, ledger, remaining)
+        notes = plan.seeding, *plan_notes(plan, preflight_facts), *ledger.notes, *remaining.notes
+        for note in filter(None, notes):
             caller.console.print(Text(f"note: {note}"), soft_wrap=True)
         if not options.trust_owner:
-            going_on = {r.run_id: r.run_name for r in left.todo if r.run_id not in left.restart}
+            going_on = {
+                r.run_id: r.run_name for r in remaining.todo if r.run_id not in remaining.restart
+            }
             check_trust(paths, going_on, ledger.restarts())
         save_study(study, paths)
         _make_uid(paths, bool(ledger.rows), caller.console)
         with ledger.writing(), caller.interrupts.last_resort(ledger.close):
-            plan, interrupted = _run_stages(plan, left, known, ledger, options, caller)
+            plan, interrupted = _run_stages(
+                plan, remaining, preflight_facts, ledger, options, caller
+            )
         return Outcome(plan, ledger, interrupted, caller.interrupts.gone)
 
 
 def examine(study: Study, ledger: Ledger, options: Options) -> tuple[Plan, Remaining]:
     """The plan, with the names that runs already have, and what is left of it to do."""
-    plan = plan_so_far(study, ledger, options.short)
+    plan = plan_so_far(study, ledger, options.is_smoke)
     runs = select_runs(plan, options.only) if options.only else plan.runs
     outdated = CodeToday(plan.entry).outdated(ledger.rows)
     lost = lost_files(StudyPaths(study.directory), ledger.rows, [run.run_id for run in runs])
-    return plan, remaining(plan, ledger.rows, runs, outdated, options.retry_failed, lost)
+    return plan, reconcile(plan, ledger.rows, runs, outdated, options.retry_failed, lost)
 
 
 def no_ledger(study: Study) -> Ledger:
@@ -133,7 +137,7 @@ def no_ledger(study: Study) -> Ledger:
     return Ledger(StudyPaths(study.directory / ".nothing"))
 
 
-@uncollected()
+@gc_paused()
 def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
     """Checks the data of runs.
 
@@ -164,29 +168,29 @@ def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
     return {run.run_id: by_cell[run.cell.index] for run in runs}
 
 
-@uncollected()
-def plan_notes(plan: Plan, known: Mapping[str, Mapping[str, Any]]) -> list[str]:
+@gc_paused()
+def plan_notes(plan: Plan, preflight_facts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What is worth knowing of a plan, once its data have been looked at.
 
     Args:
         plan: The plan.
-        known: What `check_data` found, by run id.
+        preflight_facts: What `check_data` found, by run id.
     """
-    found = {
-        run.cell.index: known[run.run_id]["same_training"]
+    trainings = {
+        run.cell.index: preflight_facts[run.run_id]["same_training"]
         for run in plan.runs
-        if "same_training" in known.get(run.run_id, {})
+        if "same_training" in preflight_facts.get(run.run_id, {})
     }
-    cells = [cell for cell in plan.cells if cell.index in found]
-    twins = twin_notes(cells, [found[cell.index] for cell in cells])
+    cells = [cell for cell in plan.cells if cell.index in trainings]
+    twins = twin_notes(cells, [trainings[cell.index] for cell in cells])
     before = plan.base_notes if len(cells) == len(plan.cells) else plan.notes
     return list(dict.fromkeys([*before, *twins]))
 
 
 def _run_stages(
     plan: Plan,
-    left: Remaining,
-    known: Mapping[str, Mapping[str, Any]],
+    remaining: Remaining,
+    preflight_facts: Mapping[str, Mapping[str, Any]],
     ledger: Ledger,
     options: Options,
     caller: Caller,
@@ -198,17 +202,19 @@ def _run_stages(
     """
     while True:
         keep_decision(plan)
-        enter = functools.partial(_begin, plan, left, known, ledger, caller.interrupts)
-        if left.todo:
-            interrupted = do_runs(plan, left, ledger, options, caller, enter)
-            _tell_edited(plan, left, ledger, caller.console)
+        enter = functools.partial(
+            _begin, plan, remaining, preflight_facts, ledger, caller.interrupts
+        )
+        if remaining.todo:
+            interrupted = do_runs(plan, remaining, ledger, options, caller, enter)
+            _tell_edited(plan, remaining, ledger, caller.console)
         else:
             enter()
             interrupted = False
-        later, left = examine(plan.study, ledger, options)
+        later, remaining = examine(plan.study, ledger, options)
         if interrupted or later.seeds == plan.seeds:
             return later, interrupted
-        plan, known = later, check_data(later, left.todo)
+        plan, preflight_facts = later, check_data(later, remaining.todo)
         caller.console.print(Text(f"note: {plan.seeding}"), soft_wrap=True)
 
 
@@ -219,46 +225,49 @@ def _tell_edited(plan: Plan, done: Remaining, ledger: Ledger, console: Console) 
     outdated = CodeToday(plan.entry).outdated(rows)
     if outdated:
         files = some(sorted(frozenset[str]().union(*outdated.values())))
-        told = f"note: training code was edited meanwhile; not of today's: {len(outdated)} of "
-        console.print(Text(f"{told}{len(rows)} runs ({files})"), soft_wrap=True)
+        note = f"note: training code was edited meanwhile; not of today's: {len(outdated)} of "
+        console.print(Text(f"{note}{len(rows)} runs ({files})"), soft_wrap=True)
 
 
 def _begin(
     plan: Plan,
-    left: Remaining,
-    known: Mapping[str, Mapping[str, Any]],
+    remaining: Remaining,
+    preflight_facts: Mapping[str, Mapping[str, Any]],
     ledger: Ledger,
     interrupts: Interrupts,
 ) -> None:
     """From here on the study directory knows what the command asked for."""
-    _enter_rows(plan, left, known, ledger)
-    interrupts.has_begun = not plan.short  # cells that are only tried are of no study
+    _enter_rows(plan, remaining, preflight_facts, ledger)
+    interrupts.has_begun = not plan.is_smoke  # cells that are only tried are of no study
 
 
 def _enter_rows(
-    plan: Plan, left: Remaining, known: Mapping[str, Mapping[str, Any]], ledger: Ledger
+    plan: Plan,
+    remaining: Remaining,
+    preflight_facts: Mapping[str, Mapping[str, Any]],
+    ledger: Ledger,
 ) -> None:
     """Rows for the planned runs; those to be done say what they are made with."""
     code = provenance(plan.entry)
     launch = StudyPaths(plan.study.directory).next_launch
     ledger.protect(plan.factors)
-    todo = {run.run_id for run in left.todo}
-    for run_id in left.restart & ledger.rows.keys():
+    todo = {run.run_id for run in remaining.todo}
+    for run_id in remaining.restart & ledger.rows.keys():
         ledger.reset(run_id)
         ledger.patch(run_id, restarted_in=launch)
     for run_id in todo & ledger.settled():
         ledger.patch(run_id, status=Status.INTERRUPTED)  # also where this command never comes to it
-    for run_id in left.mixed:
+    for run_id in remaining.mixed:
         ledger.warn(run_id, ["resumed with different training code"])
     for run in plan.runs:
-        facts, columns = known.get(run.run_id, {}), dict(run.cell.labels)
+        facts, columns = preflight_facts.get(run.run_id, {}), dict(run.cell.labels)
         made_with = dict(code) if run.run_id in todo else {}
         if run.run_id in todo and facts.get("data_fingerprint"):
             made_with["data_fingerprint"] = facts["data_fingerprint"]
         if facts.get("num_parameters"):
             columns["num_parameters"] = facts["num_parameters"]
-        if run.cell.block or run.cell.again:
-            columns["block"] = "again" if run.cell.again else run.cell.block
+        if run.cell.block or run.cell.is_aa:
+            columns["block"] = "again" if run.cell.is_aa else run.cell.block
         if run.run_id not in ledger.rows:
             columns["planned_in"] = launch
         ledger.add(
@@ -269,15 +278,18 @@ def _enter_rows(
 
 
 def _with_data_of_today(
-    ledger: Ledger, left: Remaining, known: Mapping[str, Mapping[str, Any]], options: Options
+    ledger: Ledger,
+    remaining: Remaining,
+    preflight_facts: Mapping[str, Mapping[str, Any]],
+    options: Options,
 ) -> Remaining:
     """What is left, where the data are those of earlier runs, or may be others.
 
     Then finished runs stay, and unfinished ones begin again: no run is trained on both.
     """
-    now = {i: facts.get("data_fingerprint", "") for i, facts in known.items()}
-    going_on = [run for run in left.todo if run.run_id not in left.restart]
-    changed = changed_data(ledger.rows, [*left.kept, *going_on], now)
+    now = {i: facts.get("data_fingerprint", "") for i, facts in preflight_facts.items()}
+    going_on = [run for run in remaining.todo if run.run_id not in remaining.restart]
+    changed = changed_data(ledger.rows, [*remaining.kept, *going_on], now)
     if changed and not options.accept_changed_data:
         names = some([run.run_name for run in changed])
         message = (
@@ -287,7 +299,7 @@ def _with_data_of_today(
         fix = "--fresh starts over, --accept-changed-data keeps finished runs anyway"
         raise InputError("the study's data", [Problem("data", message, fix=fix)])
     unfinished = {run.run_id for run in changed if run in going_on}
-    return replace(left, restart=left.restart | unfinished)
+    return replace(remaining, restart=remaining.restart | unfinished)
 
 
 def _make_uid(paths: StudyPaths, has_runs: bool, console: Console) -> None:
@@ -296,21 +308,25 @@ def _make_uid(paths: StudyPaths, has_runs: bool, console: Console) -> None:
     if re.fullmatch(rb"[0-9a-f]{32}", written):
         return
     if has_runs:
-        told = f"note: {paths.uid} was lost and is made anew: W&B will take the runs for new ones"
-        console.print(Text(told), soft_wrap=True)
+        note = f"note: {paths.uid} was lost and is made anew: W&B will take the runs for new ones"
+        console.print(Text(note), soft_wrap=True)
     write_atomically(paths.uid, uuid.uuid4().hex)
 
 
-def _with_whole_curves(paths: StudyPaths, ledger: Ledger, left: Remaining) -> Remaining:
+def _with_whole_curves(paths: StudyPaths, ledger: Ledger, remaining: Remaining) -> Remaining:
     """What is left, where runs begin again whose checkpoints know of points that are lost."""
-    going_on = {run.run_id: run for run in left.todo if run.run_id not in left.restart}
-    found = newest_checkpoints(paths, ledger.restarts())
-    ahead = ahead_of_curves({i: path for i, path in found.items() if i in going_on}, History(paths))
+    going_on = {run.run_id: run for run in remaining.todo if run.run_id not in remaining.restart}
+    checkpoints = newest_checkpoints(paths, ledger.restarts())
+    ahead = ahead_of_curves(
+        {i: path for i, path in checkpoints.items() if i in going_on}, History(paths)
+    )
     if not ahead:
-        return left
+        return remaining
     names = some([going_on[i].run_name for i in ahead])
     note = f"begun again, for points of their curves are lost ({len(ahead)}: {names})"
-    return replace(left, restart=left.restart | set(ahead), notes=[*left.notes, note])
+    return replace(
+        remaining, restart=remaining.restart | set(ahead), notes=[*remaining.notes, note]
+    )
 
 
 def _make_directory(study: Study, paths: StudyPaths) -> None:
@@ -320,16 +336,16 @@ def _make_directory(study: Study, paths: StudyPaths) -> None:
         (paths.root / ".writable").unlink()
     except OSError as error:
         fix = "choose a path that you can write to, or --storage DIR"
-        told = f"{file_of(error) or paths.root} cannot be written: {reason_of(error)}"
-        problem = Problem("storage", told, study.storage, fix=fix)
+        message = f"{file_of(error) or paths.root} cannot be written: {reason_of(error)}"
+        problem = Problem("storage", message, study.storage, fix=fix)
         raise InputError(study.study, [problem]) from error
 
 
 def _check_from_scratch(study: Study, options: Options) -> None:
     """A command that cannot start must not have put the old directory aside."""
     backend_of(options).check(options)
-    plan, left = examine(study, no_ledger(study), options)
-    check_data(plan, left.todo)
+    plan, remaining = examine(study, no_ledger(study), options)
+    check_data(plan, remaining.todo)
 
 
 def _set_aside(paths: StudyPaths, wait_for_lock_s: float) -> None:

@@ -32,23 +32,23 @@ def try_cells(study: Study, options: Options, console: Console) -> Outcome:
         "retries": 0,
     })  # fmt: skip
     console.print(Text("smoke: every cell for two steps"))
-    short = replace(options, only=_without_seed(options.only), fresh=False, short=True)
-    outcome = execute(trial, short, console)
+    smoke_options = replace(options, only=_without_seed(options.only), fresh=False, is_smoke=True)
+    outcome = execute(trial, smoke_options, console)
     rows = outcome.ledger.rows.values()
     failed = [row for row in rows if row.status.has_failed]
     for row in failed:
-        told = f"smoke: {row.run_name} {row.status}: {row.cause}"
-        console.print(Text(told, style="red"))
+        result = f"smoke: {row.run_name} {row.status}: {row.cause}"
+        console.print(Text(result, style="red"))
     if failed:
         logs = paths.smoke / "logs"
         console.print(Text(f"smoke: the study was not started; see {logs}"), soft_wrap=True)
     elif not outcome.interrupted:
         tried = [row for row in rows if row.status is Status.OK]
         silent = sum(row.measured(study.metric) is None for row in tried)
-        told = f"they start and end; {silent} reported no {study.metric} within two results"
-        told = told if silent else "they start, end and are measured"
+        result = f"they start and end; {silent} reported no {study.metric} within two results"
+        result = result if silent else "they start, end and are measured"
         tried_of = f"{len(tried)} of {len(outcome.plan.cells)} cells tried"
-        console.print(Text(f"smoke: {tried_of}: {told}"))
+        console.print(Text(f"smoke: {tried_of}: {result}"))
         shutil.rmtree(paths.smoke)
     return outcome
 

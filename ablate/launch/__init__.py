@@ -1,1 +1,1 @@
-"""What is left to do -> events: backends, and the worker's side."""
+"""Pending runs -> events: the backends, and the worker's side."""

@@ -1,4 +1,4 @@
-"""Where runs are done: what Ablate asks of a backend, and the backends that it knows."""
+"""Backends, which execute runs: their protocol, and how one is chosen."""
 
 import importlib
 import importlib.metadata
@@ -23,7 +23,7 @@ _OWN = {
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How to run a study, as on the command line."""
+    """How to run a study, as given on the command line."""
 
     local: bool = False
     only: str | None = None
@@ -35,45 +35,45 @@ class Options:
     trust_owner: bool = False
     """Unpickle checkpoints that another user owns, see `ablate.launch.trust`."""
     wait_for_lock_s: float = 0.0
-    short: bool = False
+    is_smoke: bool = False
     """End every run after two steps, see `ablate.driver.smoke`."""
     backend: str | None = None
-    """Where runs are done; by default Ray, or this process where `local`."""
+    """The backend's name; by default Ray, or this process if `local`."""
 
 
 Runner = Callable[[Remaining, Ledger], None]
-"""Does what is left of a study, and tells the job's `broadcast` what happens to each run; returns
-once every run has ended, or the job's `interrupts` have asked to stop."""
+"""Executes the remaining runs, and sends their events to the job's `broadcast`; returns once every
+run has ended, or the job's `interrupts` have asked to stop."""
 
 
 class Backend(Protocol):
-    """A place where runs are done. Made without arguments, once a command."""
+    """Executes runs somewhere. Created without arguments, once per command."""
 
     def check(self, options: Options) -> None:
-        """Refuses what cannot be, before anything changes.
+        """Refuses impossible options, before anything changes.
 
         Raises:
-            AblateError: Where the options name a place that is not there.
+            AblateError: If the options name a place that does not exist.
         """
         ...
 
     def places(self, study: Study, options: Options) -> int:
-        """How many trials would run at once, as the launch counts them; 0 where none fits.
+        """How many trials would run at once, as the launch counts them; 0 if none fits.
 
         Raises:
-            AblateError: Where the place is not there.
-            InputError: Where no trial of the study fits there.
+            AblateError: If the place does not exist.
+            InputError: If no trial of the study fits there.
         """
         ...
 
     def open(
         self, context: JobContext, num_runs: int, options: Options
     ) -> AbstractContextManager[Runner]:
-        """The place, ready for runs, for as long as the block lasts.
+        """Makes the place ready for runs, for as long as the block lasts.
 
         Args:
             context: The job: its plan, its directory, who hears of runs, what may stop it.
-            num_runs: How many runs there are to be done.
+            num_runs: How many runs there are to do.
             options: How to do them.
         """
         ...
@@ -83,7 +83,7 @@ def backend_of(options: Options) -> Backend:
     """The backend that options ask for.
 
     Raises:
-        InputError: Where there is none of that name.
+        InputError: If there is none of that name.
     """
     name = options.backend or ("local" if options.local else "ray")
     if name in _OWN:
@@ -92,5 +92,5 @@ def backend_of(options: Options) -> Backend:
     installed = importlib.metadata.entry_points(group=ENTRY_POINTS)
     for entry in installed.select(name=name):
         return entry.load()()
-    known = (*_OWN, *sorted(installed.names - _OWN.keys()))
-    raise InputError("command line", [Problem("--backend", "is no backend", name, known)])
+    names = (*_OWN, *sorted(installed.names - _OWN.keys()))
+    raise InputError("command line", [Problem("--backend", "is not a backend", name, names)])

@@ -19,10 +19,10 @@ def newest_checkpoints(
 
     Args:
         paths: The study directory.
-        restarted_in: The launch in which a run began anew: what it saved before no longer counts,
-            though runs that shared a pack with it may still need it.
+        restarted_in: The launch in which each run started over: its earlier checkpoints no longer
+            count, though runs that shared a pack with it may still need them.
     """
-    found: dict[str, tuple[tuple[int, float], Path]] = {}
+    newest: dict[str, tuple[tuple[int, float], Path]] = {}
     for folder in checkpoint_folders(paths):
         if not is_whole(folder):
             continue
@@ -31,56 +31,56 @@ def newest_checkpoints(
         for run_id in manifest["runs"]:
             if launch < (restarted_in or {}).get(run_id, 0):
                 continue
-            # Iterations of different packs are of different lengths: steps are not.
+            # Iterations of different packs differ in length, steps do not.
             steps, seconds = manifest.get("steps", {}), manifest.get("seconds", {})
             progress = (steps.get(run_id, 0), seconds.get(run_id, 0.0))
-            if run_id not in found or progress > found[run_id][0]:
-                found[run_id] = (progress, folder)
-    return {run_id: folder for run_id, (_, folder) in found.items()}
+            if run_id not in newest or progress > newest[run_id][0]:
+                newest[run_id] = (progress, folder)
+    return {run_id: folder for run_id, (_, folder) in newest.items()}
 
 
-def ahead_of_curves(found: Mapping[str, Path], history: History) -> list[str]:
-    """Runs whose checkpoint knows of more points than their curve has.
+def ahead_of_curves(checkpoints: Mapping[str, Path], history: History) -> list[str]:
+    """Runs whose checkpoint counts more points than their curve has.
 
-    A power cut may leave a checkpoint, which is made sure of, without the points before it: a run
-    that went on from there would never measure them again.
+    A power cut may leave a checkpoint, which is synced to disk, without the points before it: a run
+    that resumed from it would never measure them again.
 
     Args:
-        found: The checkpoint directory of each run.
+        checkpoints: The checkpoint directory of each run.
         history: The curves.
     """
     ahead: list[str] = []
-    for run_id, folder in found.items():
+    for run_id, folder in checkpoints.items():
         num, last_step = read_manifest(folder).get("points", {}).get(run_id, NO_POINTS)
         if num and history.num_points(run_id, last_step) < num:
             ahead.append(run_id)
     return ahead
 
 
-def drop_checkpoints(paths: StudyPaths, kept: Container[str]) -> None:
-    """Removes the checkpoints of all runs but those kept: resuming is over for them."""
+def drop_checkpoints(paths: StudyPaths, keep: Container[str]) -> None:
+    """Removes the checkpoints of all runs except those to keep: the others never resume."""
     for folder in checkpoint_folders(paths):
         try:
             runs = read_manifest(folder)["runs"]
         except (OSError, ValueError):
             runs = []
-        if not any(run_id in kept for run_id in runs):
+        if not any(run_id in keep for run_id in runs):
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_trust(paths: StudyPaths, names: Mapping[str, str], restarts: Mapping[str, int]) -> None:
-    """Refuses to go on from checkpoints that somebody else has pickled.
+    """Refuses to resume from checkpoints that another user has pickled.
 
     Args:
         paths: The study directory.
-        names: Of the runs that are to go on from their checkpoints, by run id.
-        restarts: By run, the launch in which it last began anew.
+        names: Names of the runs that will resume from checkpoints, by run id.
+        restarts: The launch in which each run last started over.
 
     Raises:
-        InputError: Where there are such checkpoints.
+        InputError: If there are such checkpoints.
     """
     if all(map(may_unpickle, checkpoint_folders(paths))):
-        return  # which checkpoint is the newest whole one takes reading them all
+        return  # finding the newest whole checkpoint means reading them all
     start_from = newest_checkpoints(paths, restarts)
     foreign = [
         names[run_id]
@@ -88,10 +88,10 @@ def check_trust(paths: StudyPaths, names: Mapping[str, str], restarts: Mapping[s
         if run_id in names and not may_unpickle(folder)
     ]
     if foreign:
-        told = some(foreign)
+        names_text = some(foreign)
         message = (
-            f"unfinished runs ({told}) would resume from pickles that another user owns, and a "
-            "pickle can run any code"
+            f"unfinished runs ({names_text}) would resume from pickles that another user owns, and "
+            "a pickle can run any code"
         )
         fix = "--trust-owner unpickles them, --fresh starts over"
         raise InputError(str(paths.root), [Problem("checkpoints", message, fix=fix)])
@@ -100,4 +100,4 @@ def check_trust(paths: StudyPaths, names: Mapping[str, str], restarts: Mapping[s
 def checkpoint_folders(paths: StudyPaths) -> list[Path]:
     """Every checkpoint directory, whole or not."""
     launches = [paths.launch(number) for number in paths.launch_numbers()]
-    return sorted(found for launch in launches for found in launch.glob("*/checkpoint_*"))
+    return sorted(folder for launch in launches for folder in launch.glob("*/checkpoint_*"))

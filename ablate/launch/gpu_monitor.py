@@ -1,4 +1,4 @@
-"""How busy a worker's GPUs are and what of their memory its runs hold, for the runs' curves."""
+"""Samples how busy a worker's GPUs are and how much memory its runs hold, for their curves."""
 
 import os
 import shutil
@@ -11,18 +11,18 @@ from ablate.events import GPU_MEMORY_MB, GPU_PERCENT
 EVERY_S = 10.0
 TIMEOUT_S = 5.0
 MOST_FAILURES = 5
-"""In a row: then there is nothing to ask."""
+"""In a row: then it gives up."""
 
 
 class GpuMonitor:
-    """Asks `nvidia-smi` now and then, in a thread that nothing waits for."""
+    """Polls `nvidia-smi` in a thread that nothing waits for."""
 
     def __init__(self) -> None:
         self._latest: dict[str, float] = {}
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begins, unless it has or there is nothing to ask."""
+        """Starts, unless it is running already or there is nothing to poll."""
         if self._thread is None and visible_gpus() and shutil.which("nvidia-smi"):
             self._thread = threading.Thread(target=self._watch, name="gpu-monitor", daemon=True)
             self._thread.start()
@@ -34,9 +34,9 @@ class GpuMonitor:
     def _watch(self) -> None:
         pause, failures = threading.Event(), 0
         while failures < MOST_FAILURES:
-            found = _ask(visible_gpus())
-            failures = 0 if found else failures + 1
-            self._latest = found or {}  # what was true once is not told of later points
+            readings = _ask(visible_gpus())
+            failures = 0 if readings else failures + 1
+            self._latest = readings or {}  # no stale readings for later points
             pause.wait(EVERY_S)
 
 
@@ -44,12 +44,12 @@ def visible_gpus() -> list[str]:
     """The GPUs that this process may use, as `nvidia-smi -i` takes them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
-        return ["0"]  # as the trainable does, which takes the first one
+        return ["0"]  # the trainable takes the first one, too
     return [name for name in visible.split(",") if name.strip() and name.strip() != "-1"]
 
 
 def _ask(gpus: list[str]) -> dict[str, float] | None:
-    """The mean use in per cent and the memory in use; None where the answer is none."""
+    """The mean use in per cent and the memory in use; None without a valid answer."""
     query = "--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits"
     try:
         done = subprocess.run(
@@ -66,7 +66,7 @@ def _ask(gpus: list[str]) -> dict[str, float] | None:
 
 
 def _held_by_torch() -> dict[str, float]:
-    """What this process's own torch holds: others may share the GPU."""
+    """Memory held by this process's torch: others may share the GPU."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
         return {}

@@ -1,6 +1,6 @@
-"""What every trainable gets from Ablate, one's own ones too: logs, checkpoints, run reports.
+"""The worker-side wrapper of every trainable: logs, checkpoints, run reports.
 
-`hosted(cls)` mixes it into a `ray.tune.Trainable` class; this file itself imports no Ray.
+`hosted(cls)` mixes it into a `ray.tune.Trainable` class; this file itself does not import Ray.
 """
 
 import contextlib
@@ -17,12 +17,12 @@ from typing import Any, TextIO
 
 import cloudpickle
 
-from ablate.dotted import unworded
+from ablate.dotted import decode_keys
 from ablate.errors import StorageError
 from ablate.launch.gpu_monitor import GpuMonitor
 from ablate.launch.manifest import NO_POINTS, is_whole, newest_whole, read_manifest, write_manifest
-from ablate.launch.measured import Measured
-from ablate.launch.plain_reports import plain_report, stamp, tamed, with_numbers
+from ablate.launch.metric_check import MetricCheck
+from ablate.launch.plain_reports import plain_report, stamp, tune_safe, with_numbers
 from ablate.launch.trust import may_unpickle
 from ablate.storage import check_storage, fault_of
 from ablate.study_dir import StudyPaths, naming
@@ -31,14 +31,14 @@ from ablate.trainable.contract import REPORT_KEY, RunReport
 from ablate.trainable.loaded_code import RunCode
 
 DICT_STATE = "state.pkl"
-"""Where the state of a trainable that returns a dict from `save_checkpoint` goes."""
+"""Holds the state of a trainable that returns a dict from `save_checkpoint`."""
 CHECKPOINT_SHARE = 0.03
-"""Of the training time: where checkpoints cost more, there is more time between them."""
+"""At most this share of the training time goes into checkpoints; costly ones become rarer."""
 
 
 def hosted(cls: type[Any]) -> type[Any]:
     """The class with hosting mixed in, under its own name (Tune restores by name)."""
-    # Asked of the user's class: Ray's own wrappers around it seem to define every method.
+    # Looked up in the user's class: Ray's wrappers around it seem to define every method.
     owner = next(c for c in cls.__mro__ if "save_checkpoint" in c.__dict__)
     can_save = not owner.__module__.startswith("ray.")
     names = {"__module__": cls.__module__, "__doc__": cls.__doc__, "_Hosting__can_save": can_save}
@@ -48,7 +48,7 @@ def hosted(cls: type[Any]) -> type[Any]:
 class Hosting:
     """Mixin in front of a `Trainable`: see the methods that it wraps.
 
-    What it has of its own bears two underscores: the names with one are the user's.
+    Its own attributes are name-mangled, so that they cannot clash with the user's.
     """
 
     __can_save = True
@@ -60,26 +60,26 @@ class Hosting:
             super().__init__(*args, **kwargs)
 
     def reset(self, new_config: dict[str, Any], *args: Any, **kwargs: Any) -> bool:
-        """A reused actor gets the next trial."""
+        """Gives a reused actor the next trial."""
         self.__take_host(new_config)
         with self.__guarded(), self.__captured():
             return super().reset(new_config, *args, **kwargs)  # pyright: ignore
         return True
 
     def train(self) -> dict[str, Any]:
-        """One result: with a report for each run, and a checkpoint asked for when one is due."""
+        """One result, with a report for each run, which requests a checkpoint when one is due."""
         if self.__fault is None:
             with self.__guarded():
                 return self.__train()
         return self.__halted()
 
     def stop(self) -> None:
-        """Lets the trainable clean up; not one that its storage left half made."""
+        """Lets the trainable clean up, unless a storage failure left it half built."""
         if self.__fault is None:
             super().stop()  # pyright: ignore
 
     def save(self, checkpoint_dir: str | None = None) -> Any:
-        """As the trainable's; nothing has been saved where the study's storage fails."""
+        """Saves as the trainable does; saves nothing if the study's storage fails."""
         if self.__fault is None:
             with self.__guarded():
                 return super().save(checkpoint_dir)  # pyright: ignore
@@ -106,12 +106,12 @@ class Hosting:
         return result
 
     def __reports_of(self, result: dict[str, Any]) -> list[RunReport]:
-        """What the trainable says of its runs, or what can be said of one that says nothing."""
+        """The trainable's reports of its runs; one made from its result if it has none."""
         reports = result.get(REPORT_KEY)
         if not isinstance(reports, list):
             report = with_numbers(plain_report(result, self.__host["runs"][0]["run_id"]))
             self.__measured.look_at_plain(report, result)
-            result.update(tamed({name: result.pop(name) for name in list(result)}))
+            result.update(tune_safe({name: result.pop(name) for name in list(result)}))
             result["done"] = report["status"] != "running"
             return [report]
         for report in map(with_numbers, reports):
@@ -142,7 +142,7 @@ class Hosting:
     def load_checkpoint(self, checkpoint: str) -> None:
         """Lets the trainable load what `save_checkpoint` wrote."""
         state = Path(checkpoint, DICT_STATE)
-        # A trainable's own dict: `__restore_folder` has seen who wrote it.
+        # A trainable's own dict: `__restore_folder` has checked who wrote it.
         value = pickle.loads(state.read_bytes()) if state.exists() else checkpoint
         super().load_checkpoint(value)  # pyright: ignore
 
@@ -151,13 +151,13 @@ class Hosting:
         checkpoint = getattr(checkpoint_path, "checkpoint", checkpoint_path)
         asked = Path(getattr(checkpoint, "path", checkpoint))
         with self.__guarded():
-            found = newest_whole(asked)
-            if found is None:
+            folder = newest_whole(asked)
+            if folder is None:
                 self.__warn(f"{asked}: no whole checkpoint there; the run starts over")
                 return
-            if found != asked:
-                self.__warn(f"{asked}: not whole; going on from {found.name}")
-            self.__restore_folder(found)
+            if folder != asked:
+                self.__warn(f"{asked}: not whole; resuming from {folder.name}")
+            self.__restore_folder(folder)
 
     def __restore_folder(self, folder: Path) -> None:
         manifest = read_manifest(folder)
@@ -180,7 +180,7 @@ class Hosting:
     def __take_host(self, config: dict[str, Any] | None) -> None:
         config = {} if config is None else config
         self.__host: dict[str, Any] = config.pop(REPORT_KEY)
-        config.update(unworded(config))
+        config.update(decode_keys(config))
         self.__paths = StudyPaths(Path(self.__host["study_dir"]))
         self.__fault: StorageError | None = None
         self.__warnings: list[str] = []
@@ -189,13 +189,13 @@ class Hosting:
         self.__steps: dict[str, int] = {}
         self.__points: dict[str, tuple[int, int]] = {}
         self.__is_tried = self.__host["max_results"] is not None
-        self.__measured = Measured(self.__host["metric"], not self.__is_tried)
+        self.__measured = MetricCheck(self.__host["metric"], not self.__is_tried)
         self.__code = RunCode(self.__host["trainable"], self.__host["import_path"])
         if self.__host["gpu"]:
             self.__gpus.start()
         torch = sys.modules.get("torch")
         if torch is not None:
-            # Sums over more threads have other bits; Ray does the same with OMP_NUM_THREADS.
+            # The bits of sums depend on the threads; Ray sets OMP_NUM_THREADS for the same reason.
             torch.set_num_threads(self.__host["threads"])
 
     def _setup_logdir(self) -> None:
@@ -203,12 +203,12 @@ class Hosting:
             super()._setup_logdir()  # pyright: ignore
             self.__go_home()
             return
-        # Without Tune: beside where Tune would put it, and without changing directory.
+        # Without Tune: where Tune would put it, but without changing directory.
         self._logdir = self.__host["logdir"]
         Path(self._logdir).mkdir(parents=True, exist_ok=True)
 
     def __go_home(self) -> None:
-        """To the command's directory: what paths in configs and code are relative to."""
+        """Changes to the command's directory, to which paths in configs and code are relative."""
         try:
             os.chdir(self.__host["folder"])
         except OSError as error:
@@ -216,9 +216,9 @@ class Hosting:
 
     @contextlib.contextmanager
     def __guarded(self) -> Generator[None]:
-        """Keeps what is the study's storage's fault from being taken for the trial's.
+        """Keeps a failure of the study's storage from counting as the trial's.
 
-        `train` reports it, now and whenever it is called: nothing is done in between.
+        `train` reports it, now and on every later call, and nothing else is done.
         """
         try:
             yield
@@ -239,7 +239,7 @@ class Hosting:
         return {"done": False, REPORT_KEY: halted}
 
     def __start_from_checkpoint(self) -> None:
-        """A new launch goes on where earlier ones left the runs, in packs of any kind."""
+        """Resumes runs where earlier launches left them, whatever packs they were in."""
         runs = self.__host["runs"]
         starts = {run["run_id"]: run["start_from"] for run in runs if run.get("start_from")}
         if not starts or self._iteration:
@@ -254,7 +254,7 @@ class Hosting:
             self.__load_runs(starts)
 
     def __load_runs(self, starts: Mapping[str, str]) -> None:
-        """Runs of a pack from the checkpoints of other packs."""
+        """Loads runs of a pack from the checkpoints of other packs."""
         for start in starts.values():
             self.__refuse_foreign_pickles(Path(start))
         with self.__captured():
@@ -267,7 +267,7 @@ class Hosting:
             self.__measured.runs.update({run_id} & _measured_by(manifest))
 
     def __share_time(self, reports: list[RunReport], seconds: float) -> None:
-        """The runs of a pack share its time: together they cost what it costs."""
+        """Divides a pack's time among its runs, so that together they cost what it costs."""
         for report in reports:
             run_id, facts = report["run_id"], report.setdefault("facts", {})
             self.__seconds[run_id] = self.__seconds.get(run_id, 0.0) + seconds / len(reports)
@@ -275,14 +275,14 @@ class Hosting:
             facts["seconds"] = self.__seconds[run_id]
 
     def __count_points(self, reports: list[RunReport]) -> None:
-        """How many points each run's curve has by now, and the step of the last one."""
+        """Counts the points of each run's curve, and notes the step of the last one."""
         for report in reports:
             num, last = self.__points.get(report["run_id"], NO_POINTS)
             new = {point[0] for point in report.get("points", []) if point[0] > last}
             self.__points[report["run_id"]] = (num + len(new), max([last, *new]))
 
     def __tell_code(self, reports: list[RunReport]) -> None:
-        """What the runs are made with, once it is known, and again where more is imported."""
+        """Reports the runs' code once it is known, and again when more is imported."""
         news = self.__code.news()
         for report in reports if news else ():
             report.setdefault("facts", {})["code_files"] = news
@@ -304,7 +304,7 @@ class Hosting:
 
     @contextlib.contextmanager
     def __captured(self) -> Generator[None]:
-        """What is printed meanwhile goes to the logs of the trial's runs, too."""
+        """Copies what is printed meanwhile to the logs of the trial's runs."""
         paths = self.__paths
         check_storage(paths)
         with contextlib.ExitStack() as stack:
@@ -325,7 +325,7 @@ class Hosting:
 
 
 def _measured_by(manifest: Mapping[str, Any]) -> set[str]:
-    """The runs that had measured the study's metric; those of earlier versions all had."""
+    """The runs that had measured the study's metric; in earlier versions' manifests, all."""
     return set(manifest.get("measured", manifest["runs"]))
 
 
@@ -341,7 +341,7 @@ class _Tee:
             if not file.closed:  # a logger may keep the stream longer than the capture lasts
                 with naming(Path(file.name)):
                     file.write(text)
-        if self._stream is not None:  # as where standard output is closed
+        if self._stream is not None:  # standard output may be closed
             self._stream.write(encodable(text, self._stream.encoding))
         return len(text)
 
@@ -358,19 +358,21 @@ class _Tee:
 
 
 def _tellable(error: BaseException, encoding: str) -> Any:
-    """An exception that Ray and Tune can write down; itself, where they can.
+    """An exception that Ray and Tune can write to their files: the same one, if they can.
 
     Args:
-        error: What was raised. A name of a file that is not UTF-8 has lone surrogates.
+        error: What was raised. File names that are not UTF-8 contain lone surrogates.
         encoding: That of the driver's files.
     """
     trace = "".join(traceback.format_exception(error))
     if encodable(trace, encoding) == trace:
         return error
     kind = type(type(error).__name__, (RuntimeError,), {"__module__": type(error).__module__})
-    told = kind(encodable(message_of(error), encoding))
+    replacement = kind(encodable(message_of(error), encoding))
     for note in getattr(error, "__notes__", ()):
-        told.add_note(encodable(note, encoding))
+        replacement.add_note(encodable(note, encoding))
     earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    told.__cause__ = earlier and _tellable(earlier, encoding)  # hides what is handled meanwhile
-    return told.with_traceback(error.__traceback__)
+    replacement.__cause__ = earlier and _tellable(
+        earlier, encoding
+    )  # hides what is handled meanwhile
+    return replacement.with_traceback(error.__traceback__)

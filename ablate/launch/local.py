@@ -1,4 +1,4 @@
-"""plan -> trials in this process, one after the other, no cluster: for debugging and fast tests."""
+"""Runs trials in this process, one after another, for debugging and fast tests."""
 
 import contextlib
 import copy
@@ -17,7 +17,7 @@ from ablate.launch.host import hosted
 from ablate.launch.manifest import newest_whole
 from ablate.launch.trial_events import TrialEvents
 from ablate.launch.trials import trial_config, trial_name
-from ablate.plan.packing import Pack
+from ablate.plan.packing import RunPack
 from ablate.plan.plan import Plan
 from ablate.spec.models import Resources
 from ablate.storage import fault_of
@@ -30,7 +30,7 @@ _VISIBLE_GPUS = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 
 @dataclass(frozen=True)
 class LocalTrial:
-    """What `TrialEvents` reads of a trial."""
+    """What `TrialEvents` needs of a trial."""
 
     trial_id: str
     config: dict[str, Any]
@@ -39,7 +39,7 @@ class LocalTrial:
 
 def run_local(
     plan: Plan,
-    packs: Sequence[Pack],
+    packs: Sequence[RunPack],
     paths: StudyPaths,
     launch: int,
     start_from: Mapping[str, Path],
@@ -48,7 +48,7 @@ def run_local(
     debug: bool = False,
     trust_owner: bool = False,
 ) -> None:
-    """Trains packs of runs one after the other, with the same classes and configs as under Tune.
+    """Trains packs of runs one after another, with the same classes and configs as under Tune.
 
     Args:
         plan: The plan.
@@ -57,9 +57,9 @@ def run_local(
         launch: The launch's number.
         start_from: Checkpoint directories of earlier launches, by run id.
         broadcast: Hears what happens.
-        check: Called after each result; raises where the job is to stop.
-        debug: Stop in the debugger where a run fails, instead of retrying it.
-        trust_owner: Unpickle what somebody else has pickled, see `ablate.launch.trust`.
+        check: Called after each result; raises if the job is to stop.
+        debug: Stop in the debugger when a run fails, instead of retrying it.
+        trust_owner: Unpickle other users' checkpoints, see `ablate.launch.trust`.
     """
     trainable = hosted(plan.entry.load_class())
     with _gpus_of(plan.study.resources):
@@ -73,7 +73,7 @@ def run_local(
 
 @contextlib.contextmanager
 def _gpus_of(resources: Resources) -> Generator[None]:
-    """A trial that takes no GPU sees none, as on Ray."""
+    """Hides the GPUs from trials that take none, as Ray does."""
     if resources.gpu:
         yield
         return
@@ -132,7 +132,7 @@ def _train(
     events: TrialEvents,
     restore: bool,
 ) -> None:
-    """One attempt at a trial, from its newest checkpoint where there is one."""
+    """One attempt at a trial; a retry resumes from the newest checkpoint, if there is one."""
     trial = trainable(config=copy.deepcopy(config), storage=None)  # as Tune does
     latest = newest_whole(folder / "checkpoint_none") if restore else None
     try:
@@ -152,7 +152,7 @@ def _train(
 
 
 def _save(trial: Any, folder: Path, previous: Path | None) -> Path:
-    """Saves the latest state; the one before it goes once the new one is whole."""
+    """Saves the latest state, then removes the previous one."""
     path = folder / f"checkpoint_{trial.iteration:06d}"
     path.mkdir(parents=True, exist_ok=True)
     trial.save_checkpoint(str(path))

@@ -1,4 +1,4 @@
-"""Runs in this process, as a backend."""
+"""The backend that executes runs in this process."""
 
 import contextlib
 from collections.abc import Generator
@@ -17,7 +17,7 @@ class LocalBackend:
     """This process, one trial after another."""
 
     def check(self, options: Options) -> None:
-        """It is always there."""
+        """Accepts everything: this process is always available."""
 
     def places(self, study: Study, options: Options) -> int:
         """One."""
@@ -25,13 +25,14 @@ class LocalBackend:
 
     @contextlib.contextmanager
     def open(self, context: JobContext, num_runs: int, options: Options) -> Generator[Runner]:
-        """Nothing needs to be got ready."""
+        """Yields at once: nothing needs preparation."""
 
-        def run(left: Remaining, ledger: Ledger) -> None:
+        def run(remaining: Remaining, ledger: Ledger) -> None:
             paths = context.paths
+            packs = packs_of(context.plan, remaining.todo, ledger.rows, 1, remaining.crashed)
             run_local(
-                context.plan, packs_of(context.plan, left.todo, ledger.rows, 1, left.crashed),
-                paths, paths.next_launch, newest_checkpoints(paths, ledger.restarts()),
+                context.plan, packs, paths, paths.next_launch,
+                newest_checkpoints(paths, ledger.restarts()),
                 context.broadcast, context.interrupts.check, options.debug, options.trust_owner,
             )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The manifest of a checkpoint directory: what is whole, and what it knows of its runs."""
+"""The manifest of a checkpoint directory: checksums of its files, and facts about its runs."""
 
 import json
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ from ablate.ledger.seals import seal_of
 from ablate.study_dir import write_atomically
 
 MANIFEST = "manifest.json"
-"""Written last: a checkpoint directory without it, or whose files differ from it, is torn."""
+"""Written last: a checkpoint directory is torn if it lacks it or its files differ from it."""
 NO_POINTS = (0, -1)
-"""The length of a curve, and the step of its last point, where it has none."""
+"""The length of an empty curve, and the step of its last point."""
 
 _MANIFEST_KINDS = {"runs": list, "files": dict, "steps": dict, "seconds": dict, "points": dict}
 
@@ -30,8 +30,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a checkpoint directory.
 
     Raises:
-        ValueError: Where it is torn, or is something else.
-        OSError: Where it cannot be read.
+        ValueError: If it is torn or something else.
+        OSError: If it cannot be read.
     """
     manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
     is_own = isinstance(manifest, dict) and all(

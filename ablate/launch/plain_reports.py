@@ -1,4 +1,4 @@
-"""Reports of runs whose trainable knows nothing of Ablate, made of its results."""
+"""Makes run reports from the results of trainables that know nothing of Ablate."""
 
 import math
 import time
@@ -17,11 +17,11 @@ _TUNE_KEYS = frozenset(
     }
 )  # fmt: skip
 _MOST = 2**1000
-"""Of an integer: beyond, Tune could make no float of it."""
+"""Largest integer that Tune can convert to a float."""
 
 
 def plain_report(result: Mapping[str, Any], run_id: str) -> RunReport:
-    """One of Tune's results as the report of its run: its numbers are a point of the curve."""
+    """A Tune result as the report of its run: its numbers are a point of the curve."""
     iteration, dense = result["training_iteration"], result.get(REPORT_KEY) or {}
     numbers = {name: _number(value) for name, value in measurements(result)}
     metrics = {name: value for name, value in numbers.items() if value is not None}
@@ -36,19 +36,19 @@ def plain_report(result: Mapping[str, Any], run_id: str) -> RunReport:
 
 
 def measurements(result: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What a trainable put into a result, whatever it is; nested names as Tune flattens them."""
+    """What a trainable put into a result, of any type; nested names as Tune flattens them."""
     return _flat({name: value for name, value in result.items() if name not in _TUNE_KEYS})
 
 
-def tamed(result: Any) -> Any:
-    """A result as Tune can take it, which computes with its numbers and joins its names."""
+def tune_safe(result: Any) -> Any:
+    """A result in a form that Tune can take: it computes with numbers and joins names."""
     if isinstance(result, Mapping):
-        return {str(name): tamed(value) for name, value in result.items()}
+        return {str(name): tune_safe(value) for name, value in result.items()}
     return _number(result) if type(result) is int and abs(result) > _MOST else result
 
 
-def told(measured: Iterator[tuple[str, Any]]) -> str:
-    """Names of measurements for people, with the kind of each that is no number."""
+def names_text(measured: Iterator[tuple[str, Any]]) -> str:
+    """Names of measurements for people, with the type of each that is not a number."""
     names = [
         name if _number(value) is not None else f"{name} ({_kind(value)})"
         for name, value in measured
@@ -57,20 +57,22 @@ def told(measured: Iterator[tuple[str, Any]]) -> str:
 
 
 def with_numbers(report: RunReport) -> RunReport:
-    """A report whose metrics are plain numbers, whatever library's they were, or are not there."""
-    report["points"] = [(int(step), _numbers(found)) for step, found in report.get("points", [])]
+    """A report whose metrics are plain numbers, from any library; others are dropped."""
+    report["points"] = [
+        (int(step), _numbers(metrics)) for step, metrics in report.get("points", [])
+    ]
     if "metrics" in report:
         report["metrics"] = _numbers(report["metrics"])
     return report
 
 
-def _numbers(found: Mapping[str, Any]) -> dict[str, float]:
-    numbers = {name: _number(value) for name, value in found.items()}
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    numbers = {name: _number(value) for name, value in metrics.items()}
     return {name: value for name, value in numbers.items() if value is not None}
 
 
 def stamp(report: RunReport, gpus: Mapping[str, float]) -> None:
-    """Says of each point when it was measured, and of the last one how busy the GPU was."""
+    """Adds to each point when it was measured, and to the last one how busy the GPU was."""
     now, points = time.time(), report.get("points", [])
     times = report.pop("times", None) or [now] * len(points)
     stamped = [
@@ -91,14 +93,14 @@ def _flat(result: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def _number(value: Any) -> float | None:
-    """A number, also one of numpy's or torch's; None where it is something else."""
+    """A number, also of numpy or torch; None for anything else."""
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         value = value.item()
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     try:
         return float(value)
-    except OverflowError:  # an integer of Python's has no limit
+    except OverflowError:  # Python's integers have no limit
         return math.inf if value > 0 else -math.inf
 
 

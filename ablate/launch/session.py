@@ -1,7 +1,7 @@
-"""The job that this process works on, for callbacks that Tune has pickled and brought back.
+"""The job that this process works on, for callbacks that Tune has unpickled.
 
-Tune keeps callbacks in `tuner.pkl`. Ours hold only the study directory there, and find the plan
-and the settings of today here.
+Tune keeps callbacks in `tuner.pkl`. Ours store only the study directory, and find the current plan
+and settings here.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ from ablate.study_dir import StudyPaths
 
 @dataclass(frozen=True)
 class JobContext:
-    """What a running job offers to its callbacks."""
+    """What a running job provides to its callbacks."""
 
     plan: Plan
     paths: StudyPaths
     broadcast: Broadcast
     say: Callable[[str], None]
     settled: Callable[[], Iterable[str]]
-    """Runs that have ended by now, and are not to be done again."""
+    """Runs that have ended, and will not be run again."""
     interrupts: Interrupts
     """What may ask the job to stop."""
 
@@ -34,7 +34,7 @@ _CONTEXTS: dict[str, JobContext] = {}
 
 @contextlib.contextmanager
 def job_context(context: JobContext) -> Generator[JobContext]:
-    """Offers a context for as long as its job runs."""
+    """Registers a context for as long as its job runs."""
     key = str(context.paths.root)
     _CONTEXTS[key] = context
     try:

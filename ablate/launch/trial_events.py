@@ -1,4 +1,4 @@
-"""A trial's life as run events. Reads Tune's objects by attribute, so it imports no Ray."""
+"""Turns what happens to trials into run events, without importing Ray."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -20,16 +20,16 @@ from ablate.trainable.contract import REPORT_KEY
 
 
 class TrialLike(Protocol):
-    """What is read of a `ray.tune.experiment.Trial`."""
+    """The part of `ray.tune.experiment.Trial` that is read."""
 
     @property
     def trial_id(self) -> str:
-        """Tune's own name of it."""
+        """Tune's own name for it."""
         ...
 
     @property
     def config(self) -> dict[str, Any]:
-        """What it was started with; says which runs it carries."""
+        """The config it was started with, which names its runs."""
         ...
 
     @property
@@ -41,11 +41,11 @@ class TrialLike(Protocol):
 class TrialEvents:
     """Turns what happens to trials into what happens to their runs.
 
-    A run may end before its trial does, and a trial may fail before its runs reported anything:
-    every run that starts is told to end exactly once.
+    A run may end before its trial does, and a trial may fail before its runs report anything:
+    every run that starts gets exactly one end.
 
     Args:
-        settled: Runs that had ended before: a restored trial that carries them ends without them.
+        settled: Runs that had ended before; a restored trial has no events for them.
     """
 
     def __init__(self, settled: Iterable[str] = ()) -> None:
@@ -53,7 +53,7 @@ class TrialEvents:
         self._settled = frozenset(settled)
 
     def started(self, trial: TrialLike) -> Iterator[Event]:
-        """The trial begins or goes on."""
+        """The trial starts or resumes."""
         carried = trial.config[REPORT_KEY]
         for run_id in self._open(trial):
             yield RunStarted(run_id, trial.trial_id, carried["launch"])
@@ -69,25 +69,31 @@ class TrialEvents:
                     self._ended.add(event.run_id)
 
     def retried(self, trial: TrialLike, failure: Failure | None = None) -> Iterator[Event]:
-        """The trial crashed and goes on."""
+        """The trial crashed and will be retried."""
         failure = failure or failure_of(trial)
         for run_id in self._open(trial):
             yield RunRetried(run_id, failure)
 
     def halted(self, trial: TrialLike, fault: StorageError) -> Iterator[Event]:
-        """The trial cannot go on, and its runs are no worse for it."""
+        """The trial cannot go on, through no fault of its runs."""
         for run_id in self._open(trial):
             yield RunHalted(run_id, fault)
 
     def moved(self, trial: TrialLike) -> Iterator[Event]:
-        """The trial lost its node and goes on."""
+        """The trial lost its node and will resume on another."""
         for run_id in self._open(trial):
             yield RunMoved(run_id)
 
     def ended(
         self, trial: TrialLike, failed: bool, failure: Failure | None = None
     ) -> Iterator[Event]:
-        """The trial is over: so are its runs."""
+        """The trial is over, and so are its runs.
+
+        Args:
+            trial: The trial.
+            failed: Whether it failed.
+            failure: Why, if known; by default read from Tune's error file.
+        """
         for run_id in list(self._open(trial)):
             self._ended.add(run_id)
             silent = Failure("NoReport", "the trial ended without reporting how the run ended")
@@ -101,11 +107,11 @@ class TrialEvents:
 
 
 def failure_of(trial: TrialLike) -> Failure:
-    """How a trial failed last, by the file that Tune keeps of it."""
+    """A trial's latest failure, read from the error file that Tune keeps."""
     path = trial.error_file
     trace = ""
     if path and Path(path).exists():
         trace = Path(path).read_text(encoding="locale", errors="backslashreplace")
-    # The file collects every failure of the trial: the last one is what happened now.
+    # The file collects every failure of the trial: the last one is the current one.
     latest = trace.split("Failure # ")[-1]
     return Failure.of_trace(latest.partition("\n")[2])

@@ -1,30 +1,30 @@
-"""Runs as the configs of trials, the same under Tune and in this process."""
+"""Makes trial configs of runs, the same under Tune and in this process."""
 
 import locale
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ablate.dotted import worded
-from ablate.plan.packing import Pack
+from ablate.dotted import encode_keys
+from ablate.plan.packing import RunPack
 from ablate.plan.plan import Plan, Run
 from ablate.study_dir import StudyPaths
 from ablate.trainable.contract import REPORT_KEY
 from ablate.trainable.loaded_code import import_path
 
-SHORT_RESULTS = 2
-"""After how many results a short run ends where its config model knows no shorter training."""
+SMOKE_RESULTS = 2
+"""Results after which a smoke run ends, if its config model declares no `smoke` keys."""
 
 
-def trial_name(pack: Pack) -> str:
-    """A trial is called after its run; with several of them `icfm-s42+3`."""
+def trial_name(pack: RunPack) -> str:
+    """A trial is named after its run; a pack is named `icfm-s42+3`."""
     first, *others = pack
     return first.run_name + (f"+{len(others)}" if others else "")
 
 
 def trial_config(
     plan: Plan,
-    pack: Pack,
+    pack: RunPack,
     paths: StudyPaths,
     launch: int,
     start_from: Mapping[str, Path],
@@ -32,8 +32,16 @@ def trial_config(
 ) -> dict[str, Any]:
     """The config of the trial that carries a pack of runs.
 
-    A trainable that packs gets `{runs: [...], study_dir}`, every other one its plain config with
-    `seed`; what hosting needs travels under the private key.
+    A trainable that packs gets `{runs: [...], study_dir}`, any other its plain config with `seed`;
+    what hosting needs is under `REPORT_KEY`.
+
+    Args:
+        plan: The plan.
+        pack: The runs.
+        paths: The study directory.
+        launch: The launch's number.
+        start_from: Checkpoint directories to resume from, by run id.
+        trust_owner: Unpickle other users' checkpoints, see `ablate.launch.trust`.
     """
     if plan.entry.hooks.packs:
         config: dict[str, Any] = {
@@ -43,7 +51,7 @@ def trial_config(
         }  # fmt: skip
     else:
         [run] = pack
-        config = {**worded(plan.launch_config(run)), "seed": run.seed}
+        config = {**encode_keys(plan.launch_config(run)), "seed": run.seed}
     starts = {run.run_id: start_from.get(run.run_id) for run in pack}
     config[REPORT_KEY] = {
         "runs": [
@@ -64,7 +72,7 @@ def trial_config(
         "gpu": plan.study.resources.gpu,
         "encoding": locale.getpreferredencoding(False),
         "threads": max(1, int(plan.study.resources.cpu)),
-        "max_results": SHORT_RESULTS if plan.short and plan.model.smoke is None else None,
+        "max_results": SMOKE_RESULTS if plan.is_smoke and plan.model.smoke is None else None,
     }
     return config
 

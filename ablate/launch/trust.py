@@ -1,6 +1,6 @@
-"""Whose files are unpickled: a pickle runs whatever its writer wants.
+"""Decides whose files may be unpickled: a pickle can run any code.
 
-The owner of a file is the evidence: nobody but root can give a file to somebody else.
+A file's owner is the evidence: only root can give a file to another user.
 """
 
 import os
@@ -18,17 +18,17 @@ def is_own(path: Path) -> bool:
 
 
 def is_own_tree(folder: Path) -> bool:
-    """Whether this user, or root, owns a directory and all that is in it."""
+    """Whether this user, or root, owns a directory and everything in it."""
     return is_own(folder) and all(map(is_own, folder.rglob("*")))
 
 
 def pickles_of(checkpoint: Path) -> list[Path]:
-    """The files of a checkpoint that only unpickling can read."""
+    """The pickle files of a checkpoint."""
     return sorted(path for pattern in PICKLES for path in checkpoint.rglob(pattern))
 
 
 def may_unpickle(checkpoint: Path) -> bool:
-    """Whether this user, or root, has written all pickles of a checkpoint, whoever has the folder.
+    """Whether this user, or root, owns all pickles of a checkpoint, whoever owns the folder.
 
     Args:
         checkpoint: Its directory.

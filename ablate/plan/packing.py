@@ -6,7 +6,7 @@ from typing import Any
 
 from ablate.plan.plan import Plan, Run
 
-Pack = tuple[Run, ...]
+RunPack = tuple[Run, ...]
 Rows = Mapping[str, Mapping[str, Any]]
 
 MOST_ON_GPU = 32
@@ -23,7 +23,7 @@ GPU_BYTES = 16 * 1024**3
 
 def packs_of(
     plan: Plan, runs: Sequence[Run], rows: Rows, at_once: int, alone: Container[str] = ()
-) -> list[Pack]:
+) -> list[RunPack]:
     """Runs as packs, in the order of the plan: each pack where its first run would be.
 
     Args:
@@ -37,7 +37,7 @@ def packs_of(
     for index, run in enumerate(runs):
         key = index if run.run_id in alone else _key(plan, run, index)
         by_key.setdefault(key, []).append(run)
-    packs: list[Pack] = []
+    packs: list[RunPack] = []
     for alike in by_key.values():
         size = _size(plan, alike, rows, at_once)
         packs += [tuple(alike[start : start + size]) for start in range(0, len(alike), size)]
@@ -90,9 +90,9 @@ def _key(plan: Plan, run: Run, index: int) -> object:
 def _size(plan: Plan, alike: Sequence[Run], rows: Rows, at_once: int) -> int:
     if plan.study.pack != "auto":
         return plan.study.pack
-    known = [rows.get(run.run_id, {}).get("num_parameters") or 0 for run in alike]
+    counts = [rows.get(run.run_id, {}).get("num_parameters") or 0 for run in alike]
     config = plan.model.validate(alike[0].config)
     return auto_size(
-        len(alike), at_once, max(known), plan.model.rows_a_step(config),
+        len(alike), at_once, max(counts), plan.model.rows_a_step(config),
         plan.study.resources.gpu, plan.model.gains_on_cpu(config),
     )  # fmt: skip

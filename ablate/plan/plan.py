@@ -11,7 +11,7 @@ from pydantic_core import PydanticUndefined
 from ablate.dotted import copied, value_at, with_key
 from ablate.errors import InputError, Problem
 from ablate.identity import canonical_json, content_id, difference
-from ablate.process.garbage import uncollected
+from ablate.process.gc_pause import gc_paused
 from ablate.run_row import Value
 from ablate.spec.combinations import Choices
 from ablate.spec.config_keys import base_notes
@@ -24,7 +24,7 @@ from ablate.spec.design import (
     hashed_config,
     plain_config,
 )
-from ablate.spec.models import AGAIN_SEEDS, Factor, Study
+from ablate.spec.models import AA_SEED_OFFSET, Factor, Study
 from ablate.spec.selection import Selection, num_changes
 from ablate.study_dir import MAX_NAME, file_name
 from ablate.trainable.config_model import ConfigModel
@@ -83,9 +83,9 @@ class Plan:
     blocks: Sequence[PlannedBlock]
     seeds: tuple[int, ...]
     runs: Sequence[Run]
-    again: Cell | None = None
+    aa_cell: Cell | None = None
     """The second baseline, where the study asks for one."""
-    short: bool = False
+    is_smoke: bool = False
     """Whether runs end after two steps: to see that they start and end at all."""
     seeding: str = ""
     """What a rule for the number of seeds decided, and why."""
@@ -144,12 +144,12 @@ class Plan:
 
         A cell of several blocks goes by the first one in which it is not the baseline itself.
         """
-        found = list(range(len(self.cells)))
+        references = list(range(len(self.cells)))
         for block in reversed(self.blocks):
             for member in block.members:
                 if member != block.baseline:
-                    found[member] = block.baseline
-        return tuple(found)
+                    references[member] = block.baseline
+        return tuple(references)
 
     @cached_property
     def compared(self) -> tuple[bool, ...]:
@@ -167,10 +167,10 @@ class Plan:
     @cached_property
     def runs_of(self) -> dict[int, dict[int, Run]]:
         """Runs by the index of their cell and by seed."""
-        found: dict[int, dict[int, Run]] = {}
+        runs: dict[int, dict[int, Run]] = {}
         for run in self.runs:
-            found.setdefault(run.cell.index, {})[run.seed] = run
-        return found
+            runs.setdefault(run.cell.index, {})[run.seed] = run
+        return runs
 
     def launch_config(self, run: Run) -> dict[str, Any]:
         """A run's config for the worker, which works in another directory: absolute paths."""
@@ -182,12 +182,12 @@ class Plan:
         return config
 
 
-@uncollected()
+@gc_paused()
 def plan_study(
     study: Study,
     names: Mapping[str, str] | None = None,
     seeds: Sequence[int] | None = None,
-    short: bool = False,
+    is_smoke: bool = False,
 ) -> Plan:
     """Plans a study: every cell with every seed, replicate by replicate.
 
@@ -195,33 +195,33 @@ def plan_study(
         study: A checked study.
         names: Names that runs already have in the ledger, by run id.
         seeds: The seeds, where a rule has decided how many; by default the study's first ones.
-        short: Whether runs are to end after two steps.
+        is_smoke: Whether runs end after two steps.
 
     Returns:
         The plan; the order is seed by seed, so that a study stopped early is still balanced.
 
     Raises:
-        InputError: Where the trainable is unknown.
+        InputError: If the trainable is unknown.
     """
     entry = find_trainable(study.trainable)
     if isinstance(entry, Problem):
         raise InputError(study.study, [entry])
     model = entry.config_model()
     seeds = tuple(study.first_seeds if seeds is None else seeds)
-    over = model.smoke if short and model.smoke else {}
+    over = model.smoke if is_smoke and model.smoke else {}
     trainings, blocks = _trainings(blocks_of(study, model), model, entry.name, over)
     cells = [training.cell for training in trainings]
     baseline = cells[blocks[0].baseline]
-    again = replace(baseline, again=True, index=UNPLACED) if study.aa else None
+    aa_cell = replace(baseline, is_aa=True, index=UNPLACED) if study.aa else None
     runs: list[Run] = []
     for seed in seeds:
         runs += [training.run(training.cell, seed) for training in trainings]
-        if again is not None:
-            runs.append(trainings[blocks[0].baseline].run(again, seed + AGAIN_SEEDS))
+        if aa_cell is not None:
+            runs.append(trainings[blocks[0].baseline].run(aa_cell, seed + AA_SEED_OFFSET))
     named = _named(runs, names or {})
     return Plan(
         study=study, entry=entry, model=model, cells=cells, blocks=blocks, seeds=seeds, runs=named,
-        again=again, short=short,
+        aa_cell=aa_cell, is_smoke=is_smoke,
     )  # fmt: skip
 
 
@@ -262,28 +262,30 @@ def _trainings(
     over: Mapping[str, Any],
 ) -> tuple[list[_Training], list[PlannedBlock]]:
     """The cells of all blocks, those that coincide once, and the blocks."""
-    found: list[_Training] = []
+    trainings: list[_Training] = []
     position: dict[str, int] = {}
     planned: list[PlannedBlock] = []
     defaults = _defaults(model)
     for block in blocks:
         members: list[int] = []
         for designed in block.cells:
-            cell = designed.placed(len(found))
+            cell = designed.placed(len(trainings))
             config = cell.config
             if over:
                 config = plain_config(model.validate({**cell.written_config(), **over}))
             content = _content(model, trainable, config, defaults)
-            at = position.setdefault(canonical_json(content), len(found))
-            if at == len(found):
-                found.append(_Training(cell, config, content))
+            at = position.setdefault(canonical_json(content), len(trainings))
+            if at == len(trainings):
+                trainings.append(_Training(cell, config, content))
             else:  # one cell, with the labels that each block has for it
-                own = found[at].cell.levels
+                own = trainings[at].cell.levels
                 levels = {**own, **{n: v for n, v in cell.levels.items() if n not in own}}
-                found[at] = replace(found[at], cell=replace(found[at].cell, levels=levels))
+                trainings[at] = replace(
+                    trainings[at], cell=replace(trainings[at].cell, levels=levels)
+                )
             members.append(at)
         planned.append(_planned(block, members))
-    return found, planned
+    return trainings, planned
 
 
 def _planned(block: DesignBlock, members: Sequence[int]) -> PlannedBlock:

@@ -23,7 +23,7 @@ class Remaining:
     """Ids of runs that had failed: each goes alone, for one of them may have crashed others."""
 
 
-def remaining(
+def reconcile(
     plan: Plan,
     rows: RunRows,
     runs: Sequence[Run],
@@ -88,8 +88,8 @@ def changed_data(rows: RunRows, runs: Sequence[Run], now: Mapping[str, str]) -> 
 
 def _has_begun_with_other(rows: RunRows, run: Run, now: Mapping[str, str]) -> bool:
     row = rows.of(run.run_id)
-    known = row.data_fingerprint if row.started_at is not None else None
-    return known not in (None, now[run.run_id])
+    fingerprint = row.data_fingerprint if row.started_at is not None else None
+    return fingerprint not in (None, now[run.run_id])
 
 
 def _code_notes(finished: int, begun: int, rerun: bool, files: Collection[str]) -> list[str]:
@@ -126,7 +126,7 @@ def lost_notes(rows: RunRows, lost: Mapping[str, str]) -> list[str]:
     """What is to be told of lost files, in one note."""
     if not lost:
         return []
-    shown = [f"{rows[run_id].run_name}: {told}" for run_id, told in list(lost.items())[:5]]
+    losses = [f"{rows[run_id].run_name}: {loss}" for run_id, loss in list(lost.items())[:5]]
     more = f"; and {len(lost) - 5} runs more" if len(lost) > 5 else ""
-    return [f"files of finished runs are lost: {'; '.join(shown)}{more} "
+    return [f"files of finished runs are lost: {'; '.join(losses)}{more} "
             "(--retry-failed makes them again)"]  # fmt: skip

@@ -19,19 +19,19 @@ def select_runs(plan: Plan, only: str) -> list[Run]:
     """The runs that `--only flow=vp,seed=42` names.
 
     Raises:
-        InputError: Where a key is neither a factor nor `seed`, or a value is none of its levels.
+        InputError: If a key is neither a factor nor `seed`, or a value is none of its levels.
     """
     labels = {name: [level.label for level in f.levels] for name, f in plan.factors.items()}
-    known = {name: _Known(found) for name, found in {**labels, "seed": plan.seeds}.items()}
-    choice = _read(only, known)
+    keys = {name: _Labels(values) for name, values in {**labels, "seed": plan.seeds}.items()}
+    choice = _read(only, keys)
     if choice is None:
-        raise InputError("command line", _problems(only, known))
+        raise InputError("command line", _problems(only, keys))
     seed = choice.pop("seed", None)
     wanted = Choices([choice])
     return [r for r in plan.runs if seed in (None, r.seed) and wanted.hold(r.cell.levels)]
 
 
-class _Known:
+class _Labels:
     """The labels of a factor, called as they are shown, or as YAML has them (1e-3 for 0.001)."""
 
     def __init__(self, labels: Sequence[Any]) -> None:
@@ -46,32 +46,32 @@ class _Known:
         return self._by_key.get(canonical_json(value), _UNREADABLE)
 
 
-def _read(only: str, known: Mapping[str, _Known]) -> dict[str, Any] | None:
+def _read(only: str, keys: Mapping[str, _Labels]) -> dict[str, Any] | None:
     """The labels by factor; None where it cannot be read as names and levels of the study.
 
     Names and labels may hold whatever separates them: a value ends at the first comma after which
     it is a level and the rest can be read, too.
     """
-    for name, start in _names_at_the_start(only, known):
+    for name, start in _names_at_the_start(only, keys):
         for end in _ends(only, start):
-            label = known[name].label(only[start:end])
+            label = keys[name].label(only[start:end])
             if label is _UNREADABLE:
                 continue
-            rest = _read(only[end + 1 :], known) if end < len(only) else {}
+            rest = _read(only[end + 1 :], keys) if end < len(only) else {}
             if rest is not None:
                 return {name: label, **rest}
     return None
 
 
-def _names_at_the_start(only: str, known: Mapping[str, _Known]) -> Iterator[tuple[str, int]]:
-    for name in known:
-        found = re.match(rf"\s*{re.escape(name)}\s*=", only)
-        if found:
-            yield name, found.end()
+def _names_at_the_start(only: str, keys: Mapping[str, _Labels]) -> Iterator[tuple[str, int]]:
+    for name in keys:
+        match = re.match(rf"\s*{re.escape(name)}\s*=", only)
+        if match:
+            yield name, match.end()
 
 
 def _ends(only: str, start: int) -> Iterator[int]:
-    yield from (found.start() for found in re.finditer(",", only) if found.start() >= start)
+    yield from (comma.start() for comma in re.finditer(",", only) if comma.start() >= start)
     yield len(only)
 
 
@@ -82,25 +82,25 @@ def _parsed(written: str) -> Any:
         return _UNREADABLE
 
 
-def _problems(only: str, known: Mapping[str, _Known]) -> list[Problem]:
+def _problems(only: str, keys: Mapping[str, _Labels]) -> list[Problem]:
     """What is wrong with each part that cannot be read."""
     problems: list[Problem] = []
     for part in _parts(only):
         name, _, written = part.partition("=")
         name = name.strip()
-        if name not in known:
-            problems.append(Problem("--only", "is not a factor", name, tuple(known)))
-        elif known[name].label(written) is _UNREADABLE:
+        if name not in keys:
+            problems.append(Problem("--only", "is not a factor", name, tuple(keys)))
+        elif keys[name].label(written) is _UNREADABLE:
             value = _parsed(written)
-            shown = written if value is _UNREADABLE else value
-            problems.append(Problem(f"--only {name}", "is not in the study", shown,
-                                    tuple(known[name].by_text)))  # fmt: skip
+            value_text = written if value is _UNREADABLE else value
+            problems.append(Problem(f"--only {name}", "is not in the study", value_text,
+                                    tuple(keys[name].by_text)))  # fmt: skip
     return problems or [
         Problem(
             "--only",
             "cannot be read",
             only,
-            tuple(known),
+            tuple(keys),
             "write key=value, and quotes around values with commas",
         )
     ]

@@ -15,7 +15,7 @@ def settle_in() -> None:
     Containers are often run by a number alone, without a name and a home.
 
     Raises:
-        AblateError: Where the current directory is gone.
+        AblateError: If the current directory is gone.
     """
     if os.path.expanduser("~") == "~":
         os.environ["HOME"] = NO_HOME

@@ -44,7 +44,7 @@ class Interrupts:
         gone: The address of the cluster, where that is why.
         cluster_lost: Whether the cluster is gone, also where there are other reasons to stop.
         end_at_once: What a second signal does in a command's own process; does not return.
-        how_to_go_on: The command that goes on.
+        resume_hint: The command that goes on.
         has_begun: Whether the command has taken effect: its runs are in the ledger.
     """
 
@@ -52,7 +52,7 @@ class Interrupts:
         self.seen = False
         self.gone: str | None = None
         self.end_at_once: Callable[[], None] | None = None
-        self.how_to_go_on: Callable[[], str] | None = None
+        self.resume_hint: Callable[[], str] | None = None
         self.cluster_lost = False
         self.has_begun = False
         self._is_breaking = False

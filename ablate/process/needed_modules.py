@@ -27,7 +27,7 @@ _INSTALLED = ("site-packages", "dist-packages", _STANDARD_LIBRARY)
 _aside: dict[str, str] = {}
 
 
-def stood_aside() -> dict[str, str]:
+def ignored_modules() -> dict[str, str]:
     """Modules of the working folder that were not imported, by name: their paths."""
     return dict(_aside)
 
@@ -37,8 +37,8 @@ def namesake() -> str | None:
 
     Processes that Ablate starts look for it before they have anything of Ablate.
     """
-    found = PathFinder.find_spec("ablate", ["", *sys.path])
-    places = [] if found is None else [found.origin, *(found.submodule_search_locations or ())]
+    spec = PathFinder.find_spec("ablate", ["", *sys.path])
+    places = [] if spec is None else [spec.origin, *(spec.submodule_search_locations or ())]
     first = next(filter(None, places), None)
     ours = str(Path(__file__).resolve().parents[1])
     is_ours = first is None or os.path.dirname(os.path.realpath(first)) == ours
@@ -59,12 +59,12 @@ class NeededModules:
         if theirs is None:
             return None
         elsewhere = [_HOME] if fullname == OURS else [e for e in sys.path if e not in folders]
-        found = PathFinder.find_spec(fullname, elsewhere)
-        if found is None or not _is_needed(fullname):
+        spec = PathFinder.find_spec(fullname, elsewhere)
+        if spec is None or not _is_needed(fullname):
             return None
         if os.path.dirname(theirs) != _HOME:
             _aside[fullname] = theirs
-        return found
+        return spec
 
 
 def install() -> None:

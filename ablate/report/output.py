@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ablate.analysis.records import StudyRecord
 from ablate.ledger.history import History
-from ablate.process.garbage import uncollected
+from ablate.process.gc_pause import gc_paused
 from ablate.report.files import latex, markdown
 from ablate.report.renderer import NotDrawnError, Renderer
 from ablate.study_dir import StudyPaths, write_atomically
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def prepare_report(renderer: Renderer) -> None:
     """Does beforehand what a first report waits for: imports, and the renderer's start; 1.5 s."""
     renderer.start()
-    with uncollected():
+    with gc_paused():
         for name in ("ablate.report.page", "ablate.report.sections", "scipy.optimize"):
             import_module(name)
 

@@ -44,7 +44,7 @@ def print_plan(
     if len(plan.cells) > CELLS_SHOWN:
         console.print(Text(f"... and {len(plan.cells) - CELLS_SHOWN} more cells"))
     seeds = ", ".join(map(str, plan.seeds))
-    again = f" + {len(plan.seeds)} of the baseline again" if plan.again else ""
+    again = f" + {len(plan.seeds)} of the baseline again" if plan.aa_cell else ""
     total = (
         f"{len(plan.cells)} cells x {len(plan.seeds)} seeds ({seeds}){again} = "
         f"{len(plan.runs)} runs"

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ablate.dotted import MAX_DEPTH, flatten, in_the_way
+from ablate.dotted import MAX_DEPTH, blocking_key, flatten
 from ablate.errors import Problem
 from ablate.identity import canonical_json
 from ablate.run_row import COLUMNS
@@ -23,15 +23,15 @@ RESERVED = frozenset(COLUMNS)
 
 def well_formed(study: Study) -> tuple[Study, list[Problem]]:
     """The study without the factors whose very shape is wrong, so that the rest is checked."""
-    kept, problems = _well_formed(study, "")
+    fields, problems = _well_formed(study, "")
     blocks: list[Any] = []
     for index, block in enumerate(study.blocks):
-        fields, wrong = _well_formed(block, f"blocks[{index}].")
-        blocks.append(block.model_copy(update=fields))
+        block_fields, wrong = _well_formed(block, f"blocks[{index}].")
+        blocks.append(block.model_copy(update=block_fields))
         problems += wrong
     if not problems:
         return study, []
-    return study.model_copy(update={**kept, "blocks": tuple(blocks)}), problems
+    return study.model_copy(update={**fields, "blocks": tuple(blocks)}), problems
 
 
 def design_problems(study: Study, blocks: Sequence[DesignBlock]) -> list[Problem]:
@@ -42,8 +42,8 @@ def design_problems(study: Study, blocks: Sequence[DesignBlock]) -> list[Problem
         choices = list(_choices(block))
         problems += choices or _cell_problems(block)
     problems += _compare_problems(study, blocks)
-    told = {problem.key for problem in problems}
-    return [*problems, *_config_problems(blocks, told)]
+    keys = {problem.key for problem in problems}
+    return [*problems, *_config_problems(blocks, keys)]
 
 
 def name_problems(study: Study, model: ConfigModel) -> Iterator[Problem]:
@@ -132,14 +132,14 @@ def _well_formed(block: Block, place: str) -> tuple[dict[str, Any], list[Problem
         if not wrong:
             factors[name] = raw
     dropped = block.factors.keys() - factors.keys()
-    kept = {
+    sound = {
         "factors": factors,
         "baseline": {k: v for k, v in block.baseline.items() if k not in dropped},
         "exclude": tuple(choice for choice in block.exclude if not dropped & choice.keys()),
         "cells": tuple(choice for choice in block.cells if not dropped & choice.keys()),
         "when": {k: v for k, v in block.when.items() if not dropped & {k, *v}},
     }
-    return kept, problems
+    return sound, problems
 
 
 def _shape_problems(key: str, name: str, raw: Any) -> Iterator[Problem]:
@@ -201,7 +201,7 @@ def _factor_problems(block: DesignBlock) -> Iterator[Problem]:
         for key in dict.fromkeys(key for level in factor.levels for key in level.sets):
             if model and not is_known(model, key):
                 yield Problem(place, "is not a config key", key, keys)
-            elif above := in_the_way(block.base, key):
+            elif above := blocking_key(block.base, key):
                 yield Problem(place, f"sets a key below {above}, which base says is no mapping",
                               key, fix=f"write base.{above} as a mapping, or set all of it in "
                               "each level")  # fmt: skip
@@ -307,22 +307,26 @@ def _idle(
     """The numbers of choices that no cell has; an empty one may be taken as all cells."""
     if not choices:
         return []
-    found = Choices(choices)
-    used = {index for cell in cells for index in found.holding(cell.levels)}
+    indexed = Choices(choices)
+    used = {index for cell in cells for index in indexed.holding(cell.levels)}
     return [n for n, choice in enumerate(choices) if n not in used or not (choice or takes_all)]
 
 
-def _config_problems(blocks: Sequence[DesignBlock], told: set[str]) -> list[Problem]:
+def _config_problems(blocks: Sequence[DesignBlock], reported_keys: set[str]) -> list[Problem]:
     """What the config model refuses, each mistake once, at the place in the YAML that sets it.
 
     What was told of a factor already is not told once more.
     """
-    found: dict[str, Problem] = {}
+    problems: dict[str, Problem] = {}
     for block in blocks:
         for cell in block.cells if block.model.model else ():
             for problem in _refused(block, cell):
-                found.setdefault(problem.key, problem)
-    return [p for p in found.values() if p.message != "unknown key" or not _inside(p.key, told)]
+                problems.setdefault(problem.key, problem)
+    return [
+        p
+        for p in problems.values()
+        if p.message != "unknown key" or not _inside(p.key, reported_keys)
+    ]
 
 
 def _inside(key: str, places: set[str]) -> bool:
@@ -337,8 +341,8 @@ def _refused(block: DesignBlock, cell: Cell) -> list[Problem]:
     except ValidationError as error:
         return problems_of(error, model, lambda path: _place(block, cell, path))
     except Exception as error:  # noqa: BLE001 - validators of somebody's model may raise anything
-        told = first_line(f"{type(error).__name__}: {message_of(error)}")
-        message = f"{model.__name__} cannot take the config of cell {cell.name}: {told}"
+        cause = first_line(f"{type(error).__name__}: {message_of(error)}")
+        message = f"{model.__name__} cannot take the config of cell {cell.name}: {cause}"
         return [Problem(f"{block.place}base", message, fix="change the config, or the model")]
     return []
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ablate.errors import Problem
-from ablate.process.garbage import uncollected
+from ablate.process.gc_pause import gc_paused
 from ablate.run_row import COLUMNS
 from ablate.spec.check_shapes import (
     block_problems,
@@ -16,7 +16,7 @@ from ablate.spec.check_shapes import (
     well_formed,
 )
 from ablate.spec.design import DesignBlock, blocks_of
-from ablate.spec.models import AGAIN_SEEDS, Study
+from ablate.spec.models import AA_SEED_OFFSET, Study
 from ablate.spec.sizes import size_problems
 from ablate.text import storable
 from ablate.trainable.config_model import ConfigModel
@@ -25,7 +25,7 @@ from ablate.trainable.metric_rules import differing_keys
 from ablate.trainable.registry import find_trainable
 
 
-@uncollected()
+@gc_paused()
 def study_problems(study: Study) -> list[Problem]:
     """Mistakes of a study whose fields are well-formed one by one, all but those of its place."""
     problems = list(_seed_problems(study))
@@ -104,17 +104,17 @@ def _seed_problems(study: Study) -> Iterator[Problem]:
         if seed in seen:
             yield Problem(f"seeds[{index}]", "the seed is listed twice", seed, fix="drop one")
         seen.add(seed)
-        if study.aa and seed + AGAIN_SEEDS in listed:
+        if study.aa and seed + AA_SEED_OFFSET in listed:
             yield Problem("aa", f"the second baseline of seed {seed} would use this seed too",
-                          seed + AGAIN_SEEDS, fix="use other seeds")  # fmt: skip
+                          seed + AA_SEED_OFFSET, fix="use other seeds")  # fmt: skip
 
 
 def _metric_problems(study: Study, model: ConfigModel) -> Iterator[Problem]:
-    known = model.metrics
+    metrics = model.metrics
     for key, metric in _metrics(study):
-        if known and metric not in known:
-            yield Problem(key, "the trainable reports no such metric", metric, tuple(known))
-        elif not known and metric in COLUMNS:
+        if metrics and metric not in metrics:
+            yield Problem(key, "the trainable reports no such metric", metric, tuple(metrics))
+        elif not metrics and metric in COLUMNS:
             yield Problem(key, "the ledger already has a column of that name", metric,
                           fix="report it under another name")  # fmt: skip
     if study.log_scale and not model.metric(study.metric).has_ratios:
@@ -127,10 +127,10 @@ def _comparability(
 ) -> Iterator[Problem]:
     # Cells are compared within their block.
     blocks = [[cell.validated for cell in block.cells] for block in designed]
-    found = [key for configs in blocks for key in differing_keys(model, configs, study.metric)]
-    if study.allow_incomparable or not found:
+    differing = [key for configs in blocks for key in differing_keys(model, configs, study.metric)]
+    if study.allow_incomparable or not differing:
         return
-    broken = dict.fromkeys(found)
+    broken = dict.fromkeys(differing)
     good = tuple(
         name
         for name, spec in model.metrics.items()

@@ -55,8 +55,8 @@ def accepted(factor: Factor | None, written: Any) -> list[Any]:
 
 def applicable(levels: Levels, conditions: Conditions) -> Levels:
     """Levels without those of factors that do not apply; dropping one may drop others."""
-    kept = {n: level for n, level in levels.items() if _holds(conditions.get(n), levels)}
-    return kept if len(kept) == len(levels) else applicable(kept, conditions)
+    applying = {n: level for n, level in levels.items() if _holds(conditions.get(n), levels)}
+    return applying if len(applying) == len(levels) else applicable(applying, conditions)
 
 
 def grid(factors: Sequence[Factor], conditions: Conditions) -> Iterator[Levels]:
@@ -96,29 +96,31 @@ def _conditional(
     factors: Sequence[Factor], conditions: Conditions, most: float = math.inf
 ) -> list[Levels]:
     """Combinations of the levels of factors that apply, in any order; not many above `most`."""
-    found: list[dict[str, Level]] = [{}]
+    combinations: list[dict[str, Level]] = [{}]
     for factor in _in_order(factors, conditions):
         grown: list[dict[str, Level]] = []
-        for levels in found:
+        for levels in combinations:
             if not _holds(conditions.get(factor.name), levels):
                 grown.append(levels)
             else:
                 grown += [{**levels, factor.name: level} for level in factor.levels]
             if len(grown) > most:
                 return list(grown)
-        found = grown
-    return list(found)
+        combinations = grown
+    return list(combinations)
 
 
 def _in_order(factors: Sequence[Factor], conditions: Conditions) -> list[Factor]:
     """The factors, each after those that it depends on."""
-    left = {factor.name: factor for factor in factors}
+    unordered = {factor.name: factor for factor in factors}
     ordered: list[Factor] = []
-    while left:
-        ready = [f for n, f in left.items() if not left.keys() & conditions.get(n, {}).keys()]
-        ready = ready or list(left.values())  # they depend on each other, which is told
+    while unordered:
+        ready = [
+            f for n, f in unordered.items() if not unordered.keys() & conditions.get(n, {}).keys()
+        ]
+        ready = ready or list(unordered.values())  # they depend on each other, which is told
         ordered += ready
-        left = {name: factor for name, factor in left.items() if factor not in ready}
+        unordered = {name: factor for name, factor in unordered.items() if factor not in ready}
     return ordered
 
 

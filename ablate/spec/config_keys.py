@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
-from ablate.dotted import addressed, flatten, in_the_way, with_key
+from ablate.dotted import blocking_key, flatten, split_key, with_key
 
 Model = type[BaseModel]
 _KEYLESS = (
@@ -25,9 +25,9 @@ def keys_of(model: Model, above: tuple[Model, ...] = ()) -> list[str]:
     keys: dict[str, None] = {}
     for name, field in model.model_fields.items():
         inner = [kind for kind in members(field.annotation) if is_model(kind)]
-        found = [f"{name}.{key}" for kind in inner if kind not in above
+        inner_keys = [f"{name}.{key}" for kind in inner if kind not in above
                  for key in keys_of(kind, (*above, model))]  # fmt: skip
-        keys |= dict.fromkeys(found or [name])
+        keys |= dict.fromkeys(inner_keys or [name])
     return list(keys)
 
 
@@ -54,13 +54,13 @@ def doubled_keys(model: Model | None, base: Mapping[str, Any]) -> list[str]:
     """Those of the dotted keys whose nested key is set, too, or cannot be."""
     dotted = dotted_keys(model, base)
     config: dict[str, Any] = {key: value for key, value in base.items() if key not in dotted}
-    found: list[str] = []
+    doubled: list[str] = []
     for key in dotted:
-        if _is_set(config, key) or in_the_way(config, key):
-            found.append(key)
+        if _is_set(config, key) or blocking_key(config, key):
+            doubled.append(key)
         else:
             config = with_key(config, key, base[key])
-    return found
+    return doubled
 
 
 def base_notes(model: Model | None, base: Mapping[str, Any], place: str = "") -> list[str]:
@@ -178,7 +178,7 @@ def _means_nested(model: Model, key: str) -> bool:
 
 
 def _is_set(config: Mapping[Any, Any], dotted: str) -> bool:
-    key, rest = addressed(config, dotted)
+    key, rest = split_key(config, dotted)
     if not rest:
         return key in config
     inner = config.get(key)

@@ -28,7 +28,7 @@ class Cell:
     """The config that the levels' keys are set in."""
     block: str = ""
     """The block's name where it has a base of its own: its labels alone do not say it all."""
-    again: bool = False
+    is_aa: bool = False
     """A second baseline, run on other seeds (A/A)."""
     model: ConfigModel = ANY_CONFIG
     """The config model of the trainable."""
@@ -49,7 +49,7 @@ class Cell:
         )
         if self.block:
             name = f"{self.block}: {name}"
-        return f"{name} again" if self.again else name
+        return f"{name} again" if self.is_aa else name
 
     def placed(self, index: int) -> "Cell":
         """The cell at its place in a plan, with the config that has been validated already."""
@@ -73,7 +73,7 @@ class Cell:
         """The config as its model has it; as it is written where there is no model.
 
         Raises:
-            ValidationError: Where the config model refuses it.
+            ValidationError: If the config model refuses it.
         """
         return self.model.validate(self.written_config())
 
@@ -104,13 +104,13 @@ class DesignBlock:
     @cached_property
     def candidates(self) -> tuple[Cell, ...]:
         """The cells of the design before any is excluded."""
-        found: dict[tuple[Any, ...], Cell] = {}
+        cells: dict[tuple[Any, ...], Cell] = {}
         name = self.name if self.place and self.spec.base else ""
         for levels in self._combinations():
             key = tuple((name, level.key) for name, level in levels.items())
-            if key not in found:
-                found[key] = Cell(levels, self.base, name, model=self.model)
-        return tuple(found.values())
+            if key not in cells:
+                cells[key] = Cell(levels, self.base, name, model=self.model)
+        return tuple(cells.values())
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -158,8 +158,8 @@ class DesignBlock:
             yield from ({**start, factor.name: level} for level in factor.levels)
 
     def _levels(self, labels: Mapping[str, Any]) -> Levels:
-        found = {f.name: f.level(labels[f.name]) for f in self.factors if f.name in labels}
-        return {name: level for name, level in found.items() if level is not None}
+        levels = {f.name: f.level(labels[f.name]) for f in self.factors if f.name in labels}
+        return {name: level for name, level in levels.items() if level is not None}
 
 
 def blocks_of(study: Study, model: ConfigModel) -> list[DesignBlock]:
@@ -194,12 +194,12 @@ def _blocks(study: Study, model: ConfigModel) -> list[DesignBlock]:
 
 def factors_of(blocks: Sequence[Any]) -> dict[str, Factor]:
     """The factors of all blocks by name; one that stands in several has the levels of all."""
-    found: dict[str, Factor] = {}
+    factors: dict[str, Factor] = {}
     for factor in (factor for block in blocks for factor in block.factors):
-        known = found.get(factor.name, Factor(factor.name, (), factor.named))
-        new = tuple(level for level in factor.levels if known.level(level.label) is None)
-        found[factor.name] = Factor(factor.name, (*known.levels, *new), factor.named)
-    return found
+        merged_factor = factors.get(factor.name, Factor(factor.name, (), factor.named))
+        new = tuple(level for level in factor.levels if merged_factor.level(level.label) is None)
+        factors[factor.name] = Factor(factor.name, (*merged_factor.levels, *new), factor.named)
+    return factors
 
 
 def plain_config(validated: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ablate.dotted import MAX_DEPTH, in_the_way, is_too_deep, with_key
+from ablate.dotted import MAX_DEPTH, blocking_key, is_too_deep, with_key
 from ablate.errors import InputError, Problem
 from ablate.spec.checks import path_problems, storage_problems, study_problems
 from ablate.spec.models import Study
@@ -68,9 +68,9 @@ def read_study(
     study, wrong = _validate(values)
     problems += wrong
     if study is not None:
-        told = {problem.key for problem in problems}
-        found = [*(() if has_place else storage_problems(study)), *study_problems(study)]
-        problems += [problem for problem in found if problem.key not in told]
+        reported_keys = {problem.key for problem in problems}
+        more = [*(() if has_place else storage_problems(study)), *study_problems(study)]
+        problems += [problem for problem in more if problem.key not in reported_keys]
     if problems:
         raise InputError(source, problems)
     assert study is not None
@@ -91,7 +91,7 @@ def load_saved_study(directory: Path, overrides: Sequence[str] = ()) -> Study:
     """The study of a study directory, wherever the directory has been moved to.
 
     Raises:
-        InputError: Where the directory holds no study.
+        InputError: If the directory holds no study.
     """
     root = directory.resolve()
     unusable = path_problems("STUDY_DIR", root)
@@ -163,10 +163,10 @@ def _any_metric(study: Study) -> str:
 
 def _mode(study: Study) -> dict[str, str]:
     """The direction that the study's metric itself has, where the study gives none."""
-    known = _metrics_of(study)
-    if "mode" in study.model_fields_set or study.metric not in known:
+    metrics = _metrics_of(study)
+    if "mode" in study.model_fields_set or study.metric not in metrics:
         return {}
-    return {"mode": known[study.metric].mode}
+    return {"mode": metrics[study.metric].mode}
 
 
 def _metrics_of(study: Study) -> Mapping[str, MetricSpec]:
@@ -205,7 +205,7 @@ def _overridden(
                                     fix="write --set base.epochs=5, say"))  # fmt: skip
         elif rest and top in DOTTED:
             values[top] = {**(values.get(top) or {}), rest: value}
-        elif above := in_the_way(values, key):
+        elif above := blocking_key(values, key):
             problems.append(Problem(f"--set {key}", f"{above} is not a mapping",
                                     fix=f"write --set {above}=value"))  # fmt: skip
         else:

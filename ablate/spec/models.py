@@ -30,7 +30,7 @@ Bool = Annotated[bool, Strict()]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Study names and level names become file names."""
-AGAIN_SEEDS = 1_000_000
+AA_SEED_OFFSET = 1_000_000
 """Added to the study's seeds for a second baseline: seeds that nobody else uses."""
 
 
@@ -171,8 +171,8 @@ MAX_LABEL = 200
 
 def text(label: Any) -> str:
     """A level's label as people read it."""
-    shown = label if isinstance(label, str) else canonical_json(label).strip('"')
-    return shortened(printable(shown), MAX_LABEL)
+    plain = label if isinstance(label, str) else canonical_json(label).strip('"')
+    return shortened(printable(plain), MAX_LABEL)
 
 
 @dataclass(frozen=True)

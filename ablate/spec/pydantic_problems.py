@@ -40,8 +40,8 @@ def _problem(path: Path, items: Sequence[Any], owners: Sequence[Any], key: str) 
         return Problem(key, "is no key here: keys are words", path[-1] if path else value,
                        fix=f"put quotes around it: '{value}'")  # fmt: skip
     if all(item["type"] == "extra_forbidden" for item in items):
-        known = dict.fromkeys(name for owner in owners for name in owner.model_fields)
-        return Problem(key, "unknown key", path[-1], tuple(known))
+        field_names = dict.fromkeys(name for owner in owners for name in owner.model_fields)
+        return Problem(key, "unknown key", path[-1], tuple(field_names))
     if first["type"] == "missing":
         return Problem(key, "missing", fix=f"add '{key}: ...'")
     choices = tuple(
@@ -52,9 +52,9 @@ def _problem(path: Path, items: Sequence[Any], owners: Sequence[Any], key: str) 
     )
     if choices and len(items) == 1:
         return Problem(key, "not a valid choice", value, choices)
-    shown = MISSING if first["type"] == "value_error" and isinstance(value, dict) else value
-    told = dict.fromkeys(_message(item) for item in items)
-    return Problem(key, " or ".join(told), shown)
+    shown_value = MISSING if first["type"] == "value_error" and isinstance(value, dict) else value
+    messages = dict.fromkeys(_message(item) for item in items)
+    return Problem(key, " or ".join(messages), shown_value)
 
 
 def _message(item: Any) -> str:

@@ -28,8 +28,8 @@ def size_problems(study: Study) -> Iterator[Problem]:
             count, is_all = num_combinations(block, block.factor_list, most)
             total += count
             if count > most:
-                told = f"{'' if is_all else 'more than '}{_number(count)}"
-                yield _too_many(place, block.design, told, most)
+                count_text = f"{'' if is_all else 'more than '}{_number(count)}"
+                yield _too_many(place, block.design, count_text, most)
                 return
     if total > most:
         yield _too_many("", "blocks", f"{total:,}", most)

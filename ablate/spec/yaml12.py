@@ -134,7 +134,7 @@ def parse_yaml(text: str, source: str) -> Any:
         source: What errors call it, a file name say.
 
     Raises:
-        InputError: Where the text is not YAML, or a mapping has a key twice.
+        InputError: If the text is not YAML, or a mapping has a key twice.
     """
     if len(text) > MAX_LENGTH:
         raise _error(source, "the document", f"is {len(text):,} characters long",

@@ -43,17 +43,17 @@ class Inspection:
         size, depth = self._look_at(root, "")
         if size > MAX_NODES:
             key = max(_children(root), key=lambda child: self._sizes[id(child[1])][0])[0]
-            told = f"is {size:,} values long once its aliases (*) are written out"
-            self._note(root, key, told, f"have {MAX_NODES:,} at most: drop aliases")
+            message = f"is {size:,} values long once its aliases (*) are written out"
+            self._note(root, key, message, f"have {MAX_NODES:,} at most: drop aliases")
         if depth > MAX_DEPTH:
             key = max(_children(root), key=lambda child: self._sizes[id(child[1])][1])[0]
             self._note(root, key, f"is nested {depth} deep", f"nest at most {MAX_DEPTH} deep")
 
     def _look_at(self, node: yaml.Node, place: str) -> tuple[int, int]:
         """Number of values and depth of a node, with all aliases written out."""
-        known = self._sizes.get(id(node))
-        if known is not None:
-            return known
+        measured = self._sizes.get(id(node))
+        if measured is not None:
+            return measured
         if id(node) in self._open:
             self._note(node, place, "an anchor (&) contains itself", "write it out")
             return 1, 1
@@ -70,8 +70,8 @@ class Inspection:
 
     def _look_at_itself(self, node: yaml.Node, place: str) -> None:
         if node.tag not in _TAGS[type(node)]:
-            told = f"has the tag {_shown(node.tag)}, which is no type of a study's values"
-            self._note(node, place, told, "drop the tag, or put quotes around a text")
+            message = f"has the tag {_shown(node.tag)}, which is no type of a study's values"
+            self._note(node, place, message, "drop the tag, or put quotes around a text")
         elif isinstance(node, yaml.MappingNode):
             for key, _ in node.value:
                 if not isinstance(key, yaml.ScalarNode):
@@ -85,13 +85,13 @@ class Inspection:
         except OutOfRangeError as error:
             self._note(node, place, str(error), "write a smaller one, or quotes around a text")
         except (ValueError, LookupError, AttributeError, TypeError, yaml.YAMLError):
-            told = f"{printable(node.value)!r} is no {_shown(node.tag)}"
-            self._note(node, place, told, "drop the tag")
+            message = f"{printable(node.value)!r} is no {_shown(node.tag)}"
+            self._note(node, place, message, "drop the tag")
 
     def _note(self, node: yaml.Node, place: str, message: str, fix: str) -> None:
         line = f"line {node.start_mark.line + 1}"
-        told = f"{message} ({line})" if place else message
-        self.problems.append(Problem(place.lstrip(".") or line, told, fix=fix))
+        text = f"{message} ({line})" if place else message
+        self.problems.append(Problem(place.lstrip(".") or line, text, fix=fix))
 
 
 class OutOfRangeError(ValueError):

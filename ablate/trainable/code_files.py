@@ -182,9 +182,9 @@ def _files_beside(module: str, origin: Path) -> tuple[Path, ...]:
     if "." not in module and origin.name.partition(".")[0] != "__init__":
         return (origin,)
     suffixes = (*SOURCE_SUFFIXES, *BYTECODE_SUFFIXES)
-    found = (path for path in origin.parent.rglob("*") if path.suffix in suffixes)
+    code_files = (path for path in origin.parent.rglob("*") if path.suffix in suffixes)
     return tuple(
-        sorted(p for p in found if _is_plain(p.relative_to(origin.parent)) and p.is_file())
+        sorted(p for p in code_files if _is_plain(p.relative_to(origin.parent)) and p.is_file())
     )
 
 

@@ -25,15 +25,19 @@ class ConfigModel:
     model: type[BaseModel] | None = None
 
     @classmethod
-    def of(cls, found: object) -> "ConfigModel":
+    def of(cls, config_class: object) -> "ConfigModel":
         """Of a class attribute `Config`, which may be something else altogether."""
-        return cls(found if isinstance(found, type) and issubclass(found, BaseModel) else None)
+        return cls(
+            config_class
+            if isinstance(config_class, type) and issubclass(config_class, BaseModel)
+            else None
+        )
 
     def validate(self, config: Mapping[str, Any]) -> Config:
         """The config with its defaults.
 
         Raises:
-            pydantic.ValidationError: Where the model refuses it.
+            pydantic.ValidationError: If the model refuses it.
         """
         # A copy: somebody's validators may change what they are given.
         return config if self.model is None else self.model.model_validate(copied(config))

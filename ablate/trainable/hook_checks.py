@@ -26,13 +26,15 @@ def hook_problems(model: ConfigModel) -> Iterator[Problem]:
                 _HOOKS, f"rename it: {near}, if that is meant",
             )  # fmt: skip
     for name, kind, what in _KINDS:
-        found: Any = getattr(model, name)
-        if not isinstance(found, kind):
-            yield Problem("trainable", f"{model.model.__name__}.{name} should be {what}", found)
-    found = model.metrics
-    if isinstance(found, Mapping) and not all(isinstance(s, MetricSpec) for s in found.values()):
-        told = f"{model.model.__name__}.metrics should map names to MetricSpec(...)"
-        yield Problem("trainable", told, fix="import MetricSpec from ablate.trainable.contract")
+        value: Any = getattr(model, name)
+        if not isinstance(value, kind):
+            yield Problem("trainable", f"{model.model.__name__}.{name} should be {what}", value)
+    metrics: Any = model.metrics
+    if isinstance(metrics, Mapping) and not all(
+        isinstance(s, MetricSpec) for s in metrics.values()
+    ):
+        message = f"{model.model.__name__}.metrics should map names to MetricSpec(...)"
+        yield Problem("trainable", message, fix="import MetricSpec from ablate.trainable.contract")
 
 
 _KINDS = (

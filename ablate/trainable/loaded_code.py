@@ -52,8 +52,8 @@ class LoadedCode:
         for name, module in list(sys.modules.items()):
             content: dict[str, Any] = getattr(module, "__dict__", None) or {}
             made_by = content.get("__spec__") or module
-            known, loaded = self._seen.get(name, (None, None))
-            if known is not made_by or (not loaded and own.has(name)):
+            hashed, loaded = self._seen.get(name, (None, None))
+            if hashed is not made_by or (not loaded and own.has(name)):
                 self._seen[name] = made_by, _loaded(name, content, own)
 
     def of(self, own: OwnCode) -> dict[str, _Loaded]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ablate.errors import Problem
-from ablate.process.needed_modules import stood_aside
+from ablate.process.needed_modules import ignored_modules
 from ablate.trainable.config_model import ConfigModel
 from ablate.trainable.contract import TrainableHooks
 from ablate.trainable.loaded_code import note_loaded
@@ -33,16 +33,16 @@ class TrainableEntry:
 
     def load_class(self) -> type[Any]:
         """The trainable's class; imports what it needs, Ray among it."""
-        found = load_object(self.target)
+        cls = load_object(self.target)
         note_loaded(self.target)
-        return found
+        return cls
 
     def config_model(self) -> ConfigModel:
         """The config model with its hooks; a model of anything where the trainable has none.
 
         Raises:
-            ImportError: Where a foreign trainable's module cannot be imported.
-            AttributeError: Where the module has no such class.
+            ImportError: If a foreign trainable's module cannot be imported.
+            AttributeError: If the module has no such class.
         """
         named = self.hooks.config
         if named is None:
@@ -89,7 +89,7 @@ def find_trainable(name: str) -> TrainableEntry | Problem:
     if name in REGISTERED:
         return REGISTERED[name]
     for installed in importlib.metadata.entry_points(group=ENTRY_POINTS, name=name):
-        return _found(name, installed.value, installed.load)
+        return _entry_of(name, installed.value, installed.load)
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:
         return Problem(
@@ -102,23 +102,23 @@ def find_trainable(name: str) -> TrainableEntry | Problem:
     if module == "__main__":
         return Problem("trainable", "is in the script that runs, which workers cannot import", name,
                        fix="move the class to a module of its own")  # fmt: skip
-    return _found(name, name, lambda: load_object(name))
+    return _entry_of(name, name, lambda: load_object(name))
 
 
-def _found(name: str, target: str, load: Callable[[], Any]) -> TrainableEntry | Problem:
+def _entry_of(name: str, target: str, load: Callable[[], Any]) -> TrainableEntry | Problem:
     """The entry of what is to be imported, or why it is no trainable."""
     try:
-        found = load()
+        loaded = load()
     except Exception as error:  # noqa: BLE001 - somebody's module may raise anything
         kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
-        told = f"cannot be imported: {kind}{error}"
-        return Problem("trainable", told, name, fix=_fix_of_import())
-    if isinstance(found, TrainableEntry):
-        return replace(found, name=name)
-    if not isinstance(found, type) or not hasattr(found, "save_checkpoint"):
+        message = f"cannot be imported: {kind}{error}"
+        return Problem("trainable", message, name, fix=_fix_of_import())
+    if isinstance(loaded, TrainableEntry):
+        return replace(loaded, name=name)
+    if not isinstance(loaded, type) or not hasattr(loaded, "save_checkpoint"):
         return Problem("trainable", "is not a ray.tune.Trainable class", name,
                        fix="derive it from ray.tune.Trainable")  # fmt: skip
-    hooks = getattr(found, "ablate", None)
+    hooks = getattr(loaded, "ablate", None)
     if not isinstance(hooks, TrainableHooks | None):
         return Problem("trainable", "has an attribute `ablate` that is no TrainableHooks", name,
                        fix="write ablate = TrainableHooks(...)")  # fmt: skip
@@ -130,7 +130,7 @@ def _loaded(named: Any) -> Any:
 
 
 def _fix_of_import() -> str:
-    aside = stood_aside()
+    aside = ignored_modules()
     if not aside:
         return "start from the folder that holds the module, or install it"
     paths = ", ".join(aside.values())

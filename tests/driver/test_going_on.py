@@ -10,8 +10,8 @@ import pytest
 from studies import flow_study, stop_at_result, toy_study
 from toy import Counter
 
-from ablate.cli.going_on import command_to_go_on
 from ablate.cli.main import main
+from ablate.cli.resume_command import resume_command
 from ablate.cli.run import build_parser
 from ablate.driver.session import execute
 from ablate.errors import AblateError, InputError
@@ -22,7 +22,7 @@ from ablate.launch.host import hosted
 from ablate.launch.local import LocalTrial
 from ablate.launch.manifest import write_manifest
 from ablate.launch.ray.backend import restore
-from ablate.launch.ray.state import LaunchRecord, restorable_launch
+from ablate.launch.ray.launch_record import LaunchRecord, restorable_launch
 from ablate.launch.trial_events import TrialEvents
 from ablate.ledger.ledger import Ledger
 from ablate.ledger.provenance import code_hash
@@ -194,7 +194,7 @@ def test_whatever_tune_raises_on_a_restore_a_new_launch_follows(error):
     broadcast = SimpleNamespace(failure=None, has_told=False)
     launch = SimpleNamespace(restore=fail, number=1)
     restore(launch, SimpleNamespace(broadcast=broadcast, say=said.append))
-    assert f"({error.__name__}); going on from the runs' own checkpoints" in said[0]
+    assert f"({error.__name__}); resuming from the runs' own checkpoints" in said[0]
     broadcast.has_told = True  # then it is no state of Tune's that fails
     with pytest.raises(error):
         restore(launch, SimpleNamespace(broadcast=broadcast, say=said.append))
@@ -306,7 +306,7 @@ def test_the_command_to_go_on_keeps_what_has_not_taken_effect(tmp_path, has_begu
     (study.directory / "study.yaml").touch()
     typed = ["g.yaml", "--fresh", "--retry-failed", "--set", "seeds=3", "--set",
              "tracking.project=p"]  # fmt: skip
-    told = command_to_go_on(build_parser().parse_args(typed), study, has_begun)
+    told = resume_command(build_parser().parse_args(typed), study, has_begun)
     for once in ("--fresh", "--retry-failed", "seeds=3", "g.yaml"):
         assert (once in told) != has_begun
     assert "tracking.project=p" in told

@@ -28,13 +28,13 @@ def mistakes(**raw):
         ({"flow": "reflow", "aug": "mixup"}, "flow reflow trains on fixed pairs of noise and what "
          "its teacher makes of it, which mixup would break up: set aug: none"),
         ({"flow": "si", "sigma": 0.1}, "flow si takes no sigma: set sigma: 0, its noise is gamma"),
-        ({"flow": "reflow", "epochs": 1}, "flow reflow needs 2 epochs or steps at least"),
+        ({"flow": "reflow", "epochs": 1}, "flow reflow needs at least 2 epochs or steps"),
         ({"dtype": "bfloat16", "batch_size": 1}, "dtype bfloat16 needs a batch_size of 2"),
         ({"epochs": 3, "steps": 4}, "give epochs or steps, exactly one of the two"),
         ({"epochs": None}, "give epochs or steps, exactly one of the two"),
         ({"data": {"source": "moons", "dim": 3}}, "data.dim is for source gaussians"),
         ({"data": {"rows": 100}}, "data.rows is for sources that are drawn (moons, checkerboard, "
-         "gaussians): of others data.size says how many training rows to take; for source digits "
+         "gaussians): for others, data.size says how many training rows to take; for source digits "
          "drop rows, set to null (--set base.data.rows=null), or replace the whole mapping "
          "(--set 'base.data={source: digits}')"),
         ({"data": {"source": "moons", "path": "x"}}, "data.path is for sources that are read"),

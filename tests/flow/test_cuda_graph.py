@@ -11,7 +11,7 @@ from states import assert_same
 from ablate.plan.plan import plan_study
 from ablate.spec.load import read_study
 from trainables.flow.data.dataset import load_dataset
-from trainables.flow.engine.gpu import graphed_step as device_steps
+from trainables.flow.engine.gpu import graphed_step
 from trainables.flow.engine.gpu.graphed_step import CHECKED_STEPS
 from trainables.flow.engine.pack import Pack
 
@@ -45,8 +45,8 @@ def graphs(monkeypatch):
             made.append(Graph(steps, replay))
             return made[-1]
 
-        monkeypatch.setattr(device_steps, "can_capture", lambda device: True)
-        monkeypatch.setattr(device_steps.DeviceSteps, "_captured", captured)
+        monkeypatch.setattr(graphed_step, "can_capture", lambda device: True)
+        monkeypatch.setattr(graphed_step.GraphedStep, "_captured", captured)
         return made
 
     return let
@@ -63,7 +63,7 @@ def warnings(pack):
 def test_a_right_graph_is_checked_and_used(graphs):
     specs = specs_of(RUNS, "mlp", "wide")
     expected = states(train(unwatched(specs)))
-    made = graphs(device_steps.DeviceSteps._step)
+    made = graphs(graphed_step.GraphedStep._step)
     pack = train(unwatched(specs))
     assert_same(states(pack), expected)
     assert warnings(pack) == [[], [], []]

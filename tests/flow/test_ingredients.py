@@ -22,8 +22,8 @@ from trainables.flow.engine.state import RunSpec
 from trainables.flow.evaluation.measure import MEASURES, Measure
 from trainables.flow.ingredients.augmentation import AUGMENT
 from trainables.flow.ingredients.couplings import PAIR
-from trainables.flow.ingredients.paths import PATHS, Coefficients
-from trainables.flow.ingredients.paths import Path as ProbabilityPath
+from trainables.flow.ingredients.probability_paths import PATHS, Coefficients
+from trainables.flow.ingredients.probability_paths import Path as ProbabilityPath
 from trainables.flow.networks.layers import linear
 from trainables.flow.networks.velocity import NETWORKS
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from trainables.flow.config.run import FlowConfig
-from trainables.flow.ingredients.paths import (
+from trainables.flow.ingredients.probability_paths import (
     TIME_CLIP,
     coefficients,
     path_sample,

@@ -11,7 +11,7 @@ from toy import Counter
 from ablate.events import Failure
 from ablate.launch.host import hosted
 from ablate.launch.ray.attempts import Attempt, Attempts
-from ablate.launch.ray.counting import counting
+from ablate.launch.ray.retry_limit import retry_limited
 from ablate.launch.trials import trial_config
 from ablate.plan.packing import packs_of
 from ablate.plan.plan import plan_study
@@ -29,7 +29,7 @@ def refusing(number, path):
 @pytest.fixture
 def counted(tmp_path, monkeypatch):
     """A trial in a worker of Ray's, as far as it counts how often it fails."""
-    monkeypatch.setattr("ablate.launch.ray.counting.own_node", lambda: "here")
+    monkeypatch.setattr("ablate.launch.ray.retry_limit.own_node", lambda: "here")
     study = toy_study(tmp_path, seeds=[1], factors={"fail": ["step"]})
     paths, plan = StudyPaths(study.directory), plan_study(study)
     paths.launch(1).mkdir(parents=True)
@@ -38,7 +38,7 @@ def counted(tmp_path, monkeypatch):
     config = trial_config(plan, pack, paths, 1, {}, False)
     attempts = Attempts.of(config)
     attempts.folder.mkdir()
-    return lambda: counting(hosted(Counter))(config), attempts, paths
+    return lambda: retry_limited(hosted(Counter))(config), attempts, paths
 
 
 def test_a_fault_of_the_storage_uses_up_no_retry(counted, monkeypatch):

@@ -195,7 +195,7 @@ def test_a_torn_tune_state_is_noticed_and_the_runs_checkpoints_are_used(
     again = Driver(tmp_path, ray_cluster, EPOCHS)
     code, out, _ = again.finish()
     assert code == 0, out
-    assert "the Tune state of launch 1 is torn or missing; going on from the runs' own" in out
+    assert "the Tune state of launch 1 is torn or missing; resuming from the runs' own" in out
     after = Ledger(StudyPaths(driver.root))
     assert_equal_to(after, uninterrupted(EPOCHS))
     assert {by_name(after)[name]["launch"] for name in started} <= {1, 2}

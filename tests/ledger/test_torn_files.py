@@ -15,7 +15,7 @@ from ablate.cli.main import main
 from ablate.driver.session import execute
 from ablate.launch.base import Options
 from ablate.launch.manifest import is_whole, read_manifest, write_manifest
-from ablate.launch.ray.state import LaunchRecord, restorable_launch
+from ablate.launch.ray.launch_record import LaunchRecord, restorable_launch
 from ablate.ledger.history import History
 from ablate.ledger.journal import NUMBER, read_journal
 from ablate.ledger.ledger import Ledger

@@ -8,7 +8,7 @@ import pytest
 from studies import toy_study
 
 from ablate.errors import AblateError
-from ablate.launch.ray.surroundings import check_temporary_folder, token_without_home
+from ablate.launch.ray.prerequisites import check_temporary_folder, token_without_home
 from ablate.study_dir import user_cache
 
 STRANGER = """
@@ -67,7 +67,7 @@ def test_a_temporary_folder_too_long_for_a_socket(tmp_path):
     arguments = ["run", "grid.yaml", "--address", "local"]
     done = command(code, tmp_path, *arguments, TMPDIR=str(folder), RAY_TMPDIR="")
     assert done.returncode == 2
-    assert f"error: TMPDIR = {folder}: Ray's sockets are below it" in done.stderr
+    assert f"error: TMPDIR = {folder}: too long for Ray's sockets" in done.stderr
     assert "Traceback" not in done.stderr
 
 

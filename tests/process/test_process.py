@@ -16,17 +16,17 @@ from studies import toy_study, wait_for
 from ablate.launch.ray import cluster
 from ablate.ledger.ledger import Ledger
 from ablate.plan.plan import plan_study
-from ablate.process.garbage import uncollected
+from ablate.process.gc_pause import gc_paused
 from ablate.process.interrupts import Interrupts
 from ablate.study_dir import StudyPaths
 
 
 def test_no_thread_lets_the_collection_go_on_while_another_forbids_it():
     def somebody():
-        with uncollected():
+        with gc_paused():
             pass
 
-    with uncollected():
+    with gc_paused():
         thread = threading.Thread(target=somebody)
         thread.start()
         thread.join()

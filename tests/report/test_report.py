@@ -110,7 +110,7 @@ def test_a_copied_plan_is_the_same_plan(tmp_path):
     before = markdown(study_record(plan, rows))
     for copy in (
         pickle.loads(pickle.dumps(plan)),
-        replace(plan, cells=[replace(cell) for cell in plan.cells], again=replace(plan.again)),
+        replace(plan, cells=[replace(cell) for cell in plan.cells], aa_cell=replace(plan.aa_cell)),
     ):
         assert markdown(study_record(copy, rows)) == before
         assert [run.cell for run in study_record(copy, rows).runs][:3] == [0, 1, -1]

@@ -6,7 +6,7 @@ import pytest
 import toy
 from pydantic import BaseModel, ConfigDict, Field
 
-from ablate.dotted import unworded, worded
+from ablate.dotted import decode_keys, encode_keys
 from ablate.errors import InputError
 from ablate.plan.plan import plan_study
 from ablate.plan.select import select_runs
@@ -46,7 +46,7 @@ def test_a_base_reaches_the_trainable_as_it_is_written(tmp_path):
     save_study(planned.study, StudyPaths(planned.study.directory))
     saved = load_saved_study(planned.study.directory)
     assert [run.run_id for run in plan_study(saved).runs] == [run.run_id for run in planned.runs]
-    assert unworded(parse_yaml(str(worded(ODD)).replace("None", "null"), "x")) == ODD
+    assert decode_keys(parse_yaml(str(encode_keys(ODD)).replace("None", "null"), "x")) == ODD
 
 
 def test_keys_that_differ_make_runs_that_differ():

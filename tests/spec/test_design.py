@@ -5,7 +5,7 @@ import pytest
 from ablate.errors import InputError
 from ablate.plan.plan import plan_study
 from ablate.spec.load import read_study
-from ablate.spec.models import AGAIN_SEEDS
+from ablate.spec.models import AA_SEED_OFFSET
 
 TOY = {"study": "t", "metric": "score", "trainable": "toy:Counter", "seeds": [1, 2]}
 FLOW = {"study": "f", "metric": "sliced_w2", "base": {"epochs": 2}, "seeds": [1]}
@@ -97,8 +97,8 @@ def test_seeds_may_be_a_count():
 
 def test_a_second_baseline_runs_on_other_seeds():
     planned = plan(factors={"a": [1, 2]}, aa=True)
-    again = [run for run in planned.runs if run.cell is planned.again]
-    assert [run.seed for run in again] == [AGAIN_SEEDS + 1, AGAIN_SEEDS + 2]
+    again = [run for run in planned.runs if run.cell is planned.aa_cell]
+    assert [run.seed for run in again] == [AA_SEED_OFFSET + 1, AA_SEED_OFFSET + 2]
     assert [run.run_name for run in planned.runs][:3] == ["a=1-s1", "a=2-s1", "a=1-s1000001"]
     assert {run.run_id for run in planned.runs} > {run.run_id for run in again}
     assert len(planned.cells) == 2

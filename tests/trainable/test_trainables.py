@@ -87,7 +87,7 @@ def test_a_result_without_the_metric_is_told_at_once_and_once(tmp_path, console)
     study = toy_study(tmp_path, trainable="odd:Scored", base=base)
     assert run(study, console, local=True).exit_code == 1
     shown = console.export_text()
-    assert shown.count("no number `score`, the study's metric, in the first result") == 1
+    assert shown.count("the first result has no number `score`") == 1
     assert "it has loss, score (list)" in shown
     assert shown.index("in the first result") < shown.index("[1/4]")
     assert all(not row.get("warnings") for row in execute_rows(study))

@@ -1,1 +1,1 @@
-"""Flow-matching training in pure torch: runs on a machine that has neither Ray nor W&B."""
+"""Flow-matching training in pure torch, without Ray or W&B."""

@@ -10,17 +10,17 @@ if TYPE_CHECKING:
 
 
 def ready_device(config: "FlowConfig") -> torch.device:
-    """The device of a config, made ready for results that can be repeated.
+    """The device of a config, set up for reproducible results.
 
-    Its `device` is `cpu`, `cuda`, or `auto` for the GPU that there is, else the CPU. What its
-    `dtype` says of TF32 holds for the whole process.
+    `device` is `cpu`, `cuda`, or `auto` for a GPU if there is one, else the CPU. The TF32 setting
+    of `dtype` applies to the whole process.
     """
     name = config.device
     if name == "auto":
         hidden = os.environ.get("CUDA_VISIBLE_DEVICES") == ""
         name = "cuda" if torch.cuda.is_available() and not hidden else "cpu"
     if name == "cpu":
-        # A sum over two threads has other bits than a sum over one.
+        # A sum over two threads differs in its last bits from a sum over one.
         torch.set_num_threads(1)
     else:
         torch.set_float32_matmul_precision("high" if config.dtype == "tf32" else "highest")

@@ -1,4 +1,4 @@
-"""What can be done with a run's `best.pt` once training is over: samples, further metrics."""
+"""Samples and further metrics from a run's `best.pt`, once training is over."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ def load_trained(path: Path) -> TrainedModel:
     """Reads a `best.pt`.
 
     Raises:
-        CheckpointError: Where the file is missing, torn or of another kind.
+        CheckpointError: If the file is missing, torn or of another kind.
     """
     state = read_checkpoint(path)
     try:
@@ -83,15 +83,15 @@ def evaluate(path: Path, config: dict[str, Any], metric: str) -> dict[str, float
 
     Args:
         path: The run's `best.pt`.
-        config: The run's config with absolute paths: says where the data are.
-        metric: One that is measurable, of `metrics_table.METRICS`.
+        config: The run's config with absolute paths; it locates the data.
+        metric: A measurable one of `config.metrics.METRICS`.
 
     Returns:
         `<metric>_best`, and `<metric>_floor` where there is one.
 
     Raises:
         CheckpointError: As `load_trained`.
-        DataError: As `data.read_dataset`.
+        DataError: As `data.dataset.read_dataset`.
     """
     model = load_trained(path)
     current = FlowConfig.model_validate(config)

@@ -1,7 +1,7 @@
-"""Stateless randomness: every draw comes from a generator keyed by what it is for.
+"""Stateless randomness: every draw comes from a generator keyed by its purpose.
 
-Nothing has to be checkpointed, and switching one ingredient on does not shift the draws of
-another: runs that share a seed share their batches, noise and times (common random numbers).
+Nothing has to be checkpointed, and switching on one ingredient does not shift another's draws:
+runs that share a seed share batches, noise and times (common random numbers).
 """
 
 import hashlib
@@ -21,7 +21,7 @@ def generator(seed: int, epoch: int, stream: Stream, device: torch.device = CPU)
         seed: The run's seed, or the split seed for what runs of all seeds share.
         epoch: The epoch, or any other counter that tells draws of one stream apart.
         stream: What the draw is for.
-        device: Where it draws; the numbers of a GPU are others than those of the CPU.
+        device: Where it draws; a GPU's numbers differ from the CPU's.
     """
     key = f"{seed}/{epoch}/{stream}".encode()
     number = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little")
@@ -29,7 +29,7 @@ def generator(seed: int, epoch: int, stream: Stream, device: torch.device = CPU)
 
 
 class Streams:
-    """The generators of one run and epoch by stream, each made when it is first drawn from."""
+    """The generators of one run and epoch by stream, each created on first use."""
 
     def __init__(self, seed: int, epoch: int, device: torch.device = CPU) -> None:
         self.device = device

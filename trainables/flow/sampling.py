@@ -40,7 +40,13 @@ def integrate(
 
 @torch.no_grad()
 def solve(velocity: Velocity, x_0: Tensor, num_steps: int, solver: str) -> tuple[Tensor, Tensor]:
-    """As `integrate`, and how straight the paths are, for one evaluation more.
+    """As `integrate`, and how straight the paths are, for one more evaluation.
+
+    Args:
+        velocity: The velocity field v(x, t).
+        x_0: Start points, (rows, dim).
+        num_steps: Equal steps from t = 0 to t = 1.
+        solver: A name in `SOLVERS`.
 
     Returns:
         Points at t = 1, (rows, dim), and for each path the mean squared distance of its velocity
@@ -58,7 +64,7 @@ def _solve_batch(
     velocity: Velocity, x_0: Tensor, num_steps: int, solver: str
 ) -> tuple[Tensor, Tensor]:
     x = x_0
-    # |chord - v|^2 = |chord|^2 - 2 chord.v + |v|^2: sums along the way, no path is kept.
+    # |chord - v|^2 = |chord|^2 - 2 chord.v + |v|^2: running sums, so no path is stored.
     total, squares = torch.zeros_like(x_0), torch.zeros_like(x_0[:, 0])
     share = 0.5  # of the trapezoid rule: half at both ends
     for v, ahead in _steps(velocity, x_0, num_steps, solver):
@@ -75,7 +81,7 @@ def _solve_batch(
 def _steps(
     velocity: Velocity, x: Tensor, num_steps: int, solver: str
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Of each step the velocity at its start, and the point at its end."""
+    """For each step, the velocity at its start and the point at its end."""
     step, advance = 1.0 / num_steps, SOLVERS[solver]
     for index in range(num_steps):
         v, x = advance(velocity, x, index * step, step)

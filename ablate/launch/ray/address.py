@@ -1,7 +1,4 @@
-"""Where a Ray cluster may be: what is asked for, and what is found, looked at before Ray tries.
-
-Ray itself would try for up to 14 minutes.
-"""
+"""Checks the address of a Ray cluster before Ray tries it, which may take up to 14 minutes."""
 
 import os
 import socket
@@ -12,14 +9,14 @@ from pathlib import Path
 from ablate.errors import AblateError
 
 LOCAL = "local"
-"""The address of a Ray of our own, also beside one that runs."""
+"""The address of a Ray of our own, even if another one is running."""
 AUTO = "auto"
-"""The address of whatever runs on this machine."""
+"""The address of whatever cluster is running on this machine."""
 ANSWER_S = 5.0
-"""For a cluster to say a word."""
+"""How long a cluster has to answer."""
 
 _HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-"""How HTTP/2 begins, which gRPC and so every service of Ray speaks: preface and settings."""
+"""The preface and settings of HTTP/2, which gRPC and so every service of Ray speaks."""
 _SETTINGS_FRAME = 4
 
 
@@ -27,13 +24,13 @@ def check_address(address: str | None) -> str | None:
     """Refuses an address where no cluster can be.
 
     Args:
-        address: `HOST:PORT`, `auto` or `local`; None for what RAY_ADDRESS says, or what there is.
+        address: `HOST:PORT`, `auto` or `local`; None for RAY_ADDRESS, or whatever is running.
 
     Returns:
-        The address that is asked for; None where none is.
+        The requested address; None if there is none.
 
     Raises:
-        AblateError: Where nothing answers, or Tune could not work.
+        AblateError: If nothing answers, or Tune could not use it.
     """
     named_by = "--address"
     if address in (None, AUTO) and os.environ.get("RAY_ADDRESS"):
@@ -43,24 +40,24 @@ def check_address(address: str | None) -> str | None:
     if address.startswith("ray://"):
         raise AblateError(
             f"{address}: Tune cannot be driven through Ray Client; "
-            "give the address of the cluster itself, HOST:6379 say, from one of its machines"
+            "give the address of the cluster itself, such as HOST:6379, from one of its machines"
         )
     if not address.rpartition(":")[2].isdigit() or "/" in address:
         raise AblateError(
-            f"{named_by} {address}: that is no address of a cluster\n"
-            "  write HOST:PORT (HOST:6379 say), auto, or local for a Ray of our own"
+            f"{named_by} {address}: not the address of a cluster\n"
+            "  write HOST:PORT (such as HOST:6379), auto, or local to start a Ray of its own"
         )
     if not answers(address):
         fix = "start the cluster, or " if named_by == "--address" else "unset RAY_ADDRESS, or "
         raise AblateError(
             f"no Ray cluster at {address}, which {named_by} asks for: nothing answers there\n"
-            f"  {fix}let --address local start a Ray of our own"
+            f"  {fix}use --address local to start a Ray of its own"
         )
     return address
 
 
 def recorded_address() -> str | None:
-    """The address of the cluster that `ray start` began last on this machine, dead or alive."""
+    """The address of the cluster that `ray start` last started on this machine, dead or alive."""
     try:
         return address_file().read_text().strip() or None
     except OSError:
@@ -68,7 +65,7 @@ def recorded_address() -> str | None:
 
 
 def address_file() -> Path:
-    """Where `ray start` leaves the address of its cluster."""
+    """The file in which `ray start` records the address of its cluster."""
     temporary = os.environ.get("TMPDIR", "/tmp") if sys.platform == "linux" else "/tmp"
     return Path(os.environ.get("RAY_TMPDIR", temporary), "ray", "ray_current_cluster")
 
@@ -76,18 +73,18 @@ def address_file() -> Path:
 class Answer(Enum):
     """What is behind an address."""
 
-    RAY = "a service of Ray's"
-    SILENCE = "nothing that says a word in time, or of something else"
-    REFUSAL = "nobody"
+    RAY = "a Ray service"
+    SILENCE = "no answer in time, or not one of Ray's"
+    REFUSAL = "nothing: the connection is refused"
 
 
 def answers(address: str) -> bool:
-    """Whether a service of Ray's answers at an address: no port that is merely open."""
+    """Whether a Ray service answers at an address; a port that is merely open does not count."""
     return ask(address, ANSWER_S) is Answer.RAY
 
 
 def ask(address: str, timeout_s: float) -> Answer:
-    """Says hello at an address."""
+    """Asks what is behind an address."""
     host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout_s) as connection:

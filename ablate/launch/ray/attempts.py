@@ -1,4 +1,4 @@
-"""How often a trial failed by itself, kept beside it: Tune counts lost nodes, too."""
+"""Counts a trial's own failures, in a file beside it: Tune's count includes lost nodes."""
 
 import json
 import math
@@ -12,19 +12,19 @@ from ablate.study_dir import naming
 from ablate.trainable.contract import REPORT_KEY
 
 UNAVAILABLE_S = 65.0
-"""For a cluster to take note of a node that does not answer."""
+"""How long a cluster takes to notice that a node does not answer."""
 DIED_S = 3.0
-"""For a cluster to take note that a node ended after its workers."""
+"""How long a cluster takes to notice that a node died after its workers."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One that failed.
+    """A failed attempt.
 
     Attributes:
-        failure: How.
-        node: Where, if that node's end may be why; None where the trial itself failed.
-        settle_s: After which the node would be known to be dead.
+        failure: How it failed.
+        node: The node, if its death may be the cause; None if the trial itself failed.
+        settle_s: Time after which the node would be known to be dead.
     """
 
     failure: Failure
@@ -34,11 +34,11 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Attempts:
-    """The attempts at one trial within its launch, told by its workers and the driver.
+    """The attempts at one trial within its launch, recorded by its workers and the driver.
 
     Attributes:
         folder: The trial's.
-        retries: How often it may fail by itself and go on.
+        retries: How many of its own failures are retried.
     """
 
     folder: Path
@@ -46,39 +46,39 @@ class Attempts:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Attempts":
-        """Those at the trial with a config."""
+        """The attempts at the trial with a config."""
         host = config[REPORT_KEY]
         return cls(Path(host["logdir"]), host.get("retries", math.inf))
 
     def begin(self, node: str) -> None:
-        """One begins."""
-        self.folder.mkdir(exist_ok=True)  # without parents: a study that was removed stays so
+        """Records that an attempt begins on a node."""
+        self.folder.mkdir(exist_ok=True)  # without parents: a removed study stays removed
         self._node.write_text(node, encoding="ascii")
 
     @property
     def node(self) -> str | None:
-        """Where the latest one was made; None before any began."""
+        """The node of the latest attempt; None before the first."""
         return self._node.read_text("ascii") or None if self._node.exists() else None
 
     def add(self, attempt: Attempt) -> None:
-        """One has failed."""
+        """Records a failed attempt."""
         self.folder.mkdir(exist_ok=True)
-        line = json.dumps(asdict(attempt))  # of ASCII alone
+        line = json.dumps(asdict(attempt))  # pure ASCII
         with naming(self._file), self._file.open("a", encoding="ascii") as file:
             file.write(f"\n{line}\n")  # a dead worker may have left a torn line
 
     @property
     def failed(self) -> list[Attempt]:
-        """All that failed, in order."""
+        """The failed attempts, in order."""
         if not self._file.exists():
             return []
         return [one for line in self._file.read_bytes().split(b"\n") if (one := _attempt(line))]
 
     def fatal(self, is_alive: Callable[[str], bool]) -> Attempt | None:
-        """The failure after which there are no more retries, if there are none.
+        """The failure that used up the retries; None if there are retries left.
 
         Args:
-            is_alive: Says whether a node lives: where one does not, the trial did not fail.
+            is_alive: Whether a node is alive: failures on dead nodes are not the trial's.
         """
         own = [one for one in self.failed if one.node is None or is_alive(one.node)]
         return own[-1] if len(own) > self.retries else None
@@ -93,9 +93,9 @@ class Attempts:
 
 
 def _attempt(line: bytes) -> Attempt | None:
-    """What a line tells; None where it is torn."""
+    """The attempt that a line records; None if it is torn."""
     try:
-        told = json.loads(line)
-        return Attempt(Failure(**told.pop("failure")), **told)
+        record = json.loads(line)
+        return Attempt(Failure(**record.pop("failure")), **record)
     except (ValueError, TypeError, AttributeError, KeyError):
         return None

@@ -1,4 +1,4 @@
-"""Ray as a backend: the cluster that there is, or a Ray of the study's own."""
+"""The Ray backend: on a running cluster, or a Ray of the study's own."""
 
 import contextlib
 from collections.abc import Generator
@@ -16,7 +16,7 @@ from ablate.ledger.ledger import Ledger
 from ablate.plan.packing import packs_of
 from ablate.plan.plan import Run
 from ablate.plan.reconcile import Remaining
-from ablate.process.garbage import uncollected
+from ablate.process.gc_pause import gc_paused
 from ablate.process.machine import this_machine, trials_at_once
 from ablate.spec.models import Study
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 class RayBackend:
-    """Trials of Ray Tune, on the cluster that there is, or a Ray of the study's own."""
+    """Executes runs as trials of Ray Tune, on a running cluster or a Ray of the study's own."""
 
     def check(self, options: Options) -> None:
-        """Whether a cluster answers where one is asked for."""
+        """Checks that a cluster answers at the requested address."""
         check_address(options.address)
 
     def places(self, study: Study, options: Options) -> int:
-        """As the cluster's nodes have room, or this machine; nothing is started for it."""
+        """As many trials as the cluster's nodes, or this machine, have room for; starts nothing."""
         address = check_address(options.address)
         if address in (None, LOCAL):
             return trials_at_once(study.resources, [this_machine()])
@@ -46,7 +46,7 @@ class RayBackend:
     def open(self, context: JobContext, num_runs: int, options: Options) -> Generator[Runner]:
         """Connects, or starts a Ray of the study's own."""
         with ray_speaks_to(context.paths.ray_log), kept_environment() as all_is_set:
-            with uncollected():
+            with gc_paused():
                 from ablate.launch.ray.cluster import cluster
             with cluster(
                 context.plan, num_runs, options.address, context.interrupts, context.say
@@ -61,15 +61,15 @@ class _RayRunner:
     options: Options
     place: "Place"
 
-    def __call__(self, left: Remaining, ledger: Ledger) -> None:
-        """Launches until every run has ended; more than once only where Tune lost some."""
-        todo, interrupts = list(left.todo), self.context.interrupts
-        # Tune's state is useless for runs that failed, begin again, or got lost.
-        may_restore = not (left.restart or left.crashed)
+    def __call__(self, remaining: Remaining, ledger: Ledger) -> None:
+        """Launches until every run has ended; more than once only if Tune lost some."""
+        todo, interrupts = list(remaining.todo), self.context.interrupts
+        # Tune's state is useless for runs that failed, restart, or got lost.
+        may_restore = not (remaining.restart or remaining.crashed)
         while todo and not interrupts.seen:
             is_new = not (may_restore and self._restored(todo, ledger))
             if is_new:
-                self._start(todo, left, ledger)
+                self._start(todo, remaining, ledger)
             if self.context.broadcast.failure is not None:
                 return
             undone = [run for run in todo if not ledger.rows.status(run.run_id).has_ended]
@@ -79,27 +79,27 @@ class _RayRunner:
             todo, may_restore = undone, False
 
     def _restored(self, todo: list[Run], ledger: Ledger) -> bool:
-        """Goes on with the launch that carries the runs, where there is such a one."""
-        with uncollected():
-            from ablate.launch.ray.state import restorable_launch
+        """Resumes the launch that carries the runs, if there is one; returns whether it did."""
+        with gc_paused():
+            from ablate.launch.ray.launch_record import restorable_launch
 
         context = self.context
         number, why_not = restorable_launch(context.paths, context.plan.study, todo, ledger.rows)
         if why_not:
-            context.say(f"note: {why_not}; going on from the runs' own checkpoints")
+            context.say(f"note: {why_not}; resuming from the runs' own checkpoints")
         if number is None:
             return False
         restore(self._launch(number), context)
         return True
 
-    def _start(self, todo: list[Run], left: Remaining, ledger: Ledger) -> None:
+    def _start(self, todo: list[Run], remaining: Remaining, ledger: Ledger) -> None:
         paths, plan = self.context.paths, self.context.plan
-        packs = packs_of(plan, todo, ledger.rows, self.place.at_once, left.crashed)
+        packs = packs_of(plan, todo, ledger.rows, self.place.at_once, remaining.crashed)
         starts = newest_checkpoints(paths, ledger.restarts())
         self._launch(paths.next_launch).start(packs, starts)
 
     def _launch(self, number: int) -> "Launch":
-        with uncollected():
+        with gc_paused():
             from ablate.launch.ray.experiment import Launch
             from ablate.launch.ray.wandb_callback import AblateWandbCallback
 
@@ -117,7 +117,7 @@ class _RayRunner:
 
 
 def restore(launch: "Launch", context: JobContext) -> None:
-    """Goes on with a launch; where Tune cannot read its own state, a new one will do."""
+    """Resumes a launch; if Tune cannot read its own state, the caller starts a new one."""
     try:
         launch.restore()
     except Exception as error:
@@ -125,5 +125,5 @@ def restore(launch: "Launch", context: JobContext) -> None:
             raise
         context.say(
             f"note: the Tune state of launch {launch.number} cannot be read "
-            f"({type(error).__name__}); going on from the runs' own checkpoints"
+            f"({type(error).__name__}); resuming from the runs' own checkpoints"
         )

@@ -1,4 +1,4 @@
-"""Tune's callbacks as run events."""
+"""Turns Tune's callbacks into run events."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,9 +13,9 @@ from ablate.trainable.contract import REPORT_KEY
 
 
 class RunEventsCallback(Callback):
-    """Tells the job's listeners what happens to the runs of Tune's trials.
+    """Sends what happens to the runs of Tune's trials to the job's listeners.
 
-    It is the last callback: it takes the reports out of the result, before Tune keeps it.
+    It is the last callback: it removes the reports from the result, before Tune keeps it.
     """
 
     def __init__(self, study_dir: str) -> None:
@@ -37,7 +37,7 @@ class RunEventsCallback(Callback):
         self._context.interrupts.take_from_tune()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial begins or goes on."""
+        """A trial starts or resumes."""
         self._tell(self._events.started(trial))
 
     def on_trial_result(
@@ -63,13 +63,13 @@ class RunEventsCallback(Callback):
         self._tell(self._events.ended(trial, failed=False))
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """A moment for what is due."""
+        """Checks on deaths of unknown cause, and lets listeners do what is due."""
         if self._context is not None:
             self._tell(self._failures.settled())
             self._context.broadcast.tick()
 
     def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
-        """Some errors of Tune's own reach no other hook: the final statuses say."""
+        """Catches errors of Tune's own that reach no other hook, by the final statuses."""
         for trial in trials:
             if trial.status == "ERROR":
                 self._tell(self._events.ended(trial, failed=True))

@@ -1,4 +1,4 @@
-"""The Ray cluster of a launch: the one that runs, the one that is named, or one of our own."""
+"""The Ray cluster of a launch: the named one, the running one, or one of our own."""
 
 import contextlib
 import gc
@@ -18,7 +18,7 @@ from ablate.launch.ray.own_ray import OwnRay
 from ablate.launch.ray.ray_log import ray_speaks_to
 from ablate.launch.ray.watch import watched_cluster
 from ablate.plan.plan import Plan
-from ablate.process.garbage import uncollected
+from ablate.process.gc_pause import gc_paused
 from ablate.process.interrupts import Interrupts, unheard_by_children
 from ablate.process.machine import Node, num_cpus, trials_at_once
 from ablate.spec.models import Study
@@ -46,7 +46,7 @@ class Place:
 
     Attributes:
         at_once: How many trials fit at once.
-        is_shared: Whether others may use it, too.
+        is_shared: Whether others may be using it.
     """
 
     at_once: int
@@ -61,21 +61,21 @@ def cluster(
     interrupts: Interrupts,
     say: Callable[[str], None],
 ) -> Generator[Place]:
-    """Connects to a cluster, and checks that a trial fits on a node of it.
+    """Connects to a cluster, and checks that a trial fits on one of its nodes.
 
     Args:
-        plan: Its study says what a trial takes.
+        plan: Its study says what a trial needs.
         num_runs: Runs to do.
         address: Of a running cluster; None uses one that is found, else starts a local one.
-        interrupts: Gets SIGTERM back, which `ray.init` takes, and hears where the cluster is gone.
-        say: Tells people what they should know of it.
+        interrupts: Gets SIGTERM back, which `ray.init` takes, and is told if the cluster is gone.
+        say: Tells the user a line.
 
     Yields:
-        What there is for trials.
+        The place for trials.
 
     Raises:
-        AblateError: Where no cluster answers at the address, or refuses us.
-        InputError: Where Ray cannot start here, or no node is large enough for a trial: Tune
+        AblateError: If no cluster answers at the address, or it refuses us.
+        InputError: If Ray cannot start here, or no node is large enough for a trial: Tune
             would wait forever.
     """
     if _prepare(address):
@@ -99,7 +99,7 @@ def cluster(
 
 
 def _check_import_path() -> None:
-    """Refuses folders to import from, the current one among them, that Ray cannot tell workers."""
+    """Refuses import folders, the current one included, that Ray cannot pass to workers."""
     wrong = [path for path in sys.path if storable(path) != path]
     if wrong:
         message, fix = "is not a path of UTF-8 text, which Ray needs", "rename it, or use --local"
@@ -107,11 +107,11 @@ def _check_import_path() -> None:
 
 
 def slots_at(study: Study, address: str) -> int:
-    """How many trials a running cluster holds at once; connects to it only to look.
+    """How many trials a running cluster holds at once; connects only to look.
 
     Raises:
-        AblateError: Where no cluster answers at the address.
-        InputError: Where no node is large enough for a trial.
+        AblateError: If no cluster answers at the address.
+        InputError: If no node is large enough for a trial.
     """
     if _prepare(address):
         return _slots(study)
@@ -127,11 +127,11 @@ def slots_at(study: Study, address: str) -> int:
 
 
 def _prepare(address: str | None) -> bool:
-    """Sets what Ray reads when it starts; returns whether it has been started before.
+    """Sets the variables that Ray reads on start; returns whether it is running already.
 
     Raises:
-        AblateError: Where nothing answers at the address that is asked for.
-        InputError: Where there are folders to import from that Ray cannot tell its workers.
+        AblateError: If nothing answers at the requested address.
+        InputError: If there are import folders that Ray cannot pass to its workers.
     """
     _check_import_path()
     for name, value in _ENVIRONMENT.items():
@@ -139,13 +139,13 @@ def _prepare(address: str | None) -> bool:
     if not ray.is_initialized():
         return False
     if address is not None:
-        check_address(address)  # `connect` would: whoever asks for a cluster hears if it is gone
+        check_address(address)  # as `connect` would: says if a requested cluster is gone
     return True
 
 
 def _place(study: Study, is_shared: bool) -> Place:
     slots = _slots(study)
-    # Where others wait for their turn, a study that has its next trials in the queue comes first.
+    # On a shared cluster, trials queued ahead would keep other studies from getting their turn.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "1" if is_shared else str(slots + 2)
     return Place(slots, is_shared)
 
@@ -153,23 +153,23 @@ def _place(study: Study, is_shared: bool) -> Place:
 def _disconnect(own: OwnRay, interrupts: Interrupts) -> None:
     if interrupts.cluster_lost and interrupts.end_at_once:
         own.kill()
-        return  # the process ends soon, and disconnecting would wait for what is gone
-    # Whatever another thread collects meanwhile may be Ray's, and ends the process.
-    with uncollected():
+        return  # the process ends soon, and disconnecting would wait for a lost cluster
+    # Garbage collected meanwhile in another thread may be Ray's, and end the process.
+    with gc_paused():
         own.end()
 
 
 def _let_go_of_nothing(error: BaseException) -> None:
-    """Keeps all that Tune has, in a process that ends soon and stays connected until then.
+    """Keeps everything of Tune's alive, in a process that ends soon and stays connected until then.
 
-    A placement group that goes would wait for the cluster, forever.
+    Releasing a placement group would wait for the lost cluster forever.
     """
     gc.disable()
     _KEPT.append(error)
 
 
 def _worth_preloading(plan: Plan, num_runs: int) -> Sequence[str]:
-    """What idle workers should import. Ray starts one a core: only where all will have a trial."""
+    """What idle workers should import; Ray starts one per core, so only if all will get a trial."""
     resources = plan.study.resources
     used = not resources.gpu and resources.cpu <= 1
     return plan.entry.hooks.preload if used and num_runs >= num_cpus() else ()

@@ -1,4 +1,4 @@
-"""Getting connected: to the cluster that is asked for, one that is found, or a Ray of our own."""
+"""Connects to the requested cluster, to one that is found, or to a Ray of our own."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,11 +24,11 @@ BESIDE_ANOTHER = (
     "run `ray start --head` first to let studies share it"
 )
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-_OWN = "--address local starts a Ray of our own"
+_OWN = "--address local starts a Ray of its own"
 
 
 class UnlikeUsError(AblateError):
-    """A cluster of another Python or Ray."""
+    """The cluster has another version of Python or Ray."""
 
 
 def connect(
@@ -41,22 +41,22 @@ def connect(
     """Connects this process to a cluster.
 
     Args:
-        own: Started where no other cluster is there, or wanted.
+        own: Started if there is no other cluster, or none is wanted.
         address: As typed.
         preload: What idle workers of our own Ray import.
-        say: Told where a cluster that was found is not used.
-        log: Where Ray says why it refuses us.
+        say: Tells the user why a cluster that was found is not used.
+        log: The file in which Ray says why it refuses us.
 
     Returns:
         Whether it is our own.
 
     Raises:
-        AblateError: Where the cluster does not answer, or refuses us.
+        AblateError: If the cluster does not answer, or refuses us.
     """
     asked = check_address(address)
     if asked not in (None, AUTO, LOCAL):
         _join(asked, log)
-        if address == asked or not _is_left_to_another(say):  # typed, or of the environment
+        if address == asked or not _is_left_to_another(say):  # typed, or from the environment
             return False
     elif asked != LOCAL and _joined_found(asked == AUTO, say, log):
         return False
@@ -65,13 +65,13 @@ def connect(
 
 
 def _joined_found(is_asked: bool, say: Callable[[str], None], log: Path) -> bool:
-    """Connects to a cluster that is found on this machine; False where a Ray of our own is due."""
+    """Connects to a cluster found on this machine; False if a Ray of our own is needed."""
     recorded = recorded_address()
     if recorded is not None and not answers(recorded):
-        told = f"the Ray cluster at {recorded} is gone, which {address_file()} names"
+        problem = f"the Ray cluster at {recorded} is gone, which {address_file()} names"
         if is_asked:
-            raise AblateError(f"{told}\n  start one with `ray start --head`; {_OWN}")
-        say(f"note: {told}; going on with a Ray of our own")
+            raise AblateError(f"{problem}\n  start one with `ray start --head`; {_OWN}")
+        say(f"note: {problem}; starting a Ray of its own")
         return False
     try:
         _join(recorded or AUTO, log)
@@ -88,7 +88,7 @@ def _joined_found(is_asked: bool, say: Callable[[str], None], log: Path) -> bool
 
 
 def _is_left_to_another(say: Callable[[str], None]) -> bool:
-    """Leaves a Ray that ends with another study."""
+    """Disconnects from a Ray that belongs to another study and ends with it."""
     if not is_anothers():
         return False
     ray.shutdown()
@@ -97,7 +97,7 @@ def _is_left_to_another(say: Callable[[str], None]) -> bool:
 
 
 class NoClusterError(AblateError):
-    """No cluster is there."""
+    """There is no cluster."""
 
 
 def _join(address: str, log: Path) -> None:
@@ -117,13 +117,13 @@ def _join(address: str, log: Path) -> None:
             raise
         versions = " ".join(str(error).split())
         raise UnlikeUsError(
-            f"the Ray cluster at {address} is of another Python or Ray: {versions}\n"
+            f"the Ray cluster at {address} has another version of Python or Ray: {versions}\n"
             f"  use its versions; {_OWN}"
         ) from error
 
 
 def _is_refused(log: Path, since: int) -> bool:
-    """Whether Ray told, where only people read it, that our token is missing or wrong."""
+    """Whether Ray logged that our token is missing or wrong: the exception does not say it."""
     if not log.exists():
         return False
     with log.open("rb") as file:
@@ -133,7 +133,7 @@ def _is_refused(log: Path, since: int) -> bool:
 
 def _asks_for_token(address: str) -> str:
     return (
-        f"the Ray cluster at {address} asks for a token, and takes none of what this process has\n"
+        f"the Ray cluster at {address} asks for a token, and accepts none that this process has\n"
         "  set RAY_AUTH_MODE=token, with the cluster's token in ~/.ray/auth_token, or in the file "
         f"that RAY_AUTH_TOKEN_PATH names, or in RAY_AUTH_TOKEN; {_OWN}"
     )

@@ -1,4 +1,4 @@
-"""Environment variables for as long as a launch lasts: a caller finds his own as he left them."""
+"""Environment variables for as long as a launch lasts; afterwards the caller's are back."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Mapping
 
 @contextlib.contextmanager
 def environment(variables: Mapping[str, str]) -> Generator[None]:
-    """Variables for what is started within; what the user has set himself stays."""
+    """Sets variables for what is started within; those that the user has set stay."""
     added = {name: value for name, value in variables.items() if name not in os.environ}
     os.environ.update(added)
     try:
@@ -19,10 +19,10 @@ def environment(variables: Mapping[str, str]) -> Generator[None]:
 
 @contextlib.contextmanager
 def kept_environment() -> Generator[Callable[[], None]]:
-    """Takes back what is set on the way in, by us or by a library, without telling us.
+    """Reverts variables that are set during a start, by us or by a library.
 
     Yields:
-        Ends the way in: what others set from then on, in other threads say, is theirs and stays.
+        Ends the start: what others set from then on, in other threads say, is theirs and stays.
     """
     before, after = dict(os.environ), dict[str, str]()
     try:

@@ -1,4 +1,4 @@
-"""plan -> Ray Tune: new, restored, extended."""
+"""Tune experiments over the runs of a plan, new or restored."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from ray.tune import Tuner
 from ablate.launch.host import hosted
 from ablate.launch.ray.callback import RunEventsCallback
 from ablate.launch.ray.cluster import Place
-from ablate.launch.ray.counting import counting
+from ablate.launch.ray.launch_record import LaunchRecord
+from ablate.launch.ray.retry_limit import retry_limited
 from ablate.launch.ray.searcher import PlanSearcher
-from ablate.launch.ray.state import LaunchRecord
 from ablate.launch.trials import trial_config
-from ablate.plan.packing import Pack
+from ablate.plan.packing import RunPack
 from ablate.plan.plan import Plan
 from ablate.process.interrupts import Interrupts
 from ablate.study_dir import StudyPaths
@@ -32,7 +32,7 @@ class Launch:
         number: The launch's own number.
         trackers: Tune callbacks that come before the ledger's.
         interrupts: Stops Tune in good order.
-        trust_owner: Unpickle what somebody else has pickled, see `ablate.launch.trust`.
+        trust_owner: Unpickle other users' checkpoints, see `ablate.launch.trust`.
         place: Where trials run.
     """
 
@@ -44,7 +44,7 @@ class Launch:
     place: Place
     trust_owner: bool = False
 
-    def start(self, packs: Sequence[Pack], start_from: Mapping[str, Path]) -> None:
+    def start(self, packs: Sequence[RunPack], start_from: Mapping[str, Path]) -> None:
         """Trains packs of runs in a new experiment, each run from its checkpoint if it has one."""
         configs = [
             trial_config(self.plan, pack, self.paths, self.number, start_from, self.trust_owner)
@@ -56,11 +56,11 @@ class Launch:
         trainable = self._trainable()
         self._fit(
             Tuner(
-                tune.with_resources(counting(trainable), _resources(study.resources)),
+                tune.with_resources(retry_limited(trainable), _resources(study.resources)),
                 tune_config=tune.TuneConfig(
                     search_alg=PlanSearcher(configs),
                     num_samples=len(configs),
-                    # An actor that is kept for the next trial leaves others no room.
+                    # An actor kept for the next trial would leave no room for other studies.
                     reuse_actors=_reusable(trainable) and not self.place.is_shared,
                     trial_name_creator=_trial_name,
                     trial_dirname_creator=_trial_name,
@@ -69,7 +69,7 @@ class Launch:
                     name=str(self.number),
                     storage_path=str(self.paths.launches),
                     callbacks=[*self.trackers, RunEventsCallback(str(self.paths.root))],
-                    # Trials count by themselves.
+                    # Trials count their own failures.
                     failure_config=tune.FailureConfig(max_failures=-1),
                     # Hosting asks for checkpoints by training time.
                     checkpoint_config=tune.CheckpointConfig(
@@ -81,8 +81,8 @@ class Launch:
         )
 
     def restore(self) -> None:
-        """Goes on with an interrupted experiment: each run from its latest checkpoint."""
-        trainable = counting(self._trainable())
+        """Resumes an interrupted experiment, each run from its latest checkpoint."""
+        trainable = retry_limited(self._trainable())
         trainable = tune.with_resources(trainable, _resources(self.plan.study.resources))
         self._fit(
             Tuner.restore(

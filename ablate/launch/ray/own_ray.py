@@ -1,4 +1,4 @@
-"""A Ray of our own on this machine: started with what a study needs of it, and ended by us."""
+"""A Ray of our own on this machine: started with only what a study needs, and ended by us."""
 
 import contextlib
 import functools
@@ -12,26 +12,26 @@ import ray
 
 from ablate.launch.ray.environment import environment
 from ablate.launch.ray.fast_start.start import fast_start
+from ablate.launch.ray.prerequisites import check_temporary_folder, token_without_home
 from ablate.launch.ray.processes import children_of, family_of, has_ended, is_asked_to_end, kill
-from ablate.launch.ray.surroundings import check_temporary_folder, token_without_home
 from ablate.process.interrupts import unheard_by_children
 
 OBJECT_STORE_BYTES = 256 * 1024**2
-"""Results are small; the default takes a third of the memory's share of /dev/shm."""
+"""Results are small; Ray's default takes a third of the memory's share of /dev/shm."""
 
 OWN = "ablate_study"
-"""A resource that tells a study's own Ray, which ends with it, from a cluster to be shared."""
+"""A resource that marks a study's own Ray, which ends with it, unlike a shared cluster."""
 
 LOOK_S = 0.01
 LATEST_S = 0.5
-"""After which services end that others have asked to, before Ray did: it is no longer seen."""
+"""When services are killed that others had signalled before Ray did: Ray's signal is invisible."""
 
 
 class OwnRay:
     """A local Ray that only this process ends.
 
-    Batch systems signal every process of a job at once. Ray's services and workers do not hear
-    that: with them gone nothing could be saved. They hear no SIGTERM of this process's either,
+    Batch systems signal every process of a job at once. Ray's services and workers block these
+    signals: without them nothing could be saved. So they do not get this process's SIGTERM either,
     and are killed once they are no longer needed.
     """
 
@@ -50,7 +50,7 @@ class OwnRay:
         self._job.enter_context(fast_start(functools.partial(self._init, settings), preload))
 
     def end(self) -> None:
-        """Disconnects and ends it, with all that its workers have started."""
+        """Disconnects and ends it, with everything that its workers have started."""
         asked_before = {pid for pid in self._services if is_asked_to_end(pid)}
         family = family_of(self._services)
         over = threading.Event()
@@ -65,7 +65,7 @@ class OwnRay:
             self._job.close()
 
     def kill(self) -> None:
-        """Ends all its processes, and leaves this one's connection as it is."""
+        """Kills all its processes, without disconnecting this one."""
         kill(family_of(self._services))
 
     def _init(self, settings: Mapping[str, Any]) -> None:
@@ -80,17 +80,17 @@ class OwnRay:
             self._services = children_of(os.getpid()) - before
 
     def _kill_when_asked(self, over: threading.Event, asked_before: set[int]) -> None:
-        """Kills what `ray.shutdown` asks to end, for which it would wait in vain."""
+        """Kills processes that `ray.shutdown` asks to end: it would wait for them in vain."""
         deadline = time.monotonic() + LATEST_S
-        left = set(self._services)
-        while left and not over.wait(LOOK_S):
+        alive = set(self._services)
+        while alive and not over.wait(LOOK_S):
             late = time.monotonic() > deadline
             asked = {
-                pid for pid in left
+                pid for pid in alive
                 if has_ended(pid) or (late if pid in asked_before else is_asked_to_end(pid))
             }  # fmt: skip
             kill(asked)
-            left -= asked
+            alive -= asked
 
 
 def is_anothers() -> bool:

@@ -1,4 +1,4 @@
-"""The processes below this one, as Linux tells of them; elsewhere nothing is known of them."""
+"""The descendants of a process, from Linux's /proc; elsewhere none are known."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ def children_of(parent: int) -> set[int]:
 
 
 def family_of(roots: Iterable[int]) -> set[int]:
-    """Processes and all that are below them."""
+    """Processes and all their descendants."""
     parents = _parents()
     family = set(roots) & parents.keys()
     below = family
@@ -25,7 +25,7 @@ def family_of(roots: Iterable[int]) -> set[int]:
 
 
 def is_asked_to_end(pid: int) -> bool:
-    """Whether a SIGTERM waits for a process that does not hear it."""
+    """Whether a SIGTERM is pending for a process that blocks it."""
     with contextlib.suppress(OSError):
         for line in (_PROC / str(pid) / "status").read_text().splitlines():
             if line.startswith("ShdPnd:"):
@@ -34,19 +34,19 @@ def is_asked_to_end(pid: int) -> bool:
 
 
 def kill(pids: Iterable[int]) -> None:
-    """Ends processes, whatever they block."""
+    """Kills processes with SIGKILL, which they cannot block."""
     for pid in pids:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
 
 
 def has_ended(pid: int) -> bool:
-    """Whether a process is gone, or waits for its parent to take note."""
+    """Whether a process is gone, or a zombie."""
     return _state(pid)[0] in ("", "Z", "X")
 
 
 def _parents() -> dict[int, int]:
-    """The parent of every process there is."""
+    """The parent of every process."""
     if not _PROC.is_dir():
         return {}
     pids = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]

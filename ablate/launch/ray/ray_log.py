@@ -1,4 +1,4 @@
-"""What Ray and Tune say goes to a file: it is not about the study, and fills a terminal."""
+"""Sends Ray's and Tune's output to a file: it is not about the study, and floods the terminal."""
 
 import contextlib
 import os
@@ -13,10 +13,10 @@ from ablate.process.streams import View
 
 @contextlib.contextmanager
 def ray_speaks_to(path: Path) -> Generator[None]:
-    """Sends to a file what Ray says meanwhile.
+    """Sends Ray's output to a file meanwhile.
 
-    Standard error goes there as a whole, since Ray's C++ writes past Python's streams; of standard
-    output what Ray's own threads print.
+    That is all of standard error, since Ray's C++ bypasses Python's streams, and what Ray's own
+    threads print to standard output.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", 1, "utf-8", "backslashreplace") as file, _standard_error_to(file):

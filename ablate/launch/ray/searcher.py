@@ -1,4 +1,4 @@
-"""Hands the plan's trials to Tune one by one: linear, where a grid search is quadratic."""
+"""Hands the plan's trials to Tune one by one, in linear time: a grid search is quadratic."""
 
 import json
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from ray.tune.search import Searcher
 
 
 class PlanSearcher(Searcher):
-    """Suggests prepared trial configs in their order; its only state is how many are out.
+    """Suggests prepared trial configs in order; its only state is how many were issued.
 
     Args:
-        configs: One config a trial.
+        configs: One config per trial.
     """
 
     def __init__(self, configs: Sequence[dict[str, Any]] = ()) -> None:
@@ -33,9 +33,9 @@ class PlanSearcher(Searcher):
         """Nothing is learnt from results: the plan is fixed."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Keeps how many configs are out; the configs themselves are in `tuner.pkl`."""
+        """Saves how many configs were issued; the configs themselves are in `tuner.pkl`."""
         Path(checkpoint_path).write_text(json.dumps({"issued": self._issued}), "utf-8")
 
     def restore(self, checkpoint_path: str) -> None:
-        """Goes on after the configs that were out."""
+        """Continues after the configs that were issued."""
         self._issued = json.loads(Path(checkpoint_path).read_text("utf-8"))["issued"]

@@ -1,4 +1,4 @@
-"""Whose fault it was that a trial failed: its own, or that of a node that was lost."""
+"""Decides whether a trial failed by itself or with a lost node."""
 
 import math
 import time
@@ -10,12 +10,12 @@ from ray.exceptions import ActorDiedError
 
 from ablate.events import WORKER_DIED, Event
 from ablate.launch.ray.attempts import DIED_S, UNAVAILABLE_S, Attempt, Attempts
-from ablate.launch.ray.counting import is_alive
+from ablate.launch.ray.retry_limit import is_alive
 from ablate.launch.trial_events import TrialEvents, failure_of
 from ablate.study_dir import StudyPaths
 
 LOOK_S = 1.0
-"""Between two looks at whether nodes live."""
+"""Between checks on whether nodes are alive."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class _Unsettled:
 
 
 class TrialFailures:
-    """Keeps account of what the trials' workers cannot: how they died.
+    """Records how workers died, which they cannot do themselves.
 
     Args:
         events: Turns what happens to trials into what happens to their runs.
@@ -37,8 +37,8 @@ class TrialFailures:
 
     def __init__(self, events: TrialEvents, paths: StudyPaths) -> None:
         self._events = events
-        launches = paths.launch_numbers()[-1:]  # no other one is gone on with
-        self._known = {
+        launches = paths.launch_numbers()[-1:]  # only the latest is ever resumed
+        self._num_recorded = {
             file.parent: len(Attempts(file.parent, math.inf).failed)
             for launch in launches
             for file in paths.launch(launch).glob("*/failures.jsonl")
@@ -49,23 +49,23 @@ class TrialFailures:
     def failed(self, trial: Any) -> Iterator[Event]:
         """A trial has failed and will be tried again."""
         attempts = Attempts.of(trial.config)
-        if len(attempts.failed) == self._known.get(attempts.folder, 0):
-            attempts.add(_death(trial, attempts))  # its worker did not come to say it
-        self._known[attempts.folder] = len(attempts.failed)
+        if len(attempts.failed) == self._num_recorded.get(attempts.folder, 0):
+            attempts.add(_death(trial, attempts))  # its worker could not record it
+        self._num_recorded[attempts.folder] = len(attempts.failed)
         attempt = attempts.failed[-1]
         if attempt.node is not None:
             self._unsettled.append(_Unsettled(trial, attempt, time.monotonic()))
         elif attempts.fatal(is_alive) is None:
             yield from self._events.retried(trial, attempt.failure)
         else:
-            # Its next worker reports that. Where none can even start, this is how Tune ends it.
+            # Its next worker reports that; if none can even start, Tune ends it by this.
             trial.max_failures = 0
 
     def settled(self, trial: Any = None) -> Iterator[Event]:
-        """Whose fault earlier deaths were, as far as that is known by now.
+        """Attributes earlier deaths, as far as their causes are known by now.
 
         Args:
-            trial: One that ends now, so that it has to be known; None for all that are due.
+            trial: One that ends now and must be decided; None for all that are due.
         """
         now = time.monotonic()
         if not self._unsettled or (trial is None and now - self._looked_at < LOOK_S):
@@ -84,7 +84,7 @@ class TrialFailures:
 
 
 def _death(trial: Any, attempts: Attempts) -> Attempt:
-    """How a worker failed that did not say it."""
+    """The attempt of a worker that died without recording it."""
     failure = failure_of(trial)
     node = attempts.node
     if node is None or failure.kind != WORKER_DIED:

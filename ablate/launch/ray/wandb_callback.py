@@ -1,8 +1,8 @@
-"""Weights & Biases on Ray Tune: `WandbLoggerCallback`, with runs of our own and one sink.
+"""Weights & Biases on Ray Tune: a silent `WandbLoggerCallback`, since one sink serves all runs.
 
-The stock callback starts two actors and a wandb-core a trial, and takes a failed trial for a
-finished one. Here one process serves all runs: `WandbTracker` hears what happens to them as run
-events, on Ray as in local mode, once the ledger has heard of it.
+The stock callback starts two actors and a wandb-core per trial, and mistakes a failed trial for a
+finished one. Here one process serves all runs: `WandbTracker` gets their events, on Ray as in
+local mode, after the ledger.
 """
 
 from typing import Any
@@ -11,12 +11,12 @@ from ray.air.integrations.wandb import WandbLoggerCallback
 
 
 class AblateWandbCallback(WandbLoggerCallback):
-    """The face of W&B in a launch: keeps Tune's stock callback, and what it does, out of the way.
+    """W&B's callback in a launch: keeps Tune from adding the stock one.
 
-    Its hooks are silent. `RunEventsCallback` translates trials, once for all that listens.
+    Its hooks do nothing: `RunEventsCallback` translates trials, once for all listeners.
 
     Args:
-        study_dir: The study directory: all that survives pickling, no key and no setting.
+        study_dir: The study directory, the only thing that is pickled: no key and no setting.
     """
 
     def __init__(self, study_dir: str) -> None:
@@ -30,7 +30,7 @@ class AblateWandbCallback(WandbLoggerCallback):
         self.__init__(state["study_dir"])
 
     def __del__(self) -> None:
-        """The parent's would wait for actors that do not exist."""
+        """Does nothing: the parent's would wait for actors that do not exist."""
 
     def setup(self, *args: Any, **kwargs: Any) -> None:
         """The parent's would ask for an API key."""

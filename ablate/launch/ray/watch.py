@@ -1,4 +1,4 @@
-"""Looks whether the cluster is still there: Ray's own way is to end the process after a minute."""
+"""Watches whether the cluster still answers: Ray would end this process after a minute."""
 
 import contextlib
 import threading
@@ -12,8 +12,8 @@ LOOK_S = 1.0
 ANSWER_S = 4.0
 _ENOUGH = 1.0
 _MISSES = {Answer.RAY: 0.0, Answer.REFUSAL: _ENOUGH / 5, Answer.SILENCE: _ENOUGH / 3}
-"""What counts against a service, in a row: looks, no seconds, since a machine may be too busy for
-either side. Who refuses is gone after 5 s, who is silent after 15 s."""
+"""Weights of consecutive misses of a service, in looks rather than seconds, since either side may
+be too busy. One that refuses is gone after 5 s, one that is silent after 15 s."""
 
 
 @contextlib.contextmanager
@@ -21,7 +21,7 @@ def watched_cluster(gone: Callable[[str], None]) -> Generator[None]:
     """Watches the cluster that this process is connected to.
 
     Args:
-        gone: Told the cluster's address, in a thread, once it does not answer any more.
+        gone: Called with the cluster's address, in a thread, once it no longer answers.
     """
     address = ray.get_runtime_context().gcs_address
     over = threading.Event()
@@ -35,7 +35,7 @@ def watched_cluster(gone: Callable[[str], None]) -> Generator[None]:
 
 
 def _own_node() -> Sequence[str]:
-    """The address of this process's node, without which it cannot do anything either."""
+    """The address of this process's node, which it needs as much as the cluster."""
     own = ray.get_runtime_context().get_node_id()
     return [
         f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}"

@@ -1,4 +1,4 @@
-"""Signals in a worker of a study's own Ray: it goes on, and what it starts hears them."""
+"""Signals in a worker of a study's own Ray: it survives them, its child processes get them."""
 
 import os
 import signal
@@ -8,13 +8,13 @@ from types import FrameType
 from ablate.process.interrupts import STOP_SIGNALS
 
 _signalled = threading.Event()
-"""Set once this worker was asked to end, with its whole job or its node."""
+"""Set once this worker was asked to end, with its job or its node."""
 
 
 def hear_signals_again() -> None:
-    """In a worker that a study's own Ray started deaf: what it starts must hear signals.
+    """Unblocks signals in a worker that was started with them blocked, for its child processes.
 
-    A pool of processes, say, is ended by SIGTERM. The worker itself goes on whoever sends it one.
+    A pool of processes, say, is ended by SIGTERM. The worker itself ignores the signals.
     """
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, []) & (set(STOP_SIGNALS) - {signal.SIGINT})
     if not blocked or threading.current_thread() is not threading.main_thread():
@@ -26,12 +26,12 @@ def hear_signals_again() -> None:
 
 
 def was_signalled() -> bool:
-    """Whether somebody has asked this worker to end."""
+    """Whether this worker was asked to end."""
     return _signalled.is_set()
 
 
 def _take_note(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, _take_note)  # Ray's C++ passes one on, and no second
+    signal.signal(number, _take_note)  # Ray's C++ forwards only the first one
     _signalled.set()
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from ablate.errors import INTERRUPTED
 from ablate.events import Point
-from ablate.identity import content_id, with_words
+from ablate.identity import content_id, with_string_keys
 from ablate.ledger.ledger import Ledger
 from ablate.plan.plan import Plan, Run
 from ablate.run_row import RunRow, Status
@@ -56,7 +56,7 @@ class RunMessages:
             "versions": row.versions, "command": self._command,
         }  # fmt: skip
         config = {
-            **with_words(run.config),
+            **with_string_keys(run.config),
             "seed": run.seed, "study": plan.study.study, "run_id": run_id,
             **{key: value for key, value in made_with.items() if value is not None},
         }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Augmentations, a row each, and their keys: free of torch. `augmentation.AUGMENT` applies them."""
+"""The table of augmentations and their keys, torch-free; `augmentation.AUGMENT` applies them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Augmentation(Ingredient):
     """A change of x_1 in training."""
 
     idle: Callable[["FlowConfig"], bool] = lambda config: False
-    """Whether a config names it and it does nothing all the same."""
+    """Whether it does nothing although a config names it."""
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {
@@ -29,19 +29,19 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 
 
 def _canonical_aug(written: Any) -> Any:
-    """`noise + mixup` as `mixup+noise`: a sum has one order, that of its application.
+    """`noise + mixup` as `mixup+noise`: a sum is written in the order of application.
 
     Raises:
-        ValueError: Where a part is no augmentation, or stands twice.
+        ValueError: If a part is no augmentation, or is named twice.
     """
     if not isinstance(written, str) or written == "none":
         return written
     parts = [part.strip() for part in written.split("+")]
     unknown = [part for part in parts if part not in AUGMENTATIONS]
     if unknown:
-        known = ", ".join(AUGMENTATIONS)
+        names = ", ".join(AUGMENTATIONS)
         raise ValueError(
-            f"no augmentation '{unknown[0]}': write none, one of {known}, or a sum of them "
+            f"no augmentation '{unknown[0]}': write none, one of {names}, or a sum of them "
             "such as mixup+noise"
         )
     if len(set(parts)) < len(parts):
@@ -59,11 +59,11 @@ class AugmentationKeys(Keys):
     noise_std: Annotated[Float, Field(ge=0)] = 0.05
     """Standard deviation of `noise`, in normalised coordinates."""
     dropout_rate: Annotated[Float, Field(ge=0, lt=1)] = 0.1
-    """Share of coordinates that `dropout` sets to zero, the mean; the others are scaled up."""
+    """Share of coordinates that `dropout` sets to zero (the mean); the others are scaled up."""
 
     @property
     def augmentations(self) -> tuple[str, ...]:
-        """The augmentations in the order of their application."""
+        """The augmentations in order of application."""
         return () if self.aug == "none" else tuple(self.aug.split("+"))
 
 

@@ -1,7 +1,4 @@
-"""Where a run's rows come from, a row each source, and their keys: free of torch.
-
-`sources.READERS` reads them.
-"""
+"""The table of data sources and their keys, torch-free; `sources.READERS` reads them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +12,7 @@ SIZES = {"1k": 1_000, "5k": 5_000, "10k": 10_000}
 DEFAULT_ROWS = 5_000
 DEFAULT_DIM = 2
 MIN_ROWS = 20
-"""Before they are split: a tenth of them are two."""
+"""Before the split: a tenth of them must be at least two."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +20,9 @@ class Source:
     """Where rows come from."""
 
     keys: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """The keys that it knows beside those of all sources, and what null means of each."""
+    """Its own keys, beside those common to all sources, and what null means for each."""
     needs: tuple[str, ...] = ()
-    """Those of them that must be given."""
+    """Those of its keys that are required."""
 
 
 SOURCES: dict[str, Source] = {
@@ -38,10 +35,10 @@ SOURCES: dict[str, Source] = {
 }
 _OF_SOURCES = {
     "path": "is for sources that are read ({sources})",
-    "rows": "is for sources that are drawn ({sources}): of others data.size says how many training "
-    "rows to take",
+    "rows": "is for sources that are drawn ({sources}): for others, data.size says how many "
+    "training rows to take",
 }
-"""What to say of a key beside a source that does not know it, where there is more to say."""
+"""Messages for keys that a source does not know, where the default is too terse."""
 
 
 def _number(size: Any) -> Any:
@@ -64,13 +61,13 @@ class DataConfig(BaseModel, frozen=True, extra="forbid"):
     column: str = "embedding"
     """The column of float lists, for `source: parquet`."""
     rows: Annotated[Int, Field(ge=MIN_ROWS)] | None = None
-    """How many rows are drawn (null: 5,000), before they are split."""
+    """How many rows are drawn (null: 5,000), before the split."""
     dim: Annotated[Int, Field(ge=1)] | None = None
     """Width of the rows of `gaussians` (null: 2)."""
     size: Size = "all"
     """Training rows: 1k, 5k, 10k, all or a number; smaller sizes are subsets of larger ones."""
     split_seed: Annotated[Int, Field(ge=0)] = 0
-    """Decides validation part, test part and nested subsets, for runs of all seeds alike."""
+    """Decides validation part, test part and nested subsets, the same for runs of all seeds."""
 
     @model_validator(mode="after")
     def _keys_go_with_the_source(self) -> Self:
@@ -80,31 +77,31 @@ class DataConfig(BaseModel, frozen=True, extra="forbid"):
             for key in row.needs
             if values[key] is None
         ]
-        left = [
+        foreign_keys = [
             key
             for key in dict.fromkeys(key for source in SOURCES.values() for key in source.keys)
             if key not in row.keys and values[key] is not None
             and type(self).model_fields[key].default is None
         ]  # fmt: skip
-        wrong += [f"data.{key} {_belongs(key)}" for key in left]
-        if left:
-            wrong.append(self._without(left))
+        wrong += [f"data.{key} {_belongs(key)}" for key in foreign_keys]
+        if foreign_keys:
+            wrong.append(self._without(foreign_keys))
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
 
-    def _without(self, left: list[str]) -> str:
-        """How to be rid of keys that another source has left behind."""
-        nulls = " ".join(f"--set base.data.{key}=null" for key in left)
+    def _without(self, foreign_keys: list[str]) -> str:
+        """How to drop keys that another source left behind."""
+        nulls = " ".join(f"--set base.data.{key}=null" for key in foreign_keys)
         needed = "".join(f", {key}: ..." for key in SOURCES[self.source].needs)
         return (
-            f"for source {self.source} drop {' and '.join(left)}, set to null ({nulls}), "
+            f"for source {self.source} drop {' and '.join(foreign_keys)}, set to null ({nulls}), "
             f"or replace the whole mapping (--set 'base.data={{source: {self.source}{needed}}}')"
         )
 
 
 def _belongs(key: str) -> str:
-    """The sources that know a key, as a sentence about it."""
+    """Which sources know a key, as a sentence about it."""
     names = [name for name, row in SOURCES.items() if key in row.keys]
-    said = _OF_SOURCES.get(key, f"is for source{'s'[: len(names) > 1]} {{sources}}")
-    return said.format(sources=", ".join(names))
+    sentence = _OF_SOURCES.get(key, f"is for source{'s'[: len(names) > 1]} {{sources}}")
+    return sentence.format(sources=", ".join(names))

@@ -1,7 +1,7 @@
-"""Flows and couplings, a row each, and their keys: free of torch.
+"""The tables of flows and couplings, and their keys, torch-free.
 
-A flow is a probability path (`paths.PATHS`) with a coupling (`couplings.PAIR`); a new combination
-of what is there needs a row and nothing else.
+A flow is a probability path (`probability_paths.PATHS`) with a coupling (`couplings.PAIR`); a new
+combination of existing ones needs just a row.
 """
 
 from collections.abc import Callable
@@ -18,10 +18,10 @@ class Coupling(Ingredient):
     """Which noise goes with which row."""
 
     depends_on: tuple[str, ...] = ()
-    """Keys that are no knobs of it and change its pairs all the same: a training loss measures
-    other things where they differ."""
+    """Keys that are not its knobs but change its pairs: where they differ, training losses measure
+    different things."""
     teacher: bool = False
-    """Whether a model that is trained first, in half of the run, makes the pairs."""
+    """Whether the pairs are made by a model that is trained in the first half of the run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Flow(Ingredient):
     path: str
     coupling: str = "independent"
     same_as: Callable[["FlowKeys"], str | None] = lambda keys: None
-    """The flow that it is under another name at some values of its knobs."""
+    """The flow that it equals at certain values of its knobs."""
 
 
 def _target_is(keys: "FlowKeys") -> str | None:
@@ -71,7 +71,7 @@ FLOWS: dict[str, Flow] = {
 
 
 class FlowKeys(Keys):
-    """What a run learns."""
+    """What a run learns: its flow."""
 
     flow: Annotated[str, NameIn(FLOWS)] = "icfm"
     """Probability path and coupling; trainables/README.md has the table."""
@@ -89,14 +89,14 @@ class FlowKeys(Keys):
 
     @property
     def canonical_flow(self) -> str:
-        """The flow by what it is at the values of its knobs, rather than by name.
+        """The name of the flow that it equals at the values of its knobs.
 
-        Lipman's path at sigma 0 and the linear interpolant without noise are the I-CFM path, the
+        Lipman's path at sigma 0 and the linear interpolant without noise are the I-CFM path; the
         trigonometric interpolant without noise is the VP path.
         """
         return FLOWS[self.flow].same_as(self) or self.flow
 
 
 def flow_rows(flow: str) -> tuple[Ingredient, ...]:
-    """The rows that a flow is made of."""
+    """The table rows that a flow consists of."""
     return FLOWS[flow], COUPLINGS[FLOWS[flow].coupling]

@@ -1,4 +1,4 @@
-"""Which configs are one training under two names, and which may be compared: free of torch."""
+"""Which configs are the same training under two names, and which are comparable; torch-free."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from trainables.flow.config.run import FlowConfig
 
 UNHASHED: Reasons = {
-    "device": "a CPU and a GPU draw other numbers of one distribution",
+    "device": "a CPU and a GPU draw different numbers from one distribution",
     "cuda_graph": "takes the same steps in another way",
     "nll": "adds a metric and changes no other",
 }
 """Fields that are not part of a run's id."""
 SAME_LOSS: Reasons = {
-    "dtype": "is the precision of one and the same error",
-    "batch_size": "more rows are no other rows, but to a coupling that depends on it",
-    "data.size": "takes fewer rows of one training part",
+    "dtype": "is the precision of the same error",
+    "batch_size": "takes more or fewer of the same rows, unless the coupling depends on it",
+    "data.size": "takes fewer rows of the same training part",
 }
-"""Fields that reach the targets of a loss, and do not change what it measures."""
+"""Fields that affect the targets of a loss without changing what it measures."""
 
 
 def same_training(config: "FlowConfig", num_rows: int | None = None) -> dict[str, Any]:
@@ -38,8 +38,8 @@ def same_training(config: "FlowConfig", num_rows: int | None = None) -> dict[str
 
     Args:
         config: A run's config.
-        num_rows: Rows of the whole training part, where the data have been looked at: with them
-            epochs and steps, sizes, warm-ups and averages can be compared.
+        num_rows: Rows of the whole training part, once the data have been read: then epochs and
+            steps, sizes, warm-ups and averages can be compared.
     """
     values = config.model_dump(exclude=set(UNHASHED))
     values["flow"], values["aug"] = config.canonical_flow, active_augmentations(config)
@@ -59,10 +59,10 @@ def same_training(config: "FlowConfig", num_rows: int | None = None) -> dict[str
 def comparison(config: "FlowConfig", metric: str) -> dict[str, Any]:
     """What must be equal between two runs for a metric to measure the same thing in both.
 
-    A flow-matching loss is an error against targets that path, coupling and source define;
-    training's also against augmented rows. Targets that a teacher makes are a run's own, so
-    nothing of it may differ. Whatever is measured of samples depends on none of this, but on
-    the rows that they are held against, whose number and coordinates it is in.
+    A flow-matching loss is an error against targets that path, coupling and source define; the
+    training loss also depends on the augmentation. A teacher's targets are a run's own, so nothing
+    may differ. Metrics of samples depend on none of this, only on the number and the coordinates
+    of the rows that samples are compared with.
     """
     data = {key: value for key, value in _data(config, None).items() if value is not None}
     held_out = {f"data.{key}": value for key, value in data.items()}
@@ -76,7 +76,7 @@ def comparison(config: "FlowConfig", metric: str) -> dict[str, Any]:
 
 
 def _targets(config: "FlowConfig", in_training: bool) -> dict[str, Any]:
-    """What the targets of a loss depend on, but for the rows."""
+    """What the targets of a loss depend on, except the rows."""
     flow, rows = config.canonical_flow, [*flow_rows(config.canonical_flow)]
     unseen, own = UNSEEN_BY_VALIDATION.keys() | SAME_LOSS, {"flow": flow}
     if in_training:
@@ -90,7 +90,7 @@ def _targets(config: "FlowConfig", in_training: bool) -> dict[str, Any]:
 
 
 def _in_steps(config: "FlowConfig", rows: int) -> dict[str, Any]:
-    """What the number of rows makes of the length of training."""
+    """The length of training in steps, given the number of rows."""
     per_epoch = steps_per_epoch(rows, config.batch_size)
     phases = phases_of(config, per_epoch)
     epochs = max(-(-steps // per_epoch) for steps in phases)  # each phase has its own patience
@@ -105,7 +105,7 @@ def _in_steps(config: "FlowConfig", rows: int) -> dict[str, Any]:
 
 
 def _data(config: "FlowConfig", num_rows: int | None) -> dict[str, Any]:
-    """The data's keys: null as what it means, and None for those that the source does not know."""
+    """The data's keys: null resolved to its meaning, and None for keys that the source lacks."""
     written, row = config.data.model_dump(), SOURCES[config.data.source]
     foreign = dict.fromkeys(key for source in SOURCES.values() for key in source.keys)
     own = {

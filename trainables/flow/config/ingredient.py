@@ -1,9 +1,8 @@
-"""What a row of an ingredient's table says, and how a config names one: free of torch.
+"""Rows of the ingredient tables, and how a config refers to one; torch-free.
 
-An ingredient is a row of a table (`flows`, `augmentations`, `shapes`, `data_config`,
-`metrics_table`) beside one function. The function gets the knobs that its row declares and nothing
-else of the config: one that needs a knob which is not declared fails at its first call, instead of
-training on numbers that two runs share by mistake (`sharing`).
+An ingredient is a row of a table (`flows`, `augmentations`, `shapes`, `data`, `metrics`) beside one
+function. The function gets only the knobs that its row declares: one that needs an undeclared knob
+fails on its first call, instead of training on numbers that two runs share by mistake (`sharing`).
 """
 
 from collections.abc import Mapping
@@ -18,20 +17,20 @@ Float = Annotated[float, Strict()]
 
 
 class Keys(BaseModel):
-    """Some keys of a config, declared beside the table of the ingredients that they belong to."""
+    """Keys of a config, declared beside the table of their ingredients."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)  # a row is itself alone
+@dataclass(frozen=True, kw_only=True, eq=False)  # a row equals only itself
 class Ingredient:
     """What the rows of all tables have in common."""
 
     knobs: tuple[str, ...] = ()
-    """Keys that do nothing without this ingredient, or one of its kind that has them too."""
+    """Keys that do nothing without this ingredient, or another of its table that has them too."""
     refuses: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Keys that must be left at their defaults beside it, and what to say where one is not:
-    `{value}` is its value. The sentence begins with the ingredient's name."""
+    """Keys that must be at their defaults with it, and the message otherwise, which follows the
+    ingredient's name; `{value}` is the key's value."""
 
     def values(self, config: BaseModel) -> dict[str, Any]:
         """The knobs of a config that are this ingredient's."""
@@ -43,15 +42,15 @@ class Ingredient:
             return []
         fields = type(config).model_fields
         return [
-            said.format(value=getattr(config, key))
-            for key, said in self.refuses.items()
+            sentence.format(value=getattr(config, key))
+            for key, sentence in self.refuses.items()
             if getattr(config, key) != fields[key].default
         ]
 
 
 @dataclass(frozen=True)
 class NameIn:
-    """A key's value is a name in a table, as the table is when a config is read."""
+    """A key whose value is a name in a table, as it stands when the config is read."""
 
     table: Mapping[str, Any]
 

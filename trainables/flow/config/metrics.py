@@ -1,4 +1,4 @@
-"""Metrics, a row each: free of torch. `evaluation.MEASURES` measures those of a trained model."""
+"""The table of metrics, torch-free; `measure.MEASURES` measures those of a trained model."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,11 +13,11 @@ class Metric(MetricSpec):
     is_measurable: bool = True
     """From best weights; losses are not."""
     of: Literal["model", "validation", "training"] = "model"
-    """Taken of trained weights, or the loss over held-out or over training targets."""
+    """Measured from trained weights, or the loss over validation or training targets."""
     asked_by: str | None = None
-    """The key by which a config asks for it; None where every run ends with it."""
+    """The config key that turns it on; None if every run ends with it."""
     optional: bool = False
-    """Whether a run without a finite value of it is as good as any other."""
+    """Whether a run is fine without a finite value of it."""
 
 
 METRICS: dict[str, Metric] = {
@@ -25,7 +25,7 @@ METRICS: dict[str, Metric] = {
     "energy_distance": Metric(),
     "mmd": Metric(),
     "straightness": Metric(),
-    # Samples near the training rows may be good, or training rows learned by heart.
+    # Samples near the training rows may be good, or memorised.
     "train_distance": Metric(ranks=False),
     "nll": Metric(has_ratios=False, asked_by="nll", optional=True),
     "val_loss": Metric(of="validation", is_measurable=False),
@@ -34,5 +34,5 @@ METRICS: dict[str, Metric] = {
 
 
 def is_optional(column: str) -> bool:
-    """Whether a result `<metric>_<what>` may be left out where it is not finite."""
+    """Whether a result `<metric>_<what>` may be left out if it is not finite."""
     return METRICS[column.rpartition("_")[0]].optional

@@ -6,8 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from ablate.trainable.contract import MetricSpec, TrainableConfig
-from trainables.flow.config import identity as equivalence
-from trainables.flow.config import sharing
+from trainables.flow.config import identity, sharing
 from trainables.flow.config.augmentations import AUGMENTATIONS, AugmentationKeys
 from trainables.flow.config.data import DataConfig
 from trainables.flow.config.flows import FlowKeys, flow_rows
@@ -17,14 +16,14 @@ from trainables.flow.config.shapes import ARCHS, NetworkKeys
 
 
 class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
-    """One flow-matching run, all but its seed.
+    """One flow-matching run, except its seed.
 
-    Keys of networks, flows and augmentations stand beside their tables, and come first.
+    The keys of networks, flows and augmentations are declared beside their tables, and come first.
     """
 
     version: ClassVar[int] = 5
-    """Raised when a default or a meaning changes: then finished runs no longer count as done."""
-    unhashed: ClassVar[frozenset[str]] = frozenset(equivalence.UNHASHED)
+    """Raised when a default or a meaning changes, so that finished runs no longer count as done."""
+    unhashed: ClassVar[frozenset[str]] = frozenset(identity.UNHASHED)
     """Keys that change no other result."""
     paths: ClassVar[frozenset[str]] = frozenset({"data.path"})
     """Keys that hold file paths: resolved before launch, since workers change directory."""
@@ -35,7 +34,7 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
     fixed_length: ClassVar[Mapping[str, Any]] = {"patience": None}
     """Of flows that cannot be compared by it."""
     smoke: ClassVar[Mapping[str, Any] | None] = {"epochs": None, "steps": 2}
-    """What makes a run as short as it can be, its final metrics included."""
+    """Keys that make a run as short as possible, final metrics included."""
 
     lr: Annotated[Float, Field(gt=0)] = 1e-3
     """Peak learning rate of AdamW."""
@@ -46,7 +45,7 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
     beta2: Annotated[Float, Field(ge=0, lt=1)] = 0.999
     """AdamW's decay of the second moment."""
     batch_size: Annotated[Int, Field(gt=0)] = 128
-    """Rows a step; batches are always full."""
+    """Rows per step; batches are always full."""
     epochs: Annotated[Int, Field(gt=0)] | None = 300
     """Length of training, which the schedule spans; `reflow` spends half of it on its teacher."""
     steps: Annotated[Int, Field(gt=0)] | None = None
@@ -55,29 +54,29 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
     patience: Annotated[Int, Field(gt=0)] | None = 20
     """Epochs without a better `val_loss` before a run stops early; null runs the whole schedule."""
     warmup: Annotated[Float, Field(ge=0)] = 0.05
-    """Linear warm-up: a fraction of all steps below 1, a number of steps from 1 on."""
+    """Linear warm-up: below 1 a fraction of all steps, otherwise a number of steps."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """Learning rate after the warm-up."""
     final_lr: Annotated[Float, Field(ge=0, le=1)] = 0.0
     """Where cosine and linear schedules end, as a share of `lr`."""
     ema_decay: Annotated[Float, Field(ge=0, lt=1)] = 0.9999
-    """Cap of the weight average's decay, which itself warms up."""
+    """Upper bound of the weight average's decay, which warms up."""
     clip: Annotated[Float, Field(gt=0)] | None = 1.0
-    """Bound of the global gradient norm; null clips nothing."""
+    """Bound of the global gradient norm; null: no clipping."""
     solver: Literal["euler", "midpoint", "heun", "rk4"] = "midpoint"
-    """How samples are drawn for the final metrics, and pairs for `reflow`."""
+    """Solver of the ODE, for the samples of the final metrics and the pairs of `reflow`."""
     solver_steps: Annotated[Int, Field(gt=0)] = 20
     """Equal steps of the solver from t = 0 to t = 1."""
     nll: bool = False
-    """Whether the final metrics have the negative log-likelihood of the test part (costly)."""
+    """Whether the final metrics include the negative log-likelihood of the test part (costly)."""
     dtype: Literal["float32", "tf32", "float64", "bfloat16"] = "float32"
     """Of the network; `bfloat16` computes in it and keeps weights and loss in float32, `tf32` is
     float32 with a GPU's faster matrix products (10 bits of mantissa)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` is the GPU that the trial was given, else the CPU."""
     cuda_graph: bool = False
-    """Whether a GPU replays its steps as one CUDA graph, instead of taking them one by one; the
-    first are checked against ordinary ones. On a CPU it changes nothing."""
+    """Whether a GPU replays its steps as one CUDA graph, instead of launching kernels one by one;
+    the first steps are checked against ordinary ones. No effect on a CPU."""
     data: DataConfig = DataConfig()
 
     @model_validator(mode="before")
@@ -92,19 +91,21 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
         wrong: list[str] = []
         if (self.epochs is None) == (self.steps is None):
             wrong.append(
-                "give epochs or steps, exactly one of the two: beside steps, drop epochs or set it "
+                "give epochs or steps, exactly one of the two: with steps, drop epochs or set it "
                 "to null"
             )
         named = [("flow", self.flow, row) for row in flow_rows(self.flow)]
         named += [("aug", name, AUGMENTATIONS[name]) for name in self.augmentations]
         named += [("arch", self.arch, ARCHS[self.arch])]
-        wrong += [f"{key} {name} {said}" for key, name, row in named for said in row.refusals(self)]
+        wrong += [
+            f"{key} {name} {refusal}" for key, name, row in named for refusal in row.refusals(self)
+        ]
         if self.has_teacher and (self.epochs or self.steps or 2) < 2:
             wrong.append(
-                f"flow {self.flow} needs 2 epochs or steps at least: half are its teacher's"
+                f"flow {self.flow} needs at least 2 epochs or steps: half are its teacher's"
             )
         if self.dtype == "bfloat16" and self.batch_size == 1:
-            wrong.append("dtype bfloat16 needs a batch_size of 2 at least: set dtype: float32")
+            wrong.append("dtype bfloat16 needs a batch_size of at least 2: set dtype: float32")
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
@@ -121,18 +122,18 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
         """The config with other spellings of one training folded together.
 
         Args:
-            num_rows: Rows of the whole training part, once the data have been looked at.
+            num_rows: Rows of the whole training part, once the data have been read.
         """
-        return equivalence.same_training(self, num_rows)
+        return identity.same_training(self, num_rows)
 
     def comparison(self, metric: str) -> dict[str, Any]:
         """What must be equal between two runs for a metric to measure the same thing in both."""
-        return equivalence.comparison(self, metric)
+        return identity.comparison(self, metric)
 
     def pack_key(self) -> tuple[Any, ...]:
         """Runs with equal keys can be trained as one pack."""
         return sharing.pack_key(self)
 
     def rows_a_step(self) -> int:
-        """Rows that a step of one run computes on."""
+        """Rows that one run's step computes on."""
         return self.batch_size

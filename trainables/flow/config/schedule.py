@@ -15,7 +15,7 @@ MIN_VALIDATIONS = 30
 
 
 def steps_per_epoch(num_rows: int, batch_size: int) -> int:
-    """Optimizer steps that count as one epoch: the batches that the rows fill, rounded."""
+    """Optimizer steps per epoch: the number of batches that the rows fill, rounded."""
     return max(1, round(num_rows / batch_size))
 
 
@@ -31,10 +31,10 @@ def phases_of(config: "FlowConfig", steps_per_epoch: int) -> tuple[int, ...]:
 def validation_every(
     num_rows: int, num_validation: int, phase_epochs: int, patience: int | None
 ) -> int:
-    """Epochs from one validation to the next: 1, or more where few rows are trained on.
+    """Epochs between validations: 1, or more when few rows are trained on.
 
-    So many that a held-out row is looked at for every `ROWS_A_VALIDATION_ROW` trained on; and yet
-    so few that a phase has `MIN_VALIDATIONS` of them and `patience` three.
+    At most one validation row is evaluated for every `ROWS_A_VALIDATION_ROW` rows trained on, as
+    long as a phase has `MIN_VALIDATIONS` validations and `patience` spans three.
 
     Args:
         num_rows: Rows trained on in an epoch.
@@ -57,25 +57,32 @@ def ema_decay(step: int, cap: float) -> float:
 
 
 def warmup_steps(warmup: float, total_steps: int) -> int:
-    """Steps of warm-up: a fraction of the whole below 1, a number of steps from 1 on."""
+    """Steps of warm-up: below 1 a fraction of all steps, otherwise a number of steps."""
     return min(total_steps, round(warmup * total_steps) if warmup < 1 else int(warmup))
 
 
 def lr_factor(
     step: int, warmup: int, total_steps: int, schedule: str = "cosine", final: float = 0.0
 ) -> float:
-    """Share of the peak rate at a step: linear up to 1, then down to `final`.
+    """Share of the peak rate at a step: up linearly to 1, then down to `final`.
 
-    `cosine` is Loshchilov & Hutter 2017 (arXiv:1608.03983), eq. 5 with one cycle; `linear` goes
+    `cosine` is Loshchilov & Hutter 2017 (arXiv:1608.03983), eq. 5 with one cycle; `linear` is
     straight; `constant` stays at 1.
+
+    Args:
+        step: Steps taken so far in the phase.
+        warmup: Steps of warm-up.
+        total_steps: Steps of the phase.
+        schedule: `cosine`, `linear` or `constant`.
+        final: Share at the end, for cosine and linear.
     """
     if step < warmup:
         return (step + 1) / warmup
     if schedule == "constant":
         return 1.0
     progress = min(1.0, (step - warmup) / max(1, total_steps - warmup))
-    left = 1 - progress if schedule == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
-    return final + (1 - final) * left
+    share = 1 - progress if schedule == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
+    return final + (1 - final) * share
 
 
 class LearningRate:
@@ -84,8 +91,8 @@ class LearningRate:
     Args:
         optimizer: Whose rate to set.
         lr: Peak rate.
-        warmup: Fraction of a phase's steps below 1, number of steps from 1 on.
-        phases: Steps of each phase of training: warm-up and decay start over with each.
+        warmup: Below 1 a fraction of a phase's steps, otherwise a number of steps.
+        phases: Steps of each phase of training; warm-up and decay start over in each.
         schedule: `cosine`, `linear` or `constant`.
         final: Where cosine and linear end, as a share of `lr`.
     """
@@ -125,15 +132,15 @@ class LearningRate:
         self._apply(self._step + 1)
 
     def enter(self, phase: int) -> None:
-        """Goes to the first step of a phase."""
+        """Jumps to the first step of a phase."""
         self._apply(sum(self._phases[:phase]))
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint holds of the schedule."""
+        """The schedule's part of a checkpoint."""
         return {"step": self._step}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes to the step of a checkpoint."""
+        """Jumps to the step of a checkpoint."""
         self._apply(state["step"])
 
     def _phase(self) -> tuple[int, int]:

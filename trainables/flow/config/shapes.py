@@ -1,10 +1,10 @@
-"""Velocity networks, a row each, and names and shapes of their parameters: free of torch.
+"""The table of velocity networks, and names and shapes of their parameters, torch-free.
 
-So a plan can count them; `networks.NETWORKS` computes them.
+So a plan can count parameters; `networks.velocity.NETWORKS` computes the networks.
 
 A run's weight is (in, out); the networks stack those of K runs as (K, in, out). Data widths are
-padded with zeros to the widths at which kernels treat a run alike alone and in a pack; padding
-learns nothing and counts for nothing.
+zero-padded to widths at which kernels give a run the same bits alone and in a pack; padding learns
+nothing and is not counted.
 """
 
 import functools
@@ -21,12 +21,12 @@ from trainables.flow.config.ingredient import Ingredient, Int, Keys, NameIn
 TIME_DIM = 64
 """Width of the time embedding."""
 NUM_TOKENS = 16
-"""Tokens into which `dit` cuts a vector; as many as it has numbers where those are fewer."""
+"""Tokens into which `dit` cuts a vector; at most one per coordinate."""
 MLP_RATIO = 4
-"""Width of a `dit` block's MLP, in widths of the block."""
+"""Width of a `dit` block's MLP over the width of the block."""
 
 WIDTH_MULTIPLE = 64
-"""Matrix kernels treat a run alike alone and in a pack only at widths that are multiples of it."""
+"""Matrix kernels give a run the same bits alone and in a pack only at multiples of this width."""
 
 Shapes = dict[str, tuple[int, ...]]
 Width = Callable[[int], int]
@@ -39,12 +39,12 @@ class Arch(Ingredient):
     scales: Mapping[str, tuple[int, int]]
     """`hidden_dim` and `num_layers` of each scale."""
     shapes: Callable[..., Shapes]
-    """Of its parameters: takes the width of the data, `hidden_dim`, `num_layers`, how data widths
-    are padded, and the knobs."""
+    """Shapes of its parameters, from the width of the data, `hidden_dim`, `num_layers`, the
+    padding of data widths, and the knobs."""
     zero_init: tuple[str, ...] = ()
-    """Layers, by the last part of their names, whose weights are zero at the start."""
+    """Layers, by the last part of their names, whose weights start at zero."""
     gains_on_cpu: bool = True
-    """Whether a CPU can gain from packs of such runs."""
+    """Whether packs of such runs can pay off on a CPU."""
 
 
 def padded(width: int) -> int:
@@ -53,7 +53,7 @@ def padded(width: int) -> int:
 
 
 def num_parameters(config: "NetworkKeys", dim: int) -> int:
-    """Trainable parameters of one run on data of width `dim`, padding left out."""
+    """Trainable parameters of one run on data of width `dim`, without padding."""
     return sum(math.prod(shape) for shape in unpadded_shapes(config, dim).values())
 
 
@@ -63,18 +63,18 @@ def parameter_shapes(config: "NetworkKeys", dim: int) -> Shapes:
 
 
 def unpadded_shapes(config: "NetworkKeys", dim: int) -> Shapes:
-    """The same without padding: what data of width `dim` see of the network."""
+    """The same without padding."""
     return _shapes(config, dim, _as_it_is)
 
 
 def tokens(dim: int) -> tuple[int, int]:
-    """Number and width of the tokens of a vector; the last one may be part empty."""
+    """Number and width of the tokens of a vector; the last one may be partly empty."""
     width = -(-dim // NUM_TOKENS)
     return -(-dim // width), width
 
 
 def unet_widths(hidden_dim: int, num_layers: int) -> list[int]:
-    """Widths of the levels of a U-Net, from the widest down: each half of the one above."""
+    """Widths of the levels of a U-Net, widest first, each half of the one above."""
     return [padded(max(1, hidden_dim >> level)) for level in range(num_layers)]
 
 
@@ -138,7 +138,7 @@ def _unet(dim: int, hidden_dim: int, num_layers: int, data_width: Width) -> Shap
     }
     layers["middle"] = (widths[-1], widths[-1])
     for level in reversed(range(num_layers)):
-        # Each way up takes the level below beside the skip of its own level.
+        # Each level on the way up takes the one below, concatenated with its own skip.
         layers[f"up.{level}"] = (2 * widths[level], widths[max(level - 1, 0)])
     for name, (width_in, width_out) in layers.items():
         shapes |= _linear(name, width_in, width_out)
@@ -155,7 +155,7 @@ ARCHS: dict[str, Arch] = {
         scales={"tiny": (64, 2), "small": (128, 4), "base": (256, 7)},
         shapes=_dit,
         zero_init=("modulation", "out"),
-        gains_on_cpu=False,  # such runs leave its cache
+        gains_on_cpu=False,  # such runs do not fit its cache
     ),
     "unet": Arch(
         scales={"tiny": (128, 2), "small": (256, 3), "base": (1024, 3)},
@@ -171,18 +171,18 @@ class NetworkKeys(Keys):
     arch: Annotated[str, NameIn(ARCHS)] = "mlp"
     """Velocity network; `mlp` has about 1M parameters at 1024-d, `dit` 9M, `unet` 7M."""
     scale: Literal["tiny", "small", "base"] = "base"
-    """Width and depth of the network, where `hidden_dim` and `num_layers` do not say them."""
+    """Width and depth of the network, unless `hidden_dim` and `num_layers` are given."""
     hidden_dim: Annotated[Int, Field(gt=0, multiple_of=WIDTH_MULTIPLE)] | None = None
-    """Width of the hidden layers (`unet`: of the widest); null is what `scale` says."""
+    """Width of the hidden layers (`unet`: of the widest); null: as `scale` says."""
     num_layers: Annotated[Int, Field(ge=1, le=64)] | None = None
-    """Hidden layers (`mlp`), blocks (`dit`), levels (`unet`); null is what `scale` says."""
+    """Hidden layers (`mlp`), blocks (`dit`), levels (`unet`); null: as `scale` says."""
 
     @property
     def shape(self) -> tuple[int, int]:
-        """`hidden_dim` and `num_layers`, as written or as the scale says."""
+        """`hidden_dim` and `num_layers`, as given or as the scale says."""
         hidden_dim, num_layers = ARCHS[self.arch].scales[self.scale]
         return self.hidden_dim or hidden_dim, self.num_layers or num_layers
 
     def gains_on_cpu(self) -> bool:
-        """Whether a CPU can gain from packs of such runs."""
+        """Whether packs of such runs can pay off on a CPU."""
         return ARCHS[self.arch].gains_on_cpu

@@ -1,9 +1,9 @@
-"""What runs of a pack may share, and which runs may be a pack: free of torch.
+"""What runs of a pack may share, and which runs can form a pack; torch-free.
 
-Each key is the whole config, less the fields that are known not to matter, each with its reason,
-and less the knobs of ingredients that do not matter or are not in use. So a field that nobody
-thought of keeps runs apart, which costs time; it never makes two cells of an ablation train on the
-same numbers.
+Each key is the whole config, minus fields that are known not to matter, each with its reason, and
+minus the knobs of ingredients that do not matter or are not in use. So a field that was overlooked
+keeps runs apart, which costs time; it never makes two cells of an ablation train on the same
+numbers.
 """
 
 import json
@@ -20,39 +20,39 @@ if TYPE_CHECKING:
     from trainables.flow.config.run import FlowConfig
 
 TABLES: tuple[Mapping[str, Ingredient], ...] = (FLOWS, COUPLINGS, AUGMENTATIONS, ARCHS)
-"""Those whose knobs are keys of the config itself."""
+"""The tables whose knobs are keys of the config itself."""
 
 Reasons = Mapping[str, str]
 """Why a field cannot matter, by field."""
 
 _NETWORK = dict.fromkeys(
-    ("arch", "scale", "hidden_dim", "num_layers"), "a network is shown rows, it draws none"
+    ("arch", "scale", "hidden_dim", "num_layers"), "a network takes rows, it draws none"
 )
 _UPDATES = dict.fromkeys(
     (
         "lr", "weight_decay", "beta1", "beta2", "warmup", "schedule", "final_lr", "ema_decay",
         "clip",
     ),
-    "says what is done with a gradient, for each run alone",
+    "says what is done with a gradient, separately for each run",
 )  # fmt: skip
 _LENGTH = dict.fromkeys(
     ("epochs", "steps", "patience"), "says when a run ends: an epoch's draws depend on its number"
 )
 _MEASURING = dict.fromkeys(
     ("solver", "solver_steps", "nll"),
-    "is used when training has ended, and for a teacher's pairs, which no other run has",
+    "is used after training, and for a teacher's pairs, which no other run shares",
 )
 _MACHINE = dict.fromkeys(("device", "cuda_graph"), "is the same for all runs of a pack")
 
 UNSEEN_BY_DRAWS: Reasons = {
     **_NETWORK, **_UPDATES, **_LENGTH, **_MEASURING, **_MACHINE,
-    "flow": "makes targets of draws, for each run alone",
+    "flow": "turns draws into targets, separately for each run",
 }  # fmt: skip
 UNSEEN_BY_VALIDATION: Reasons = {
     **_NETWORK, **_UPDATES, **_LENGTH, **_MEASURING, **_MACHINE,
     "aug": "changes rows in training only",
-    "batch_size": "held-out rows are coupled in batches of one size",
-    "data.size": "takes fewer training rows: held-out ones and their scale stay",
+    "batch_size": "validation rows are coupled in batches of a fixed size",
+    "data.size": "takes fewer training rows: validation rows and their scale stay",
 }  # fmt: skip
 FREE_IN_PACKS: Reasons = {
     **_UPDATES, **_LENGTH, **_MEASURING,
@@ -69,20 +69,20 @@ def draws_identity(config: "FlowConfig") -> str:
 
 
 def coupling_identity(config: "FlowConfig") -> str:
-    """Equal for configs that pair the same draws in the same way."""
+    """Equal for configs that couple the same draws in the same way."""
     name = FLOWS[config.flow].coupling
     return _text({"coupling": name, **COUPLINGS[name].values(config)})
 
 
 def validation_identity(config: "FlowConfig") -> str:
-    """Equal for configs whose runs have the same held-out targets."""
+    """Equal for configs whose runs have the same validation targets."""
     return _text(essentials(config, flow_rows(config.flow), UNSEEN_BY_VALIDATION))
 
 
 def pack_key(config: "FlowConfig") -> tuple[str, ...]:
-    """Runs with equal keys can be stacked: one network shape, batch and number of batches.
+    """Equal for runs that can be stacked: one network shape, batch size and number of batches.
 
-    Those with teachers keep to themselves: they stop for their pairs half-way.
+    Runs with teachers form packs of their own: they stop half-way to make their pairs.
     """
     size = config.data.size
     batches = steps_per_epoch(size, config.batch_size) if isinstance(size, int) else size
@@ -103,7 +103,7 @@ def essentials(
 
     Args:
         config: The config.
-        rows: The ingredients whose knobs matter; those of all others are left out.
+        rows: The ingredients whose knobs matter; all other knobs are left out.
         without: Fields that are left out.
     """
     foreign = foreign_knobs(rows)
@@ -118,12 +118,12 @@ def foreign_knobs(rows: Iterable[Ingredient]) -> set[str]:
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted keys."""
-    found: dict[str, Any] = {}
+    """Nested mappings as one with dotted keys."""
+    flattened: dict[str, Any] = {}
     for key, value in values.items():
         inner = flat(value, f"{prefix}{key}.") if isinstance(value, dict) else None
-        found |= {f"{prefix}{key}": value} if inner is None else inner
-    return found
+        flattened |= {f"{prefix}{key}": value} if inner is None else inner
+    return flattened
 
 
 def _of_packs(config: "FlowConfig") -> dict[str, Any]:

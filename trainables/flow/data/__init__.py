@@ -1,1 +1,1 @@
-"""Rows to train on, wherever they are."""
+"""Reads rows to train on, from files, object stores or generators."""

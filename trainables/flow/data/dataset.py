@@ -1,4 +1,4 @@
-"""Rows to train on: split, checked and normalised. No torch, so that a plan can look at them."""
+"""Rows to train on: checked, split and normalised. No torch, so that a plan can read them."""
 
 import functools
 import hashlib
@@ -20,16 +20,16 @@ TEST_SHARE = 0.20
 ODDLY_COMMON = 0.25
 """A row repeated more often than this share of the validation part is kept for training."""
 REFERENCE_ROWS = 4_096
-"""Training rows that stand for samples in the floors of the metrics: two blocks of the largest size
-that metrics look at, three of the test part's size below it, so that floors cost no more than the
-metrics of a run's best and final weights."""
+"""Training rows that stand in for samples in the floors of the metrics: two blocks of the largest
+size that metrics use, three of the test part's size below that, so that floors cost no more than
+the metrics of a run's best and final weights."""
 CONSTANT = 1e-6
-"""A column whose spread is less than this share of its mean is constant, up to rounding."""
+"""A column is constant, up to rounding, if its spread is less than this share of its mean."""
 
 
 @dataclass(frozen=True, eq=False)
 class Normalisation:
-    """Statistics of the full training part, whatever `data.size` takes of it."""
+    """Statistics of the full training part, however much of it `data.size` takes."""
 
     mean: Floats
     """(dim,)"""
@@ -47,7 +47,7 @@ class Normalisation:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Raw rows in three parts, (n, dim) each, and what the training part says of their scale."""
+    """Raw rows in three parts, (n, dim) each, and the scale of the training part."""
 
     train: Floats
     """As many as `data.size` takes."""
@@ -56,7 +56,7 @@ class Dataset:
     normalisation: Normalisation
     fingerprint: str
     reference: Floats
-    """Training rows of the full part, `REFERENCE_ROWS` at most: fresh samples of the data, for the
+    """At most `REFERENCE_ROWS` rows of the full training part: fresh samples of the data, for the
     floors of the metrics."""
 
     @property
@@ -77,7 +77,7 @@ class _Source:
 
 
 def load_dataset(config: DataConfig) -> Dataset:
-    """The rows of a config, read once a process as long as their file stays as it is.
+    """The rows of a config, read once per process unless their file changes.
 
     Raises:
         DataError: As `read_dataset`.
@@ -88,23 +88,23 @@ def load_dataset(config: DataConfig) -> Dataset:
 def read_dataset(config: DataConfig) -> Dataset:
     """Reads, checks and splits the rows.
 
-    Groups of identical rows go to one part, so that no test row has been trained on.
+    Identical rows go to the same part, so that no test row has been trained on.
 
     Raises:
-        DataError: Where rows cannot be used, with their numbers, or where there are too few.
+        DataError: If rows cannot be used, with their numbers, or if there are too few.
     """
     return _sized(_read(config), config)
 
 
 def preflight(config: dict[str, Any]) -> dict[str, Any]:
-    """Looks at a run's data before anything starts.
+    """Checks a run's data before anything starts.
 
     Args:
         config: A resolved run config.
 
     Returns:
-        `data_fingerprint` of the rows, `num_parameters` of the network that fits them, and
-        `same_training`: equal for configs that are one training under two names.
+        `data_fingerprint` of the rows, `num_parameters` of the network for them, and
+        `same_training`: equal for configs that are the same training under two names.
 
     Raises:
         DataError: As `read_dataset`.
@@ -123,7 +123,7 @@ def preflight(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def fingerprint(rows: Floats) -> str:
-    """Rows, dimension and a hash of the bytes: equal where the data are."""
+    """Rows, dimension and a hash of the bytes: equal for equal data."""
     digest = hashlib.blake2b(np.ascontiguousarray(rows).tobytes(), digest_size=8).hexdigest()
     return f"{rows.shape[0]}x{rows.shape[1]}-{digest}"
 
@@ -134,11 +134,11 @@ def _dataset(config: DataConfig, stamped: str) -> Dataset:
 
 
 def _source(config: DataConfig, stamped: str) -> _Source:
-    return _kept(config.model_copy(update={"size": "all"}), stamped)
+    return _source_of_all(config.model_copy(update={"size": "all"}), stamped)
 
 
 @functools.lru_cache(maxsize=4)
-def _kept(config: DataConfig, stamped: str) -> _Source:
+def _source_of_all(config: DataConfig, stamped: str) -> _Source:
     return _read(config)
 
 
@@ -153,19 +153,19 @@ def _read(config: DataConfig) -> _Source:
 
 def _too_few(rows: Floats) -> str:
     counts = _identical(rows)[1]
-    told, fix = f"{len(rows)} rows", f"at least {MIN_ROWS} are needed"
+    counted, fix = f"{len(rows)} rows", f"at least {MIN_ROWS} are needed"
     if max(counts) > 1:
-        told += f", {len(counts)} of them distinct, the commonest {max(counts)} times,"
-        fix = "drop repeated rows (identical ones go to one part)"
-    return f"{told} are too few to split into three parts to learn from: {fix}"
+        counted += f", {len(counts)} of them distinct, the commonest {max(counts)} times,"
+        fix = "drop repeated rows (identical ones go to the same part)"
+    return f"{counted} are too few to split into three parts to learn from: {fix}"
 
 
 def _sized(source: _Source, config: DataConfig) -> Dataset:
     _check_size(source, config)
     rows, (train, validation, test) = source.rows, source.parts
-    kept = train if config.size == "all" else train[: int(config.size)]
+    numbers = train if config.size == "all" else train[: int(config.size)]
     return Dataset(
-        rows[kept], rows[validation], rows[test], source.normalisation, source.fingerprint,
+        rows[numbers], rows[validation], rows[test], source.normalisation, source.fingerprint,
         rows[train[:REFERENCE_ROWS]],
     )  # fmt: skip
 
@@ -182,9 +182,9 @@ def _check_size(source: _Source, config: DataConfig) -> None:
 def _split(
     rows: Floats, split_seed: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Row numbers of training, validation and test part; identical rows stay together.
+    """Row numbers of the training, validation and test parts; identical rows stay together.
 
-    Oddly common rows come last, the commonest at the very end, where the training part is.
+    Oddly common rows come last, the commonest at the very end, so that they are trained on.
     """
     rng = np.random.default_rng(split_seed)
     group, counts = _identical(rows)
@@ -195,7 +195,7 @@ def _split(
     first = _boundary(rank[order], num_validation)
     second = _boundary(rank[order], first + num_test)
     validation, test, train = np.split(order, [first, second])
-    # Identical rows stand side by side: the nested subsets take them one by one.
+    # Identical rows are adjacent here: shuffled, so that nested subsets take them one by one.
     return rng.permutation(train), validation, test
 
 
@@ -208,7 +208,7 @@ def _identical(rows: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def _boundary(groups: NDArray[np.intp], at: int) -> int:
-    """The first place from `at` on where one group ends and another begins."""
+    """The first boundary between groups at or after `at`."""
     while 0 < at < len(groups) and groups[at] == groups[at - 1]:
         at += 1
     return at

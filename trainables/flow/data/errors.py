@@ -1,4 +1,4 @@
-"""What rows are, and what is said where they cannot be used."""
+"""The types of rows, and the errors about rows that cannot be used."""
 
 from collections.abc import Mapping
 
@@ -18,10 +18,10 @@ class DataError(ValueError):
 
 
 def single_precision(values: NDArray[np.floating]) -> tuple[Floats, dict[str, Numbers]]:
-    """Values as they are trained on.
+    """Values in the precision they are trained in.
 
     Returns:
-        The values in float32, and where those are that cannot be used, by what they are.
+        The values in float32, and the positions of unusable ones by kind.
     """
     with np.errstate(over="ignore"):
         single = values.astype(np.float32)
@@ -30,11 +30,11 @@ def single_precision(values: NDArray[np.floating]) -> tuple[Floats, dict[str, Nu
     return single, {"not finite": places[~finite], "beyond float32": places[finite]}
 
 
-def told(bad: Mapping[str, Numbers], num_rows: int) -> str:
-    """All bad rows in words; empty where there are none.
+def bad_rows_text(bad: Mapping[str, Numbers], num_rows: int) -> str:
+    """All bad rows in words; empty if there are none.
 
     Args:
-        bad: The numbers of the rows that are as the key says; one may stand several times.
+        bad: Row numbers by what is wrong with them; repeats are allowed.
         num_rows: How many rows there are.
     """
     kinds = {kind: np.unique(rows) for kind, rows in bad.items() if len(rows)}

@@ -1,4 +1,4 @@
-"""What a config needs of memory, before anything is made: no torch, so that a plan can tell."""
+"""The memory that a config needs, estimated beforehand; no torch, so that a plan can say it."""
 
 import math
 import os
@@ -10,24 +10,24 @@ from trainables.flow.config.shapes import unpadded_shapes
 from trainables.flow.data.errors import DataError
 
 MOST_BYTES = 2**40
-"""Of a run's network and batch: more than the machines have that train such networks."""
+"""Limit for a run's network and batch: more than machines have that train such networks."""
 STATE_BYTES = 20
-"""A parameter in float32: the weight, its gradient, its average, two moments."""
+"""Per parameter, in float32: the weight, its gradient, its average, two moments."""
 MOST_REPEATS = 10
-"""How often a batch may hold each row, where it is larger than the training part."""
+"""How often a batch may repeat each row, if it is larger than the training part."""
 LARGE_BATCH = 4096
-"""Up to which a batch may hold them as often as it likes: the smallest data have a few rows."""
+"""Batches up to this size may repeat rows freely: the smallest data have a few rows."""
 ROW_BYTES, NUMBER_BYTES = 100, 48
-"""Of drawing and splitting rows: of each row its number, order and group, of each number its
-copies in two precisions."""
+"""For drawing and splitting rows: per row its number, order and group, per value its copies in two
+precisions."""
 _LIMITS = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def check_rows(config: DataConfig) -> None:
-    """Whether rows that are drawn fit into this machine.
+    """Checks that drawn rows fit into this machine's memory.
 
     Raises:
-        DataError: Where they do not.
+        DataError: If they do not.
     """
     if "rows" not in SOURCES[config.source].keys:
         return
@@ -36,13 +36,13 @@ def check_rows(config: DataConfig) -> None:
     if needed > there:
         wide = f" x data.dim {dim:,}" if config.source == "gaussians" else ""
         raise DataError(
-            f"data.rows {rows:,}{wide} need {_told(needed)} to be drawn, and this machine has "
-            f"{_told(there)}: draw fewer"
+            f"data.rows {rows:,}{wide} need {_gib(needed)} to be drawn, and this machine has "
+            f"{_gib(there)}: draw fewer"
         )
 
 
 def check_run(config: FlowConfig, num_rows: int, dim: int) -> None:
-    """Whether a network and its batches are of a size that can be trained.
+    """Checks that a network and its batches are small enough to be trained.
 
     Args:
         config: A run's config.
@@ -50,37 +50,37 @@ def check_run(config: FlowConfig, num_rows: int, dim: int) -> None:
         dim: Their width.
 
     Raises:
-        DataError: Where they are not.
+        DataError: If they are not.
     """
     if config.batch_size > max(MOST_REPEATS * num_rows, LARGE_BATCH):
         raise DataError(
             f"batch_size {config.batch_size:,} is more than {MOST_REPEATS} times the {num_rows:,} "
-            f"rows that are trained on: set batch_size: {num_rows} at most"
+            f"rows that are trained on: set batch_size: {num_rows} or less"
         )
     shapes = unpadded_shapes(config, dim).values()
     network = STATE_BYTES * sum(math.prod(shape) for shape in shapes)
     batch = 4 * config.batch_size * sum(shape[-1] for shape in shapes if len(shape) > 1)
     for keys, needed in (("hidden_dim and num_layers", network), ("batch_size", batch)):
         if needed > MOST_BYTES:
-            raise DataError(f"{keys}: training would need {_told(needed)} of memory, more than "
-                            f"{_told(MOST_BYTES)}: make it smaller")  # fmt: skip
+            raise DataError(f"{keys}: training would need {_gib(needed)} of memory, more than "
+                            f"{_gib(MOST_BYTES)}: make it smaller")  # fmt: skip
 
 
 def memory_bytes() -> float:
-    """What this process may have: the machine's, or what its container allows."""
+    """What this process may use: the machine's memory, or its container's limit."""
     try:
-        found = float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
+        physical = float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
     except (OSError, ValueError):
         return math.inf
-    return min([found, *map(_limit, _LIMITS)])
+    return min([physical, *map(_limit, _LIMITS)])
 
 
 def _limit(path: Path) -> float:
     try:
         return float(path.read_text(encoding="ascii"))
-    except (OSError, ValueError):  # there is none: "max"
+    except (OSError, ValueError):  # no limit: "max"
         return math.inf
 
 
-def _told(num_bytes: float) -> str:
+def _gib(num_bytes: float) -> str:
     return f"{num_bytes / 2**30:,.0f} GiB"

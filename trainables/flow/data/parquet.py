@@ -1,4 +1,4 @@
-"""Rows from Parquet: a column of float lists, or of tensors of floats, of one file or a folder."""
+"""Rows from Parquet: a column of float lists or float tensors, in one file or a folder."""
 
 from collections import Counter
 from typing import Any
@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from trainables.flow.data.errors import DataError, Floats, Numbers, single_precision, told
-from trainables.flow.data.filesystem import UNREADABLE, DataFile, Found, first_line, found
+from trainables.flow.data.errors import DataError, Floats, Numbers, bad_rows_text, single_precision
+from trainables.flow.data.filesystem import UNREADABLE, DataFile, Listing, first_line, list_files
 
 SUFFIXES = (".parquet", ".parq", ".pq")
-"""Of the files of a folder that are read, in letters of either case."""
+"""Of the files of a folder that are read, in either case."""
 PROBLEMS_NAMED = 10
 """How many bad files of a folder an error names."""
 _LISTS = tuple(
@@ -36,12 +36,12 @@ def read_parquet(path: str, column: str) -> Floats:
         (rows, dim).
 
     Raises:
-        DataError: With all that is wrong: where the path, the column or its type is, and which
-            rows are null, hold null or non-finite values or are of another length.
+        DataError: With everything that is wrong: the path, the column or its type, and which rows
+            are null, hold null or non-finite values or are of another length.
     """
     parts: dict[str, Floats] = {}
     problems: list[str] = []
-    files = _files(path, found(path))
+    files = _files(path, list_files(path))
     for file in files:
         try:
             part = _read_file(file, column)
@@ -66,14 +66,14 @@ def _some(texts: list[str], separator: str) -> str:
     return separator.join(named)
 
 
-def _files(path: str, there: Found) -> list[DataFile]:
-    if not there.is_folder:
-        return there.files
-    files = [file for file in there.files if file.path.lower().endswith(SUFFIXES)]
+def _files(path: str, listing: Listing) -> list[DataFile]:
+    if not listing.is_folder:
+        return listing.files
+    files = [file for file in listing.files if file.path.lower().endswith(SUFFIXES)]
     if not files:
-        others = [file.path for file in there.files]
+        others = [file.path for file in listing.files]
         held = f"; it holds {_some(others, ', ')}" if others else "; it is empty"
-        if there.num_hidden:
+        if listing.num_hidden:
             held = held.replace("it is empty", "it holds none that could be")
             held += " (names that begin with . or _ are skipped)"
         raise DataError(f"{path}: no Parquet files in this folder{held}")
@@ -81,13 +81,13 @@ def _files(path: str, there: Found) -> list[DataFile]:
 
 
 def _read_file(file: DataFile, column: str) -> Floats | None:
-    """The rows of one file; None where it has none.
+    """The rows of one file; None if it has none.
 
     Raises:
-        DataError: Where they cannot be used; the message does not name the file.
+        DataError: If they cannot be used; the message does not name the file.
     """
     try:
-        # A file by itself: a reader of data sets makes columns of `key=value` folders.
+        # File by file: a dataset reader would turn `key=value` folders into columns.
         with file.open() as opened, pq.ParquetFile(opened) as parquet:
             if not parquet.metadata.num_rows:
                 return None
@@ -127,13 +127,13 @@ def _is_list(kind: Any) -> bool:
 
 
 def _is_shaped(kind: Any) -> bool:
-    """Whether each cell says its own shape, as Ray Data stores tensors of several."""
+    """Whether each cell has its own shape, as Ray Data stores tensors of different shapes."""
     names = {kind.field(place).name for place in range(kind.num_fields)}
     return pa.types.is_struct(kind) and names == {"data", "shape"}
 
 
 def _stored(kind: Any) -> Any:
-    """How a type is stored: as itself, but for extension types that are known to this process."""
+    """A type's storage type; itself unless it is an extension type known to this process."""
     return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
 
 
@@ -148,7 +148,7 @@ def _matrix(cells: pa.ChunkedArray, column: str) -> Floats:
         cells = pa.chunked_array(stored, type=_stored(cells.type))
     num_rows, width = len(cells), 1
     bad: dict[str, Numbers] = {}
-    # Level by level; how many of a level's elements come before the end of each row.
+    # Level by level: how many of a level's elements come before the end of each row.
     ends = np.arange(1, num_rows + 1)
 
     def add(what: str, places: Numbers) -> None:
@@ -176,7 +176,7 @@ def _matrix(cells: pa.ChunkedArray, column: str) -> Floats:
     values, unusable = single_precision(_numpy(cells))
     for what, places in unusable.items():
         add(what, np.setdiff1d(places, null))  # null is NaN by now
-    if problem := told(bad, num_rows):
+    if problem := bad_rows_text(bad, num_rows):
         raise DataError(f"column '{column}': {problem}")
     if not width:
         raise DataError(f"column '{column}' holds empty lists only")
@@ -184,15 +184,15 @@ def _matrix(cells: pa.ChunkedArray, column: str) -> Floats:
 
 
 def _lengths(cells: pa.ChunkedArray) -> Numbers:
-    """Of each list; 0 of those that are null."""
+    """The length of each list; 0 if it is null."""
     lengths = pc.list_value_length(cells)  # pyright: ignore[reportAttributeAccessIssue]
     return _numpy(pc.fill_null(lengths, 0)).astype(np.intp)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _commonest(lengths: Numbers) -> int:
-    """The length that most lists have, empty ones left aside."""
-    found, counts = np.unique(lengths[lengths > 0], return_counts=True)
-    return int(found[counts.argmax()]) if len(found) else 0
+    """The commonest length of non-empty lists."""
+    values, counts = np.unique(lengths[lengths > 0], return_counts=True)
+    return int(values[counts.argmax()]) if len(values) else 0
 
 
 def _numpy(cells: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Rows of each `data.source`, no torch; pyarrow only where a file is named: it costs a start."""
+"""Reads the rows of each `data.source`; no torch, and pyarrow, slow to import, only for files."""
 
 import importlib.util
 from collections.abc import Callable
@@ -10,39 +10,40 @@ from trainables.flow.config.data import DEFAULT_DIM, DEFAULT_ROWS, DataConfig
 from trainables.flow.data.errors import DataError, Floats
 
 Reader = Callable[[DataConfig], Floats]
-"""All rows of a source, before they are split."""
+"""Gives all rows of a source, before the split."""
 NUM_GAUSSIANS = 8
 GAUSSIAN_STD = 0.15
-"""Of each Gaussian of the mixture, whose centres are one unit from the origin."""
+"""Of each Gaussian of the mixture; the centres are one unit from the origin."""
 MOON_NOISE = 0.05
 BOARD_SQUARES = 4
 """Squares along a side of the checkerboard, which covers [-2, 2] x [-2, 2]."""
 
 
 def read_rows(config: DataConfig) -> Floats:
-    """All rows of a source, before they are split.
+    """All rows of a source, before the split.
 
     Raises:
-        DataError: Where a file cannot be used, and why.
+        DataError: If a file cannot be used, with the reason.
     """
     return READERS[config.source](config)
 
 
 def stamp(config: DataConfig) -> str:
-    """Another text once the file or folder of a config has been written again.
+    """A text that changes when the file or folder of a config is rewritten.
 
     Raises:
-        DataError: Where it cannot be reached.
+        DataError: If it cannot be reached.
     """
     if config.path is None:
         return ""
-    from trainables.flow.data.filesystem import found
+    from trainables.flow.data.filesystem import list_files
 
-    return " ".join(f"{file.path} {file.mtime_ns} {file.size}" for file in found(config.path).files)
+    files = list_files(config.path).files
+    return " ".join(f"{file.path} {file.mtime_ns} {file.size}" for file in files)
 
 
 def _digits(config: DataConfig) -> Floats:
-    # The file in scikit-learn's wheel: importing its package would take a second for one table.
+    # Read from scikit-learn's files: importing the package would take a second for one table.
     spec = importlib.util.find_spec("sklearn")
     if spec is None or not spec.submodule_search_locations:
         raise DataError("data.source digits needs scikit-learn: pip install scikit-learn")
@@ -63,10 +64,7 @@ def _npy(config: DataConfig) -> Floats:
 
 
 def _drawn(draw: Callable[[np.random.Generator, int, int], np.ndarray]) -> Reader:
-    """A source whose rows are one fixed draw.
-
-    `split_seed` decides what is done with the rows, not the rows.
-    """
+    """A source whose rows are one fixed draw; `split_seed` affects only how they are split."""
 
     def read(config: DataConfig) -> Floats:
         rng = np.random.default_rng([ord(letter) for letter in config.source])

@@ -1,1 +1,1 @@
-"""Training: packs of runs, step by step."""
+"""Trains packs of runs, step by step."""

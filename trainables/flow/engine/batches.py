@@ -1,4 +1,4 @@
-"""Every draw that a run makes from its data: batches, noise, times, held-out pairs."""
+"""Every draw that a run makes from its data: batches, noise, times, validation pairs."""
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,21 +16,27 @@ from trainables.flow.data.dataset import Dataset, Normalisation
 from trainables.flow.engine.state import RunSpec
 from trainables.flow.ingredients.augmentation import augment
 from trainables.flow.ingredients.couplings import paired
-from trainables.flow.ingredients.paths import path_sample, path_times, uses_eps
+from trainables.flow.ingredients.probability_paths import path_sample, path_times, uses_eps
 from trainables.flow.networks.velocity import parameter_dtype
 from trainables.flow.randomness import CPU, Streams, generator
 
 CHUNK_NUMBERS = 2**21
-"""Numbers in each tensor of a chunk of steps: 8 MB, so that packs fit into memory."""
+"""Numbers per tensor of a chunk of steps: 8 MB, so that packs fit into memory."""
 VALIDATION_BATCH = 256
-"""Rows within which held-out rows are paired with noise, whatever the batch size of training."""
+"""Rows within which validation rows are coupled with noise, whatever the training batch size."""
 
 Targets = tuple[Tensor, Tensor, Tensor]
 """x_t and u_t, (steps, batch, dim), and t, (steps, batch)."""
 
 
 def stacked(targets: Sequence[Targets], dim: int, device: torch.device) -> Targets:
-    """Those of several runs as one, with an axis for the runs at `dim`."""
+    """The targets of several runs as one, with an axis for the runs.
+
+    Args:
+        targets: Of each run.
+        dim: Where the axis of the runs goes.
+        device: Where the result goes.
+    """
     x_t, u_t, t = (torch.stack(part, dim).to(device) for part in zip(*targets, strict=True))
     return x_t, u_t, t
 
@@ -44,7 +50,7 @@ class Pairs(NamedTuple):
 
 @dataclass
 class Draw:
-    """Some steps' draws; runs with one `RunData.draw_key` share them."""
+    """The draws of some steps; runs with equal `RunData.draw_key` share them."""
 
     x_0: Tensor
     """(steps, batch, dim)"""
@@ -56,7 +62,7 @@ class Draw:
     _paired: dict[str, Tensor] = field(default_factory=dict[str, Tensor], repr=False)
 
     def paired(self, config: FlowConfig) -> Tensor:
-        """The noise as a config's coupling pairs it with the data, once for runs that agree."""
+        """The noise as a config's coupling pairs it with the data; computed once per coupling."""
         key = coupling_identity(config)
         if key not in self._paired:
             self._paired[key] = paired(config, self.x_0, self.x_1)
@@ -64,13 +70,13 @@ class Draw:
 
     @cached_property
     def eps(self) -> Tensor:
-        """Noise of the path, for those that have some."""
+        """Noise of the path, for paths that have some."""
         source = self.streams["path"]
         eps = torch.randn(self.x_0.shape, generator=source, device=self.x_0.device)
         return eps.to(self.x_0.dtype)
 
     def targets(self, config: FlowConfig) -> Targets:
-        """What a run with this config learns from."""
+        """The training targets of a run with this config."""
         eps = self.eps if uses_eps(config) else None
         t = path_times(config, self.t)
         return *path_sample(config, self.paired(config), self.x_1, t, eps), t
@@ -82,9 +88,9 @@ class RunData:
     Args:
         spec: The run.
         data: Its data.
-        normalisation: The statistics it works with.
-        device: Where training rows are, and where what an epoch draws is drawn; what is held out
-            and the order of rows are drawn on the CPU, and the same on every device.
+        normalisation: The statistics it uses.
+        device: Where training rows are and an epoch's noise and times are drawn; validation draws
+            and the order of rows come from the CPU, and are the same for every device.
     """
 
     def __init__(
@@ -108,7 +114,7 @@ class RunData:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimizer steps that count as one epoch."""
+        """Optimizer steps per epoch."""
         return steps_per_epoch(len(self.train), self.spec.config.batch_size)
 
     @property
@@ -137,15 +143,15 @@ class RunData:
 
     @property
     def validation_key(self) -> Hashable:
-        """Equal for runs whose held-out draws are the same, such as those of several seeds."""
+        """Equal for runs whose validation draws are the same, such as those of several seeds."""
         own = self.spec.run_id if self.validation_pairs is not None else ""
         return *self._source, validation_identity(self.spec.config), own
 
     def validation(self) -> Targets:
-        """The held-out draws (rows, dim), the same in every epoch and for every seed.
+        """The validation draws (rows, dim), the same in every epoch and for every seed.
 
-        Their times are stratified: one in each of as many equal parts of [0, 1] as there are
-        rows, which takes most of the noise out of the loss.
+        Their times are stratified: [0, 1] is cut into as many equal parts as there are rows, with
+        one time in each, which removes most of the noise from the loss.
         """
         config, rows = self.spec.config, len(self._validation)
         streams = Streams(config.data.split_seed, 0)
@@ -172,7 +178,7 @@ class RunData:
         return torch.randn(rows, self.dim, generator=source).to(self._dtype)
 
     def _batches(self, epoch: int) -> Tensor:
-        """Row numbers (steps, batch): shuffled passes laid end to end, so every batch is full."""
+        """Row numbers (steps, batch): shuffled passes end to end, so that every batch is full."""
         rows, count = len(self.train), self.steps_per_epoch * self.spec.config.batch_size
         first = epoch * count
         passes = range(first // rows, (first + count - 1) // rows + 1)
@@ -190,9 +196,15 @@ class RunData:
 def normalised_parts(
     data: Dataset, normalisation: Normalisation, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, ...]:
-    """Training rows on the device, validation, test and reference rows on the CPU.
+    """Training rows on the device; validation, test and reference rows on the CPU.
 
-    They are kept once for all runs of a process.
+    They are cached for all runs of a process.
+
+    Args:
+        data: Raw rows.
+        normalisation: The statistics to apply.
+        dtype: Precision of the result.
+        device: Where training rows go.
     """
     train, validation, test, reference = (
         torch.from_numpy(np.ascontiguousarray(normalisation.apply(part))).to(dtype)

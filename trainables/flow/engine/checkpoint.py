@@ -1,6 +1,6 @@
-"""Checkpoints: the one place that says what is saved of a run, in which order, and how.
+"""Checkpoints: the one place that defines what is saved of a run, in which order, and how.
 
-Torch is imported where it is needed: the driver knows this module and never loads a checkpoint.
+Torch is imported where it is needed: the driver imports this module but never loads a checkpoint.
 """
 
 import contextlib
@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any, Protocol
 
 ORDER = ("model", "ema", "optimizer", "scheduler", "progress", "normalisation")
-"""Save and load order. Optimizer moments belong to weights that must be there first."""
+"""Save and load order: weights must be there before the optimizer moments that belong to them."""
 
 
 class Stateful(Protocol):
     """A part of a run's state."""
 
     def state_dict(self) -> dict[str, Any]:
-        """The state, made of tensors and plain values."""
+        """The state, as tensors and plain values."""
         ...
 
     def load_state_dict(self, state: dict[str, Any], /) -> None:
-        """Takes over a state."""
+        """Restores a state."""
         ...
 
 
@@ -38,7 +38,7 @@ def load_run_state(parts: Mapping[str, Stateful], state: Mapping[str, dict[str, 
     """Loads the state of a run's parts, in `ORDER`.
 
     Raises:
-        CheckpointError: Where the state lacks a part.
+        CheckpointError: If the state lacks a part.
     """
     missing = [name for name in ORDER if name not in state]
     if missing:
@@ -48,7 +48,7 @@ def load_run_state(parts: Mapping[str, Stateful], state: Mapping[str, dict[str, 
 
 
 def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Writes a checkpoint so that a reader finds all of it or none of it."""
+    """Writes a checkpoint atomically: a reader finds all of it or none of it."""
     import torch
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,19 +59,19 @@ def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
         os.replace(partial, path)
     except (RuntimeError, OSError) as error:
         with contextlib.suppress(OSError):
-            partial.unlink()  # a full disk has no room for halves
-        # Torch says what it was doing, and only beside it what the file system said.
-        said = error if isinstance(error, OSError) else error.__context__
-        if isinstance(said, OSError):
-            raise OSError(said.errno, said.strerror, str(path)) from error
+            partial.unlink()  # make room on a full disk
+        # Torch raises an error of its own; what the file system said is in its context.
+        cause = error if isinstance(error, OSError) else error.__context__
+        if isinstance(cause, OSError):
+            raise OSError(cause.errno, cause.strerror, str(path)) from error
         raise
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Reads a checkpoint onto the CPU; it can hold tensors and plain values, never code.
+    """Reads a checkpoint onto the CPU; it may hold tensors and plain values, never code.
 
     Raises:
-        CheckpointError: Where the file is missing, torn or holds something else.
+        CheckpointError: If the file is missing, torn or holds something else.
     """
     import torch
 

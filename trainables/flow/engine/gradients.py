@@ -1,4 +1,4 @@
-"""Forward and backward pass of K runs: their losses, and the gradients where they belong."""
+"""Forward and backward pass of K runs: their losses and gradients."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ Pullback = Callable[[Tensor], None]
 def fill_gradients(
     config: FlowConfig, weights: State, gradients: State, x_t: Tensor, u_t: Tensor, t: Tensor
 ) -> Tensor:
-    """The mean squared errors of K runs and their gradients.
+    """Computes the mean squared errors of K runs, and fills in their gradients.
 
     Args:
         config: Of any of the runs.
@@ -30,9 +30,9 @@ def fill_gradients(
         The losses, (K,).
     """
     by_hand = BY_HAND.get(config.arch) if config.dtype != "bfloat16" else None
-    found, pull_back = (by_hand or _by_autograd)(config, weights, gradients, x_t, t)
+    velocities, pull_back = (by_hand or _by_autograd)(config, weights, gradients, x_t, t)
     with torch.no_grad():
-        error = found - u_t
+        error = velocities - u_t
         losses = _mean_squares(error)
         pull_back(error.mul_(2 / error[0].numel()))
     return losses
@@ -41,20 +41,20 @@ def fill_gradients(
 def _by_autograd(
     config: FlowConfig, weights: State, gradients: State, x: Tensor, t: Tensor
 ) -> tuple[Tensor, Pullback]:
-    """Velocities (K, batch, dim) of any network, and how to fill the gradients."""
-    found = velocity(config, weights, x, t)
+    """Velocities (K, batch, dim) of any network, and the function that fills the gradients."""
+    velocities = velocity(config, weights, x, t)
 
     def pull_back(slope: Tensor) -> None:
-        pulled = torch.autograd.grad(found, list(weights.values()), slope)
+        pulled = torch.autograd.grad(velocities, list(weights.values()), slope)
         torch._foreach_copy_(list(gradients.values()), pulled)
 
-    return found, pull_back
+    return velocities, pull_back
 
 
 def _mlp_by_hand(
     config: FlowConfig, weights: State, gradients: State, x: Tensor, t: Tensor
 ) -> tuple[Tensor, Pullback]:
-    """The same of an MLP, with the same bits: autograd's own work is a quarter of a small step."""
+    """The same for an MLP, with the same bits: autograd's overhead is a quarter of a small step."""
     with torch.no_grad():
         return mlp_pullback(weights, gradients, x, t, config.shape[1])
 
@@ -63,9 +63,9 @@ def _mean_squares(error: Tensor) -> Tensor:
     """(K, batch, dim) -> (K,)."""
     if error.device.type != "cpu":
         return error.square().flatten(1).mean(dim=1)
-    # A slice a run: a mean over all at once may sum in another order for another K.
+    # Slice by slice: a mean over all runs at once may sum in another order for another K.
     return torch.stack([part.square().mean() for part in error.unbind(0)])
 
 
 BY_HAND = {"mlp": _mlp_by_hand}
-"""Architectures whose backward pass is written out; others leave it to autograd."""
+"""Architectures with a handwritten backward pass; the others use autograd."""

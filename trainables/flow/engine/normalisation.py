@@ -1,4 +1,4 @@
-"""The normalisation statistics that a run works with."""
+"""The normalisation statistics of a run."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from trainables.flow.data.dataset import Normalisation
 
 
 class NormalisationState:
-    """Statistics as a part of a run's state: on resume those of the checkpoint win."""
+    """Statistics as a part of a run's state: on resume, the checkpoint's win."""
 
     def __init__(self, current: Normalisation) -> None:
         self.current = current
@@ -23,7 +23,7 @@ class NormalisationState:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes the checkpoint's statistics and notes where today's data say otherwise."""
+        """Takes the checkpoint's statistics, and notes where today's data disagree."""
         saved = Normalisation(state["mean"].numpy(), state["std"].numpy())
         gaps = [
             float(np.abs(getattr(saved, name) - getattr(self.current, name)).max())
@@ -32,7 +32,7 @@ class NormalisationState:
             for name in ("mean", "std")
         ]
         if max(gaps) == 0:
-            return  # runs of one data set go on sharing it
+            return  # runs of one data set keep sharing it
         self.mismatch = (
             "normalisation statistics differ from the checkpoint's, which are kept: "
             f"mean by up to {gaps[0]:.3g}, std by up to {gaps[1]:.3g}"

@@ -1,8 +1,8 @@
 """AdamW over one run's row of the stacked parameters.
 
 It calls the same fused kernel as `torch.optim.AdamW(fused=True)`, so the bits are the same, and its
-state has the same layout. `torch.optim.Optimizer` imports the compiler when it is first built: two
-seconds for every worker, and it costs time in every step.
+state has the same layout. `torch.optim.Optimizer` imports the compiler on first use, which takes
+two seconds in every worker, and has overhead in every step.
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ class AdamW:
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101, alg. 2).
 
     Args:
-        layout: Where the parameters lie in a row.
-        row: A run's numbers: it updates the weights and the moments, in place.
+        layout: Where the parameters are in a row.
+        row: A run's numbers; weights and moments are updated in place.
         lr: Learning rate; set `lr` before a step to change it.
         betas: Decays of the first and second moments.
-        weight_decay: Decay of the weights, times the rate, a step.
+        weight_decay: Decay of the weights per step, times the rate.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class AdamW:
         grad_scale: Tensor | None = None,
         found_inf: Tensor | None = None,
     ) -> None:
-        """The update of a step that the row's count has already.
+        """The update of a step that the row's count already includes.
 
-        For steps that the host does not see the arguments are scalars on the device, in float32.
+        For steps that the host does not see, the arguments are float32 scalars on the device.
 
         Args:
             lr: Learning rate.
-            grad_scale: What the gradients are to be divided by.
-            found_inf: 1 where nothing is to be done.
+            grad_scale: Divisor of the gradients.
+            found_inf: 1 to skip the update.
         """
         row = self._row
         torch._fused_adamw_(
@@ -77,7 +77,7 @@ class AdamW:
         )  # fmt: skip
 
     def move(self, row: Rows) -> None:
-        """Goes on with the same numbers at another place."""
+        """Continues with the same numbers, stored elsewhere."""
         self._row = row
 
     def state_dict(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class AdamW:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes over the moments of a checkpoint; one without any is from before the first step."""
+        """Restores the moments of a checkpoint; one from before the first step has none."""
         self.reset()
         first, second = (
             list(self._layout.views(m).values()) for m in (self._row.first, self._row.second)

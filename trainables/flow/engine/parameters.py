@@ -1,7 +1,7 @@
-"""The numbers of K runs of one shape, a row a run: weights, average, gradients and moments.
+"""The numbers of K runs of one shape, one row per run: weights, average, gradients and moments.
 
-A whole run is one contiguous row, so the optimizer, the average and the gradient's norm are one
-call a run each, whatever the number of its parameters; networks see the rows by name.
+A whole run is one contiguous row, so the optimizer, the average and the gradient's norm take one
+call per run, whatever the number of its parameters; networks see the rows by parameter name.
 """
 
 import math
@@ -15,15 +15,15 @@ from torch import Tensor
 from trainables.flow.networks.velocity import State
 
 ALIGNED = 64
-"""Each parameter begins at a multiple: kernels may sum in another order where one is not aligned,
-and then a run would have other bits in another row."""
+"""Each parameter begins at a multiple of it: kernels may sum unaligned ones in another order, and
+then a run's bits would depend on its row."""
 
 
 class Layout:
-    """Where each parameter lies in a row.
+    """Where each parameter is in a row.
 
     Args:
-        state: One run's parameters by name: shapes count, values do not.
+        state: One run's parameters by name; only their shapes matter.
     """
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
@@ -53,7 +53,7 @@ class Layout:
 
 @dataclass
 class Rows:
-    """All numbers of some runs: of K with a leading K, or of one without."""
+    """All numbers of some runs: of K runs with a leading K, or of one run without."""
 
     weights: Tensor
     average: Tensor
@@ -63,26 +63,26 @@ class Rows:
     second: Tensor
     """Moving mean of their squares."""
     count: Tensor
-    """Optimizer steps that the moments have seen: (K,), or a scalar."""
+    """Optimizer steps in the moments: (K,), or a scalar."""
 
     @classmethod
     def of(cls, weights: Tensor) -> Self:
-        """Runs (K, width) at their start."""
+        """The rows of runs (K, width) at step 0."""
         gradients, first, second = (torch.zeros_like(weights) for _ in range(3))
         count = torch.zeros(len(weights), device=weights.device)
         return cls(weights, weights.clone(), gradients, first, second, count)
 
     def row(self, k: int) -> Self:
-        """One run's own."""
+        """One run's row, as a view."""
         return type(self)(*(tensor[k] for tensor in self._all()))
 
-    def kept(self, which: Sequence[int]) -> Self:
-        """Some of the runs, copied."""
+    def selected(self, which: Sequence[int]) -> Self:
+        """A copy of some runs' rows."""
         index = torch.tensor(which, device=self.weights.device)
         return type(self)(*(tensor.index_select(0, index) for tensor in self._all()))
 
     def copied(self) -> Self:
-        """The same at a place of its own."""
+        """A copy with its own memory."""
         return type(self)(*(tensor.clone() for tensor in self._all()))
 
     def _all(self) -> Iterable[Tensor]:

@@ -1,4 +1,4 @@
-"""Reflow: a student learns straight paths between noise and what its teacher makes of it.
+"""Reflow: a student learns straight paths from noise to what its teacher maps it to.
 
 Liu et al. 2023 (arXiv:2209.03003), algorithm 1: the teacher is the same run's I-CFM model, which
 gets half of the run's steps; its ODE couples noise to data, and the student, which starts from the
@@ -14,11 +14,11 @@ from trainables.flow.randomness import generator
 from trainables.flow.sampling import integrate
 
 EVALUATIONS = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
-"""Velocity evaluations of a step."""
+"""Velocity evaluations per step."""
 
 
 def begin_student(run: FlowRun, device: torch.device) -> None:
-    """Turns a run whose teacher is trained to its student: the second phase begins."""
+    """Begins the second phase of a run whose teacher is trained: its student's."""
     progress = run.progress
     progress.teacher = progress.best
     run.model.load_state_dict(progress.teacher)
@@ -30,17 +30,17 @@ def begin_student(run: FlowRun, device: torch.device) -> None:
 
 
 def make_pairs(run: FlowRun, device: torch.device) -> None:
-    """Gives a student its fixed pairs, as many as there are rows; the same after every restore."""
+    """Gives a student its fixed pairs, one per row, and the same ones after every restore."""
     data = run.data
     noise = torch.randn(data.train.shape, generator=generator(run.spec.seed, 0, "reflow noise"))
     pairs = _pairs(run, noise.to(data.train.dtype), run.progress.teacher, device)
     data.pairs = Pairs(*(rows.to(data.train.device) for rows in pairs))
-    held_out = data.validation_noise()
-    data.validation_pairs = _pairs(run, held_out, run.progress.teacher, device)
+    validation_noise = data.validation_noise()
+    data.validation_pairs = _pairs(run, validation_noise, run.progress.teacher, device)
 
 
 def teacher_cost(run: FlowRun) -> dict[str, int]:
-    """What the teacher cost: its training, and the network evaluations of rows for the pairs."""
+    """What the teacher cost: its training, and the network evaluations for the pairs."""
     progress, config = run.progress, run.spec.config
     if not progress.teacher:
         return {}

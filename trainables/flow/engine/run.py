@@ -19,7 +19,7 @@ from trainables.flow.engine.state import Point, Progress, RunSpec
 from trainables.flow.networks.velocity import State
 
 POINT_EVERY_STEPS = 10
-"""Optimizer steps between the points of a run's curves; each epoch ends with one too."""
+"""Optimizer steps between the points of a run's curves; each epoch also ends with one."""
 
 
 class _Weights:
@@ -38,13 +38,13 @@ class _Weights:
 
 
 class FlowRun:
-    """One run of a pack and all that is its own.
+    """One run of a pack, with everything that is not shared.
 
     Args:
-        spec: What tells it from the others.
+        spec: Its id, seed and config.
         dataset: Its data.
-        layout: Where its parameters lie in its row.
-        row: Its numbers among those of the pack.
+        layout: Where its parameters are in its row.
+        row: Its row of the pack's numbers.
     """
 
     def __init__(self, spec: RunSpec, dataset: Dataset, layout: Layout, row: Rows) -> None:
@@ -69,12 +69,12 @@ class FlowRun:
 
     @property
     def num_parameters(self) -> int:
-        """Trainable parameters of the run, without the padding of data widths."""
+        """Trainable parameters of the run, without padding."""
         return num_parameters(self.spec.config, self.dataset.dim)
 
     @property
     def final_metrics(self) -> dict[str, float]:
-        """What was measured at the run's end; empty until then."""
+        """Metrics measured at the run's end; empty until then."""
         return self.progress.final_metrics
 
     @property
@@ -94,7 +94,7 @@ class FlowRun:
 
     @property
     def validates(self) -> bool:
-        """Whether the epoch that has just been trained ends with a validation."""
+        """Whether the epoch that was just trained ends with a validation."""
         progress, per_epoch = self.progress, self.data.steps_per_epoch
         every = validation_every(
             per_epoch * self.spec.config.batch_size, self.data.num_validation,
@@ -104,7 +104,7 @@ class FlowRun:
         return progress.status == "running" and (number % every == 0 or not self.training)
 
     def load_data(self) -> None:
-        """Brings the rows into the coordinates of the current normalisation."""
+        """Loads the rows in the coordinates of the current normalisation."""
         device, scale = self.row.weights.device, self.normalisation.current
         self.data = RunData(self.spec, self.dataset, scale, device)
 
@@ -120,7 +120,7 @@ class FlowRun:
         }
 
     def measured(self, loss: float, norm: float) -> bool:
-        """Takes note of a step's loss and gradient norm; returns whether the step may be taken."""
+        """Records a step's loss and gradient norm; returns whether the step may be taken."""
         step = self.progress.step + 1
         if not math.isfinite(loss):
             self.diverge(f"training loss is {loss} at step {step}")
@@ -131,7 +131,7 @@ class FlowRun:
         return self.progress.status == "running"
 
     def advance(self) -> None:
-        """A step has been taken."""
+        """Counts a step that was taken."""
         self.scheduler.advance()
         self.progress.step += 1
         if self.progress.step % POINT_EVERY_STEPS == 0:
@@ -144,10 +144,13 @@ class FlowRun:
         self.progress.error = error
 
     def end_epoch(self, val_loss: float | None) -> str | None:
-        """Enters an epoch's losses, keeps the best weights; says why its phase ends, if it does.
+        """Records an epoch's losses and keeps the best weights.
 
         Args:
-            val_loss: None where the epoch was not validated, see `validates`.
+            val_loss: None if the epoch was not validated, see `validates`.
+
+        Returns:
+            Why the phase ends; None if it goes on.
         """
         progress, config = self.progress, self.spec.config
         progress.epoch += 1
@@ -173,10 +176,9 @@ class FlowRun:
         return "early_stopping" if config.patience and stale >= config.patience else None
 
     def finish(self, reason: str, metrics: dict[str, float]) -> None:
-        """Ends the run with its metrics: as ok, or as diverged where its samples are not finite.
+        """Ends the run with its metrics: as ok, or as diverged if its samples are not finite.
 
-        An optional metric that is not finite is only left out: asked for or not, it changes no
-        result.
+        An optional metric that is not finite is merely left out.
         """
         wrong = {name: value for name, value in metrics.items() if not math.isfinite(value)}
         for name, value in wrong.items():
@@ -192,7 +194,7 @@ class FlowRun:
         self.curves.record(progress.step, **progress.final_metrics)
 
     def move(self, row: Rows) -> None:
-        """Points the run at the new home of its numbers."""
+        """Points the run at the new location of its numbers."""
         self.row = row
         self.model.tensors = self._layout.views(row.weights)
         self.ema.tensors = self._layout.views(row.average)
@@ -200,26 +202,32 @@ class FlowRun:
 
 
 class Curves:
-    """What a run measures on its way: means since its last point, and over its epoch."""
+    """A run's curves while it trains: means since the last point, and over the epoch."""
 
     def __init__(self) -> None:
         self.points: list[Point] = []
         self.times: list[float] = []
-        """When each point was measured: it came to be, or got its last metric."""
+        """When each point was created, or got its last metric."""
         self._lr = 0.0
         self._losses: list[float] = []
         self._norms: list[float] = []
         self._epoch: list[float] = []
 
     def add(self, loss: float, norm: float, lr: float) -> None:
-        """Takes note of a step."""
+        """Records a step.
+
+        Args:
+            loss: Its loss.
+            norm: Its gradient norm.
+            lr: Its learning rate.
+        """
         self._lr = lr
         self._losses.append(loss)
         self._norms.append(norm)
         self._epoch.append(loss)
 
     def point(self, step: int) -> None:
-        """A point with the means of the steps since the last one, and the rate of this one."""
+        """Adds a point with the means over the steps since the last one, and the current rate."""
         if not self._losses:
             return
         means = {"train_loss": _mean(self._losses), "grad_norm": _mean(self._norms)}
@@ -227,7 +235,7 @@ class Curves:
         self._losses, self._norms = [], []
 
     def epoch_loss(self) -> float:
-        """The mean loss of the epoch, which ends here."""
+        """Ends the epoch; returns its mean loss."""
         losses, self._epoch = self._epoch, []
         return _mean(losses)
 
@@ -241,7 +249,7 @@ class Curves:
             self.times.append(time.time())
 
     def drain(self) -> list[Point]:
-        """Points measured since the last call."""
+        """Removes and returns the points measured since the last call."""
         points, self.points = self.points, []
         self.times = []
         return points

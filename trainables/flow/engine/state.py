@@ -1,4 +1,4 @@
-"""What a run is called and how far it is: everything of it that is neither weights nor data."""
+"""A run's spec and progress: all of its state that is neither weights nor data."""
 
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +15,7 @@ Point = tuple[int, dict[str, float]]
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What tells a run from the others of its pack."""
+    """What distinguishes a run from the others of its pack."""
 
     run_id: str
     seed: int
@@ -24,7 +24,7 @@ class RunSpec:
 
 @dataclass
 class Progress:
-    """How far a run is."""
+    """How far a run has got."""
 
     epoch: int = 0
     step: int = 0
@@ -49,15 +49,12 @@ class Progress:
     teacher: "State" = field(default_factory=dict)
     """Weights that made a reflow run's pairs."""
     final_metrics: dict[str, float] = field(default_factory=dict)
-    """What was measured once training had ended."""
+    """Metrics measured after training."""
     warnings: list[str] = field(default_factory=list)
-    """What is to be told beside a run's result."""
+    """Warnings to report beside the run's result."""
 
     def enter_phase(self, phase: int) -> None:
-        """Begins a phase: nothing of the last one is the best of this one.
-
-        Its last `val_loss` stays in place until there is another.
-        """
+        """Begins a phase, without a best epoch; the last `val_loss` stays until the next one."""
         self.phase, self.first_epoch, self.first_step = phase, self.epoch, self.step
         self.best_val_loss = float("inf")
         self.best_epoch, self.best_step, self.best = self.epoch, self.step, {}
@@ -67,6 +64,6 @@ class Progress:
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over the fields."""
+        """Restores the fields."""
         for name, value in state.items():
             setattr(self, name, value)

@@ -1,4 +1,4 @@
-"""The validation of a pack: fixed draws of its runs, and their losses on them."""
+"""The validation of a pack: fixed draws of its runs, and the losses on them."""
 
 import functools
 from collections.abc import Hashable, Sequence
@@ -13,11 +13,11 @@ from trainables.flow.engine.run import FlowRun
 from trainables.flow.networks.velocity import State, velocity
 
 BLOCK = 2_048
-"""Rows that go through a network at once; on a GPU, through all networks of a pack together."""
+"""Rows per call of a network; on a GPU, of all networks of a pack together."""
 
 
-class HeldOut:
-    """Held-out draws of K runs.
+class ValidationDraws:
+    """Validation draws of K runs.
 
     Args:
         targets: x_t and u_t, (K, rows, dim), and t, (K, rows).
@@ -28,15 +28,15 @@ class HeldOut:
 
     @classmethod
     def of(cls, runs: Sequence[FlowRun], device: torch.device) -> Self:
-        """The draws of some runs; those that runs have in common are made once."""
+        """The draws of some runs; shared ones are made once."""
         made: dict[Hashable, Targets] = {}
         for data in (run.data for run in runs):
             if data.validation_key not in made:
                 made[data.validation_key] = data.validation()
         return cls(stacked([made[run.data.validation_key] for run in runs], 0, device))
 
-    def kept(self, which: Sequence[int]) -> Self:
-        """Those of some of the runs."""
+    def selected(self, which: Sequence[int]) -> Self:
+        """The draws of some of the runs."""
         x_t, u_t, t = (part[which] for part in self._targets)
         return type(self)((x_t, u_t, t))
 
@@ -50,11 +50,11 @@ class HeldOut:
         """
         x_t = self._targets[0]
         rows = BLOCK
-        if x_t.device.type != "cpu":  # there other blocks would be other bits for another K
+        if x_t.device.type != "cpu":  # on a CPU, bits would then depend on K
             rows = max(config.batch_size, rows // len(x_t))
         blocks = zip(*(part.split(rows, dim=1) for part in self._targets), strict=True)
         sums = [_squares(velocity(config, weights, x, t) - u) for x, u, t in blocks]
-        # One after the other: a sum over an axis may take another order for another K.
+        # One by one: a sum over an axis may take another order for another K.
         return (functools.reduce(torch.add, sums) / x_t[0].numel()).tolist()
 
 

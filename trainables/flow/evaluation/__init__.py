@@ -1,1 +1,1 @@
-"""Metrics of trained weights."""
+"""Measures trained weights."""

@@ -1,4 +1,4 @@
-"""Distances between samples and data: what different flows can be compared by."""
+"""Distances between samples and data, by which different flows can be compared."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from trainables.flow.randomness import generator
 
 NUM_PROJECTIONS = 256
 BANDWIDTHS = (0.5, 1.0, 2.0)
-"""Of the MMD's kernels, in median distances between the rows of the data."""
+"""Bandwidths of the MMD's kernels, in median distances between rows of the data."""
 NEIGHBOUR_BLOCK = 8_192
 """Training rows compared at once."""
 
@@ -24,11 +24,11 @@ def sliced_w2(x: Tensor, y: Tensor, num_projections: int = NUM_PROJECTIONS) -> f
         num_projections: Directions drawn uniformly from the sphere.
 
     Raises:
-        ValueError: Where the samples differ in shape.
+        ValueError: If the samples differ in shape.
     """
     if x.shape != y.shape:
         raise ValueError(f"sliced_w2 needs samples of one shape, got {x.shape} and {y.shape}")
-    x, y = x.double(), y.double()  # also where float32 products are made in TF32
+    x, y = x.double(), y.double()  # float32 products may be in TF32
     source = generator(0, 0, "projections")
     directions = torch.randn(x.shape[1], num_projections, generator=source).to(x)
     directions = directions / directions.norm(dim=0)
@@ -68,7 +68,7 @@ def mmd(x: Tensor, y: Tensor) -> float:
 
 
 def nearest_distance(x: Tensor, rows: Tensor) -> float:
-    """Mean distance of points to the nearest of some rows.
+    """Mean distance of points to their nearest row.
 
     Args:
         x: (num_points, dim).

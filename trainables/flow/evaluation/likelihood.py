@@ -9,15 +9,15 @@ from trainables.flow.randomness import generator
 from trainables.flow.sampling import SAMPLING_BATCH, Velocity
 
 EXACT_MAX_DIM = 16
-"""Up to here the divergence is summed term by term, above it is estimated."""
+"""Up to this dimension the divergence is exact, above it is estimated."""
 NUM_PROBES = 2
-"""For each row: of probes that rows shared the errors would not average out."""
+"""Per row: with probes shared by rows, errors would not average out."""
 
 
 def negative_log_likelihood(
     velocity: Velocity, x_1: Tensor, num_steps: int = 20, exact: bool | None = None
 ) -> Tensor:
-    """-log p(x_1) of each row in nats, where x_1 is what the flow makes of a standard normal.
+    """-log p(x_1) of each row in nats, where the flow maps a standard normal to x_1.
 
     d log p / dt = -div v along the ODE (Chen et al. 2018, arXiv:1806.07366, theorem 1), solved
     backwards from t = 1 by RK4. Above `EXACT_MAX_DIM` the divergence is Hutchinson's estimate with
@@ -28,7 +28,7 @@ def negative_log_likelihood(
         velocity: The velocity field v(x, t).
         x_1: Points at t = 1, (rows, dim).
         num_steps: Equal steps of RK4.
-        exact: Whether to sum the divergence; None decides by dimension.
+        exact: Whether to sum the divergence exactly; None: as the dimension says.
 
     Returns:
         (rows,)
@@ -47,7 +47,7 @@ def negative_log_likelihood(
 
 
 class _Divergence:
-    """The velocity at points, and its divergence there from products probe . J probe.
+    """The velocity at points, and its divergence there as a sum of products probe . J probe.
 
     Args:
         velocity: The velocity field.

@@ -1,4 +1,4 @@
-"""What is measured of a trained model, from fixed noise against the test part."""
+"""Metrics of a trained model: samples from fixed noise against the test part."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from trainables.flow.networks.velocity import State, velocity_of
 from trainables.flow.sampling import Velocity, solve
 
 MAX_ROWS = 2_048
-"""Test rows, and as many samples, that the metrics look at."""
+"""The metrics use at most so many test rows, and as many samples."""
 
 
 @dataclass
 class Evaluation:
-    """One set of weights and the data it is held against, in normalised coordinates."""
+    """One set of weights and the data to compare it with, in normalised coordinates."""
 
     config: FlowConfig
     velocity: Velocity
@@ -35,7 +35,7 @@ class Evaluation:
 
     @cached_property
     def solved(self) -> tuple[Tensor, Tensor]:
-        """Samples (rows, dim), and how bent their paths are (rows,)."""
+        """Samples (rows, dim), and how far their paths are from straight (rows,)."""
         return solve(self.velocity, self.noise, self.config.solver_steps, self.config.solver)
 
     @property
@@ -44,8 +44,8 @@ class Evaluation:
         return self.solved[0]
 
 
-class Rows(NamedTuple):
-    """Rows that floors are taken of, in normalised coordinates."""
+class FloorRows(NamedTuple):
+    """Rows to compute floors from, in normalised coordinates."""
 
     train: Tensor
     test: Tensor
@@ -54,12 +54,12 @@ class Rows(NamedTuple):
 
 
 class Measure(NamedTuple):
-    """How a metric of trained weights is taken."""
+    """How a metric of trained weights is measured."""
 
     of: Callable[[Evaluation], float]
-    floor: Callable[[Rows], float] | None = None
-    """The same of rows alone, where that means anything. It sees no config: runs of the same data
-    share it."""
+    floor: Callable[[FloorRows], float] | None = None
+    """The same of data rows alone, where meaningful. It sees no config: runs of the same data share
+    it."""
 
 
 def measure(
@@ -70,7 +70,16 @@ def measure(
     names: Sequence[str],
     device: torch.device,
 ) -> dict[str, float]:
-    """Metrics of one set of weights by name, see `MEASURES`."""
+    """Metrics of one set of weights by name.
+
+    Args:
+        config: The run's config; says how samples are drawn.
+        data: The run's rows and fixed noise.
+        normalisation: The statistics of the weights.
+        weights: Parameters by name.
+        names: The metrics, of `MEASURES`.
+        device: Where to compute.
+    """
     test = data.test[:MAX_ROWS].to(device)
     on_device = {name: tensor.to(device) for name, tensor in weights.items()}
     evaluation = Evaluation(
@@ -81,11 +90,16 @@ def measure(
 
 
 def floors(data: RunData, names: Sequence[str], device: torch.device) -> dict[str, float]:
-    """What training rows score where samples would be, as a fresh sample of the data does.
+    """The score of training rows in the place of samples: that of a fresh sample of the data.
 
-    One such score is noisy: it is the mean over the disjoint blocks of the test part's size that
-    there are among `data.reference`. For `train_distance` it is the test rows' distance to the
-    training rows: samples that come nearer have memorised. Runs of the same data share them.
+    A single score is noisy, so it is the mean over all disjoint blocks of `data.reference` of the
+    test part's size. For `train_distance` it is the test rows' distance to the training rows:
+    samples that are nearer were memorised. Runs of the same data share floors.
+
+    Args:
+        data: The rows.
+        names: The metrics; those without a floor are left out.
+        device: Where to compute.
     """
     return dict(_floors(data.train, data.test, data.reference, tuple(names), device))
 
@@ -96,13 +110,13 @@ def _floors(
 ) -> dict[str, float]:
     num = min(MAX_ROWS, len(test), len(reference))
     blocks = [part.to(device) for part in reference.split(num) if len(part) == num]
-    rows = Rows(train.to(device), test[:num].to(device), blocks)
+    rows = FloorRows(train.to(device), test[:num].to(device), blocks)
     taken = ((name, MEASURES[name].floor) for name in names)
     return {name: floor(rows) for name, floor in taken if floor}
 
 
 def final_metrics(run: FlowRun, device: torch.device) -> dict[str, float]:
-    """A run's metrics at its end: with its best and its final averaged weights, and the floors."""
+    """A run's final metrics: of its best and its final averaged weights, and the floors."""
     config, data, progress = run.spec.config, run.data, run.progress
     names = [name for name in config.measured() if METRICS[name].is_measurable]
     scale = run.normalisation.current
@@ -121,7 +135,7 @@ def columns(values: Mapping[str, float], what: str) -> dict[str, float]:
 
 
 def _nll(evaluation: Evaluation) -> float:
-    """Mean over the test part, in nats a row and in the data's own coordinates."""
+    """Mean over the test part, in nats per row and in the data's own coordinates."""
     steps = evaluation.config.solver_steps
     nll = negative_log_likelihood(evaluation.velocity, evaluation.test, steps).mean().item()
     return nll + float(torch.from_numpy(evaluation.normalisation.std).double().log().sum())

@@ -1,1 +1,1 @@
-"""Paths, couplings and augmentations: what the rows of `config` do."""
+"""Probability paths, couplings and augmentations: the functions of the tables in `config`."""

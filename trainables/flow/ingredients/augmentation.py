@@ -1,7 +1,7 @@
 """Augmentation of x_1 before the coupling: mixup, then noise, then dropout, in training only.
 
-Each draws from streams of its own, so that switching one on shifts no other draw of the run, and
-gets the knobs of its row in `augmentations`, and no others.
+Each draws from its own streams, so that switching one on shifts no other draw of the run, and gets
+only the knobs of its row in `augmentations`.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from trainables.flow.randomness import Stream, Streams
 
 
 def augment(config: AugmentationKeys, x_1: Tensor, streams: Streams) -> Tensor:
-    """Batches of rows as the run's `aug` changes them.
+    """Batches of rows, augmented.
 
     Args:
         config: Says which augmentations, and how strong.
@@ -33,7 +33,7 @@ def _mixup(x_1: Tensor, streams: Streams, mixup_alpha: float) -> Tensor:
     """Each row mixed with another of its batch; Zhang et al. 2018 (arXiv:1710.09412), eq. 1."""
     steps, batch, _ = x_1.shape
     shape = (steps, batch, 2)
-    # Beta(a, a) as a share of two gammas, in double precision: for small a they come near zero.
+    # Beta(a, a) as a ratio of gammas, in double precision: for small a they come near zero.
     gammas = torch._standard_gamma(
         torch.full(shape, mixup_alpha, dtype=torch.float64, device=x_1.device),
         generator=streams["mixup weight"],
@@ -50,9 +50,9 @@ def _noise(x_1: Tensor, streams: Streams, noise_std: float) -> Tensor:
 
 
 def _dropout(x_1: Tensor, streams: Streams, dropout_rate: float) -> Tensor:
-    """Coordinates set to the mean, zero; the kept ones scaled up so that each keeps its mean."""
-    kept = _uniform(x_1.shape, streams, "aug dropout") >= dropout_rate
-    return x_1 * kept / (1 - dropout_rate)
+    """Sets coordinates to zero, the mean, and scales the others up to keep their expectation."""
+    mask = _uniform(x_1.shape, streams, "aug dropout") >= dropout_rate
+    return x_1 * mask / (1 - dropout_rate)
 
 
 def _uniform(shape: Sequence[int], streams: Streams, stream: Stream) -> Tensor:

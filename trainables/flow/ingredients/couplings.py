@@ -1,6 +1,6 @@
-"""Which noise goes with which row: independent, or by exact optimal transport in each batch.
+"""Couples noise with rows: independently, or by exact optimal transport in each batch.
 
-Each function of `PAIR` gets the knobs of its row in `flows.COUPLINGS`, and no others.
+Each function of `PAIR` gets only the knobs of its row in `flows.COUPLINGS`.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from torch import Tensor
 from trainables.flow.config.flows import COUPLINGS, FLOWS, FlowKeys
 
 SQUARED_DISTANCE_MAX_DIM = 8
-"""Up to here the assignment is solved faster on squared distances than on inner products."""
+"""Up to this dimension the assignment is solved faster on squared distances."""
 
 
 def paired(config: FlowKeys, x_0: Tensor, x_1: Tensor) -> Tensor:
-    """The noise in the order of the rows that a config's coupling gives it.
+    """The noise in the order of the rows that the config's coupling pairs it with.
 
     Args:
         config: Says which coupling.
@@ -34,10 +34,10 @@ def paired(config: FlowKeys, x_0: Tensor, x_1: Tensor) -> Tensor:
 
 
 def ot_pairing(x_0: Tensor, x_1: Tensor) -> Tensor:
-    """The permutation of the noise that transports it to the data at the least squared distance.
+    """The permutation of the noise that transports it to the data at least squared distance.
 
     Between equal numbers of points of equal weight an optimal plan is a permutation; Tong et al.
-    2023 (arXiv:2302.00482), section 3.2. |x_0 - x_1|^2 and -x_0 . x_1 differ by terms of one
+    2023 (arXiv:2302.00482), section 3.2. |x_0 - x_1|^2 / 2 and -x_0 . x_1 differ by terms of one
     side only, so both have the same optimal permutations.
 
     Args:
@@ -51,7 +51,7 @@ def ot_pairing(x_0: Tensor, x_1: Tensor) -> Tensor:
 
 
 def ot_pairings(x_0: Tensor, x_1: Tensor) -> Tensor:
-    """The pairing of each of a row of batches: (steps, batch, dim) twice -> (steps, batch)."""
+    """The pairing of each batch: (steps, batch, dim) twice -> (steps, batch)."""
     num_threads = torch.get_num_threads()  # as many as the trial has CPUs
     pairings: list[Tensor] = []
     with ThreadPoolExecutor(num_threads) as pool:
@@ -68,7 +68,7 @@ def reordered(x_0: Tensor, pairings: Tensor) -> Tensor:
 
 
 def _costs(x_0: Tensor, x_1: Tensor) -> NDArray[Any]:
-    """What it costs to bring each point of the noise to each row, (batch, batch), on the CPU."""
+    """The cost of moving each noise point to each row, (batch, batch), on the CPU."""
     if x_0.shape[-1] <= SQUARED_DISTANCE_MAX_DIM:
         costs = torch.cdist(x_1, x_0, compute_mode="donot_use_mm_for_euclid_dist").square()
     else:
@@ -77,10 +77,10 @@ def _costs(x_0: Tensor, x_1: Tensor) -> NDArray[Any]:
 
 
 def _assigned(costs: NDArray[Any]) -> Tensor:
-    """The cheapest assignment, (batch,); lets other threads run meanwhile."""
+    """The cheapest assignment, (batch,); releases the GIL."""
     if not np.isfinite(costs).all():
-        return torch.arange(len(costs))  # the losses of such a run end it
-    from scipy.optimize import linear_sum_assignment  # slow to import, and needed by one flow
+        return torch.arange(len(costs))  # the run's losses will end it
+    from scipy.optimize import linear_sum_assignment  # slow to import, and only one flow needs it
 
     return torch.from_numpy(linear_sum_assignment(costs)[1])
 

@@ -1,1 +1,1 @@
-"""Velocity networks."""
+"""Velocity networks, for stacked runs."""

@@ -3,9 +3,9 @@
 Peebles & Xie 2023 (arXiv:2212.09748), section 3.2: each block's normalisations are scaled and
 shifted by the time, and its two branches enter through gates that are zero at the start.
 
-Patches of an image look alike wherever they are and can share their embedding; of a vector each
-token means something else, so each has maps of its own into the blocks and out of them (as the
-features of Gorishniy et al. 2021, arXiv:2106.11959, section 3.1), whose biases tell its position.
+Patches of an image look alike wherever they are and can share their embedding. Each token of a
+vector means something else, so each has its own maps into the blocks and out of them (as the
+features of Gorishniy et al. 2021, arXiv:2106.11959, section 3.1); their biases encode its position.
 """
 
 import torch
@@ -45,14 +45,14 @@ def dit(weights: Weights, x: Tensor, time: Tensor, num_layers: int) -> Tensor:
 
 
 def _by_token(weights: Weights, name: str, x: Tensor) -> Tensor:
-    """One linear map a token: (K, batch, tokens, in) -> (K, batch, tokens, out)."""
+    """One linear map per token: (K, batch, tokens, in) -> (K, batch, tokens, out)."""
     weight, bias = (weights[f"{name}.{part}"].flatten(0, 1) for part in ("weight", "bias"))
     mapped = torch.baddbmm(bias.unsqueeze(1), x.transpose(1, 2).flatten(0, 1), weight)
     return mapped.unflatten(0, (len(x), -1)).transpose(1, 2).contiguous()
 
 
 def _block(weights: Weights, name: str, h: Tensor, time: Tensor) -> Tensor:
-    """H (K, batch, tokens, width) -> the same."""
+    """One block on h (K, batch, tokens, width), which keeps its shape."""
     modulation = _modulation(weights, f"{name}.modulation", time, 6)
     shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = modulation
     mixed = _attention(weights, name, _normalised(h, shift, scale))
@@ -73,7 +73,7 @@ def _attention(weights: Weights, name: str, h: Tensor) -> Tensor:
 
 
 def _modulation(weights: Weights, name: str, time: Tensor, parts: int) -> tuple[Tensor, ...]:
-    """Shifts, scales and gates of the time, (K, batch, 1, width) each."""
+    """Shifts, scales and gates computed from the time, (K, batch, 1, width) each."""
     num_runs, batch, _ = time.shape
     return linear(weights, name, time).view(num_runs, batch, 1, parts, -1).unbind(3)
 

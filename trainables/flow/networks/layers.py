@@ -11,24 +11,30 @@ from torch.nn import functional
 from trainables.flow.config.shapes import TIME_DIM, padded
 
 Weights = Mapping[str, Tensor]
-"""Parameters by name, of one run or, with a leading K, of the runs of a pack."""
+"""Parameters by name, of one run or, with a leading K, of a pack's runs."""
 
 
 def linear(weights: Weights, name: str, x: Tensor) -> Tensor:
-    """One linear map a run: (K, rows, in) -> (K, rows, out)."""
+    """One linear map per run: (K, rows, in) -> (K, rows, out).
+
+    Args:
+        weights: Stacked parameters.
+        name: The layer's: it has `<name>.weight` and `<name>.bias`.
+        x: Inputs, (K, rows, in).
+    """
     return torch.baddbmm(weights[f"{name}.bias"].unsqueeze(1), x, weights[f"{name}.weight"])
 
 
 def time_embedding(t: Tensor) -> Tensor:
     """Sinusoidal features of t in [0, 1]: (...) -> (..., TIME_DIM), Vaswani et al. 2017, 3.5."""
-    # Kept on the CPU alone: what a graph's capture makes on a GPU, its replays write over.
+    # Cached only on the CPU: tensors made in a graph's capture are overwritten by its replays.
     frequencies = _kept_frequencies if t.device.type == "cpu" else _frequencies
     angles = 1000.0 * t.unsqueeze(-1) * frequencies(t.dtype, t.device)
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
 
 def pad(x: Tensor) -> Tensor:
-    """Zeros behind the last axis, up to the next width that kernels treat alike."""
+    """Pads the last axis with zeros to the next width in `shapes.padded`."""
     missing = padded(x.shape[-1]) - x.shape[-1]
     return functional.pad(x, (0, missing)) if missing else x
 

@@ -1,4 +1,4 @@
-"""The plain velocity network: an MLP with SiLU that sees the time beside the point."""
+"""The plain velocity network: an MLP with SiLU that takes the time beside the point."""
 
 from torch import Tensor
 from torch.nn import functional

@@ -1,4 +1,4 @@
-"""The MLP's velocities with their backward pass written out, operation for operation autograd's."""
+"""The MLP's velocities with a handwritten backward pass, operation for operation autograd's."""
 
 from collections.abc import Callable, Mapping
 
@@ -12,7 +12,7 @@ from trainables.flow.networks.layers import Weights, linear, pad, time_embedding
 def mlp_pullback(
     weights: Weights, gradients: Mapping[str, Tensor], x: Tensor, t: Tensor, num_layers: int
 ) -> tuple[Tensor, Callable[[Tensor], None]]:
-    """What `networks.velocity` gives for `mlp`, and how to go back from there.
+    """The same as `velocity.velocity` for `mlp`, and its backward pass.
 
     Args:
         weights: Stacked parameters.
@@ -22,25 +22,25 @@ def mlp_pullback(
         num_layers: Hidden layers.
 
     Returns:
-        The velocities, (K, batch, dim), and a function that takes the loss's slope at each of
-        them and fills the gradients. It is called once.
+        The velocities, (K, batch, dim), and a function that takes the gradient of the loss with
+        respect to them and fills the gradients. It can be called once.
     """
     dim, time, padded = x.shape[-1], time_embedding(t), pad(x)
     inputs = [linear(weights, "in", padded).add_(linear(weights, "time", time))]
-    """Of each activation, (K, batch, hidden_dim)."""
+    """The inputs of the activations, (K, batch, hidden_dim) each."""
     hidden = [functional.silu(inputs[0])]
     for layer in range(1, num_layers):
         inputs.append(linear(weights, str(layer), hidden[-1]))
         hidden.append(functional.silu(inputs[-1]))
     gain = linear(weights, "skip", time)[..., :dim]
-    found = linear(weights, "out", hidden[-1])[..., :dim].add_(gain * x)
+    velocities = linear(weights, "out", hidden[-1])[..., :dim].add_(gain * x)
 
     def fill(name: str, before: Tensor, slope: Tensor) -> None:
         torch.bmm(before.mT, slope, out=gradients[f"{name}.weight"])
         torch.sum(slope, dim=1, out=gradients[f"{name}.bias"])
 
     def pull_back(slope: Tensor) -> None:
-        """Fills the gradients, from the outputs' layer to the inputs'."""
+        """Fills the gradients, from the output layer to the input layer."""
         slope = pad(slope)
         fill("skip", time, slope * padded)
         above = "out"
@@ -52,4 +52,4 @@ def mlp_pullback(
         fill("in", padded, slope)
         fill("time", time, slope)
 
-    return found, pull_back
+    return velocities, pull_back

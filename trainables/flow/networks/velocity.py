@@ -1,10 +1,10 @@
 """Velocity networks v(x, t) for K runs of one shape at once: parameters are stacked, (K, ...).
 
 Every architecture has a skip from its input to its output, scaled by the time: gain(t) x. Most of
-the velocity of normalised data is of this form, for Gaussian data and a straight path all of it,
+the velocity of normalised data has this form, for Gaussian data and a straight path all of it,
 (2t - 1) / (t^2 + (1 - t)^2) x, and a network narrower than the data cannot express it: without the
-skip its samples shrink, the more the longer it trains. (The role of c_skip in Karras et al. 2022,
-arXiv:2206.00364, eq. 7, learned instead of fixed, since it differs from path to path.)
+skip its samples shrink, more so the longer it trains. (It plays the role of c_skip in Karras et
+al. 2022, arXiv:2206.00364, eq. 7, but is learned, since it differs between paths.)
 """
 
 import contextlib
@@ -31,7 +31,7 @@ OUTPUT_GAIN = 1e-2
 State = dict[str, Tensor]
 """One run's parameters by name."""
 NETWORKS: dict[str, Callable[..., Tensor]] = {"mlp": mlp, "dit": dit, "unet": unet}
-"""Each takes stacked parameters, points, embedded times, `num_layers`, and the knobs of its row in
+"""Each takes stacked parameters, points, embedded times, `num_layers`, and the knobs of its row of
 `shapes.ARCHS`."""
 
 
@@ -50,10 +50,10 @@ def velocity(config: FlowConfig, weights: Weights, x: Tensor, t: Tensor) -> Tens
     with _precision(config, x.device):
         time = time_embedding(t)
         knobs = ARCHS[config.arch].values(config)
-        found = NETWORKS[config.arch](weights, x, time, config.shape[1], **knobs)
+        velocities = NETWORKS[config.arch](weights, x, time, config.shape[1], **knobs)
         gain = linear(weights, "skip", time)[..., : x.shape[-1]]
-        found = found + gain * x
-    return found.to(x.dtype)
+        velocities = velocities + gain * x
+    return velocities.to(x.dtype)
 
 
 def velocity_of(config: FlowConfig, state: Mapping[str, Tensor]) -> Velocity:
@@ -65,8 +65,13 @@ def velocity_of(config: FlowConfig, state: Mapping[str, Tensor]) -> Velocity:
 def initial_state(config: FlowConfig, dim: int, seed: int) -> State:
     """A run's parameters at step 0: uniform in +-1/sqrt(fan_in), outputs near zero or zero.
 
-    The skip starts at zero, and so does what the architecture's row names (adaLN-Zero and its
+    The skip starts at zero, as do the layers in the architecture's `zero_init` (adaLN-Zero and its
     output, FiLM as the identity).
+
+    Args:
+        config: Says which network.
+        dim: Width of the data.
+        seed: The run's.
     """
     source = generator(seed, 0, "init")
     state: State = {}
@@ -94,7 +99,7 @@ def _gain(arch: str, name: str) -> float:
 def _precision(config: FlowConfig, device: torch.device) -> AbstractContextManager[Any]:
     if config.dtype != "bfloat16":
         return _AS_IT_IS
-    # Each weight is used once; and a cache of casts must not outlive the capture of a CUDA graph.
+    # Each weight is used once, and cached casts must not outlive the capture of a CUDA graph.
     return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 

@@ -1,1 +1,1 @@
-"""What starts a Ray of our own sooner, and alone knows Ray's private names. Empty: see `start`."""
+"""Starts a Ray of our own faster; the only user of Ray's private names. See `start`."""

@@ -1,8 +1,8 @@
-"""Starts a Ray of our own in less time than Ray takes by itself, which has no public way to it.
+"""Starts a Ray of our own faster than Ray does; there is no public way to do so.
 
 Most of the time from the command to the first step goes into imports, and into services that
-nobody asks. `ABLATE_PLAIN_RAY=1` leaves all of it to Ray, except for which signals its services
-hear: that is not speed.
+nobody uses. `ABLATE_PLAIN_RAY=1` switches all of this off, except for the process group of Ray's
+services: that is function, not speed.
 """
 
 import contextlib
@@ -16,22 +16,22 @@ from ablate.launch.ray.fast_start.services import few_services, replaced, servic
 PLAIN = "ABLATE_PLAIN_RAY"
 
 _SETTINGS = {
-    # The node's parts look for each other 50 times a second, for as long as Ray would; once a
-    # second costs every third study a second.
+    # The node's parts poll for each other 50 times a second, for as long as Ray would; polling
+    # once a second costs every third study a second.
     "RAY_raylet_client_connect_timeout_milliseconds": "20",
     "RAY_raylet_client_num_connect_attempts": "500",
-    "PL_DISABLE_FORK": "1",  # what Tune would give each of its trials, see `_trials_in_workers`
+    "PL_DISABLE_FORK": "1",  # what Tune would set for each trial, see `_trials_in_workers`
 }
 _IMPORT_AHEAD = {
     "RAY_preload_python_modules": "ablate.launch.ray.fast_start.preload",
-    # Ray ends workers that have idled for 1 s once trials are reserved places, and starts others.
+    # Once trials have reserved places, Ray replaces workers that have been idle for 1 s.
     "RAY_idle_worker_killing_time_threshold_ms": "60000",
 }
 
 
 @contextlib.contextmanager
 def fast_start(init: Callable[[], object], preload: Sequence[str]) -> Generator[None]:
-    """Starts Ray, for a job that ends with the block; then all that was replaced is back.
+    """Starts Ray, for a job that ends with the block; then everything replaced is restored.
 
     Args:
         init: Calls `ray.init`.
@@ -49,16 +49,16 @@ def fast_start(init: Callable[[], object], preload: Sequence[str]) -> Generator[
 
 
 def is_plain() -> bool:
-    """Whether Ray is to start in its own way."""
+    """Whether Ray is to start without our speed-ups."""
     return os.environ.get(PLAIN, "") not in ("", "0")
 
 
 @contextlib.contextmanager
 def _trials_in_workers() -> Generator[None]:
-    """Lets Tune's trials run in the workers that are there.
+    """Lets Tune's trials run in the existing workers.
 
-    Tune gives its actors a variable by a runtime environment, for which Ray would start other
-    workers: here all of them have it from the driver.
+    Tune sets a variable for its actors by a runtime environment, for which Ray would start other
+    workers: here all workers inherit it from the driver.
     """
     from ray.tune.execution import class_cache  # only now: workers import while Tune is imported
 

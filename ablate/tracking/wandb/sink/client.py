@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ablate.process.garbage import uncollected
+from ablate.process.gc_pause import gc_paused
 from ablate.tracking.wandb.settings import Destination, at_home
 
 INIT_TIMEOUT_S = 20.0
@@ -105,7 +105,7 @@ class Client:
     """
 
     def __init__(self, to: Destination, folder: Path) -> None:
-        with uncollected():
+        with gc_paused():
             import wandb
 
         self._wandb = wandb

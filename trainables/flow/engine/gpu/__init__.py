@@ -1,1 +1,1 @@
-"""Steps as a CUDA graph, an option."""
+"""Steps as a CUDA graph, which is optional."""

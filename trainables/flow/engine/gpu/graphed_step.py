@@ -1,10 +1,10 @@
-"""Steps of a pack of which the host hears only at the end of an epoch, for GPUs.
+"""Steps of a pack that synchronise with the host once per epoch, for GPUs.
 
-The ordinary step waits for each loss, and every kernel is a call from the host: small networks
-leave a GPU idle most of the time. Here the epoch's learning rates are on the device beforehand,
-what happens to a run whose loss is not finite is decided there, and the whole step is replayed as
-one CUDA graph. The same kernels in another order of rounding: results agree with those of ordinary
-steps within a tolerance, not to the bit. Each graph's first steps are held against ordinary ones.
+The ordinary step waits for each loss, and the host launches every kernel: small networks leave a
+GPU idle most of the time. Here the epoch's learning rates are on the device beforehand, runs with
+a loss that is not finite are stopped there, and the whole step is replayed as one CUDA graph.
+Rounding may come in another order: results agree with those of ordinary steps within a tolerance,
+not to the bit. Each graph's first steps are checked against ordinary ones.
 """
 
 import math
@@ -24,22 +24,22 @@ from trainables.flow.engine.run import FlowRun
 NORM_EPS = 1e-6
 """Added to gradient norms before they divide."""
 LANES = 8
-"""Streams for the updates of a pack: that of 1M parameters occupies 16 of an H100's 132 cores."""
+"""Streams for the updates of a pack: one of 1M parameters occupies 16 of an H100's 132 cores."""
 CHECKED_STEPS = 3
-"""Of each graph, from its first; they end with what the ordinary step computes."""
+"""How many first steps of each graph are checked; they end with the ordinary step's results."""
 
 FillGradients = Callable[[Tensor, Tensor, Tensor], Tensor]
 """x_t, u_t, t of a step -> the losses (K,); leaves the gradients in the pack's rows."""
 
 
-class DeviceSteps:
-    """One step of K runs, captured where the device is a GPU.
+class GraphedStep:
+    """One step of K runs, captured as a graph on a GPU.
 
     Args:
         fill_gradients: Forward and backward pass of the pack.
         runs: Its active runs, in the order of the rows.
         rows: Their numbers.
-        shape: Of a step's points, (K, batch, dim).
+        shape: Shape of a step's points, (K, batch, dim).
     """
 
     def __init__(
@@ -55,29 +55,29 @@ class DeviceSteps:
         self._rows = rows
         shapes = (shape, shape, shape[:2])
         self._inputs = [torch.zeros(s, dtype=dtype, device=device) for s in shapes]
-        self._orders = torch.zeros(3, len(runs), device=device)
+        self._controls = torch.zeros(3, len(runs), device=device)
         self._alive = torch.ones(len(runs), device=device)
         self._measured = torch.zeros(2, len(runs), dtype=dtype, device=device)
         clips = [run.spec.config.clip or math.inf for run in runs]
         self._clips = torch.tensor(clips, device=device)
         self._lanes = _lanes(device)[: len(runs)] if device.type == "cuda" else ()
         self.warnings: list[str] = []
-        """Why steps are not replayed as a graph, where they could have been."""
+        """Why steps are not replayed as a graph, although the device supports it."""
         self._graph = self._captured() if can_capture(device) else None
         self._unchecked = CHECKED_STEPS
 
     @torch.no_grad()
-    def __call__(self, inputs: Targets, orders: Tensor, measured: Tensor) -> None:
+    def __call__(self, inputs: Targets, controls: Tensor, measured: Tensor) -> None:
         """Takes a step.
 
         Args:
             inputs: x_t, u_t (K, batch, dim) and t (K, batch).
-            orders: What `orders_of` says of this step, (3, K).
+            controls: This step's part of `step_controls`, (3, K).
             measured: Where losses and gradient norms go, (2, K).
         """
         for static, tensor in zip(self._inputs, inputs, strict=True):
             static.copy_(tensor)
-        self._orders.copy_(orders)
+        self._controls.copy_(controls)
         if self._graph is None:
             self._step()
         elif self._unchecked:
@@ -87,7 +87,7 @@ class DeviceSteps:
         measured.copy_(self._measured)
 
     def _check(self, graph: torch.cuda.CUDAGraph) -> None:
-        """Takes the step twice, by the graph and for good; a graph that differs is let go."""
+        """Takes the step by the graph, then ordinarily and for good; drops a graph that differs."""
         numbers = {**vars(self._rows), "alive": self._alive, "measured": self._measured}
         before = StepRecord.of(numbers)
         graph.replay()
@@ -102,11 +102,11 @@ class DeviceSteps:
             )
 
     def _step(self) -> None:
-        """The step on what the static tensors hold; asks nothing of the host."""
+        """The step on the static tensors; never synchronises with the host."""
         with torch.enable_grad():
             losses = self._fill_gradients(*self._inputs)
         norms = torch.linalg.vector_norm(self._rows.gradients, dim=1)
-        lr, forgotten, due = self._orders.unbind(0)
+        lr, forgotten, due = self._controls.unbind(0)
         finite = torch.isfinite(losses) & torch.isfinite(norms)
         self._alive.mul_(finite | (due == 0))
         takes_part = due * self._alive
@@ -118,7 +118,7 @@ class DeviceSteps:
         self._measured.copy_(torch.stack([losses, norms]))
 
     def _update(self, lr: Tensor, too_long: Tensor, skipped: Tensor) -> None:
-        """The optimizers' updates, (K,) each, in lanes: one run's fills a fraction of a GPU."""
+        """The optimizers' updates, (K,) each, in parallel: one run's fills a fraction of a GPU."""
         for lane in self._lanes:
             lane.wait_stream(torch.cuda.current_stream())
         for k, run in enumerate(self._runs):
@@ -129,9 +129,9 @@ class DeviceSteps:
 
     @torch.no_grad()
     def _captured(self) -> torch.cuda.CUDAGraph | None:
-        """The step as a graph, None where it cannot be had.
+        """The step as a graph; None if it cannot be captured.
 
-        No run is due meanwhile: no weights change.
+        No run is due during the capture, so no weights change.
         """
         try:
             return captured(self._step)
@@ -145,12 +145,18 @@ def _lanes(device: torch.device) -> tuple[torch.cuda.Stream, ...]:
     return tuple(torch.cuda.Stream(device) for _ in range(LANES))
 
 
-def orders_of(runs: Sequence[FlowRun], num_steps: int, device: torch.device) -> Tensor:
-    """What each run does in the next steps of an epoch, (steps, 3, K).
+def step_controls(runs: Sequence[FlowRun], num_steps: int, device: torch.device) -> Tensor:
+    """What controls each run's next steps of an epoch, (steps, 3, K).
 
-    Its learning rate, the share of the average that it replaces, and 1 where it has a step left.
+    Its learning rate, the share of the average that is replaced, and 1 as long as it has steps
+    left.
+
+    Args:
+        runs: The active runs.
+        num_steps: How many steps.
+        device: Where the result goes.
     """
-    orders = [
+    controls = [
         [
             run.scheduler.rates(num_steps),
             [1 - ema_decay(run.phase_steps + s, run.spec.config.ema_decay)
@@ -159,11 +165,11 @@ def orders_of(runs: Sequence[FlowRun], num_steps: int, device: torch.device) -> 
         ]
         for run in runs
     ]  # fmt: skip
-    return torch.tensor(orders).permute(2, 1, 0).contiguous().to(device)
+    return torch.tensor(controls).permute(2, 1, 0).contiguous().to(device)
 
 
-def take_note(runs: Sequence[FlowRun], measured: Tensor) -> None:
-    """Tells runs what an epoch's steps measured, (steps, 2, K), until they end."""
+def record_epoch(runs: Sequence[FlowRun], measured: Tensor) -> None:
+    """Records what an epoch's steps measured, (steps, 2, K), in each run until it ends."""
     for losses, norms in measured.tolist():
         for run, loss, norm in zip(runs, losses, norms, strict=True):
             if run.training and run.measured(loss, norm):

@@ -1,4 +1,4 @@
-"""The next draws while the device still trains on the last ones."""
+"""Makes the next draws while the device still trains on the last ones."""
 
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,18 +9,18 @@ import torch
 from trainables.flow.engine.batches import Targets
 
 
-def ahead(source: Iterator[Targets], device: torch.device) -> Generator[Targets]:
+def prefetched(source: Iterator[Targets], device: torch.device) -> Generator[Targets]:
     """The items of an iterator, each made in a thread while the one before is in use.
 
-    An item is made once the device has used the last but one: so many are in memory, however far
-    the host is ahead, and none lies where one is still in use.
+    An item is made once the device is done with the last but one, which bounds memory however far
+    the host is ahead, and keeps items from overwriting one that is still in use.
 
     Args:
-        source: Draws from generators of its own, so that the moment does not matter.
-        device: Where its tensors are; on a GPU they are made on a stream of their own.
+        source: Draws from its own generators, so that timing does not matter.
+        device: Where its tensors are; on a GPU they are made on a separate stream.
     """
     aside = _side_stream(device) if device.type == "cuda" else None
-    used = _waited_for(aside, device)  # what is drawn from may still be in the making
+    used = _waited_for(aside, device)  # the source's own tensors may still be in the making
     with ThreadPoolExecutor(max_workers=1) as worker:
         coming = worker.submit(_next, source, aside, used)
         while (item := coming.result()) is not None:
@@ -34,12 +34,12 @@ def ahead(source: Iterator[Targets], device: torch.device) -> Generator[Targets]
 
 @lru_cache(maxsize=8)
 def _side_stream(device: torch.device) -> torch.cuda.Stream:
-    """One for all epochs: the allocator keeps the memory of each stream apart."""
+    """One stream for all epochs: the allocator keeps the memory of each stream apart."""
     return torch.cuda.Stream(device)
 
 
 def _waited_for(aside: torch.cuda.Stream | None, device: torch.device) -> torch.cuda.Event | None:
-    """An event after all that the training stream has been told so far."""
+    """An event after everything queued on the training stream so far."""
     return None if aside is None else _mark(torch.cuda.current_stream(device))
 
 

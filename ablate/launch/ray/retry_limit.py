@@ -1,6 +1,6 @@
-"""Trials that end themselves once they have failed too often: Tune retries without a limit.
+"""Trials that end themselves once they have failed too often, since Tune retries without a limit.
 
-It has one count for all failures, those of nodes among them, and no hook before it gives up.
+Tune has a single count for all failures, lost nodes included, and no hook before it gives up.
 """
 
 import contextlib
@@ -17,16 +17,16 @@ from ablate.launch.ray.worker_signals import hear_signals_again, was_signalled
 from ablate.trainable.contract import REPORT_KEY, RunReport
 
 
-def counting(cls: type[Any]) -> type[Any]:
-    """The hosted class with counting mixed in, under its own name (Tune restores by name)."""
-    return type(cls.__name__, (Counting, cls), {"__module__": cls.__module__})
+def retry_limited(cls: type[Any]) -> type[Any]:
+    """The hosted class with a retry limit, under its own name (Tune restores by name)."""
+    return type(cls.__name__, (RetryLimited, cls), {"__module__": cls.__module__})
 
 
-class Counting:
-    """Mixin in front of a hosted `Trainable`, for a worker of Ray's.
+class RetryLimited:
+    """Mixin in front of a hosted `Trainable`, in a Ray worker.
 
-    A trial without any retries left does nothing but report how its last attempt failed. What is
-    counted is what the hosting lets through: no failure of the study's storage.
+    A trial without retries left only reports how its last attempt failed. Counted is what hosting
+    raises, so no failure of the study's storage.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -37,19 +37,19 @@ class Counting:
             super().__init__(*args, **kwargs)
 
     def reset(self, new_config: dict[str, Any], *args: Any, **kwargs: Any) -> bool:
-        """A reused actor gets the next trial."""
+        """Gives a reused actor the next trial."""
         self.__begin(new_config)
         with self.__counted():
             return super().reset(new_config, *args, **kwargs)  # pyright: ignore
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Sets the trainable up, if it is to be used."""
+        """Sets the trainable up, unless the trial is out of retries."""
         if self.__fatal is None:
             super().setup(config)  # pyright: ignore
             self.__is_set_up = True
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """As `setup`, where this actor's earlier trials never used the trainable."""
+        """Resets the trainable, or sets it up if this actor's earlier trials never did."""
         if self.__fatal is not None:
             return True
         if not self.__is_set_up:
@@ -58,7 +58,7 @@ class Counting:
         return super().reset_config(new_config)  # pyright: ignore
 
     def restore(self, checkpoint_path: Any) -> None:
-        """Restores a checkpoint, if the trainable is to be used."""
+        """Restores a checkpoint, unless the trial is out of retries."""
         if self.__fatal is None:
             with self.__counted():
                 super().restore(checkpoint_path)  # pyright: ignore
@@ -84,7 +84,7 @@ class Counting:
         self.__attempts = Attempts.of(config)
         self.__runs = config[REPORT_KEY]["runs"]
         self.__fatal = _settled(self.__attempts)
-        with contextlib.suppress(OSError):  # the hosting is who tells of a storage that fails
+        with contextlib.suppress(OSError):  # hosting reports failures of the storage
             self.__attempts.begin(own_node())
 
     def __reports(self, fatal: Attempt) -> list[RunReport]:
@@ -101,7 +101,7 @@ class Counting:
         try:
             yield
         except Exception as error:
-            # Who ends the job or the node ends the children of its workers, too.
+            # Whoever ends the job or the node also ends the children of its workers.
             node = own_node() if was_signalled() else None
             with contextlib.suppress(OSError):  # then the driver counts it, or knows why not
                 self.__attempts.add(Attempt(Failure.of(error), node, DIED_S if node else 0.0))
@@ -109,17 +109,17 @@ class Counting:
 
 
 def own_node() -> str:
-    """The id of the node that this process is on."""
+    """The id of the node that this process runs on."""
     return ray.get_runtime_context().get_node_id()
 
 
 def is_alive(node: str) -> bool:
-    """Whether a node of the cluster lives, as far as that knows."""
-    return any(known["NodeID"] == node and known["Alive"] for known in ray.nodes())
+    """Whether a node is alive, as far as the cluster knows."""
+    return any(listed["NodeID"] == node and listed["Alive"] for listed in ray.nodes())
 
 
 def _settled(attempts: Attempts) -> Attempt | None:
-    """The fatal failure, once it is known that it was no node's."""
+    """The fatal failure, once it is certain that it was not a lost node's."""
     begun = time.monotonic()
     while (fatal := attempts.fatal(is_alive)) is not None:
         if fatal.node is None or time.monotonic() - begun > fatal.settle_s:

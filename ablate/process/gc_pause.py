@@ -12,7 +12,7 @@ _was_enabled = False
 
 
 @contextlib.contextmanager
-def uncollected() -> Generator[None]:
+def gc_paused() -> Generator[None]:
     """No garbage collection meanwhile, in any thread.
 
     Ray, Tune and torch import an eighth faster so; large plans are made of what stays.

@@ -1,7 +1,7 @@
-"""Whether data elsewhere can be reached, found out within seconds.
+"""Checks within seconds whether remote data can be reached.
 
-The clients of object stores try for minutes, some for a quarter of an hour, and cannot be
-interrupted: a process of its own asks first, which can be ended.
+Clients of object stores retry for minutes, some for a quarter of an hour, and cannot be
+interrupted: so a separate process, which can be killed, asks first.
 """
 
 import functools
@@ -11,7 +11,7 @@ import sys
 from trainables.flow.data.errors import DataError
 
 ANSWER_TIMEOUT_S = 15.0
-"""For a first answer; S3 takes 6 s to give up a name that nobody resolves."""
+"""For a first answer; S3 takes 6 s to give up on a name that does not resolve."""
 
 _LOOK = """
 import sys
@@ -26,12 +26,12 @@ except Exception as error:
 
 @functools.cache
 def check_reachable(uri: str) -> None:
-    """Looks once whether a file system answers for a URI.
+    """Checks once per process whether a file system answers for a URI.
 
     Raises:
-        DataError: Where it does not, or refuses, or is of no kind that is known here.
+        DataError: If it does not answer, refuses, or is of an unknown kind.
     """
-    fix = "check network and credentials, or copy the data and give their path here"
+    fix = "check network and credentials, or copy the data and give their local path"
     try:
         # -P: nothing in the working directory may stand in for pyarrow.
         subprocess.run(
@@ -43,5 +43,5 @@ def check_reachable(uri: str) -> None:
         waited = f"no answer within {ANSWER_TIMEOUT_S:g} s"
         raise DataError(f"{uri}: cannot be reached ({waited}): {fix}") from error
     except subprocess.CalledProcessError as error:
-        said = (error.stderr.strip().splitlines() or ["no word why"])[-1]
-        raise DataError(f"{uri}: cannot be reached ({said}): {fix}") from error
+        cause = (error.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise DataError(f"{uri}: cannot be reached ({cause}): {fix}") from error

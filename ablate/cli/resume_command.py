@@ -20,7 +20,7 @@ _BEGUN = ("--set", "--storage", "--pack", "--wandb-project", "--smoke", "--retry
 """Options that are done with once the study directory knows of them."""
 
 
-def command_to_go_on(arguments: argparse.Namespace, study: Study, has_begun: bool) -> str:
+def resume_command(arguments: argparse.Namespace, study: Study, has_begun: bool) -> str:
     """The command, quoted for the shell.
 
     Args:

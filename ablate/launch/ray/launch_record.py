@@ -1,6 +1,6 @@
-"""Whether an interrupted launch can be restored: Tune's own files against our ledger.
+"""Decides whether an interrupted launch can be restored, by Tune's files and our ledger.
 
-Tune writes its state file in place; from a truncated one it would start over without a word.
+Tune writes its state file in place, and would silently start over from a truncated one.
 """
 
 import json
@@ -25,14 +25,14 @@ class LaunchRecord:
     """What a launch set out to do."""
 
     runs: dict[str, str]
-    """By run, a hash of its config: Tune keeps that as it was, and not all of it is in the id."""
+    """A hash of each run's config: Tune keeps the config, and the id does not cover all of it."""
     settings: dict[str, Any]
     versions: str = "an earlier version"
-    """Of what made Tune's state: each reads its own pickles for sure."""
+    """Of Ablate and Ray, which made Tune's state: only they are sure to read its pickles."""
 
     @classmethod
     def of(cls, study: Study, runs: Sequence[Run]) -> "LaunchRecord":
-        """The record of a new launch; Tune's settings cannot change on a restore."""
+        """The record of a new launch, with the settings that a restore cannot change."""
         settings = {
             "resources": study.resources.model_dump(),
             "retries": study.retries,
@@ -40,13 +40,13 @@ class LaunchRecord:
             "trainable": study.trainable,
             "checkpoint_every_s": study.checkpoint_every_s,
             "metric": study.metric,
-            "directory": str(study.directory),  # Tune's configs name it
+            "directory": str(study.directory),  # it is in Tune's configs
         }
         configs = {run.run_id: content_id(run.config) for run in runs}
         return cls(configs, settings, versions_of(("ablate", "ray")))
 
     def write(self, path: Path) -> None:
-        """Keeps the record beside the launch."""
+        """Writes the record beside the launch."""
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(asdict(self)))
 
@@ -56,8 +56,14 @@ def restorable_launch(
 ) -> tuple[int | None, str]:
     """The number of the launch that can be restored, or None and why not.
 
-    A launch can be restored where its Tune state is whole, and its unfinished runs and its
-    settings are just those that are wanted now.
+    A launch can be restored if its Tune state is whole, and its unfinished runs and its settings
+    are exactly those that are wanted now.
+
+    Args:
+        paths: The study directory.
+        study: The study, with today's settings.
+        todo: The runs to do.
+        rows: The ledger's rows.
     """
     numbers = paths.launch_numbers()
     if not numbers:
@@ -95,7 +101,7 @@ def restorable_launch(
 
 
 def _finished_by_tune(folder: Path) -> set[str] | None:
-    """Runs whose trials have ended by Tune's newest state, or None where it is not whole."""
+    """Runs whose trials have ended in Tune's newest state; None if that is not whole."""
     states = sorted(folder.glob("experiment_state-*.json"))
     searchers = sorted(folder.glob("search_gen_state-*"))
     pickles = [folder / "tuner.pkl", *searchers[-1:]]
@@ -116,7 +122,7 @@ def _finished_by_tune(folder: Path) -> set[str] | None:
 
 
 def _looks_pickled(path: Path) -> bool:
-    """Whether a file reads as a pickle from end to end; it is not loaded for that."""
+    """Whether a file parses as a pickle from end to end, without loading it."""
     try:
         with path.open("rb") as file:
             for _ in pickletools.genops(file):

@@ -1,22 +1,22 @@
-"""Whether runs have measured the metric of their study."""
+"""Checks that runs measure the metric of their study."""
 
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ablate.launch.plain_reports import measurements, told
+from ablate.launch.plain_reports import measurements, names_text
 from ablate.trainable.contract import RunReport
 
 METRIC_MISSING = "MetricMissing"
 """The kind of failure of a run that ended without the study's metric."""
 
 
-class Measured:
-    """Of the runs of a trial: which have measured the study's metric, a finite number, so far.
+class MetricCheck:
+    """Tracks which runs of a trial have measured a finite value of the study's metric so far.
 
     Args:
-        metric: The study's.
-        is_due: Whether a run that ends must have measured it: not one that is merely tried.
+        metric: The study's metric.
+        is_due: Whether a run must have measured it by its end: not in a smoke test.
     """
 
     def __init__(self, metric: str, is_due: bool = True) -> None:
@@ -26,7 +26,7 @@ class Measured:
         self._has_told = False
 
     def look_at(self, report: RunReport) -> None:
-        """A run that ends well has measured it, else it has failed."""
+        """Fails a run that ends without having measured it."""
         values = list(self._values(report))
         if any(map(math.isfinite, values)):
             self.runs.add(report["run_id"])
@@ -36,9 +36,9 @@ class Measured:
             report["failure"] = {"kind": METRIC_MISSING, "message": message}
 
     def look_at_plain(self, report: RunReport, result: Mapping[str, Any]) -> None:
-        """As `look_at`; and a run whose metric was finite, and is no longer, has diverged.
+        """As `look_at`; a run whose metric was finite and no longer is has diverged.
 
-        What is not finite before the first measurement is none: some return NaN until they
+        Values before the first finite one do not count: some trainables return NaN until they
         evaluate.
         """
         values, had_measured = list(self._values(report)), report["run_id"] in self.runs
@@ -50,12 +50,12 @@ class Measured:
         if not values and not had_measured and not self._has_told:
             self._has_told = True
             report["notices"] = [
-                f"no number `{self._metric}`, the study's metric, in the first result: "
-                f"it has {told(measurements(result))}"
+                f"the first result has no number `{self._metric}`, the study's metric: "
+                f"it has {names_text(measurements(result))}"
             ]
         self.look_at(report)
         if report["status"] == "failed":
-            there = f"; the last result has {told(measurements(result))}"
+            there = f"; the last result has {names_text(measurements(result))}"
             report["failure"]["message"] += there  # pyright: ignore[reportTypedDictNotRequiredAccess]
 
     def _values(self, report: RunReport) -> Iterable[float]:

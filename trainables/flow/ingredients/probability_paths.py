@@ -1,7 +1,7 @@
-"""Probability paths: what x_t and its target velocity u_t are for a pair (x_0, x_1).
+"""Probability paths: a point x_t and its target velocity u_t for a pair (x_0, x_1).
 
 `x_0` is noise, `x_1` data, and t runs from 0 to 1. Every path here is Gaussian around a mean
-that is linear in the pair, so six coefficients of t say it all:
+that is linear in the pair, so six coefficients of t define it:
 
     x_t = a x_0 + b x_1 + s eps        u_t = a' x_0 + b' x_1 + s' eps
 
@@ -12,7 +12,7 @@ that is linear in the pair, so six coefficients of t say it all:
 | `trigonometric` | Albergo & Vanden-Eijnden 2023 (arXiv:2209.15571), eq. 5           |
 | `interpolant`   | Albergo et al. 2023 (arXiv:2303.08797), definition of section 2.1 |
 
-A path gets the knobs of the flow's row in `flows.FLOWS`, and no others.
+A path gets only the knobs of the flow's row in `flows.FLOWS`.
 """
 
 import math
@@ -25,7 +25,7 @@ from torch import Tensor
 from trainables.flow.config.flows import FLOWS, FlowKeys
 
 TIME_CLIP = 1e-3
-"""How far from t = 0 and t = 1 paths stay whose noise has no finite derivative there."""
+"""How far paths stay from t = 0 and t = 1 if their noise has no finite derivative there."""
 
 Mean = tuple[Tensor, Tensor, Tensor, Tensor]
 """Factors of x_0 and x_1 in the mean, and their derivatives."""
@@ -48,7 +48,7 @@ class Path(NamedTuple):
     coefficients: Callable[..., Coefficients]
     """Takes times and the flow's knobs."""
     noise: str | None = None
-    """The knob that is above zero where the path adds noise of its own."""
+    """The knob that is above zero if the path adds noise of its own."""
     diverges: bool = False
     """Whether the derivative of that noise is infinite at both ends."""
 
@@ -84,7 +84,7 @@ def coefficients(config: FlowKeys, t: Tensor) -> Coefficients:
 
 
 def path_times(config: FlowKeys, t: Tensor) -> Tensor:
-    """Times where the path's coefficients are finite."""
+    """Times clamped to where the path's coefficients are finite."""
     if _path(config)[0].diverges and uses_eps(config):
         return t.clamp(TIME_CLIP, 1 - TIME_CLIP)
     return t
@@ -135,7 +135,7 @@ def _constant_noise(t: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
 
 
 def _target(t: Tensor, sigma: float) -> Coefficients:
-    # u_t = (x_1 - (1 - sigma) x_t) / sigma_t with x_t put in: no division by zero at t = 1.
+    # u_t = (x_1 - (1 - sigma) x_t) / sigma_t with x_t substituted: no division by zero at t = 1.
     one, zero = torch.ones_like(t), torch.zeros_like(t)
     return Coefficients(1 - (1 - sigma) * t, t, zero, -(1 - sigma) * one, one, zero)
 

@@ -17,8 +17,8 @@ from torch.utils._pytree import tree_leaves
 from trainables.flow.data.dataset import load_dataset
 from trainables.flow.engine import batches as draws
 from trainables.flow.engine import pack as training
-from trainables.flow.engine.gpu.graphed_step import DeviceSteps
-from trainables.flow.engine.gpu.prefetch import ahead
+from trainables.flow.engine.gpu.graphed_step import GraphedStep
+from trainables.flow.engine.gpu.prefetch import prefetched
 from trainables.flow.engine.pack import Pack
 
 CPU = torch.device("cpu")
@@ -54,7 +54,7 @@ def test_a_run_that_is_not_due_keeps_its_bits():
     specs = specs_of([{"steps": 2}, {"steps": 9}], "mlp", "wide")
     pack = unwatched(specs)
     step = next(zip(*next(pack.chunks()), strict=True))
-    take = DeviceSteps(pack._fill_gradients, pack.active, pack.rows, step[0].shape)
+    take = GraphedStep(pack._fill_gradients, pack.active, pack.rows, step[0].shape)
     idle, busy = (copy.deepcopy(pack.run_state(run)) for run in pack.runs)
     due = torch.tensor([[1e-3, 1e-3], [0.5, 0.5], [0.0, 1.0]])
     take(step, due, torch.zeros(2, 2))
@@ -85,15 +85,15 @@ def test_an_epoch_asks_nothing_of_its_device(arch, monkeypatch):
         torch, "_fused_adamw_", lambda *parts, **options: _Watch.check(parts, options)
     )
     noted = []
-    monkeypatch.setattr(training, "take_note", lambda active, measured: noted.append(measured))
+    monkeypatch.setattr(training, "record_epoch", lambda active, measured: noted.append(measured))
     pack = Pack(specs, [load_dataset(spec.config.data) for spec in specs], nowhere, watched=False)
-    step = DeviceSteps._step
+    step = GraphedStep._step
 
     def watched(steps):
         with _Watch():
             step(steps)
 
-    monkeypatch.setattr(DeviceSteps, "_step", watched)
+    monkeypatch.setattr(GraphedStep, "_step", watched)
     pack.take_steps()
     assert [measured.shape for measured in noted] == [(3, 2, len(runs))]
 
@@ -116,7 +116,7 @@ def test_where_no_graph_can_be_had_it_says_why():
         pytest.skip("a graph can be had here")
     pack = unwatched(specs_of([{}], "mlp", "wide"))
     step = next(zip(*next(pack.chunks()), strict=True))
-    take = DeviceSteps(pack._fill_gradients, pack.active, pack.rows, step[0].shape)
+    take = GraphedStep(pack._fill_gradients, pack.active, pack.rows, step[0].shape)
     assert take._captured() is None
     assert take.warnings[0].startswith("steps are not replayed as a CUDA graph: ")
     take(step, torch.ones(3, 1), measured := torch.zeros(2, 1))
@@ -142,5 +142,5 @@ def test_draws_made_ahead_come_in_order_and_with_their_errors():
 
     seen = []
     with pytest.raises(OSError, match="disk"):
-        seen.extend(int(x) for x, _, _ in ahead(source(), CPU))
+        seen.extend(int(x) for x, _, _ in prefetched(source(), CPU))
     assert seen == [0, 1, 2]
