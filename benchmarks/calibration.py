@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from ablate.stats.dunnett import Family
 from ablate.stats.effects import factor_effects
 from ablate.stats.replication import needed_replicates
-from ablate.stats.verdicts import Comparison, judge
+from ablate.stats.verdicts import Comparison, compare_to_baseline
 
 Values = NDArray[np.float64]
 Row = Sequence[str]
@@ -101,7 +101,7 @@ def factors(studies: int) -> Iterator[Row]:
                 for place, spread in enumerate((0.0, 0.5)):
                     values = noise + spread * by_seed
                     main = factor_effects(values, codes, [num_levels], [0], "min").mains[0]
-                    verdicts[place] += [_any_verdict(main.judgement.comparisons),
+                    verdicts[place] += [_any_verdict(main.comparisons.each),
                                      _on_residual(values, num_levels)]  # fmt: skip
             shares = map("{:.1%}".format, verdicts.ravel() / studies)
             yield [str(num_levels), str(num_seeds), *shares]
@@ -148,7 +148,7 @@ def _verdicts(values: Values, cell: int | None = None) -> list[float]:
     Last, whether all intervals hold zero.
     """
     named = slice(1, None) if cell is None else slice(cell, cell + 1)
-    comparisons = judge(values, 0, "min").comparisons
+    comparisons = compare_to_baseline(values, 0, "min").each
     pairs, num_seeds = values[1:] - values[0], values.shape[1]
     t = pairs.mean(axis=1) / pairs.std(axis=1, ddof=1) * math.sqrt(num_seeds)
     by_t_test = np.append(False, np.abs(t) > stats.t.ppf(1 - ALPHA / 2, num_seeds - 1))
@@ -178,9 +178,9 @@ def _on_residual(values: Values, num_levels: int) -> float:
 
 def _outcome(values: Values, width: float, first: int | None = None) -> list[float]:
     """Whether all intervals hold zero, whether all are narrow enough, and the seeds it took."""
-    comparisons = judge(values, 0, "min", first_seeds=first).comparisons[1:]
-    held = all(c.low <= 0 <= c.high for c in comparisons)
-    reached = all((c.high - c.low) / 2 <= width * (1 + 1e-9) for c in comparisons)
+    found = compare_to_baseline(values, 0, "min", first_seeds=first).each[1:]
+    held = all(c.low <= 0 <= c.high for c in found)
+    reached = all((c.high - c.low) / 2 <= width * (1 + 1e-9) for c in found)
     return [float(held), float(reached), float(values.shape[1])]
 
 

@@ -26,7 +26,7 @@ from ablate.analysis.seed_rule import first_stage
 from ablate.plan.plan import Plan, PlannedBlock
 from ablate.run_row import RunRows, Status, Value
 from ablate.spec.models import SeedRule, text
-from ablate.stats.again import Again, compare_again
+from ablate.stats.aa_test import AATest, compare_aa
 from ablate.stats.effects import Effects, MainEffect, factor_effects
 from ablate.stats.layout import num_results
 from ablate.stats.replication import detectable_difference
@@ -34,11 +34,11 @@ from ablate.stats.spread import spread
 from ablate.stats.verdicts import (
     Cause,
     Comparison,
-    Judgement,
+    Comparisons,
     Mode,
     Verdict,
     VerdictKind,
-    judge,
+    compare_to_baseline,
 )
 from ablate.text import printable
 from ablate.trainable.metric_rules import differing_keys
@@ -97,11 +97,11 @@ def _metric_record(
 ) -> MetricRecord:
     """One metric, cell by cell: means, comparisons, effects of the factors."""
     values, measured = values_of(plan, rows, metric), _measured(plan, rows, metric)
-    judgement = judge(
+    comparisons = compare_to_baseline(
         measured.values, np.array(plan.references), measured.mode, measured.margin,
         family=np.array(plan.compared), first_seeds=measured.first_seeds,
     )  # fmt: skip
-    judgement = judgement if measured.ranked else _unranked(judgement)
+    comparisons = comparisons if measured.ranked else _unranked(comparisons)
     cautions = _cautions(plan, metric, measured.log_scale, incomparable)
     return MetricRecord(
         name=metric,
@@ -110,16 +110,16 @@ def _metric_record(
         value_text=_value_text(plan, metric, value_taken(plan, rows, metric)),
         log_scale=measured.log_scale,
         values=values,
-        cells=_cells(plan, values, judgement, measured),
+        cells=_cells(plan, values, comparisons, measured),
         blocks=[_block(block, measured, plan) for block in plan.blocks],
-        judgement=judgement,
-        resolution=_resolution(judgement),
-        detectable=_detectable(judgement, measured.values),
+        comparisons=comparisons,
+        resolution=_resolution(comparisons),
+        detectable=_detectable(comparisons, measured.values),
         floor=_floor(plan, rows, metric),
         cautions=[
             *cautions,
             *_selected(plan, rows),
-            *_wider_than_asked(plan, judgement, measured, metric),
+            *_wider_than_asked(plan, comparisons, measured, metric),
         ],
         margin=None if measured.margin is None else plan.study.margin,
         again=_again(plan, rows, metric, measured),
@@ -160,31 +160,31 @@ def _measured(plan: Plan, rows: RunRows, metric: str) -> _Measured:
     )
 
 
-def _again(plan: Plan, rows: RunRows, metric: str, measured: _Measured) -> Again | None:
+def _again(plan: Plan, rows: RunRows, metric: str, measured: _Measured) -> AATest | None:
     """The baseline against the second one, where there is a second one."""
     if plan.aa_cell is None:
         return None
     again = on_scale(values_again(plan, rows, metric), measured.log_scale)
-    return compare_again(measured.values[plan.blocks[0].baseline], again)
+    return compare_aa(measured.values[plan.blocks[0].baseline], again)
 
 
-def _detectable(judgement: Judgement, compared: Values) -> float:
+def _detectable(comparisons: Comparisons, compared: Values) -> float:
     """Of the seeds that are there: an interrupted study cannot do what its plan can."""
-    judged = [c.pooled and not np.isnan(c.p) for c in judgement.comparisons]
+    judged = [c.pooled and not np.isnan(c.p) for c in comparisons.each]
     return detectable_difference(
-        judgement.residual_sd, judgement.df, sum(judged), num_results(compared[judged])
+        comparisons.residual_sd, comparisons.df, sum(judged), num_results(compared[judged])
     )
 
 
-def _unranked(judgement: Judgement) -> Judgement:
+def _unranked(comparisons: Comparisons) -> Comparisons:
     """Of a metric that says nothing of better or worse."""
-    comparisons = [
-        replace(found, verdict=Verdict(VerdictKind.DIFFERS))
-        if found.verdict.is_different
-        else found
-        for found in judgement.comparisons
+    each = [
+        replace(comparison, verdict=Verdict(VerdictKind.DIFFERS))
+        if comparison.verdict.is_different
+        else comparison
+        for comparison in comparisons.each
     ]
-    return replace(judgement, comparisons=comparisons)
+    return replace(comparisons, each=each)
 
 
 def _margin(plan: Plan, metric: str, log_scale: bool) -> float | None:
@@ -201,14 +201,14 @@ def _scaled(plan: Plan, metric: str, log_scale: bool, asked: float) -> float | N
 
 
 def _cells(
-    plan: Plan, values: Values, judgement: Judgement, measured: _Measured
+    plan: Plan, values: Values, comparisons: Comparisons, measured: _Measured
 ) -> list[CellRecord]:
     cells: list[CellRecord] = []
     for index, cell in enumerate(plan.cells):
         labels = {printable(name): text(label) for name, label in cell.labels.items()}
         reference = plan.references[index]
         comparison = _with_cause(
-            judgement.comparisons[index], measured.waiting[index], measured.some_ok[index]
+            comparisons.each[index], measured.waiting[index], measured.some_ok[index]
         )
         cells.append(
             CellRecord(
@@ -286,16 +286,16 @@ def _told_effect(
     # Results that cannot be told from other factors' effects are too few, and no failure.
     there = (~np.isnan(measured.values)).sum(axis=1) > 0
     waiting, some_ok = there | np.array(measured.waiting), np.array(measured.some_ok)
-    comparisons: list[Comparison] = []
-    for level, comparison in enumerate(effect.judgement.comparisons):
+    each: list[Comparison] = []
+    for level, comparison in enumerate(effect.comparisons.each):
         cells = levels == level
         unmeasured = bool(some_ok[cells].any() and not there[cells].any())
-        found = _with_cause(comparison, bool(waiting[cells].any()), unmeasured)
-        if found.verdict.cause is Cause.NO_BASELINE and there[levels == baseline].any():
-            found = replace(found, verdict=Verdict.none(Cause.TOO_FEW_SEEDS))
-        comparisons.append(found)
-    judgement = replace(effect.judgement, comparisons=comparisons)
-    return replace(effect, judgement=judgement if measured.ranked else _unranked(judgement))
+        told = _with_cause(comparison, bool(waiting[cells].any()), unmeasured)
+        if told.verdict.cause is Cause.NO_BASELINE and there[levels == baseline].any():
+            told = replace(told, verdict=Verdict.none(Cause.TOO_FEW_SEEDS))
+        each.append(told)
+    comparisons = replace(effect.comparisons, each=each)
+    return replace(effect, comparisons=comparisons if measured.ranked else _unranked(comparisons))
 
 
 def _selected(plan: Plan, rows: RunRows) -> list[str]:
@@ -312,8 +312,8 @@ def _value_text(plan: Plan, metric: str, value: Value) -> str:
     return f"best weights by {plan.model.selected_by}" if value == "best" else "final weights"
 
 
-def _resolution(judgement: Judgement) -> float:
-    widths = [(c.high - c.low) / 2 for c in judgement.comparisons if c.pooled]
+def _resolution(comparisons: Comparisons) -> float:
+    widths = [(c.high - c.low) / 2 for c in comparisons.each if c.pooled]
     known = [width for width in widths if not np.isnan(width)]
     return float(np.median(known)) if known else float("nan")
 
@@ -337,7 +337,7 @@ def _cautions(plan: Plan, metric: str, log_scale: bool, incomparable: Sequence[s
 
 
 def _wider_than_asked(
-    plan: Plan, judgement: Judgement, measured: _Measured, metric: str
+    plan: Plan, comparisons: Comparisons, measured: _Measured, metric: str
 ) -> list[str]:
     """Cells whose own spread makes their interval wider than the rule for seeds asked."""
     rule = plan.study.seeds
@@ -347,12 +347,10 @@ def _wider_than_asked(
     wanted = _scaled(plan, metric, measured.log_scale, asked)
     if wanted is None:
         return []
-    least = CLEARLY_WIDER * float(np.nanmax([wanted, _resolution(judgement)]))
+    least = CLEARLY_WIDER * float(np.nanmax([wanted, _resolution(comparisons)]))
     wide = [
         cell.name
-        for cell, found, waits in zip(
-            plan.cells, judgement.comparisons, measured.waiting, strict=True
-        )
+        for cell, found, waits in zip(plan.cells, comparisons.each, measured.waiting, strict=True)
         if not (found.pooled or waits) and (found.high - found.low) / 2 > least
     ]
     why = "these cells' runs, or their baseline's, vary more than the others"

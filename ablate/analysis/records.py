@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from ablate.analysis.arrays import Values
 from ablate.run_row import Status
-from ablate.stats.again import Again
+from ablate.stats.aa_test import AATest
 from ablate.stats.effects import Effects
 from ablate.stats.spread import Spread
-from ablate.stats.verdicts import Comparison, Judgement
+from ablate.stats.verdicts import Comparison, Comparisons
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class MetricRecord:
     """(num_cells, num_seeds), nan where a run is missing."""
     cells: Sequence[CellRecord]
     blocks: Sequence[BlockRecord]
-    judgement: Judgement
+    comparisons: Comparisons
     resolution: float
     """The smallest difference that this study can tell from noise: half an interval's width."""
     detectable: float
@@ -112,7 +112,7 @@ class MetricRecord:
     cautions: Sequence[str]
     margin: float | None
     """As in the study file; a share on the log scale; None but for the study's own metric."""
-    again: Again | None = None
+    again: AATest | None = None
     """The baseline against itself on other seeds."""
 
 

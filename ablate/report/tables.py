@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note, StudyRecord
 from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
-from ablate.stats.again import Again
+from ablate.stats.aa_test import AATest
 from ablate.stats.effects import Effects, MainEffect
 from ablate.stats.layout import ROUNDING
-from ablate.stats.verdicts import Cause, Comparison, Judgement, Verdict, VerdictKind
+from ablate.stats.verdicts import Cause, Comparison, Comparisons, Verdict, VerdictKind
 from ablate.text import printable
 
 NOT_APPLICABLE = "–"
@@ -136,7 +136,7 @@ def _cell_row(record: StudyRecord, metric: MetricRecord, cell: CellRecord) -> Ta
 
 def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: MainEffect) -> list[TableRow]:
     rows: list[TableRow] = []
-    for number, comparison in enumerate(effect.judgement.comparisons):
+    for number, comparison in enumerate(effect.comparisons.each):
         is_first = number == 0
         is_baseline = comparison.verdict.kind is VerdictKind.BASELINE
         rows.append(TableRow(
@@ -164,7 +164,7 @@ def _level_mean(effect: MainEffect, number: int, log_scale: bool) -> str:
 
 
 def _half_width(effect: MainEffect) -> float:
-    widths = [(c.high - c.low) / 2 for c in effect.judgement.comparisons if c.high == c.high]
+    widths = [(c.high - c.low) / 2 for c in effect.comparisons.each if c.high == c.high]
     return max(widths, default=float("nan"))
 
 
@@ -190,7 +190,7 @@ def _effect_notes(block: BlockRecord, effects: Effects) -> list[Note]:
         for effect in effects.mains
         if effect.uneven
     ]
-    certain = [block.factors[e.factor] for e in effects.mains if _is_certain(e.judgement)]
+    certain = [block.factors[e.factor] for e in effects.mains if _is_certain(e.comparisons)]
     if certain:
         told = f"no scatter over seeds of {', '.join(certain)}: intervals and p values say nothing"
         notes.append(_caution(f"{told} there"))
@@ -225,10 +225,10 @@ def _notes(metric: MetricRecord, whole: bool) -> list[Note]:
     if metric.resolution > 0:
         notes += [Note(_interval_text(metric))] if whole else []
         notes.append(Note(_resolution_text(metric)))
-    if whole and metric.resolution > 0 and metric.judgement.spread_check:
-        notes.append(Note(metric.judgement.spread_check))
+    if whole and metric.resolution > 0 and metric.comparisons.spread_check:
+        notes.append(Note(metric.comparisons.spread_check))
     notes += _margin_notes(metric)
-    if _is_certain(metric.judgement):
+    if _is_certain(metric.comparisons):
         notes.append(_caution(_what_never_varies(metric.cells)))
     if metric.again is not None:
         notes.append(_again_note(metric.again, metric.log_scale))
@@ -248,10 +248,10 @@ def _margin_notes(metric: MetricRecord) -> list[Note]:
     )]  # fmt: skip
 
 
-def _is_certain(judgement: Judgement) -> bool:
+def _is_certain(comparisons: Comparisons) -> bool:
     """Whether what is compared has no residual spread at all."""
-    known = any(not math.isnan(found.difference) for found in judgement.comparisons)
-    return known and judgement.residual_sd == 0
+    known = any(not math.isnan(found.difference) for found in comparisons.each)
+    return known and comparisons.residual_sd == 0
 
 
 def _what_never_varies(cells: Sequence[CellRecord]) -> str:
@@ -264,11 +264,11 @@ def _what_never_varies(cells: Sequence[CellRecord]) -> str:
 
 
 def _interval_text(metric: MetricRecord) -> str:
-    sd = metric.judgement.residual_sd
+    sd = metric.comparisons.residual_sd
     shown = share_text(sd).lstrip("+") if metric.log_scale else rounded(sd, sd)
     return (
         "differences to the baseline paired by seed; intervals hold simultaneously (Dunnett, "
-        f"residual sd {shown}, df {metric.judgement.df})"
+        f"residual sd {shown}, df {metric.comparisons.df})"
     )
 
 
@@ -284,7 +284,7 @@ def _resolution_text(metric: MetricRecord) -> str:
     )
 
 
-def _again_note(again: Again, log_scale: bool) -> Note:
+def _again_note(again: AATest, log_scale: bool) -> Note:
     show = share_text if log_scale else interval_text
     shown = show(again.difference, again.low, again.high)
     if again.verdict.is_different:

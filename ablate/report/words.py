@@ -34,7 +34,7 @@ def _effect_answers(record: StudyRecord, metric: MetricRecord) -> list[str]:
         for effect in block.effects.mains if block.effects else ():
             if block.factors[effect.factor] in block.conditions:
                 continue  # its effect holds those of the factors that depend on it
-            for number, found in enumerate(effect.judgement.comparisons):
+            for number, found in enumerate(effect.comparisons.each):
                 if found.verdict.is_different:
                     name = f"{block.factors[effect.factor]}={block.levels[effect.factor][number]}"
                     shown = difference_text(found, metric.log_scale)

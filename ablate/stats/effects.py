@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ablate.stats.components import Components, variance_components
 from ablate.stats.layout import fit_layout
-from ablate.stats.margins import Codes, adjusted_means, shared_effect, without
-from ablate.stats.verdicts import Judgement, Mode, judge
+from ablate.stats.marginal_means import Codes, adjusted_means, shared_effect, without
+from ablate.stats.verdicts import Comparisons, Mode, compare_to_baseline
 
 Values = NDArray[np.float64]
 UNEVEN = 2
@@ -36,7 +36,7 @@ class MainEffect:
     """(num_levels,), adjusted for the other factors, over an average seed."""
     level_table: Values
     """(num_levels, num_seeds), the same seed by seed; nan where not estimable."""
-    judgement: Judgement
+    comparisons: Comparisons
     """Each level against the baseline's: a family of its own; its residual is factor x seed."""
     f: float
     """Whether the levels differ at all: MS(factor) / MS(factor x seed)."""
@@ -120,7 +120,8 @@ def factor_effects(
         baseline_levels: (num_factors,), the level that the others are compared with.
         mode: Whether lower (`min`) or higher values are better.
         margin: Differences of level means smaller than this do not matter.
-        first_seeds: As for `judge`: all error terms come from so many seeds, the first ones.
+        first_seeds: As for `compare_to_baseline`: all error terms come from so many seeds, the
+            first ones.
     """
     block = _Block(values, codes, num_levels, first_seeds)
     mains = [
@@ -150,7 +151,7 @@ class _Block:
         others = np.delete(self.codes, factor, axis=1)
         table = adjusted_means(self.values, levels, num_levels, others)
         uneven = self._is_uneven(levels, num_levels)
-        judgement = judge(
+        comparisons = compare_to_baseline(
             table, baseline, mode, margin, first_seeds=self.first_seeds, own_pairs=uneven
         )
         found = shared_effect(table, np.ones((num_levels, 1)), self.first_seeds)
@@ -158,7 +159,7 @@ class _Block:
             factor=factor,
             level_means=fit_layout(table).cells,
             level_table=table,
-            judgement=judgement,
+            comparisons=comparisons,
             f=found.f,
             df=found.df,
             error_df=found.error_df,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ablate.stats.verdicts import Comparison, Mode, judge
+from ablate.stats.verdicts import Comparison, Mode, compare_to_baseline
 
 Cell = Hashable
 """A value of the column that names cells; of several columns, a tuple of theirs."""
@@ -58,8 +58,8 @@ def judge_table(
         for key, value in found.items():
             table[at, seeds[key]] = value
     reference = 0 if baseline is None else list(values).index(baseline)
-    judgement = judge(table, np.full(len(values), reference), mode, margin)
-    return dict(zip(values, judgement.comparisons, strict=True))
+    comparisons = compare_to_baseline(table, np.full(len(values), reference), mode, margin)
+    return dict(zip(values, comparisons.each, strict=True))
 
 
 def _names(cell: str | Sequence[str]) -> Sequence[str]:

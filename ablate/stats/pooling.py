@@ -95,14 +95,14 @@ class Pool:
         return Family(len(pooled), common, self.residuals.df)
 
     @cached_property
-    def price(self) -> float:
+    def alpha_share(self) -> float:
         """The share of `ALPHA` that the pooled comparisons take; the rest is for those apart."""
         return float((self.family & ~self.apart).sum() / max(self.family.sum(), 1))
 
     @cached_property
     def critical(self) -> float:
         """Half-width of the pooled intervals in standard errors; nan where there is none."""
-        return self.shared.critical_value(1 - ALPHA * self.price) if self.shared else math.nan
+        return self.shared.critical_value(1 - ALPHA * self.alpha_share) if self.shared else math.nan
 
     def pooled_difference(self, cell: int) -> Estimate:
         """A cell minus its reference by least squares; nan where no seeds link them."""
@@ -116,7 +116,7 @@ class Pool:
         if self.shared is None or math.isnan(se):
             return Evidence(found.difference, math.nan, df, math.nan, math.nan)
         p = self.shared.adjusted_p(found.difference / se) if se else certain_p(found.difference, df)
-        return Evidence(found.difference, se, df, self.critical, _at_most_1(p / self.price))
+        return Evidence(found.difference, se, df, self.critical, _at_most_1(p / self.alpha_share))
 
     def own_difference(self, cell: int) -> float:
         """The mean of a cell's own pairs; nan without any."""

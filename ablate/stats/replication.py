@@ -38,8 +38,9 @@ def needed_replicates(
 
     Stein 1945 (Ann. Math. Stat. 16, 243-258): where the first stage alone gives variance, degrees
     of freedom and critical value, and decides only how many further seeds follow, the interval of
-    all seeds' difference is exact (`judge(..., first_seeds=...)`). With n seeds its half-width is
-    critical * sd * sqrt(2 / n). Runs that are missing widen their own cell's interval beyond that.
+    all seeds' difference is exact (`compare_to_baseline(..., first_seeds=...)`). With n seeds its
+    half-width is critical * sd * sqrt(2 / n). Runs that are missing widen their own cell's
+    interval beyond that.
 
     Where every comparison is judged by own pairs, since the baseline is noisy, sd and df are those
     of the most variable pairs, the sd per run. Where no variance can be estimated, or no runs are

@@ -93,10 +93,10 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Comparisons:
     """All comparisons of a study."""
 
-    comparisons: Sequence[Comparison]
+    each: Sequence[Comparison]
     """One a cell, in their order."""
     residual_sd: float
     """Spread of a run about its cell and its seed, pooled; nan where there is none."""
@@ -105,7 +105,7 @@ class Judgement:
     """Whether the cells' spreads could be compared, and what came of it, for people."""
 
 
-def judge(
+def compare_to_baseline(
     values: Values,
     references: References,
     mode: Mode,
@@ -114,7 +114,7 @@ def judge(
     family: Named = None,
     first_seeds: int | None = None,
     own_pairs: bool = False,
-) -> Judgement:
+) -> Comparisons:
     """Compares every cell with its baseline, all at once.
 
     The residuals of the cells x seeds layout are pooled; cells that Cochran's test finds noisier
@@ -141,7 +141,7 @@ def judge(
     comparisons = [
         _compare(pool, cell, bool(named[cell]), mode, margin) for cell in range(len(values))
     ]
-    return Judgement(comparisons, pool.sd, pool.residuals.df, _told(values, pool.noisy))
+    return Comparisons(comparisons, pool.sd, pool.residuals.df, _told(values, pool.noisy))
 
 
 def _compare(pool: Pool, cell: int, named: bool, mode: Mode, margin: float | None) -> Comparison:

@@ -33,11 +33,11 @@ def first_stage(tmp_path, console):
     """Residual sd and critical value after the first three seeds."""
     study = noisy(tmp_path / "first", 1e9)
     outcome = execute(study, LOCAL, console)
-    judgement = study_record(outcome.plan, outcome.ledger.rows).metric.judgement
+    comparisons = study_record(outcome.plan, outcome.ledger.rows).metric.comparisons
     assert len(outcome.plan.seeds) == 3
-    found = judgement.comparisons[1]
-    critical = (found.high - found.low) / 2 / (judgement.residual_sd * np.sqrt(2 / 3))
-    return judgement.residual_sd, critical
+    found = comparisons.each[1]
+    critical = (found.high - found.low) / 2 / (comparisons.residual_sd * np.sqrt(2 / 3))
+    return comparisons.residual_sd, critical
 
 
 def test_a_rule_adds_the_seeds_that_its_half_width_needs(tmp_path, console, first_stage):
@@ -49,7 +49,7 @@ def test_a_rule_adds_the_seeds_that_its_half_width_needs(tmp_path, console, firs
     assert {row["status"] for row in outcome.ledger.rows.values()} == {"ok"}
     assert len(outcome.ledger.rows) == 12
     record = study_record(outcome.plan, outcome.ledger.rows)
-    found = record.metric.judgement.comparisons[1]
+    found = record.metric.comparisons.each[1]
     assert (found.high - found.low) / 2 == pytest.approx(critical * sd * np.sqrt(2 / 6))
     assert (found.high - found.low) / 2 <= width
     [note] = record.notes

@@ -256,7 +256,7 @@ def test_an_interrupted_study_promises_what_its_runs_can(tmp_path):
     whole = record(tmp_path, done)
     found = record(tmp_path, begun, seeds=[1, 2, 3, 4, 5, 6])
     assert found.metric.detectable == pytest.approx(whole.metric.detectable)
-    assert found.metric.judgement.spread_check == whole.metric.judgement.spread_check
+    assert found.metric.comparisons.spread_check == whole.metric.comparisons.spread_check
 
 
 def test_several_baselines_are_named(tmp_path):

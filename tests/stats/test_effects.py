@@ -15,7 +15,7 @@ from statsmodels.tools.sm_exceptions import SingularMatrixWarning
 from ablate.stats.components import variance_components
 from ablate.stats.effects import factor_effects
 from ablate.stats.layout import fit_layout
-from ablate.stats.margins import adjusted_means, shared_effect, without
+from ablate.stats.marginal_means import adjusted_means, shared_effect, without
 
 NAN = math.nan
 
@@ -74,7 +74,7 @@ class TestBalanced:
         first, second = effects_of(values, grid(2, 2)).mains
         assert first.level_table == pytest.approx(np.array([[1.5, 4.5], [6.5, 7.5]]))
         assert first.level_means == pytest.approx([3, 7])
-        found = first.judgement.comparisons[1]
+        found = first.comparisons.each[1]
         # Differences 5 and 3: mean 4, standard error 1, one degree of freedom.
         assert found.difference == pytest.approx(4)
         assert found.high - found.difference == pytest.approx(12.7062, abs=1e-4)
@@ -101,13 +101,13 @@ class TestBalanced:
         codes = grid(3, 2)
         values = 0.1 * study(codes, 4, 2) - codes[:, :1]
         main = factor_effects(values, codes, [3, 2], [1, 0], "min").mains[0]
-        assert [c.verdict.text for c in main.judgement.comparisons] == [
+        assert [c.verdict.text for c in main.comparisons.each] == [
             "worse",
             "baseline",
             "better",
         ]
         main = factor_effects(values, codes, [3, 2], [1, 0], "max", margin=5.0).mains[0]
-        verdicts = [c.verdict.text for c in main.judgement.comparisons]
+        verdicts = [c.verdict.text for c in main.comparisons.each]
         assert verdicts == ["better, within margin", "baseline", "worse, within margin"]
 
     def test_error_terms_come_from_the_first_stage(self):
@@ -115,10 +115,10 @@ class TestBalanced:
         values = study(codes, 8, 3)
         first, staged = effects_of(values[:, :3], codes), effects_of(values, codes, first_seeds=3)
         for one, other in zip(first.mains, staged.mains, strict=True):
-            assert one.judgement.residual_sd == other.judgement.residual_sd
+            assert one.comparisons.residual_sd == other.comparisons.residual_sd
             assert one.error_df == other.error_df
         squares = 8 * staged.mains[0].level_means.var(ddof=1)
-        error = first.mains[0].judgement.residual_sd ** 2
+        error = first.mains[0].comparisons.residual_sd ** 2
         assert staged.mains[0].f == pytest.approx(squares / error)
 
     def test_an_effect_that_seeds_change_is_no_false_positive(self):
@@ -127,7 +127,7 @@ class TestBalanced:
         for seed in range(300):
             values = study(codes, 4, seed, by_seed=0.5)
             main = effects_of(values, codes[:, :1]).mains[0]
-            false += main.judgement.comparisons[1].verdict.text != "within noise"
+            false += main.comparisons.each[1].verdict.text != "within noise"
         assert false <= 0.05 * 300 + 2 * math.sqrt(300 * 0.05 * 0.95)
 
 
@@ -167,7 +167,7 @@ class TestMissing:
         values[1, 2] = values[3, 0] = NAN
         main = effects_of(values, codes).mains[0]
         layout = fit_layout(values)
-        assert main.judgement.residual_sd == pytest.approx(math.sqrt(layout.variance))
+        assert main.comparisons.residual_sd == pytest.approx(math.sqrt(layout.variance))
         oracle = anova_lm(
             smf.ols("y ~ C(seed)", frame(codes, values)).fit(),
             smf.ols("y ~ C(seed) + a", frame(codes, values)).fit(),
@@ -180,12 +180,12 @@ class TestMissing:
         values = study(codes, 3, 7)
         values[codes[:, 1] == 2] = NAN
         first, second = effects_of(values, codes).mains
-        assert [c.verdict.text for c in first.judgement.comparisons[1:]] == ["within noise"] * 2
+        assert [c.verdict.text for c in first.comparisons.each[1:]] == ["within noise"] * 2
         kept = codes[:, 1] < 2
         assert first.level_table == pytest.approx(
             np.array([values[kept & (codes[:, 0] == level)].mean(axis=0) for level in range(3)])
         )
-        verdicts = [c.verdict.text for c in second.judgement.comparisons]
+        verdicts = [c.verdict.text for c in second.comparisons.each]
         assert verdicts == ["baseline", "within noise", "failed"]
 
     def test_a_level_that_failed_once_shifts_that_seed_alone(self):
@@ -224,7 +224,7 @@ class TestMissing:
         assert math.isnan(first.p)
         for level in (1, 2):
             pairs = first.level_table[level] - first.level_table[0]
-            found = first.judgement.comparisons[level]
+            found = first.comparisons.each[level]
             assert found.p == pytest.approx(min(1, 2 * stats.ttest_1samp(pairs, 0).pvalue))
             half = stats.t.ppf(1 - 0.025 / 2, 5) * pairs.std(ddof=1) / math.sqrt(6)
             assert (found.low, found.high) == pytest.approx(
@@ -238,7 +238,7 @@ class TestMissing:
         effects = effects_of(values, codes)
         assert effects.mains[0].level_means - values[0].mean() == pytest.approx([0, 3, 5], abs=0.01)
         assert effects.mains[1].level_means == pytest.approx(values[1:4].mean(axis=1))
-        assert effects.mains[1].judgement.df == 6
+        assert effects.mains[1].comparisons.df == 6
         assert not effects.interactions[0].estimable
         assert math.isnan(effects.interactions[0].p)
 
@@ -247,7 +247,7 @@ class TestNothingToSay:
     def test_one_seed(self):
         effects = effects_of(study(grid(2, 3), 1, 12), grid(2, 3))
         for main in effects.mains:
-            verdicts = {c.verdict.text for c in main.judgement.comparisons[1:]}
+            verdicts = {c.verdict.text for c in main.comparisons.each[1:]}
             assert verdicts == {"not enough seeds"}
             assert math.isnan(main.f)
             assert math.isnan(main.omega2)
@@ -258,14 +258,14 @@ class TestNothingToSay:
     def test_a_factor_of_one_level(self):
         codes = grid(1, 3)
         effects = factor_effects(study(codes, 3, 13), codes, [1, 3], [0, 0], "max")
-        assert [c.verdict.text for c in effects.mains[0].judgement.comparisons] == ["baseline"]
+        assert [c.verdict.text for c in effects.mains[0].comparisons.each] == ["baseline"]
         assert math.isnan(effects.mains[0].p)
         assert not effects.interactions[0].estimable
 
     @pytest.mark.parametrize("num_seeds", [0, 1, 3])
     def test_no_run_at_all(self, num_seeds):
         effects = effects_of(np.full((6, num_seeds), NAN), grid(2, 3))
-        verdicts = [c.verdict.text for c in effects.mains[1].judgement.comparisons]
+        verdicts = [c.verdict.text for c in effects.mains[1].comparisons.each]
         assert verdicts == ["baseline, failed", "failed", "failed"]
         assert not effects.interactions[0].estimable
 
@@ -274,11 +274,11 @@ class TestNothingToSay:
         effects = effects_of(np.ones((4, 4)), codes)
         assert effects.mains[0].p == effects.interactions[0].p == 1
         few = effects_of(np.ones((4, 3)) * codes[:, :1], codes)
-        assert few.mains[0].judgement.comparisons[1].verdict.text == "not enough seeds"
+        assert few.mains[0].comparisons.each[1].verdict.text == "not enough seeds"
         assert math.isnan(few.mains[0].p)
         effects = effects_of(np.ones((4, 4)) * codes[:, :1], codes)
         assert effects.mains[0].p == 0
-        assert effects.mains[0].judgement.comparisons[1].verdict.text == "worse"
+        assert effects.mains[0].comparisons.each[1].verdict.text == "worse"
         assert effects.shares.factors == pytest.approx([1, 0])
         assert effects.shares.left == pytest.approx(0)
 

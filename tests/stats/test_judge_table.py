@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import ablate
-from ablate.stats.verdicts import judge
+from ablate.stats.verdicts import compare_to_baseline
 
 TABLE = np.array([[1.0, 1.2, 0.9, 1.1], [2.0, 2.3, 1.8, 2.2], [1.0, 1.1, np.nan, 1.2]])
 ROWS = [
@@ -19,7 +19,7 @@ ROWS = [
 
 def test_rows_are_judged_as_their_array_is():
     found = ablate.judge_table(ROWS, metric="acc", cell="net", seed="run", mode="max")
-    expected = judge(TABLE, 0, "max").comparisons
+    expected = compare_to_baseline(TABLE, 0, "max").each
     assert list(found) == ["a", "b", "c"]
     assert [one.verdict.text for one in found.values()] == ["baseline", "better", "within noise"]
     assert [one.p for one in found.values()][1:] == [one.p for one in expected][1:]

@@ -1,4 +1,4 @@
-"""Stein's rule and what a design can see: against `judge`, and by simulation."""
+"""Stein's rule and what a design can see: against `compare_to_baseline`, and by simulation."""
 
 import math
 
@@ -8,7 +8,7 @@ from scipy import stats
 
 from ablate.stats.dunnett import Family
 from ablate.stats.replication import detectable_difference, needed_replicates
-from ablate.stats.verdicts import judge
+from ablate.stats.verdicts import compare_to_baseline
 
 NAN = math.nan
 
@@ -30,7 +30,7 @@ class TestNeededReplicates:
         assert found.critical == pytest.approx(Family(3, 0.5, 6).critical_value())
         assert 3 < found.num < 40
         for num, reached in ((found.num, True), (found.num - 1, False)):
-            judged = judge(values[:, :num], 0, "min", first_seeds=3).comparisons
+            judged = compare_to_baseline(values[:, :num], 0, "min", first_seeds=3).each
             assert all((half_width(c) <= 0.9) == reached for c in judged[1:])
 
     def test_what_the_first_seeds_have(self):
@@ -38,7 +38,7 @@ class TestNeededReplicates:
         found = needed_replicates(values, [0, 0, 0, 0], 1e9)
         assert found.num == 3
         assert found.half_width_now == pytest.approx(
-            half_width(judge(values, 0, "min").comparisons[1])
+            half_width(compare_to_baseline(values, 0, "min").each[1])
         )
         again = needed_replicates(values, 0, found.half_width_now)
         assert again.num == 3
@@ -54,7 +54,7 @@ class TestNeededReplicates:
         values = study(5, 6, 3)
         values[0] += 30 * np.random.default_rng(8).normal(size=6)
         found = needed_replicates(values, 0, 5.0)
-        widest = max(half_width(c) for c in judge(values, 0, "min").comparisons[1:])
+        widest = max(half_width(c) for c in compare_to_baseline(values, 0, "min").each[1:])
         assert found.half_width_now == pytest.approx(widest)
         assert found.df == 5
         assert found.num == math.ceil(6 * (widest / 5) ** 2)
@@ -75,7 +75,7 @@ class TestNeededReplicates:
         for _ in range(400):
             values = rng.normal(size=(3, 400))
             found = needed_replicates(values[:, :3], 0, 1.2)
-            judged = judge(values[:, : found.num], 0, "min", first_seeds=3).comparisons[1:]
+            judged = compare_to_baseline(values[:, : found.num], 0, "min", first_seeds=3).each[1:]
             held += all(c.low <= 0 <= c.high for c in judged)
             numbers.append(found.num)
         assert held >= 0.93 * 400
@@ -98,7 +98,7 @@ class TestDetectableDifference:
         for _ in range(500):
             values = 2 * rng.normal(size=(4, 3)) + 5 * rng.normal(size=3)
             values[2] += effect
-            found += judge(values, 0, "min").comparisons[2].verdict.text == "worse"
+            found += compare_to_baseline(values, 0, "min").each[2].verdict.text == "worse"
         assert found / 500 == pytest.approx(0.8, abs=0.05)
 
     def test_is_in_the_units_of_the_sd(self):

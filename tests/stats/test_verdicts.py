@@ -12,7 +12,7 @@ from scipy import stats
 from ablate.stats.dunnett import Family
 from ablate.stats.layout import contrast_correlation, difference, fit_layout, noisy_cells
 from ablate.stats.replication import needed_replicates
-from ablate.stats.verdicts import Cause, Verdict, VerdictKind, judge
+from ablate.stats.verdicts import Cause, Verdict, VerdictKind, compare_to_baseline
 
 NAN = math.nan
 BY_HAND = np.array([[1.0, 2.0, 3.0], [2.0, 3.0, 4.3], [1.0, 2.0, 3.3]])
@@ -145,7 +145,7 @@ class TestVerdicts:
     def test_two_cells_are_a_paired_t_test(self):
         values = study(2, 6, 3)
         values[1] += 2
-        found = judge(values, 0, "min").comparisons[1]
+        found = compare_to_baseline(values, 0, "min").each[1]
         oracle = stats.ttest_rel(values[1], values[0])
         assert found.p == pytest.approx(oracle.pvalue, abs=1e-9)
         interval = oracle.confidence_interval()
@@ -155,13 +155,13 @@ class TestVerdicts:
         values = study(4, 6, 4, sd=0.1)
         values[1] -= 1
         values[2] += 1
-        verdicts = [c.verdict.text for c in judge(values, 0, "min").comparisons]
+        verdicts = [c.verdict.text for c in compare_to_baseline(values, 0, "min").each]
         assert verdicts == ["baseline", "better", "worse", "within noise"]
-        verdicts = [c.verdict.text for c in judge(values, 0, "max").comparisons]
+        verdicts = [c.verdict.text for c in compare_to_baseline(values, 0, "max").each]
         assert verdicts == ["baseline", "worse", "better", "within noise"]
-        verdicts = [c.verdict.text for c in judge(values, 0, "min", margin=0.5).comparisons]
+        verdicts = [c.verdict.text for c in compare_to_baseline(values, 0, "min", margin=0.5).each]
         assert verdicts == ["baseline", "better", "worse", "equivalent"]
-        verdicts = [c.verdict.text for c in judge(values, 0, "min", margin=2.0).comparisons]
+        verdicts = [c.verdict.text for c in compare_to_baseline(values, 0, "min", margin=2.0).each]
         assert verdicts == [
             "baseline",
             "better, within margin",
@@ -182,11 +182,11 @@ class TestVerdicts:
         values = study(4, 3, 5)
         values[1] = NAN
         values[2, 1:] = NAN
-        judgement = judge(values, 0, "min")
-        verdicts = [c.verdict.text for c in judgement.comparisons]
+        comparisons = compare_to_baseline(values, 0, "min")
+        verdicts = [c.verdict.text for c in comparisons.each]
         assert verdicts == ["baseline", "failed", "not enough seeds", "within noise"]
-        assert judgement.df == 2
-        alone = judge(study(3, 1, 6), 0, "min").comparisons
+        assert comparisons.df == 2
+        alone = compare_to_baseline(study(3, 1, 6), 0, "min").each
         assert [c.verdict.text for c in alone] == [
             "baseline",
             "not enough seeds",
@@ -196,7 +196,7 @@ class TestVerdicts:
     def test_without_its_baseline_a_cell_has_nothing_to_be_compared_with(self):
         values = study(3, 3, 5)
         values[0], values[2] = NAN, NAN
-        verdicts = [c.verdict.text for c in judge(values, 0, "min").comparisons]
+        verdicts = [c.verdict.text for c in compare_to_baseline(values, 0, "min").each]
         assert verdicts == ["baseline, failed", "no baseline", "failed"]
 
     @pytest.mark.parametrize("missing", [(), ((2, 3),)])
@@ -205,7 +205,7 @@ class TestVerdicts:
             values = np.tile(np.random.default_rng(seed).normal(size=5), (4, 1))
             for place in missing:
                 values[place] = NAN
-            found = judge(values, 0, "min").comparisons[1:]
+            found = compare_to_baseline(values, 0, "min").each[1:]
             assert {(c.verdict.text, c.difference, c.p) for c in found} == {("within noise", 0, 1)}
 
     @pytest.mark.parametrize(("num_seeds", "verdict"), [(2, "not enough seeds"), (5, "worse")])
@@ -213,10 +213,10 @@ class TestVerdicts:
     def test_ties_of_a_few_runs_are_no_certainty(self, first, num_seeds, verdict):
         """(0.7 + 0.1) - 0.7 is not 0.1: differences that are equal but for rounding."""
         values = np.array([[first, first + 0.1, 0.3, 0.2, 0.6]])[:, :num_seeds]
-        found = judge(np.vstack([values, values + 0.1]), 0, "min")
+        found = compare_to_baseline(np.vstack([values, values + 0.1]), 0, "min")
         assert found.residual_sd == 0
-        assert found.comparisons[1].verdict.text == verdict
-        assert found.comparisons[1].difference == pytest.approx(0.1)
+        assert found.each[1].verdict.text == verdict
+        assert found.each[1].difference == pytest.approx(0.1)
 
     @pytest.mark.parametrize("options", [
         {}, {"first_seeds": 5}, {"family": [True, True, False, True, True, True]},
@@ -228,22 +228,22 @@ class TestVerdicts:
         values = study(6, 7, seed, missing=((1, 2), (3, 0)))
         values += rng.normal(size=(6, 1))
         values[5] *= rng.choice([1, 6])
-        for found in judge(values, **{"references": 0, "mode": "min"} | options).comparisons:
+        for found in compare_to_baseline(values, **{"references": 0, "mode": "min"} | options).each:
             outside = found.low > 0 or found.high < 0
             assert outside == (found.p < 0.05) == (found.verdict.text in ("better", "worse"))
 
     def test_a_noisy_cell_does_not_widen_the_others(self):
         values = study(6, 10, 7)
-        calm = judge(values, 0, "min").comparisons[1]
+        calm = compare_to_baseline(values, 0, "min").each[1]
         values[4] += 30 * np.random.default_rng(8).normal(size=10)
-        judgement = judge(values, 0, "min")
-        assert not judgement.comparisons[4].pooled
-        assert judgement.spread_check == "1 cell of larger spread judged by their own pairs"
-        found = judgement.comparisons[1]
+        comparisons = compare_to_baseline(values, 0, "min")
+        assert not comparisons.each[4].pooled
+        assert comparisons.spread_check == "1 cell of larger spread judged by their own pairs"
+        found = comparisons.each[1]
         assert found.high - found.low == pytest.approx(calm.high - calm.low, rel=0.2)
 
     def test_with_few_seeds_the_spread_is_said_to_be_uncheckable(self):
-        told = judge(study(4, 3, 9), 0, "min").spread_check
+        told = compare_to_baseline(study(4, 3, 9), 0, "min").spread_check
         assert told.startswith("whether cells differ in spread cannot be checked with 3 seeds")
 
 
@@ -252,36 +252,39 @@ class TestReferences:
 
     def test_each_cell_is_compared_with_its_own(self):
         values = study(5, 4, 10)
-        judgement = judge(values, np.array([0, 0, 0, 3, 3]), "min")
-        found = judgement.comparisons
+        comparisons = compare_to_baseline(values, np.array([0, 0, 0, 3, 3]), "min")
+        found = comparisons.each
         assert [found[c].verdict.text for c in (0, 3)] == ["baseline", "baseline"]
         means = values.mean(axis=1)
         assert found[2].difference == pytest.approx(means[2] - means[0])
         assert found[4].difference == pytest.approx(means[4] - means[3])
-        half = Family(3, 0.0, judgement.df).critical_value() * judgement.residual_sd
+        half = Family(3, 0.0, comparisons.df).critical_value() * comparisons.residual_sd
         assert found[4].high - found[4].difference == pytest.approx(half * math.sqrt(2 / 4))
 
     def test_a_baseline_may_itself_be_compared(self):
         values = study(3, 4, 11)
-        found = judge(values, [0, 0, 1], "min").comparisons
+        found = compare_to_baseline(values, [0, 0, 1], "min").each
         assert found[2].difference == pytest.approx(values[2].mean() - values[1].mean())
         assert [c.verdict.text for c in found] == ["baseline", "within noise", "within noise"]
 
     def test_one_for_all_is_one_for_each(self):
         values = study(4, 3, 12, missing=((1, 1),))
-        one, each = judge(values, 2, "min"), judge(values, [2, 2, 2, 2], "min")
+        one, each = (
+            compare_to_baseline(values, 2, "min"),
+            compare_to_baseline(values, [2, 2, 2, 2], "min"),
+        )
         np.testing.assert_equal(asdict(one), asdict(each))  # the baseline's numbers are nan
 
     def test_cells_without_shared_seeds_are_not_judged(self):
         values = study(4, 6, 13)
         values[:2, 3:], values[2:, :3] = NAN, NAN
-        verdicts = [c.verdict.text for c in judge(values, [0, 0, 0, 2], "min").comparisons]
+        verdicts = [c.verdict.text for c in compare_to_baseline(values, [0, 0, 0, 2], "min").each]
         assert verdicts == ["baseline", "within noise", "not enough seeds", "within noise"]
 
     def test_a_noisy_baseline_is_compared_by_own_pairs(self):
         values = study(6, 10, 14)
         values[0] += 30 * np.random.default_rng(8).normal(size=10)
-        for cell, found in enumerate(judge(values, 0, "min").comparisons[1:], start=1):
+        for cell, found in enumerate(compare_to_baseline(values, 0, "min").each[1:], start=1):
             oracle = stats.ttest_rel(values[cell], values[0])
             assert not found.pooled
             assert found.p == pytest.approx(min(1, 5 * oracle.pvalue))
@@ -293,7 +296,7 @@ class TestReferences:
         rng = np.random.default_rng(15)
         held = 0
         for _ in range(400):
-            found = judge(rng.normal(size=(6, 4)), references, "min").comparisons
+            found = compare_to_baseline(rng.normal(size=(6, 4)), references, "min").each
             held += all(c.low <= 0 <= c.high for c in found if c.verdict.text != "baseline")
         assert held >= 0.93 * 400
 
@@ -303,20 +306,24 @@ class TestFamily:
 
     def test_the_family_is_what_is_named(self):
         values = study(6, 4, 16)
-        judgement = judge(values, 0, "min", family=[False, True, False, False, True, False])
-        found = judgement.comparisons
+        comparisons = compare_to_baseline(
+            values, 0, "min", family=[False, True, False, False, True, False]
+        )
+        found = comparisons.each
         assert [c.verdict.text for c in found][2:4] == ["not compared"] * 2
         assert found[2].difference == pytest.approx(values[2].mean() - values[0].mean())
         assert math.isnan(found[2].p)
         assert math.isnan(found[2].high)
-        half = Family(2, 0.5, judgement.df).critical_value() * judgement.residual_sd
+        half = Family(2, 0.5, comparisons.df).critical_value() * comparisons.residual_sd
         assert found[1].high - found[1].difference == pytest.approx(half * math.sqrt(2 / 4))
-        assert judgement.df == 15
+        assert comparisons.df == 15
 
     def test_a_baseline_needs_no_name_and_failure_is_told(self):
         values = study(4, 3, 17)
         values[2] = NAN
-        found = judge(values, 0, "min", family=np.array([False, True, False, False])).comparisons
+        found = compare_to_baseline(
+            values, 0, "min", family=np.array([False, True, False, False])
+        ).each
         assert [c.verdict.text for c in found] == [
             "baseline",
             "within noise",
@@ -328,7 +335,7 @@ class TestFamily:
         values = study(6, 10, 18)
         values[4] += 30 * np.random.default_rng(8).normal(size=10)
         values[4, 0] = NAN
-        found = judge(values, 0, "min", family=[True] * 4 + [False, True]).comparisons[4]
+        found = compare_to_baseline(values, 0, "min", family=[True] * 4 + [False, True]).each[4]
         assert found.verdict.text == "not compared"
         assert found.difference == pytest.approx(np.nanmean(values[4] - values[0]))
 
@@ -338,10 +345,13 @@ class TestTwoStages:
 
     def test_variance_of_the_first_seeds_differences_of_all(self):
         values = study(4, 9, 19)
-        first, judgement = judge(values[:, :3], 0, "min"), judge(values, 0, "min", first_seeds=3)
-        assert (judgement.residual_sd, judgement.df) == (first.residual_sd, first.df)
+        first, comparisons = (
+            compare_to_baseline(values[:, :3], 0, "min"),
+            compare_to_baseline(values, 0, "min", first_seeds=3),
+        )
+        assert (comparisons.residual_sd, comparisons.df) == (first.residual_sd, first.df)
         half = Family(3, 0.5, 6).critical_value() * first.residual_sd * math.sqrt(2 / 9)
-        for cell, found in enumerate(judgement.comparisons[1:], start=1):
+        for cell, found in enumerate(comparisons.each[1:], start=1):
             mean = values[cell].mean() - values[0].mean()
             assert found.difference == pytest.approx(mean)
             assert (found.low, found.high) == pytest.approx((mean - half, mean + half))
@@ -349,7 +359,7 @@ class TestTwoStages:
     def test_own_pairs_are_those_of_all_seeds(self):
         values = study(6, 12, 20)
         values[4] += 30 * np.random.default_rng(8).normal(size=12)
-        found = judge(values, 0, "min", first_seeds=6).comparisons[4]
+        found = compare_to_baseline(values, 0, "min", first_seeds=6).each[4]
         pairs = values[4] - values[0]
         half = stats.t.ppf(1 - 0.025 / 5, 11) * pairs.std(ddof=1) / math.sqrt(12)
         assert not found.pooled
@@ -361,10 +371,10 @@ class TestTwoStages:
             first = sd * rng.normal(size=(6, 3))
             more = min(needed_replicates(first, 0, 1.2).num, 60) - 3
             values = np.hstack([first, sd * rng.normal(size=(6, more))])
-            found = judge(values, 0, "min", first_seeds=3).comparisons[1:]
+            found = compare_to_baseline(values, 0, "min", first_seeds=3).each[1:]
             missed += any(c.low > 0 or c.high < 0 for c in found)
         assert missed <= 0.05 * 300 + 2 * math.sqrt(300 * 0.05 * 0.95)
 
     def test_a_first_stage_without_a_variance_judges_nothing(self):
-        found = judge(study(3, 6, 21), 0, "min", first_seeds=1).comparisons
+        found = compare_to_baseline(study(3, 6, 21), 0, "min", first_seeds=1).each
         assert [c.verdict.text for c in found][1:] == ["not enough seeds"] * 2

@@ -14,7 +14,7 @@ from ablate.stats.verdicts import Cause, Verdict, VerdictKind
 Values = NDArray[np.float64]
 
 
-class Again(NamedTuple):
+class AATest(NamedTuple):
     """The second baseline against the first."""
 
     verdict: Verdict
@@ -26,7 +26,7 @@ class Again(NamedTuple):
     p: float = math.nan
 
 
-def compare_again(baseline: Values, again: Values) -> Again:
+def compare_aa(baseline: Values, again: Values) -> AATest:
     """Welch's t test, unpaired since the seeds are others: Welch 1947 (Biometrika 34, 28-35).
 
     Args:
@@ -38,7 +38,7 @@ def compare_again(baseline: Values, again: Values) -> Again:
     difference = float(second.mean() - first.mean()) if len(first) and len(second) else math.nan
     difference = 0.0 if abs(difference) <= rounding else difference
     if min(len(first), len(second)) < 2:
-        return Again(Verdict.none(Cause.TOO_FEW_SEEDS), difference)
+        return AATest(Verdict.none(Cause.TOO_FEW_SEEDS), difference)
     parts = [_variance_of_mean(values, rounding) for values in (first, second)]
     variance = sum(parts)
     if variance == 0:
@@ -49,7 +49,7 @@ def compare_again(baseline: Values, again: Values) -> Again:
         p = 2 * t_tail(abs(difference) / math.sqrt(variance), df)
         half = t_quantile(1 - ALPHA / 2, df) * math.sqrt(variance)
     kind = VerdictKind.DIFFERS if abs(difference) > half else VerdictKind.WITHIN_NOISE
-    return Again(Verdict(kind), difference, difference - half, difference + half, p)
+    return AATest(Verdict(kind), difference, difference - half, difference + half, p)
 
 
 def _variance_of_mean(values: Values, rounding: float) -> float:

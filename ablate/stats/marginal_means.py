@@ -19,7 +19,7 @@ SAME = 1e-8
 """Weights that differ by less are equal."""
 
 
-class Stratum(NamedTuple):
+class EffectTest(NamedTuple):
     """An effect against its own scatter over seeds."""
 
     f: float
@@ -64,7 +64,7 @@ def adjusted_means(values: Values, levels: Codes, num_levels: int, others: Codes
     return table
 
 
-def shared_effect(table: Values, nuisance: Values, first_seeds: int | None = None) -> Stratum:
+def shared_effect(table: Values, nuisance: Values, first_seeds: int | None = None) -> EffectTest:
     """Whether what the nuisance leaves of the entries is alike in all seeds.
 
     Each seed has nuisance coefficients of its own, so that all scatter over seeds of what is
@@ -81,14 +81,14 @@ def shared_effect(table: Values, nuisance: Values, first_seeds: int | None = Non
     if first_seeds is not None:
         *_, error, error_df = _fit_shared(table[:, :first_seeds], nuisance)
     if df < 1 or error_df < 1:
-        return Stratum(math.nan, df, max(error_df, 0), math.nan, math.nan)
+        return EffectTest(math.nan, df, max(error_df, 0), math.nan, math.nan)
     mean_error = error / error_df
     variance = (squares - df * mean_error) / int((~np.isnan(table)).sum())
     if mean_error == 0:
         f = math.inf if effect.any() else math.nan
-        return Stratum(f, df, error_df, certain_p(f == math.inf, error_df), variance)
+        return EffectTest(f, df, error_df, certain_p(f == math.inf, error_df), variance)
     f = squares / df / mean_error
-    return Stratum(f, df, error_df, f_tail(f, df, error_df), variance)
+    return EffectTest(f, df, error_df, f_tail(f, df, error_df), variance)
 
 
 def without(nuisance: Values, entries: Values) -> Values:
