@@ -1,6 +1,6 @@
-"""What the W&B sink is told of the runs of a study, made from the ledger's rows."""
+"""The messages to the W&B sink about the runs of a study, made from the ledger's rows."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from ablate.errors import INTERRUPTED
@@ -12,7 +12,7 @@ from ablate.run_row import RunRow, Status
 from ablate.spec.models import MAX_WANDB_NAME, text
 from ablate.study_dir import StudyPaths
 from ablate.text import printable, shortened
-from ablate.tracking.wandb.content import noted
+from ablate.tracking.wandb.protocol import Complete, End, Points, Start
 from ablate.tracking.wandb.record import WandbRecord
 from ablate.tracking.wandb.settings import command_line
 
@@ -47,7 +47,7 @@ class RunMessages:
         restarted = self._ledger.rows.of(run_id).restarted_in
         return content_id([self._uid, run_id, *([restarted] if restarted else [])])
 
-    def start(self, run_id: str) -> dict[str, Any]:
+    def start(self, run_id: str) -> Start:
         """A run begins, or goes on."""
         plan, row = self._plan, self._ledger.rows.of(run_id)
         run = plan.by_id[run_id]
@@ -60,42 +60,43 @@ class RunMessages:
             "seed": run.seed, "study": plan.study.study, "run_id": run_id,
             **{key: value for key, value in made_with.items() if value is not None},
         }  # fmt: skip
-        return {
-            "kind": "start",
-            "id": self.wandb_id(run_id),
-            "group": named(plan.study.study, MAX_WANDB_NAME),
-            "job_type": JOB_TYPE,
-            "run_id": run_id,
-            "name": named(run.run_name, MAX_WANDB_NAME),
-            "notes": plan.study.question or None,
-            "config": config,
-            "tags": _tags(plan, run),
-            "program": self._command,
-            "commit": row.git_commit,
-        }
+        return Start(
+            wandb_id=self.wandb_id(run_id),
+            run_id=run_id,
+            name=named(run.run_name, MAX_WANDB_NAME),
+            group=named(plan.study.study, MAX_WANDB_NAME),
+            job_type=JOB_TYPE,
+            notes=plan.study.question or None,
+            config=config,
+            tags=_tags(plan, run),
+            program=self._command,
+            commit=row.git_commit,
+        )
 
-    def points(self, run_id: str, points: Iterable[Point]) -> dict[str, Any]:
+    def points(self, run_id: str, points: Sequence[Point]) -> Points:
         """A run measured something."""
-        content = [list(point) for point in points]
-        return {"kind": "points", "id": self.wandb_id(run_id), "points": content}
+        return Points(wandb_id=self.wandb_id(run_id), points=points)
 
-    def end(self, run_id: str) -> dict[str, Any]:
+    def end(self, run_id: str) -> End:
         """A run is over, or was interrupted: as the ledger has it."""
         row = self._ledger.rows[run_id]
         status, failed = row.status, row.status.has_failed
         summary = _summary(row, self._plan, self._paths)
         exit_code = 0 if status is Status.OK else FAILED if failed else INTERRUPTED
         content = {"summary": summary, "failed": failed, "exit_code": exit_code}
-        return {
-            "kind": "end", "id": self.wandb_id(run_id), **content,
-            "what": content_id([content, row.launch or 0]) if status.has_ended else "",
-            "log": str(self._paths.log(row.run_name)) if failed else None,
-        }  # fmt: skip
+        return End(
+            wandb_id=self.wandb_id(run_id),
+            summary=summary,
+            failed=failed,
+            exit_code=exit_code,
+            content=content_id([content, row.launch or 0]) if status.has_ended else "",
+            log=str(self._paths.log(row.run_name)) if failed else None,
+        )
 
-    def complete(self, run_id: str) -> dict[str, Any]:
+    def complete(self, run_id: str) -> Complete:
         """All there is of a run."""
-        end = {**self.end(run_id), "num_rows": len(self._ledger.history(run_id))}
-        return {**end, "kind": "complete", "start": self.start(run_id)}
+        num_rows = len(self._ledger.history(run_id))
+        return Complete(start=self.start(run_id), end=self.end(run_id), num_rows=num_rows)
 
 
 def lacking_runs(
@@ -114,8 +115,8 @@ def lacking_runs(
     lacking: list[str] = []
     for run_id in (run_id for run_id in plan.by_id if run_id in started):
         end = messages.end(run_id)
-        what = end["what"] or noted(end, len(ledger.history(run_id)))
-        if not record.has(messages.wandb_id(run_id), what, mode):
+        state = end.content or end.state(len(ledger.history(run_id)))
+        if not record.has(end.wandb_id, state, mode):
             lacking.append(run_id)
     return lacking
 

@@ -2,15 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 from ablate.ledger.ledger import Ledger
 from ablate.plan.plan import Plan
 from ablate.spec.models import Study
 from ablate.study_dir import StudyPaths
 from ablate.text import quoted
-from ablate.tracking.wandb.content import Message
 from ablate.tracking.wandb.messages import RunMessages, lacking_runs
+from ablate.tracking.wandb.protocol import Complete
 from ablate.tracking.wandb.record import WandbRecord
 from ablate.tracking.wandb.settings import Destination
 
@@ -24,7 +23,7 @@ def tracked_at(study: Study) -> str:
     return home.group_url(study.study) if home else ""
 
 
-def lacking_messages(plan: Plan, ledger: Ledger, mode: str) -> Iterator[dict[str, Any]]:
+def lacking_messages(plan: Plan, ledger: Ledger, mode: str) -> Iterator[Complete]:
     """All there is of each ended run of which W&B is not known to have it."""
     paths = StudyPaths(plan.study.directory)
     messages, settled = RunMessages(plan, paths, ledger), ledger.settled()
@@ -34,7 +33,7 @@ def lacking_messages(plan: Plan, ledger: Ledger, mode: str) -> Iterator[dict[str
 
 
 def wandb_places(
-    plan: Plan, ledger: Ledger, to: Destination, study_dir: str, table: Message | None = None
+    plan: Plan, ledger: Ledger, to: Destination, study_dir: str, table: Complete | None = None
 ) -> Iterator[tuple[str, str]]:
     """Lines for the end of a command, a name and a text each.
 
@@ -60,7 +59,7 @@ def wandb_places(
 
 
 def lacking_places(
-    plan: Plan, ledger: Ledger, to: Destination, study_dir: str, table: Message | None = None
+    plan: Plan, ledger: Ledger, to: Destination, study_dir: str, table: Complete | None = None
 ) -> Iterator[tuple[str, str]]:
     """The line that names what W&B lacks, where it lacks anything; see `wandb_places`."""
     paths = StudyPaths(plan.study.directory)
@@ -68,8 +67,8 @@ def lacking_places(
     record = WandbRecord(paths)
     lacking = lacking_runs(messages, plan, ledger, record, to.mode)
     names = [ledger.rows[run_id].run_name for run_id in lacking]
-    if table is not None and not record.has(table["id"], table["what"], to.mode):
-        names.append(table["start"]["name"])
+    if table is not None and not record.has(table.wandb_id, table.state, to.mode):
+        names.append(table.start.name)
     if names:
         command = quoted(["ablate", "sync", study_dir])
         yield "W&B lacks", f"{_named(names)}; send {'it' if len(names) == 1 else 'them'}: {command}"

@@ -7,17 +7,30 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from ablate.process.interrupts import unheard_by_children
 from ablate.spec.models import Study
 from ablate.study_dir import StudyPaths
-from ablate.text import quoted, storable
+from ablate.text import quoted
+from ablate.tracking.wandb.protocol import (
+    Close,
+    Fact,
+    Message,
+    Notice,
+    Opened,
+    Pending,
+    Points,
+    Sent,
+    ServerState,
+    UnknownMessageError,
+    decode_fact,
+    encode,
+)
 from ablate.tracking.wandb.record import Home, WandbRecord
 from ablate.tracking.wandb.settings import (
     Destination,
-    at_home,
     clean_environment,
     destination,
     group_url,
@@ -58,17 +71,17 @@ class SinkPort:
     ) -> None:
         self.say = say
         self.patience_s = patience_s
-        self.served: dict[str, dict[str, Any]] = {}
+        self.served: dict[str, ServerState] = {}
         """What the server had of runs that it was asked for, by name."""
         self.sent: dict[str, int] = {}
         """How many rows each run was sent that is told whole, by name."""
         self._to = to
         self._told: set[str] = set()
         self._behind: set[str] = set()
-        self._num_left = 0
+        self._num_pending = 0
         self._heard_at = time.monotonic()
         self._answered = threading.Event()
-        self._queue: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Message] = queue.SimpleQueue()
         asked = json.dumps({**to.as_json(), "patience_s": patience_s, "moves": moves})
         with unheard_by_children():  # it ends when the driver does, with all it got
             self._process = subprocess.Popen(
@@ -91,14 +104,15 @@ class SinkPort:
         """Whether the sink has ended before it was asked to."""
         return self._process.poll() is not None
 
-    def put(self, message: dict[str, Any]) -> None:
+    def put(self, message: Message) -> None:
         """Hands a message over; drops rows, which the ledger has, where the sink is far behind."""
-        if message["kind"] == "points":
+        if isinstance(message, Points):
             if self._queue.qsize() > MAX_QUEUED:
-                self._behind.add(message["id"])
+                self._behind.add(message.wandb_id)
                 return
-            message["behind"] = message["id"] in self._behind
-            self._behind.discard(message["id"])
+            if message.wandb_id in self._behind:
+                message = replace(message, is_behind=True)
+                self._behind.discard(message.wandb_id)
         self._queue.put(message)
 
     def wait_for_answer(self) -> None:
@@ -109,7 +123,7 @@ class SinkPort:
         """Nothing comes any more: the sink may end while the driver does other things."""
         if patience_s is not None:
             self.patience_s = patience_s
-        self.put({"kind": "close", "patience_s": self.patience_s})
+        self.put(Close(patience_s=self.patience_s))
 
     def close(self, patience_s: float | None = None) -> None:
         """Waits for the sink as long as rows move; kills it where it does not end by itself.
@@ -121,8 +135,8 @@ class SinkPort:
         began = self._heard_at = time.monotonic()
         while self._process.poll() is None:
             now = time.monotonic()
-            if now - began > SILENT_S and self._num_left:
-                runs = f"{self._num_left} run{'s' if self._num_left > 1 else ''}"
+            if now - began > SILENT_S and self._num_pending:
+                runs = f"{self._num_pending} run{'s' if self._num_pending > 1 else ''}"
                 self._say_once(
                     f"W&B: waiting for {runs} to arrive, for {self.patience_s:.0f} s at most "
                     "without progress", key="waiting",
@@ -141,11 +155,10 @@ class SinkPort:
         while True:
             message = self._queue.get()
             try:
-                shown = message if message["kind"] == "points" else _published(message)
-                stdin.write(json.dumps(storable(shown)) + "\n")
+                stdin.write(encode(message))
                 if self._queue.empty():
                     stdin.flush()
-                if message["kind"] == "close":
+                if isinstance(message, Close):
                     stdin.close()
                     return
             except (OSError, ValueError):  # gone, or closed
@@ -159,25 +172,29 @@ class SinkPort:
         assert stdout is not None
         with stdout:
             for line in stdout:
-                self._hear(json.loads(line))
+                try:
+                    self._hear(decode_fact(line))
+                except (ValueError, UnknownMessageError) as error:
+                    self._say_once(f"W&B's process said what its driver does not know: {error}")
 
-    def _hear(self, fact: dict[str, Any]) -> None:
+    def _hear(self, fact: Fact) -> None:
         self._heard_at = time.monotonic()
-        to = self._to
-        if "say" in fact or "entity" in fact:
-            self._answered.set()
-        if "say" in fact:
-            self._say_once(fact["say"])
-        if "entity" in fact:
-            project = project_url(to.server, fact["entity"], to.project)
-            group = group_url(to.server, fact["entity"], to.project, to.group)
-            self._say_once(f"W&B: {group} (project: {project})", key="url")
-        if "left" in fact:
-            self._num_left = fact["left"]
-        if "sent" in fact:
-            self.sent[fact["name"]] = fact["sent"]
-        if "served" in fact:
-            self.served[fact["name"]] = fact["served"]
+        match fact:
+            case Notice(text=text):
+                self._answered.set()
+                self._say_once(text)
+            case Opened(entity=entity):
+                self._answered.set()
+                to = self._to
+                project = project_url(to.server, entity, to.project)
+                group = group_url(to.server, entity, to.project, to.group)
+                self._say_once(f"W&B: {group} (project: {project})", key="url")
+            case Pending(num_runs=num_runs):
+                self._num_pending = num_runs
+            case Sent(name=name, num_rows=num_rows):
+                self.sent[name] = num_rows
+            case ServerState(name=name):
+                self.served[name] = fact
 
     def _say_once(self, notice: str, key: str = "") -> None:
         if (key or notice) not in self._told:
@@ -228,7 +245,7 @@ class SharedSink:
             say(f"W&B's process cannot be started ({reason}): the study goes on without it")
         return self._port
 
-    def put(self, messages: Iterable[dict[str, Any]], say: Callable[[str], None]) -> None:
+    def put(self, messages: Iterable[Message], say: Callable[[str], None]) -> None:
         """Hands messages over; without any, no process is started for them."""
         for message in messages:
             port = self.port(say)
@@ -260,14 +277,3 @@ def _elsewhere(home: Home, to: Destination, paths: StudyPaths) -> str:
         f"W&B: the runs of this study are in {home}; this command would use {asked}, so its runs "
         f"are not tracked. `{command}` moves them there"
     )
-
-
-def _published(message: Any, key: str = "") -> Any:
-    """A message in which this user's home directory is `~`, but for the files it names."""
-    if isinstance(message, str):
-        return message if key in ("log", "page") else at_home(message)
-    if isinstance(message, Mapping):
-        return {at_home(name): _published(value, name) for name, value in message.items()}
-    if isinstance(message, list | tuple):
-        return [_published(value, key) for value in message]
-    return message

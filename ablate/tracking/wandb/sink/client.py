@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ablate.process.garbage import uncollected
+from ablate.tracking.wandb.protocol import Start, Table
 from ablate.tracking.wandb.settings import Destination, at_home
 
 INIT_TIMEOUT_S = 20.0
@@ -149,7 +150,7 @@ class Client:
             self._replacing = False
             self._gate.notify_all()
 
-    def open(self, start: Mapping[str, Any], entity: str | None) -> Any:
+    def open(self, start: Start, entity: str | None) -> Any:
         """A W&B run, new or going on.
 
         Args:
@@ -158,15 +159,15 @@ class Client:
         """
         # Settings fresh for each run: `init` changes those that it is given.
         return self._wandb.init(
-            id=start["id"],
+            id=start.wandb_id,
             project=self._to.project,
             entity=entity,
-            group=start["group"],
-            job_type=start["job_type"],
-            name=start["name"],
-            notes=start["notes"],
-            config=start["config"],
-            tags=start["tags"],
+            group=start.group,
+            job_type=start.job_type,
+            name=start.name,
+            notes=start.notes,
+            config=dict(start.config),
+            tags=start.tags,
             dir=str(self._folder),
             mode=self._to.mode,  # pyright: ignore[reportArgumentType]
             reinit="create_new",
@@ -174,9 +175,9 @@ class Client:
             settings=self._settings(start),
         )
 
-    def table(self, content: Mapping[str, Any]) -> Any:
+    def table(self, content: Table) -> Any:
         """A table as W&B shows it."""
-        return self._wandb.Table(columns=content["columns"], data=content["rows"])
+        return self._wandb.Table(columns=list(content.columns), data=list(content.rows))
 
     def page(self, html: str) -> Any:
         """An HTML page as W&B shows it."""
@@ -212,12 +213,12 @@ class Client:
         goodbye.start()
         goodbye.join(TEARDOWN_TIMEOUT_S)
 
-    def _settings(self, start: Mapping[str, Any]) -> Any:
+    def _settings(self, start: Start) -> Any:
         return self._wandb.Settings(
             console="off",
             silent=True,
-            program=start["program"],
-            git_commit=start["commit"],
+            program=start.program,
+            git_commit=start.commit,
             init_timeout=INIT_TIMEOUT_S,
             finish_timeout=FINISH_TIMEOUT_S,
             finish_timeout_raises=True,

@@ -5,8 +5,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ablate.events import Point
 from ablate.ledger.history import History
-from ablate.tracking.wandb.content import Message, for_wandb, tell_end
+from ablate.tracking.wandb.content import for_wandb, tell_end
+from ablate.tracking.wandb.protocol import End, Start
 from ablate.tracking.wandb.sink.client import Client, Served
 
 MOST_REOPENED = 3
@@ -28,15 +30,15 @@ class Lane:
 
     def __init__(
         self,
-        start: Message,
+        start: Start,
         client: Client,
         history: History,
         opened: Callable[[str, str, str], None],
     ) -> None:
-        self.id: str = start["id"]
-        self.name: str = start["name"]
+        self.id = start.wandb_id
+        self.name = start.name
         self.start = start
-        self.end: Message | None = None
+        self.end: End | None = None
         self.is_whole = False
         self.is_given_up = False
         """The server does not say what it has, or cannot get what it lacks."""
@@ -63,7 +65,7 @@ class Lane:
         self._last_step = -1
         self._had_all = False
         self._num_served = -1
-        self._finished: Message | None = None
+        self._finished: End | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -75,23 +77,23 @@ class Lane:
         """Whether W&B was told all there is, and has not said that it has it."""
         return self.is_finished and not (self.is_whole or self.is_given_up or self.is_refused)
 
-    def add(self, points: Sequence[Any], is_behind: bool) -> None:
+    def add(self, points: Sequence[Point], is_behind: bool) -> None:
         """Rows to be sent; `is_behind` where earlier ones never came."""
         with self._lock:
             self._points += [(step, metrics) for step, metrics in points]
             self._is_behind |= is_behind
 
-    def begins(self, start: Message) -> None:
+    def begins(self, start: Start) -> None:
         """The run begins again, or another command goes on with it."""
         with self._lock:
             self.start = start
             self.end = None
             self.is_whole = self.is_given_up = self.is_refused = False
 
-    def ends(self, message: Message) -> None:
+    def ends(self, end: End) -> None:
         """All has been said of the run."""
         with self._lock:
-            self.end = message
+            self.end = end
             self.is_whole = self.is_given_up = self.is_refused = False
             self.num_reopened = 0
 
@@ -149,7 +151,7 @@ class Lane:
             is_behind, self._is_behind = self._is_behind, False
             end = self.end
         if end is not None or is_behind:
-            points = self._history.timed(self.start["run_id"])
+            points = self._history.timed(self.start.run_id)
         self._log(points)
         if end is not None:
             self._finish(end, len(points))
@@ -159,7 +161,7 @@ class Lane:
         self._generation = generation
         self._opened(self.id, self._run.entity, self._run.project)
         self._last_step = self._run.starting_step - 1 if self._run.resumed else -1
-        points = self._history.timed(self.start["run_id"])
+        points = self._history.timed(self.start.run_id)
         self._had_all = bool(points) and self._last_step >= points[-1][0]
         self._log(points)
 
@@ -171,24 +173,24 @@ class Lane:
                 self.num_sent += 1
                 self.moved_at = time.monotonic()
 
-    def _finish(self, end: Message, num_rows: int) -> None:
+    def _finish(self, end: End, num_rows: int) -> None:
         tell_end(self._client, self._run, self.start, end, self._last_step)
-        if end.get("tables"):
+        if end.tables:
             self._last_step += 1
             num_rows = self._last_step + 1
         self.num_rows = num_rows
         self._finished = end  # also where this times out: wandb-core goes on sending
         try:
-            self._run.finish(exit_code=end["exit_code"])
+            self._run.finish(exit_code=end.exit_code)
         finally:
             self.finished_at = time.monotonic()
         self._run = None
 
 
-def fits(end: Message, served: Served) -> bool:
+def fits(end: End, served: Served) -> bool:
     """Whether a run on the server has ended as it should."""
-    if end["failed"]:
+    if end.failed:
         return served.state not in {"finished", *NEVER_HELD} and "failed" in served.tags
-    if end["exit_code"]:
+    if end.exit_code:
         return served.state not in NEVER_HELD
     return served.state == "finished" and "failed" not in served.tags

@@ -4,11 +4,21 @@ import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from ablate.ledger.history import History
-from ablate.tracking.wandb.content import Message, interruption, noted
+from ablate.tracking.wandb.protocol import (
+    Complete,
+    End,
+    Fact,
+    Opened,
+    Points,
+    RunMessage,
+    Sent,
+    ServerState,
+    Start,
+    Sync,
+)
 from ablate.tracking.wandb.record import Home, WandbRecord
 from ablate.tracking.wandb.settings import Destination
 from ablate.tracking.wandb.sink.client import Client, Outage, Served, Trouble, UnknownQueryError
@@ -43,7 +53,7 @@ class Online:
         history: History,
         record: WandbRecord,
         say: Callable[[str, str], None],
-        tell: Callable[[dict[str, Any]], None],
+        tell: Callable[[Fact], None],
         moves: bool = False,
     ) -> None:
         self._to = to
@@ -74,28 +84,29 @@ class Online:
         lanes = list(self._lanes.values())
         return max([self._moved_at, *(lane.moved_at for lane in lanes)])
 
-    def take(self, message: Message) -> None:
+    def take(self, message: RunMessage) -> None:
         """Carries out one message, or has it carried out."""
-        kind = message["kind"]
-        if kind == "sync":
+        if isinstance(message, Sync):
             self._is_asking = True
-            runs, dry_run = message["runs"], message["dry_run"]
-            threading.Thread(target=self._sync, args=(runs, dry_run), daemon=True).start()
+            threading.Thread(target=self._sync, args=(message,), daemon=True).start()
             return
-        lane = self._lanes.get(message["id"])
-        if kind == "start":
-            lane = self._begin(message)
-        elif kind == "complete":
-            if lane is not None and lane.end is not None and lane.end["what"] == message["what"]:
-                return  # it is on its way already
-            lane = self._begin(message["start"])
-        if lane is None:
-            return
-        if kind == "points":
-            lane.add(message["points"], message["behind"])
-        elif kind in ("end", "complete"):
-            lane.ends(message)
-        self._queue(lane)
+        lane = self._lanes.get(message.wandb_id)
+        match message:
+            case Start():
+                lane = self._begin(message)
+            case Points(points=points, is_behind=is_behind):
+                if lane is not None:
+                    lane.add(points, is_behind)
+            case End():
+                if lane is not None:
+                    lane.ends(message)
+            case Complete(start=start, end=end):
+                if lane is not None and lane.end is not None and lane.end.content == end.content:
+                    return  # it is on its way already
+                lane = self._begin(start)
+                lane.ends(end)
+        if lane is not None:
+            self._queue(lane)
 
     def end_open_runs(self, exit_code: int) -> None:
         """Nothing comes any more: runs that have not ended are interrupted."""
@@ -103,11 +114,11 @@ class Online:
             self._moved_at = time.monotonic()
         for lane in list(self._lanes.values()):
             if lane.end is None:
-                lane.ends(interruption(exit_code))
+                lane.ends(End.interruption(lane.id, exit_code))
                 self._queue(lane)
         self._to_confirm.set()
 
-    def num_left(self) -> int:
+    def num_pending(self) -> int:
         """Runs that W&B may lack something of, and could still get it."""
         done = (
             lane.is_whole or lane.is_given_up or lane.is_refused
@@ -115,27 +126,27 @@ class Online:
         )
         return sum(not is_done for is_done in done) + self._is_asking
 
-    def _begin(self, start: Message) -> Lane:
-        lane = self._lanes.get(start["id"])
+    def _begin(self, start: Start) -> Lane:
+        lane = self._lanes.get(start.wandb_id)
         if lane is None:
             lane = Lane(start, self._client, self._history, self._opened)
-            self._lanes[start["id"]] = lane
+            self._lanes[start.wandb_id] = lane
         else:
             lane.begins(start)
         return lane
 
-    def _sync(self, runs: list[Message], dry_run: bool) -> None:
+    def _sync(self, sync: Sync) -> None:
         """A thread: asks what the server has of runs, and sends what it lacks."""
         try:
-            is_known, served = self._ask_until_answered([run["id"] for run in runs])
-            for run in runs:
-                self._sync_run(run, served.get(run["id"]), is_known, dry_run)
+            is_known, served = self._ask_until_answered([run.wandb_id for run in sync.runs])
+            for run in sync.runs:
+                self._sync_run(run, served.get(run.wandb_id), is_known, sync.dry_run)
         except Exception as error:  # noqa: BLE001 - W&B raises many kinds when it breaks
             self._say_trouble(error)
         finally:
             self._is_asking = False
 
-    def _ask_until_answered(self, wandb_ids: list[str]) -> tuple[bool, dict[str, Served]]:
+    def _ask_until_answered(self, wandb_ids: Sequence[str]) -> tuple[bool, dict[str, Served]]:
         """Whether the server knows how many rows its runs have, and what it has of some."""
         while True:
             try:
@@ -150,33 +161,39 @@ class Online:
                     return False, {}
                 time.sleep(pause_s)
 
-    def _sync_run(self, run: Message, found: Served | None, is_known: bool, dry_run: bool) -> None:
-        is_whole = found is not None and self._is_whole(run, found)
+    def _sync_run(
+        self, run: Complete, served: Served | None, is_known: bool, dry_run: bool
+    ) -> None:
+        is_whole = served is not None and self._is_whole(run, served)
         self._moved_at = time.monotonic()
-        self._tell({"name": run["start"]["name"], "served": {
-            "num_rows": found.num_rows if found else 0, "state": found.state if found else "",
-            "is_whole": is_whole, "is_known": is_known,
-        }})  # fmt: skip
+        num_rows = served.num_rows if served else 0
+        self._tell(
+            ServerState(
+                name=run.start.name, num_rows=num_rows, is_whole=is_whole, is_known=is_known
+            )
+        )
         if is_whole and not dry_run:
             with self._lock:
-                self._record.note(run["id"], "online")
-                self._record.note(run["id"], "whole", noted(run, run["num_rows"]))
-                self._record.drop_unsynced(run["id"])
+                self._record.note(run.wandb_id, "online")
+                self._record.note(run.wandb_id, "whole", run.state)
+                self._record.drop_unsynced(run.wandb_id)
         elif not dry_run:
             self.take(run)
 
-    def _is_whole(self, run: Message, found: Served) -> bool:
+    def _is_whole(self, run: Complete, served: Served) -> bool:
         """Whether the server has all of a run, as far as that is known without opening it.
 
         What stands in its summary is known by our own notes alone.
         """
-        if self._moves or not fits(run, found) or found.num_rows < run["num_rows"]:
+        if self._moves or not fits(run.end, served) or served.num_rows < run.num_rows:
             return False
-        last = self._record.noted(run["id"], "whole") or self._record.noted(run["id"], "written")
-        has_all = bool(run.get("tables")) or found.num_rows == run["num_rows"]
-        return has_all and last == noted(run, run["num_rows"])
+        last = self._record.noted(run.wandb_id, "whole") or self._record.noted(
+            run.wandb_id, "written"
+        )
+        has_all = bool(run.end.tables) or served.num_rows == run.num_rows
+        return has_all and last == run.state
 
-    def _ask(self, wandb_ids: list[str]) -> dict[str, Served]:
+    def _ask(self, wandb_ids: Sequence[str]) -> dict[str, Served]:
         return self._client.served(self._entity or self._client.entity(), wandb_ids)
 
     def _queue(self, lane: Lane) -> None:
@@ -216,7 +233,7 @@ class Online:
             if lane.num_sent > num_sent or (lane.is_finished > was_finished and not num_reopened):
                 self._moved_at = time.monotonic()
         if lane.is_finished and not was_finished:
-            self._tell({"name": lane.name, "sent": lane.num_sent})
+            self._tell(Sent(name=lane.name, num_rows=lane.num_sent))
         if lane.awaits_confirmation:
             self._to_confirm.set()
 
@@ -231,7 +248,7 @@ class Online:
             self._record.settle(home)
             self._record.note(wandb_id, "online")
             self._record.drop_unsynced(wandb_id)
-        self._tell({"entity": entity})
+        self._tell(Opened(entity=entity))
 
     def _try_again(self, lane: Lane, error: Exception, tried_s: float) -> None:
         trouble, pause_s = self._say_trouble(error, tried_s)
@@ -333,7 +350,7 @@ class Online:
         if lane.is_whole:
             assert lane.end is not None
             with self._lock:
-                self._record.note(lane.id, "whole", noted(lane.end, lane.num_rows))
+                self._record.note(lane.id, "whole", lane.end.state(lane.num_rows))
         elif lane.has_surplus:
             lane.is_given_up = True
             self._say(f"surplus {lane.id}", (

@@ -14,13 +14,22 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Protocol, TextIO
 
 from ablate.errors import INTERRUPTED
 from ablate.ledger.history import History
 from ablate.ledger.lock import wait_for_lock
 from ablate.study_dir import StudyPaths
-from ablate.tracking.wandb.content import Message
+from ablate.tracking.wandb.protocol import (
+    Close,
+    Fact,
+    Notice,
+    Pending,
+    RunMessage,
+    UnknownMessageError,
+    decode_message,
+    encode,
+)
 from ablate.tracking.wandb.record import WandbRecord
 from ablate.tracking.wandb.settings import Destination
 from ablate.tracking.wandb.sink.client import Client
@@ -41,7 +50,7 @@ class Way(Protocol):
         """When something arrived last, or was handed over."""
         ...
 
-    def take(self, message: Message) -> None:
+    def take(self, message: RunMessage) -> None:
         """Carries out one message, or has it carried out."""
         ...
 
@@ -49,7 +58,7 @@ class Way(Protocol):
         """Nothing comes any more."""
         ...
 
-    def num_left(self) -> int:
+    def num_pending(self) -> int:
         """Runs that W&B may lack something of, and could still get it."""
         ...
 
@@ -69,13 +78,13 @@ class Notices:
             if cause in self._said:
                 return
             self._said.add(cause)
-        self.tell({"say": text})
+        self.tell(Notice(text=text))
 
-    def tell(self, fact: dict[str, Any]) -> None:
+    def tell(self, fact: Fact) -> None:
         """A fact for the driver."""
         try:
             with self._lock:
-                self._stream.write(json.dumps(fact) + "\n")
+                self._stream.write(encode(fact))
                 self._stream.flush()
         except (OSError, ValueError):
             pass  # the driver is gone
@@ -90,24 +99,26 @@ def serve(way: Way, lines: TextIO, notices: Notices, patience_s: float) -> bool:
     exit_code = CRASHED
     for line in lines:
         try:
-            message = json.loads(line)
+            message = decode_message(line)
         except ValueError:
             break  # the driver died within a line
-        if message["kind"] == "close":
-            exit_code = INTERRUPTED
-            patience_s = message.get("patience_s", patience_s)
+        except UnknownMessageError as error:
+            notices.say("message", f"W&B's process does not know a message of its driver: {error}")
+            continue
+        if isinstance(message, Close):
+            exit_code, patience_s = INTERRUPTED, message.patience_s
             break
         way.take(message)
     way.end_open_runs(exit_code)
-    told = 0.0
-    while (left := way.num_left()) and time.monotonic() - way.moved_at < patience_s:
-        if way.moved_at > told:
-            notices.tell({"left": left})
-            told = time.monotonic() + NOTICE_EVERY_S
+    quiet_until = 0.0
+    while (num_runs := way.num_pending()) and time.monotonic() - way.moved_at < patience_s:
+        if way.moved_at > quiet_until:
+            notices.tell(Pending(num_runs=num_runs))
+            quiet_until = time.monotonic() + NOTICE_EVERY_S
         time.sleep(0.05)
-    if left:
+    if num_runs:
         notices.say("patience", f"W&B made no progress for {patience_s:.0f} s; gave up waiting")
-    return not left
+    return not num_runs
 
 
 def main() -> None:
@@ -130,7 +141,7 @@ def main() -> None:
         if to.mode == "online":
             way: Way = Online(to, client, history, record, notices.say, notices.tell, moves)
         else:
-            way = Offline(to, client, history, record, notices.say, notices.tell)
+            way = Offline(to, client, history, record, notices.say)
         if not serve(way, sys.stdin, notices, patience_s):
             os._exit(0)  # a W&B that does not move has no good end
         client.close()
