@@ -1,7 +1,8 @@
 """The study's own record: the truth, of which W&B, terminal and report are views.
 
 Rows change by patches, which go to a journal at once and into `runs.parquet` soon after. Each of
-the two can be made again from the other, see `ablate.ledger.rows`.
+the two can be made again from the other, see `ablate.ledger.rows`. The command that runs a study
+writes the main journal; another one may write a journal of its own beside it.
 """
 
 import contextlib
@@ -22,8 +23,14 @@ from ablate.events import (
     RunStarted,
 )
 from ablate.ledger.history import History
-from ablate.ledger.journal import RESET, Journal, write_whole
-from ablate.ledger.rows import read_record, set_aside_damaged, write_rows
+from ablate.ledger.journal import (
+    MAIN,
+    RESET,
+    Journal,
+    mend_changes,
+    write_whole,
+)
+from ablate.ledger.rows import merge_changes, read_record, set_aside_damaged, write_rows
 from ablate.ledger.seals import seal_columns
 from ablate.run_row import COLUMNS, Status
 from ablate.storage import fault_of
@@ -43,11 +50,17 @@ class Ledger:
         paths: The study directory.
         metric: The study's metric, for the summaries of trainables that make none.
         mode: `min` or `max`.
+        journal: The name of a journal of one's own, for a command that adds columns to runs which
+            others may train meanwhile: it mends nothing, and ends nobody's runs. Two commands that
+            write at the same time need two names.
     """
 
-    def __init__(self, paths: StudyPaths, metric: str = "", mode: str = "min") -> None:
+    def __init__(
+        self, paths: StudyPaths, metric: str = "", mode: str = "min", journal: str = MAIN
+    ) -> None:
         check_format(paths)
-        self.rows, self._number, self.notes = read_record(paths)
+        self.rows, self._numbers, self.notes = read_record(paths)
+        self._name = journal
         self._paths = paths
         self._metric = metric
         self._mode = mode
@@ -90,9 +103,14 @@ class Ledger:
         for folder in (self._paths.ledger, self._paths.history):
             folder.mkdir(exist_ok=True)
         write_format(self._paths)
-        set_aside_damaged(self._paths)
-        self._interrupt()
-        self._journal = Journal(self._paths.journal, self.rows.values(), self._number)
+        path = self._paths.journal_of(self._name)
+        if self._name == MAIN:
+            set_aside_damaged(self._paths)
+            self._interrupt()
+            write_whole(path, self.rows.values(), self._numbers)
+        else:
+            mend_changes(path)
+        self._journal = Journal(path, self._numbers.get(self._name, 0))
         self.compact()
 
     def protect(self, factors: Iterable[str]) -> None:
@@ -156,23 +174,25 @@ class Ledger:
             self.compact()
 
     def close(self) -> None:
-        """Writes everything, the table and a journal of whole rows."""
+        """Writes everything: the table, and the main journal as one of whole rows."""
         try:
-            self._interrupt()
+            if self._name == MAIN:
+                self._interrupt()
+            self._merge()
             self.compact()
         finally:
             if self._journal is not None:
                 self._journal.close()
-                self._number, self._journal = self._journal.number, None
-        write_whole(self._paths.journal, self.rows.values(), self._number)
+                self._journal = None
+        if self._name == MAIN:
+            write_whole(self._paths.journal, self.rows.values(), self._numbers)
 
     def compact(self) -> None:
         """Writes `runs.parquet`, replacing the old one in one go."""
         start = time.monotonic()
-        for run_id in list(self._reported):
-            self.patch(run_id)  # the table never knows more than the journal
-        number = self._journal.number if self._journal is not None else self._number
-        write_rows(self._paths, self.rows.values(), number)
+        self._keep_reported()
+        if self._name == MAIN or not self.notes:  # what is damaged the main journal's writer mends
+            write_rows(self._paths, self.rows.values(), self._numbers)
         self._compacted_at = time.monotonic()
         self._compaction_s = self._compacted_at - start
         self._dirty = False
@@ -236,6 +256,19 @@ class Ledger:
             told = self.rows[run_id].warnings or ""
             self.patch(run_id, warnings="\n".join(filter(None, [told, *warnings])))
 
+    def _keep_reported(self) -> None:
+        """The table never knows more than the journal."""
+        for run_id in list(self._reported):
+            self.patch(run_id)
+
+    def _merge(self) -> None:
+        """Takes over what other commands wrote meanwhile."""
+        self._keep_reported()
+        if self._name == MAIN:
+            merge_changes(self._paths, self.rows, self._numbers)
+        else:
+            self.rows, self._numbers, self.notes = read_record(self._paths)
+
     def _log(self, run_id: str, trace: str) -> None:
         path = self._paths.log(self.rows[run_id].run_name)
         path.parent.mkdir(exist_ok=True)
@@ -246,6 +279,7 @@ class Ledger:
         self._dirty = True
         if self._journal is not None:
             self._journal.append(patch)
+            self._numbers[self._name] = self._journal.number
 
 
 def summary(points: Sequence[Mapping[str, Any]], metric: str, mode: str) -> dict[str, float]:
