@@ -1,8 +1,8 @@
 """The ledger's journals: a line of JSON for each change of a row.
 
-The main journal begins with whole rows. Other commands write journals of their own, of changes
-alone. Each numbers its changes, so that a table which says up to which change of each it goes can
-be mended by a journal that is damaged, and the other way round.
+The main journal begins with whole rows; those of other commands hold changes only. Each numbers its
+changes, and the table notes the last change of each that it includes. So a damaged table can be
+repaired from the journals, and the other way round.
 """
 
 import json
@@ -18,7 +18,7 @@ from ablate.text import storable
 
 NUMBER = "_n"
 RESET = "_reset"
-"""In a patch: the run begins again, what was known of it is void."""
+"""In a patch: the run restarts, and its earlier results are void."""
 MAIN = ""
 """The name of the journal that has whole rows."""
 _ROWS = "num_rows"
@@ -33,11 +33,11 @@ Patch = dict[str, Any]
 
 @dataclass(frozen=True)
 class JournalContent:
-    """What a journal holds.
+    """The content of a journal.
 
     Attributes:
-        patches: In order; each says its `run_id`, and under `NUMBER` which change it is.
-        is_whole: Whether it begins with all rows there were: it needs no table.
+        patches: In order; each has its `run_id`, and its number under `NUMBER`.
+        is_whole: Whether it begins with all rows, and so needs no table.
         included: By name of another journal, its last change that the whole rows include.
         damaged_before: For each unreadable line, the number of the next readable change; None
             where there is none. A torn end, which a dead driver leaves, is no damage.
@@ -50,22 +50,22 @@ class JournalContent:
 
     @property
     def last(self) -> int:
-        """The number of the last change that can be read."""
+        """The number of the last readable change."""
         return max((patch.get(NUMBER, 0) for patch in self.patches), default=0)
 
     def after(self, number: int | None) -> list[Patch]:
-        """The changes after a number; all of them, also those without one, for None."""
+        """The changes after a number; for None all, including those without a number."""
         if number is None:
             return list(self.patches)
         return [patch for patch in self.patches if patch.get(NUMBER, 0) > number]
 
 
 class Journal:
-    """A journal that is being written, at its end.
+    """Appends to a journal.
 
     Args:
-        path: Its file, which ends with a whole line.
-        number: The last change so far.
+        path: Its file, which must end with a whole line.
+        number: The number of the last change so far.
     """
 
     def __init__(self, path: Path, number: int) -> None:
@@ -75,10 +75,10 @@ class Journal:
         self._file = path.open("ab", buffering=0)
 
     def append(self, patch: Mapping[str, Any]) -> None:
-        """Keeps a change.
+        """Appends a change.
 
         Raises:
-            OSError: Where it cannot; the file is named.
+            OSError: If that fails; it names the file.
         """
         self.number += 1
         line = memoryview(_line(patch, self.number))
@@ -87,12 +87,12 @@ class Journal:
                 line = line[self._file.write(line) :]
 
     def close(self) -> None:
-        """Ends the writing."""
+        """Closes the file."""
         self._file.close()
 
 
 def write_whole(path: Path, rows: Iterable[Mapping[str, Any]], numbers: Mapping[str, int]) -> None:
-    """Writes a journal of nothing but whole rows, in the place of the old one.
+    """Replaces the main journal by one of whole rows.
 
     Args:
         path: The main journal.
@@ -109,7 +109,7 @@ def write_whole(path: Path, rows: Iterable[Mapping[str, Any]], numbers: Mapping[
 
 
 def mend_changes(path: Path) -> None:
-    """Drops what is torn from a journal of changes; a damaged one is kept under another name."""
+    """Removes torn lines from a journal of changes; a damaged one is kept under another name."""
     content = read_journal(path)
     if content.damaged_before:
         set_aside(path)
@@ -118,15 +118,15 @@ def mend_changes(path: Path) -> None:
 
 
 def set_aside(path: Path) -> None:
-    """Keeps a file that cannot be read under another name."""
+    """Renames a damaged file, to keep it."""
     path.replace(path.with_suffix(".damaged"))
 
 
 def read_journal(path: Path) -> JournalContent:
-    """What a journal holds, as far as it can be read.
+    """The readable content of a journal.
 
     Raises:
-        OSError: Where the file is there and cannot be opened.
+        OSError: If the file exists and cannot be opened.
     """
     if not path.is_file():
         return JournalContent()
@@ -150,7 +150,7 @@ def read_journal(path: Path) -> JournalContent:
 
 
 def _header(line: bytes) -> dict[str, Any] | None:
-    """What the first line says of the whole rows, None where there are none."""
+    """The header of a journal with whole rows, or None."""
     try:
         header = json.loads(line)
     except ValueError:
@@ -168,9 +168,9 @@ def _line(patch: Mapping[str, Any], number: int) -> bytes:
 
 
 def _patch(line: bytes) -> tuple[Patch | None, bool]:
-    """What a line says, and whether any of it is torn.
+    """The patch of a line, and whether the line is torn.
 
-    Where a driver died within a line, or the disk was full, the next one may follow in it.
+    If a driver died within a line, or the disk was full, the next patch may follow in it.
     """
     patch = _parsed(line)
     if patch is not None:

@@ -1,10 +1,10 @@
 """The rows of a study on disk: the journals, and `runs.parquet` as their view.
 
-Where the table or the main journal is damaged or gone the other one has the rows. Both say which
-changes of each journal they include; the others are applied to them, those of the main journal
-first, then those of the others by name: where two commands set one column of a run at the same
-time, the later journal's value counts. Tables without a journal, or with a journal of mere
-changes, are of earlier versions and read as well.
+If the table or the main journal is damaged or missing, the rows are read from the other. Both note
+the last change of each journal that they include. Later changes are applied in a fixed order: those
+of the main journal first, then those of the others by name. If two commands set the same column of
+a run concurrently, the value of the later journal wins. Directories of earlier versions have a
+table without a journal, or a journal of changes only.
 """
 
 import json
@@ -28,10 +28,10 @@ _NEEDED = ("run_id", "run_name", "status")
 
 
 def read_record(paths: StudyPaths) -> tuple[RunRows, dict[str, int], list[str]]:
-    """The rows of a study as of now, by run id.
+    """Reads the current rows of a study.
 
     Returns:
-        The rows, by journal the number of the last change in them, and notes on how they were read.
+        The rows by run id, the last change of each journal, and notes on damage.
     """
     journals = {name: read_journal(path) for name, path in paths.journals().items()}
     table, damage = _read_table(paths)
@@ -48,12 +48,12 @@ def read_record(paths: StudyPaths) -> tuple[RunRows, dict[str, int], list[str]]:
 
 
 def merge_changes(paths: StudyPaths, rows: RunRows, numbers: dict[str, int]) -> None:
-    """Applies what other commands have written beside the main journal since rows were read.
+    """Applies the changes that other commands have written since the rows were read.
 
     Args:
         paths: The study directory.
-        rows: The rows, which are changed.
-        numbers: By journal, the last change in them; brought up to date.
+        rows: The rows; updated.
+        numbers: The last change of each journal that they include; updated.
     """
     for name, path in paths.journals().items():
         if name != MAIN:
@@ -66,7 +66,7 @@ def merge_changes(paths: StudyPaths, rows: RunRows, numbers: dict[str, int]) -> 
 def write_rows(
     paths: StudyPaths, rows: Iterable[Mapping[str, Any]], numbers: Mapping[str, int]
 ) -> None:
-    """Writes `runs.parquet` so that a reader sees the old table or the new one.
+    """Replaces `runs.parquet` atomically.
 
     Args:
         paths: The study directory.
@@ -81,7 +81,7 @@ def write_rows(
 
 
 def set_aside_damaged(paths: StudyPaths) -> None:
-    """Keeps what cannot be read under another name, before it is written anew."""
+    """Renames damaged files, to keep them before they are written anew."""
     for path in paths.journals().values():
         if read_journal(path).damaged_before:
             set_aside(path)
@@ -99,7 +99,7 @@ def _apply(rows: RunRows, patch: Mapping[str, Any]) -> None:
 
 
 def _read_table(paths: StudyPaths) -> tuple["pa.Table | None", str]:
-    """`runs.parquet`, None where there is none; and what is wrong with it."""
+    """`runs.parquet`, or None, and what is wrong with it."""
     if not paths.runs_parquet.exists():
         return None, ""
     try:
@@ -109,12 +109,12 @@ def _read_table(paths: StudyPaths) -> tuple["pa.Table | None", str]:
 
 
 def _note_of(journal: str) -> str:
-    """What the table's note on a journal is called."""
+    """The key of the table's note on a journal."""
     return f"{_UP_TO}-{journal}" if journal != MAIN else _UP_TO
 
 
 def _numbers_in(table: "pa.Table | None") -> dict[str, int]:
-    """By journal, the last change that a table includes, as far as it says so."""
+    """By journal, the last change that a table includes, if noted."""
     metadata = {} if table is None else table.schema.metadata or {}
     numbers: dict[str, int] = {}
     for key, value in metadata.items():
@@ -125,7 +125,7 @@ def _numbers_in(table: "pa.Table | None") -> dict[str, int]:
 
 
 def _are_enough(journals: Mapping[str, JournalContent], in_table: Mapping[str, int]) -> bool:
-    """Whether the journals have all that a table includes: then it is not asked."""
+    """Whether the journals hold everything in the table, which then need not be read."""
     main = journals[MAIN]
     return main.is_whole and all(
         main.included.get(name, -1) >= number or _reaches(journals.get(name), number)
@@ -177,7 +177,7 @@ def _journal_notes(
 
 
 def _fate(paths: StudyPaths, journal: JournalContent, up_to: int | None) -> str:
-    """What has become of what damaged lines said."""
+    """What became of the content of damaged lines."""
     table = paths.runs_parquet.name
     if up_to is not None and all(n is not None and n <= up_to + 1 for n in journal.damaged_before):
         return f"what they said is in {table}"
@@ -188,7 +188,7 @@ def _fate(paths: StudyPaths, journal: JournalContent, up_to: int | None) -> str:
 
 
 def _column(name: str, values: list[Any]) -> tuple[type | None, list[Any]]:
-    """A column as Parquet takes it: of one type, or as text."""
+    """A column for Parquet: of one type, or as text."""
     if name in COLUMNS:
         return COLUMNS[name], values
     kinds = {bool if isinstance(v, bool) else type(v) for v in values if v is not None}
@@ -197,5 +197,5 @@ def _column(name: str, values: list[Any]) -> tuple[type | None, list[Any]]:
     fits = all(abs(v) < 2**63 for v in values if type(v) is int)
     if len(kinds) <= 1 and kinds <= {int, float, bool, str} and fits:
         return None, values
-    shown = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
-    return str, shown
+    texts = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
+    return str, texts

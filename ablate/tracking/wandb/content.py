@@ -1,4 +1,4 @@
-"""What a W&B run is told: its rows, and its end."""
+"""What is written into a W&B run: its rows, and its end."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,11 +16,11 @@ WANDB_NAMES = {
     GPU_PERCENT: "system/gpu_percent",
     GPU_MEMORY_MB: "system/gpu_memory_mb",
 }
-"""What is private in a row of the ledger's curves, as W&B calls it."""
+"""W&B's names for the private columns of the ledger's curves."""
 
 
-def tell_end(client: "Client", run: Any, start: Start, end: End, last_step: int) -> None:
-    """All but the end itself: tables, files, the summary, the tag of a failed run."""
+def write_end(client: "Client", run: Any, start: Start, end: End, last_step: int) -> None:
+    """Writes what belongs to the end of a run: tables, files, summary, the tag of a failed run."""
     if end.tables:
         content = {name: client.table(table) for name, table in end.tables.items()}
         page = Path(end.page or "")
@@ -29,7 +29,7 @@ def tell_end(client: "Client", run: Any, start: Start, end: End, last_step: int)
         run.log(content, step=last_step + 1, commit=True)
     for key in ("error", "error_type"):
         if key not in end.summary and key in run.summary.keys():  # noqa: SIM118 - no mapping
-            del run.summary[key]  # an earlier attempt left it there
+            del run.summary[key]  # left by an earlier attempt
     run.summary.update(end.summary)
     run.tags = (*start.tags, "failed") if end.failed else tuple(start.tags)
     log = Path(end.log or "")
@@ -41,7 +41,7 @@ def tell_end(client: "Client", run: Any, start: Start, end: End, last_step: int)
 
 
 def for_wandb(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as W&B takes it: names that begin with `_` are its own."""
+    """A row for W&B, which reserves names that begin with `_`."""
     return {
         WANDB_NAMES.get(name, name): value
         for name, value in metrics.items()

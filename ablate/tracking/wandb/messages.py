@@ -29,7 +29,7 @@ class RunMessages:
     Args:
         plan: The plan.
         paths: The study directory.
-        ledger: Its record: it hears of everything before W&B does.
+        ledger: Its record, which is written before W&B is.
     """
 
     def __init__(self, plan: Plan, paths: StudyPaths, ledger: Ledger) -> None:
@@ -40,15 +40,15 @@ class RunMessages:
         self._command = command_line()
 
     def wandb_id(self, run_id: str) -> str:
-        """W&B's id: two studies that share a run, or a fresh start, never share it.
+        """W&B's id, unique to a study directory: studies that share a run do not share it.
 
-        Nor does a run that begins anew go on in its old curve: W&B takes no step twice.
+        A run that restarts gets a new one, since W&B accepts each step only once.
         """
         restarted = self._ledger.rows.of(run_id).restarted_in
         return content_id([self._uid, run_id, *([restarted] if restarted else [])])
 
     def start(self, run_id: str) -> Start:
-        """A run begins, or goes on."""
+        """The message that a run begins or continues."""
         plan, row = self._plan, self._ledger.rows.of(run_id)
         run = plan.by_id[run_id]
         made_with = {
@@ -74,11 +74,11 @@ class RunMessages:
         )
 
     def points(self, run_id: str, points: Sequence[Point]) -> Points:
-        """A run measured something."""
+        """The message that a run measured something."""
         return Points(wandb_id=self.wandb_id(run_id), points=points)
 
     def end(self, run_id: str) -> End:
-        """A run is over, or was interrupted: as the ledger has it."""
+        """The message that a run ended or was interrupted, from its ledger row."""
         row = self._ledger.rows[run_id]
         status, failed = row.status, row.status.has_failed
         summary = _summary(row, self._plan, self._paths)
@@ -94,7 +94,7 @@ class RunMessages:
         )
 
     def complete(self, run_id: str) -> Complete:
-        """All there is of a run."""
+        """Everything about a run in one message."""
         num_rows = len(self._ledger.history(run_id))
         return Complete(start=self.start(run_id), end=self.end(run_id), num_rows=num_rows)
 
@@ -102,14 +102,14 @@ class RunMessages:
 def lacking_runs(
     messages: RunMessages, plan: Plan, ledger: Ledger, record: WandbRecord, mode: str
 ) -> list[str]:
-    """The runs that have started, and of which W&B is not known to have all there is.
+    """Runs that have started and that W&B is not known to have in full.
 
     Args:
-        messages: What W&B should have of each.
+        messages: Makes the message that says what W&B should have.
         plan: The plan.
         ledger: The record of its runs.
-        record: What is known of W&B.
-        mode: Where `offline`, a folder that was written will do.
+        record: The study directory's notes on W&B.
+        mode: In `offline` mode a written folder counts.
     """
     started = ledger.started_names()
     lacking: list[str] = []
@@ -122,7 +122,7 @@ def lacking_runs(
 
 
 def named(text: str, most: int) -> str:
-    """A name as W&B takes it; long ones that begin alike stay different."""
+    """A name that W&B accepts; long names with a common prefix stay distinct."""
     return shortened(printable(text).strip() or "_", most)
 
 
@@ -140,6 +140,6 @@ def _summary(row: RunRow, plan: Plan, paths: StudyPaths) -> dict[str, Any]:
 
 
 def _tags(plan: Plan, run: Run) -> list[str]:
-    """Never empty: a resumed run without tags of its own would keep the tag `failed`."""
+    """Never empty: a resumed run without tags would keep its tag `failed`."""
     levels = [named(f"{name}={text(label)}", MAX_TAG) for name, label in run.cell.labels.items()]
     return list(dict.fromkeys([*levels, f"seed={run.seed}", *plan.study.tracking.tags]))

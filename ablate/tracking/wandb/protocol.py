@@ -1,7 +1,7 @@
-"""What the driver and the sink's process say to each other: one line of JSON each.
+"""Messages between the driver and the sink's process, one line of JSON each.
 
-The driver sends messages; the sink answers with facts. Both have types, and what is of no known
-kind is an error, not silence.
+The driver sends messages, the sink answers with facts. Both are typed, and an unknown kind is an
+error.
 """
 
 import json
@@ -14,17 +14,17 @@ from ablate.text import storable
 from ablate.tracking.wandb.settings import at_home
 
 _LOCAL_FILES = ("log", "page")
-"""Fields that name files of this machine: the sink has to find them, and publishes no name."""
+"""Fields with names of local files: the sink opens them, and does not publish their names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """A run begins, or goes on.
+    """A run begins or continues.
 
     Attributes:
         wandb_id: W&B's own id of the run.
-        run_id: The ledger's, under which its curve is.
-        program: The command line that made it.
+        run_id: The ledger's id, which names its curve.
+        program: The command line.
         commit: The git commit of the training code.
     """
 
@@ -43,7 +43,7 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True)
 class Points:
-    """A run measured something; `is_behind` where the port had to drop earlier points."""
+    """A run measured something; `is_behind` if the port dropped earlier points."""
 
     kind: ClassVar = "points"
     wandb_id: str
@@ -61,12 +61,12 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """A run is over, or was interrupted.
+    """A run ended or was interrupted.
 
     Attributes:
-        content: An id of what it ended with; empty where it was interrupted.
-        log: The log of a run that failed.
-        tables: Those of the report, by name.
+        content: A hash of its final content; empty if it was interrupted.
+        log: The log file of a failed run.
+        tables: The report's tables by name.
         page: The report's page.
     """
 
@@ -82,17 +82,17 @@ class End:
 
     @classmethod
     def interruption(cls, wandb_id: str, exit_code: int) -> "End":
-        """The end of a run that nobody has ended."""
+        """The end of a run that got no end of its own."""
         return cls(wandb_id=wandb_id, summary={}, failed=False, exit_code=exit_code, content="")
 
     def state(self, num_rows: int) -> str:
-        """What W&B then has, for the record: how it ended, or how far it was when interrupted."""
+        """What the record notes of the run: its final content, or its length if interrupted."""
         return self.content or f"open {num_rows}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Complete:
-    """All there is of a run: the ledger has its curve, of `num_rows` points."""
+    """A whole run; its curve of `num_rows` points is read from the ledger."""
 
     kind: ClassVar = "complete"
     start: Start
@@ -106,13 +106,13 @@ class Complete:
 
     @property
     def state(self) -> str:
-        """What W&B has once it has all of it, for the record."""
+        """What the record notes once W&B has the whole run."""
         return self.end.state(self.num_rows)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sync:
-    """W&B is asked what it has of some runs, and sent the rest unless this is a dry run."""
+    """Ask W&B what it has of these runs, and send the rest unless this is a dry run."""
 
     kind: ClassVar = "sync"
     runs: Sequence[Complete]
@@ -121,7 +121,7 @@ class Sync:
 
 @dataclass(frozen=True, kw_only=True)
 class Close:
-    """Nothing comes any more; the sink may take `patience_s` without progress."""
+    """The last message; the sink gives up after `patience_s` without progress."""
 
     kind: ClassVar = "close"
     patience_s: float
@@ -133,7 +133,7 @@ Message = RunMessage | Close
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """Something for the user."""
+    """A notice for the user."""
 
     kind: ClassVar = "notice"
     text: str
@@ -141,7 +141,7 @@ class Notice:
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """The server has a run, of this user or team."""
+    """The server has opened a run, which belongs to this user or team."""
 
     kind: ClassVar = "opened"
     entity: str
@@ -149,7 +149,7 @@ class Opened:
 
 @dataclass(frozen=True, kw_only=True)
 class Pending:
-    """So many runs are still on their way."""
+    """How many runs are still being sent."""
 
     kind: ClassVar = "pending"
     num_runs: int
@@ -157,7 +157,7 @@ class Pending:
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """A run was told whole, with so many rows that the server lacked."""
+    """A run was sent in full, with the number of rows the server lacked."""
 
     kind: ClassVar = "sent"
     name: str
@@ -166,11 +166,11 @@ class Sent:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerState:
-    """What the server had of a run when it was asked.
+    """What the server has of a run.
 
     Attributes:
-        is_whole: Whether that is all of it.
-        is_known: Whether the server says how many rows it has.
+        is_whole: Whether it has the whole run.
+        is_known: Whether the server reports how many rows it has.
     """
 
     kind: ClassVar = "server_state"
@@ -184,41 +184,41 @@ Fact = Notice | Opened | Pending | Sent | ServerState
 
 
 class UnknownMessageError(Exception):
-    """A line is whole, and no message or fact of this version."""
+    """A line is valid JSON but not a message or fact of this version."""
 
 
 def encode(message: Message | Fact) -> str:
-    """A message or a fact as a line; in what is to be published, this user's home is `~`."""
-    # Points are numbers alone, and many.
+    """A message or fact as a line; in published text the user's home directory is `~`."""
+    # Points hold only numbers, and there are many of them.
     is_published = isinstance(message, Start | End | Complete | Sync)
     content = _published(message) if is_published else vars(message)
     return json.dumps(storable({"kind": message.kind, **content})) + "\n"
 
 
 def decode_message(line: str) -> Message:
-    """A message from its line.
+    """Decodes a message.
 
     Raises:
-        ValueError: Where the line is torn.
-        UnknownMessageError: Where it is whole, and no message.
+        ValueError: If the line is torn.
+        UnknownMessageError: If it is not a message.
     """
     message = _decoded(line)
     if isinstance(message, Message):
         return message
-    raise UnknownMessageError(f"{message.kind} is no message")
+    raise UnknownMessageError(f"{message.kind} is not a message")
 
 
 def decode_fact(line: str) -> Fact:
-    """A fact from its line.
+    """Decodes a fact.
 
     Raises:
-        ValueError: Where the line is torn.
-        UnknownMessageError: Where it is whole, and no fact.
+        ValueError: If the line is torn.
+        UnknownMessageError: If it is not a fact.
     """
     fact = _decoded(line)
     if isinstance(fact, Fact):
         return fact
-    raise UnknownMessageError(f"{fact.kind} is no fact")
+    raise UnknownMessageError(f"{fact.kind} is not a fact")
 
 
 _TYPES = {type_.kind: type_ for type_ in (*get_args(Message), *get_args(Fact))}
@@ -233,7 +233,7 @@ def _decoded(line: str) -> Message | Fact:
 
 
 def _made(type_: Any, content: dict[str, Any]) -> Any:
-    """A message of a type, with those that it holds."""
+    """Builds a message, and the messages nested in it."""
     if type_ is Complete:
         start, end = _made(Start, content["start"]), _made(End, content["end"])
         content = {**content, "start": start, "end": end}
@@ -246,7 +246,7 @@ def _made(type_: Any, content: dict[str, Any]) -> Any:
 
 
 def _published(value: Any, key: str = "") -> Any:
-    """A value as JSON takes it, in which this user's home directory is `~`."""
+    """A JSON value in which the user's home directory is `~`."""
     if isinstance(value, str):
         return value if key in _LOCAL_FILES else at_home(value)
     if is_dataclass(value):

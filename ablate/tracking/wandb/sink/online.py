@@ -1,4 +1,4 @@
-"""A study's runs on their way to a W&B server: several at once, and again until they arrive."""
+"""Sends a study's runs to a W&B server, several at once, and retries until they arrive."""
 
 import queue
 import threading
@@ -25,25 +25,25 @@ from ablate.tracking.wandb.sink.client import Client, Outage, Served, Trouble, U
 from ablate.tracking.wandb.sink.lane import Lane, fits
 
 NUM_THREADS = 8
-"""Each init and finish waits for several answers of the server."""
+"""Each init and finish waits for several responses."""
 ASK_S = (0.0, 0.3, 0.6, 1.2, 2.4, 4.0)
-"""Pauses before the server is asked again what it has."""
+"""Pauses between queries of what the server has."""
 BUSY_S = 0.02
 REOPEN_S = 5.0
-"""How long a server that lacks rows is only asked again; then longer each time."""
+"""How long to wait for missing rows before a run is opened again; doubled each time."""
 
 
 class Online:
-    """The lanes of all runs, the threads that work on them, and what the server confirmed.
+    """The lanes of all runs, their worker threads, and the server's confirmations.
 
     Args:
         to: Where the runs go.
-        client: The way to W&B.
+        client: The connection to W&B.
         history: The curves.
         record: The study directory's notes.
-        say: Tells the driver something, given what makes it one thing.
-        tell: Hands a fact to the driver.
-        moves: The runs are to be there from now on, wherever they were.
+        say: Sends a notice to the user, given its cause and text.
+        tell: Sends a fact to the driver.
+        moves: Whether to move the runs there from another place.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Online:
         self._ready: queue.SimpleQueue[Lane] = queue.SimpleQueue()
         self._queued: set[str] = set()
         self._waiting: set[str] = set()
-        """Lanes that are tried again after a pause."""
+        """Lanes waiting for a retry."""
         self._is_asking = False
         self._lock = threading.RLock()
         self._to_confirm = threading.Event()
@@ -80,12 +80,12 @@ class Online:
 
     @property
     def moved_at(self) -> float:
-        """When something arrived last, or was handed over."""
+        """When something last arrived or was handed over."""
         lanes = list(self._lanes.values())
         return max([self._moved_at, *(lane.moved_at for lane in lanes)])
 
     def take(self, message: RunMessage) -> None:
-        """Carries out one message, or has it carried out."""
+        """Handles one message; worker threads do what takes long."""
         if isinstance(message, Sync):
             self._is_asking = True
             threading.Thread(target=self._sync, args=(message,), daemon=True).start()
@@ -109,7 +109,7 @@ class Online:
             self._queue(lane)
 
     def end_open_runs(self, exit_code: int) -> None:
-        """Nothing comes any more: runs that have not ended are interrupted."""
+        """Ends the runs that are still open as interrupted."""
         if not self._outage.is_on:
             self._moved_at = time.monotonic()
         for lane in list(self._lanes.values()):
@@ -119,7 +119,7 @@ class Online:
         self._to_confirm.set()
 
     def num_pending(self) -> int:
-        """Runs that W&B may lack something of, and could still get it."""
+        """Number of runs that are not fully in W&B and still can be."""
         done = (
             lane.is_whole or lane.is_given_up or lane.is_refused
             for lane in list(self._lanes.values())
@@ -136,7 +136,7 @@ class Online:
         return lane
 
     def _sync(self, sync: Sync) -> None:
-        """A thread: asks what the server has of runs, and sends what it lacks."""
+        """A thread: asks what the server has of runs, and sends the rest."""
         try:
             is_known, served = self._ask_until_answered([run.wandb_id for run in sync.runs])
             for run in sync.runs:
@@ -147,7 +147,7 @@ class Online:
             self._is_asking = False
 
     def _ask_until_answered(self, wandb_ids: Sequence[str]) -> tuple[bool, dict[str, Served]]:
-        """Whether the server knows how many rows its runs have, and what it has of some."""
+        """Whether the server reports row counts, and what it has of these runs."""
         while True:
             try:
                 return True, self._ask(wandb_ids)
@@ -181,9 +181,9 @@ class Online:
             self.take(run)
 
     def _is_whole(self, run: Complete, served: Served) -> bool:
-        """Whether the server has all of a run, as far as that is known without opening it.
+        """Whether the server has the whole run, as far as can be told without opening it.
 
-        What stands in its summary is known by our own notes alone.
+        The summary's content is known only from our own notes.
         """
         if self._moves or not fits(run.end, served) or served.num_rows < run.num_rows:
             return False
@@ -203,12 +203,12 @@ class Online:
                 self._ready.put(lane)
 
     def _work(self) -> None:
-        """A thread: one lane after the other."""
+        """A thread: works on one lane after another."""
         while True:
             lane = self._ready.get()
             if not lane.turn.acquire(blocking=False):
                 time.sleep(BUSY_S)
-                self._ready.put(lane)  # somebody works on it: what is new comes after that
+                self._ready.put(lane)  # another thread works on it: retry after that
                 continue
             with self._lock:
                 self._queued.discard(lane.id)
@@ -238,7 +238,7 @@ class Online:
             self._to_confirm.set()
 
     def _opened(self, wandb_id: str, entity: str, project: str) -> None:
-        """The server has a run: a folder of it that was written offline must not be uploaded."""
+        """Notes that the server has a run, whose offline folders must not be uploaded any more."""
         with self._lock:
             self._entity = entity
             home = Home(self._to.server, entity, project)
@@ -267,7 +267,7 @@ class Online:
         self._queue(lane)
 
     def _say_trouble(self, error: Exception, tried_s: float = 0.0) -> tuple[Trouble, float]:
-        """Says what is wrong; what it is, and after how many seconds to try again."""
+        """Reports an error; returns what it is and the seconds to wait before a retry."""
         traceback.print_exception(error)  # into the sink's log
         trouble = Trouble.of(error)
         since_s, pause_s = self._outage.failed(tried_s)
@@ -300,18 +300,18 @@ class Online:
                 return f"W&B failed ({trouble.detail}); trying again, see logs/wandb-sink.log"
 
     def _confirm(self) -> None:
-        """A thread: asks the server what it has of the runs that were ended."""
-        asked = 0
+        """A thread: asks the server what it has of ended runs."""
+        num_queries = 0
         while True:
             if not self._unconfirmed():
                 self._to_confirm.wait(ASK_S[-1])
                 self._to_confirm.clear()
-                asked = 0
-            time.sleep(ASK_S[min(asked, len(ASK_S) - 1)])
-            asked += 1
+                num_queries = 0
+            time.sleep(ASK_S[min(num_queries, len(ASK_S) - 1)])
+            num_queries += 1
             try:
                 if self._ask_for(self._unconfirmed()):
-                    asked = 1
+                    num_queries = 1
             except Exception as error:  # noqa: BLE001 - the thread's boundary: a full disk, say
                 self._say_trouble(error)
 
@@ -319,7 +319,7 @@ class Online:
         return [lane for lane in list(self._lanes.values()) if lane.awaits_confirmation]
 
     def _ask_for(self, lanes: list[Lane]) -> bool:
-        """Whether the server has more than when it was last asked."""
+        """Whether the server has more than at the last query."""
         if not lanes:
             return False
         try:
@@ -364,7 +364,7 @@ class Online:
         return has_moved
 
     def _is_late(self, lane: Lane) -> bool:
-        """Whether a lane that still lacks rows does so for too long to wait for an answer."""
+        """Whether rows have been missing for too long to keep waiting."""
         waited_s = time.monotonic() - max(lane.finished_at, lane.moved_at)
         return not lane.turn.locked() and waited_s > REOPEN_S * 2**lane.num_reopened
 
