@@ -89,7 +89,16 @@ class StudyPaths:
     @property
     def journal(self) -> Path:
         """The rows and their changes, of which `runs.parquet` is a view."""
-        return self.ledger / "journal.jsonl"
+        return self.journal_of("")
+
+    def journal_of(self, name: str) -> Path:
+        """The journal of changes that a command writes beside the main one, whose name is empty."""
+        return self.ledger / (f"journal-{_checked(name)}.jsonl" if name else "journal.jsonl")
+
+    def journals(self) -> dict[str, Path]:
+        """All journals by name, in the order in which they are read: the main one first."""
+        others = sorted(self.ledger.glob("journal-*.jsonl"))
+        return {"": self.journal} | {path.stem.partition("-")[2]: path for path in others}
 
     @property
     def history(self) -> Path:

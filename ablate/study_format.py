@@ -3,10 +3,11 @@
 from ablate.errors import AblateError
 from ablate.study_dir import StudyPaths, write_atomically
 
-FORMAT = 1
+FORMAT = 2
 """Raised when an older Ablate could not read, or would damage, what this one writes.
 
-Directories without a version are older than all versions.
+Directories without a version are older than all versions. Since 2 the ledger may have several
+journals.
 """
 
 

@@ -50,7 +50,7 @@ def evaluate_command(arguments: argparse.Namespace, console: Console) -> int:
     study = load_saved_study(Path(arguments.study_dir))
     paths, metric = StudyPaths(study.directory), arguments.metric
     with driver_lock(paths.lock):
-        ledger = Ledger(paths, study.metric, study.mode)
+        ledger = Ledger(paths, study.metric, study.mode, journal="evaluate")
         plan = plan_so_far(study, ledger)
         _refuse_unknown(plan, metric)
         done = [r for r in plan.runs if ledger.rows.status(r.run_id) is Status.OK]

@@ -1,10 +1,9 @@
 """`ablate sync STUDY_DIR`: brings W&B to what the ledger has, from whatever state it is in."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -20,15 +19,14 @@ from ablate.spec.load import load_saved_study
 from ablate.spec.models import ENTITY_RULE, PROJECT_RULE, Study, entity_problem, project_problem
 from ablate.study_dir import StudyPaths
 from ablate.text import quoted
-from ablate.tracking.wandb.content import noted
 from ablate.tracking.wandb.messages import RunMessages
 from ablate.tracking.wandb.places import tracked_at
 from ablate.tracking.wandb.port import SinkPort
+from ablate.tracking.wandb.protocol import Complete, ServerState, Sync
 from ablate.tracking.wandb.record import Home, WandbRecord
 from ablate.tracking.wandb.settings import Destination, destination, has_credentials
 
 INCOMPLETE = 1
-_NOT_ASKED = {"num_rows": 0, "state": "", "is_whole": False, "is_known": False}
 
 
 def build_parser(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -63,7 +61,7 @@ def sync_command(arguments: argparse.Namespace, console: Console) -> int:
         runs = [*_runs(plan, ledger, paths), _table(plan, ledger, paths)]
         port = _port(paths, to, study.tracking.patience_s, console, moves)
         console.print(Text(f"asking {to.server} for {len(runs)} runs"), soft_wrap=True)
-        port.put({"kind": "sync", "id": "", "runs": runs, "dry_run": arguments.dry_run})
+        port.put(Sync(runs=runs, dry_run=arguments.dry_run))
         port.close()
         num_lacking = _tell(runs, port, WandbRecord(paths), arguments.dry_run, console)
         if num_lacking and not arguments.dry_run:
@@ -118,18 +116,18 @@ def _moved(to: Destination, place: str) -> Destination:
     return replace(to, entity=entity, project=project)
 
 
-def _runs(plan: Plan, ledger: Ledger, paths: StudyPaths) -> list[dict[str, Any]]:
+def _runs(plan: Plan, ledger: Ledger, paths: StudyPaths) -> list[Complete]:
     messages, started = RunMessages(plan, paths, ledger), ledger.started_names()
     return [messages.complete(run_id) for run_id in plan.by_id if run_id in started]
 
 
-def _table(plan: Plan, ledger: Ledger, paths: StudyPaths) -> dict[str, Any]:
+def _table(plan: Plan, ledger: Ledger, paths: StudyPaths) -> Complete:
     record = study_record(plan, ledger.rows, tracked_at=tracked_at(plan.study))
     return table_message(record, plan.study, paths)
 
 
 def _tell(
-    runs: list[dict[str, Any]], port: SinkPort, record: WandbRecord, dry_run: bool, console: Console
+    runs: Sequence[Complete], port: SinkPort, record: WandbRecord, dry_run: bool, console: Console
 ) -> int:
     """Says of each run what was there and what has come of it; returns how many W&B lacks."""
     if not port.served:
@@ -137,14 +135,12 @@ def _tell(
         return len(runs)
     num_lacking = 0
     for run in runs:
-        name = run["start"]["name"]
-        before = port.served.get(name, _NOT_ASKED)
-        is_whole = before["is_whole"] or record.has(
-            run["id"], noted(run, run["num_rows"]), "online"
-        )
+        name = run.start.name
+        before = port.served.get(name, ServerState(name=name))
+        is_whole = before.is_whole or record.has(run.wandb_id, run.state, "online")
         num_lacking += not is_whole
         state = _there(run, before)
-        if not before["is_whole"]:
+        if not before.is_whole:
             state += f"; would send {_rest(run, before)}" if dry_run else _done(
                 port.sent.get(name), is_whole
             )  # fmt: skip
@@ -152,22 +148,22 @@ def _tell(
     return num_lacking
 
 
-def _there(run: dict[str, Any], before: Mapping[str, Any]) -> str:
-    if before["is_whole"]:
+def _there(run: Complete, before: ServerState) -> str:
+    if before.is_whole:
         return "complete"
-    if run.get("tables"):
+    if run.end.tables:
         return "not as the ledger has it"
-    if not before["is_known"]:
+    if not before.is_known:
         return "W&B does not say how many rows it has"
-    return f"{before['num_rows']} of {run['num_rows']} rows there"
+    return f"{before.num_rows} of {run.num_rows} rows there"
 
 
-def _rest(run: dict[str, Any], before: Mapping[str, Any]) -> str:
-    if run.get("tables"):
+def _rest(run: Complete, before: ServerState) -> str:
+    if run.end.tables:
         return "the tables"
-    if not before["is_known"]:
+    if not before.is_known:
         return "what it lacks"
-    missing = max(run["num_rows"] - before["num_rows"], 0)
+    missing = max(run.num_rows - before.num_rows, 0)
     return f"{missing} rows" if missing else "its end and summary"
 
 
@@ -178,5 +174,5 @@ def _done(num_sent: int | None, is_whole: bool) -> str:
     return sent if is_whole else f"{sent}, not confirmed"
 
 
-def _say(console: Console) -> Any:
+def _say(console: Console) -> Callable[[str], None]:
     return lambda notice: console.print(Text(notice), soft_wrap=True)

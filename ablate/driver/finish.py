@@ -26,9 +26,9 @@ from ablate.report.words import answers
 from ablate.spec.models import Study
 from ablate.study_dir import StudyPaths, as_seen_from_here
 from ablate.tracking.base import TrackedStudy, TrackedTable, Trackers
-from ablate.tracking.wandb.content import Message
 from ablate.tracking.wandb.places import lacking_messages, tracked_at, wandb_places
 from ablate.tracking.wandb.port import SharedSink
+from ablate.tracking.wandb.protocol import Complete
 from ablate.tracking.wandb.record import WandbRecord
 from ablate.tracking.wandb.settings import Destination
 
@@ -64,7 +64,7 @@ def complete_study(
 
 def _report(
     outcome: Outcome, sink: SharedSink, trackers: Trackers, renderer: Renderer, console: Console
-) -> Message | None:
+) -> Complete | None:
     """Prints and writes the report; returns what W&B is to have of it, where it is to."""
     plan, ledger, study = outcome.plan, outcome.ledger, outcome.plan.study
     paths = StudyPaths(study.directory)
@@ -87,7 +87,7 @@ def _report(
     if not tracks:
         return None
     table = table_message(record, study, paths)
-    is_there = WandbRecord(paths).has(table["id"], table["what"], sink.to.mode)
+    is_there = WandbRecord(paths).has(table.wandb_id, table.state, sink.to.mode)
     sink.put([] if is_there else [table], say)
     sink.no_more()
     return table
@@ -114,7 +114,7 @@ def _say(console: Console) -> Callable[[str], None]:
 
 
 def _print_places(
-    outcome: Outcome, to: Destination, table: Message | None, console: Console
+    outcome: Outcome, to: Destination, table: Complete | None, console: Console
 ) -> None:
     paths = StudyPaths(outcome.plan.study.directory)
     console.print()

@@ -99,7 +99,7 @@ def _execute(study: Study, options: Options, caller: Caller) -> Outcome:
     if options.fresh:
         _check_from_scratch(study, options)
         _set_aside(paths, options.wait_for_lock_s)
-    _make_directory(study, paths)
+    make_directory(study, paths)
     with driver_lock(paths.lock, options.wait_for_lock_s):
         ledger = Ledger(paths, study.metric, study.mode)
         plan, remaining = examine(study, ledger, options)
@@ -329,7 +329,12 @@ def _with_whole_curves(paths: StudyPaths, ledger: Ledger, remaining: Remaining) 
     )
 
 
-def _make_directory(study: Study, paths: StudyPaths) -> None:
+def make_directory(study: Study, paths: StudyPaths) -> None:
+    """Makes a study directory that can be written to.
+
+    Raises:
+        InputError: Where it cannot.
+    """
     try:
         paths.root.mkdir(parents=True, exist_ok=True)
         (paths.root / ".writable").touch()

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from ablate.driver.session import Outcome, execute
+from ablate.driver.session import Outcome, execute, make_directory
 from ablate.launch.base import Options
+from ablate.ledger.lock import driver_lock
 from ablate.process.screen import Text
 from ablate.run_row import Status
 from ablate.spec.models import Study
@@ -21,8 +22,17 @@ def try_cells(study: Study, options: Options, console: Console) -> Outcome:
 
     Returns:
         How that went; what it wrote is kept where a cell failed.
+
+    Raises:
+        StudyInUseError: Where another driver works in the study directory.
     """
     paths = StudyPaths(study.directory)
+    make_directory(study, paths)
+    with driver_lock(paths.lock, options.wait_for_lock_s):
+        return _try_cells(study, paths, options, console)
+
+
+def _try_cells(study: Study, paths: StudyPaths, options: Options, console: Console) -> Outcome:
     shutil.rmtree(paths.smoke, ignore_errors=True)
     trial = study.model_copy(update={
         "study": paths.smoke.name,

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ablate.ledger.seals import seal_of
+from ablate.ledger.seals import Seal, seal_of
 from ablate.study_dir import write_atomically
 
 MANIFEST = "manifest.json"
@@ -43,12 +44,25 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether a checkpoint directory is complete and unchanged."""
+    """Whether a checkpoint directory is complete and unchanged.
+
+    A file is read once a process, as long as its size and times stay.
+    """
     try:
         files = read_manifest(folder)["files"]
-        return all(list(seal_of(folder / name)) == seal for name, seal in files.items())
+        return all(list(_seal_now(folder / name)) == seal for name, seal in files.items())
     except (OSError, ValueError):
         return False
+
+
+def _seal_now(path: Path) -> Seal:
+    stat = path.stat()
+    return _seal_once(path, (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+
+
+@lru_cache(maxsize=2**14)
+def _seal_once(path: Path, version: tuple[int, ...]) -> Seal:
+    return seal_of(path)
 
 
 def newest_whole(folder: Path) -> Path | None:

@@ -1,4 +1,4 @@
-"""Today's training code against what runs were made with."""
+"""Compares today's training code with the code that runs were made with."""
 
 import importlib.util
 import os
@@ -14,7 +14,7 @@ from ablate.trainable.registry import TrainableEntry
 
 
 class CodeToday:
-    """What training code holds now.
+    """The training code as it is now.
 
     Args:
         entry: The trainable.
@@ -25,23 +25,23 @@ class CodeToday:
         self._changed: dict[str, frozenset[str]] = {}
 
     def outdated(self, rows: RunRows) -> dict[str, frozenset[str]]:
-        """Runs that were made, or begun, with other code, and the files that differ.
+        """Runs that were made or begun with other code, and the files that differ.
 
-        Rows of earlier versions know of no files, but have a hash of the trainable's package.
+        Rows of earlier versions list no files, but have a hash of the trainable's package.
 
         Args:
             rows: The ledger's rows by run id.
         """
-        found: dict[str, frozenset[str]] = {}
+        outdated: dict[str, frozenset[str]] = {}
         for run_id, row in rows.items():
             files = self.changed(row.code_files or "")
-            known = row.code_files or row.code_hash in (None, self._hash)
-            if row.started_at and (files or not known):
-                found[run_id] = files
-        return found
+            is_same = row.code_files or row.code_hash in (None, self._hash)
+            if row.started_at and (files or not is_same):
+                outdated[run_id] = files
+        return outdated
 
     def changed(self, code_files: str) -> frozenset[str]:
-        """The files that differ from a row's."""
+        """The files that differ from those of a row."""
         if code_files not in self._changed:
             hashes = parse_hashes(code_files)
             self._changed[code_files] = frozenset(
@@ -61,7 +61,7 @@ class CodeToday:
         return next(filter(None, map(hash_of, self._places(file))), "")
 
     def _places(self, file: CodeFile) -> Iterator[Path]:
-        """Where a file may be, the best place first."""
+        """Where a file may be, most likely first."""
         if file.place != IMPORTED:
             yield Path(os.path.normpath(self._own.root / file.place), file.path)
         for root in _roots(file.path.partition("/")[0].partition(".")[0]):
@@ -69,7 +69,7 @@ class CodeToday:
 
 
 def _roots(top: str) -> Iterator[Path]:
-    """The folders in which what has a name is, where it is imported today."""
+    """The folders from which a top-level name is imported today."""
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):

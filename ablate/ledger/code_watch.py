@@ -1,4 +1,4 @@
-"""Training code that is edited while a study runs."""
+"""Notices training code that is edited while a study runs."""
 
 from collections.abc import Callable
 
@@ -8,34 +8,34 @@ from ablate.trainable.code_files import Hashes, differing, parse_hashes
 
 
 class CodeWatch:
-    """A listener that notes which runs are made with other code than the command began with.
+    """A listener that warns of runs made with other code than the command began with.
 
     Args:
-        ledger: Keeps that.
-        begun_with: The code that is known from the start; the rest is as the first run has it.
-        say: Tells people, once.
+        ledger: Gets the warning in the run's row.
+        begun_with: Code known from the start; of the rest, the first run's version counts.
+        say: Called once with a notice.
     """
 
     def __init__(self, ledger: Ledger, begun_with: Hashes, say: Callable[[str], None]) -> None:
         self._ledger = ledger
-        self._known = dict(begun_with)
+        self._hashes = dict(begun_with)
         self._say = say
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     def on_event(self, event: Event) -> None:
-        """Compares what a run is made with, as soon as it says so."""
+        """Compares a run's code once the run has reported it."""
         if not isinstance(event, RunReported) or not event.facts.get("code_files"):
             return
         hashes = parse_hashes(event.facts["code_files"])
-        changed = differing(hashes, self._known)
-        self._known = {**hashes, **self._known}
-        if not changed or event.run_id in self._told:
+        changed = differing(hashes, self._hashes)
+        self._hashes = {**hashes, **self._hashes}
+        if not changed or event.run_id in self._warned:
             return
-        if not self._told:
+        if not self._warned:
             self._say(f"note: edited while the study runs: {', '.join(changed)}")
-        self._told.add(event.run_id)
-        told = f"trained with other code than the launch began with: {', '.join(changed)}"
-        self._ledger.warn(event.run_id, [told])
+        self._warned.add(event.run_id)
+        warning = f"trained with other code than the launch began with: {', '.join(changed)}"
+        self._ledger.warn(event.run_id, [warning])
 
     def tick(self) -> None:
-        """Nothing is due."""
+        """Does nothing."""

@@ -1,4 +1,4 @@
-"""The curves of runs: appended as they come, one Parquet file a run once it has ended."""
+"""The curves of runs: appended while a run trains, one Parquet file once it has ended."""
 
 import json
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ Column = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 class History:
-    """Points of runs by step; a step that comes again after a retry is taken once."""
+    """Points of runs by step; a step repeated after a retry is kept once."""
 
     def __init__(self, paths: StudyPaths) -> None:
         self._folder = paths.history
@@ -28,7 +28,7 @@ class History:
         self._appended_to: set[str] = set()
 
     def append(self, run_id: str, points: Sequence[Point]) -> None:
-        """Keeps the points above the last step that is known of the run."""
+        """Appends the points beyond the run's last step."""
         last = self._last(run_id)
         new = [(step, metrics) for step, metrics in points if step > last]
         if not new:
@@ -42,7 +42,7 @@ class History:
         self._last_step[run_id] = new[-1][0]
 
     def finish(self, run_id: str) -> None:
-        """The run has ended: its points go into a Parquet file of their own."""
+        """Writes the Parquet file of a run that has ended."""
         points = self._points(run_id)
         self._last_step.pop(run_id, None)
         if points:
@@ -59,14 +59,14 @@ class History:
         self._last_step.pop(run_id, None)
 
     def read(self, run_id: str) -> list[dict[str, Any]]:
-        """A run's points by step, `step` and metrics each; as many as can be read."""
+        """A run's readable points by step, `step` and metrics each."""
         return [
             {name: value for name, value in point.items() if name not in PRIVATE_METRICS}
             for point in self._points(run_id)
         ]
 
     def timed(self, run_id: str) -> list[Point]:
-        """A run's points by step, with when they were measured and what is private beside it."""
+        """A run's points by step, with timestamps and other private metrics."""
         return [(point.pop("step"), point) for point in self._points(run_id)]
 
     def num_points(self, run_id: str, up_to_step: int) -> int:
@@ -98,7 +98,7 @@ class History:
         return [point for point in points if point is not None]
 
     def columns(self, run_id: str, names: Sequence[str]) -> dict[str, Column]:
-        """Steps and values of some metrics of a run, those that it has, as arrays."""
+        """Steps and values, as arrays, of those of the metrics that a run has."""
         table = self._table(run_id, ["step", "run_id", *names])
         if table is None:
             points = self.read(run_id)
@@ -117,7 +117,7 @@ class History:
         return _finite(columns)
 
     def _table(self, run_id: str, columns: Sequence[str] | None = None) -> "pa.Table | None":
-        """The curve of a run that has ended; None where there is none, or none of its own."""
+        """The curve of a run that has ended; None if it is missing or another run's."""
         if not self._done(run_id).exists():
             return None
         try:
@@ -141,7 +141,7 @@ class History:
 
 
 def _point(line: bytes) -> dict[str, Any] | None:
-    """A point, None where the line is torn."""
+    """A point; None if the line is torn."""
     try:
         point = json.loads(line)
     except ValueError:
@@ -156,7 +156,7 @@ def _column(points: Sequence[tuple[int, float]]) -> Column:
 
 
 def _finite(columns: dict[str, Column]) -> dict[str, Column]:
-    """Without points that are nan or infinite, and without columns that have no others."""
-    kept = {n: (steps[there], v[there]) for n, (steps, v) in columns.items()
+    """Drops points that are not finite, and columns without any other."""
+    finite = {n: (steps[there], v[there]) for n, (steps, v) in columns.items()
             for there in [np.isfinite(v)]}  # fmt: skip
-    return {name: column for name, column in kept.items() if len(column[0])}
+    return {name: column for name, column in finite.items() if len(column[0])}

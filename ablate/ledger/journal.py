@@ -1,13 +1,14 @@
-"""The ledger's journal: a line of JSON for each change of a row, and whole rows first.
+"""The ledger's journals: a line of JSON for each change of a row.
 
-Changes are numbered, so that a table which says up to which change it goes can be mended by a
-journal that is damaged, and the other way round.
+The main journal begins with whole rows; those of other commands hold changes only. Each numbers its
+changes, and the table notes the last change of each that it includes. So a damaged table can be
+repaired from the journals, and the other way round.
 """
 
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,13 @@ from ablate.text import storable
 
 NUMBER = "_n"
 RESET = "_reset"
-"""In a patch: the run begins again, what was known of it is void."""
+"""In a patch: the run restarts, and its earlier results are void."""
+MAIN = ""
+"""The name of the journal that has whole rows."""
 _ROWS = "num_rows"
 """In the first line: how many whole rows follow."""
+_INCLUDED = "included"
+"""In the first line: by journal, the last change that the whole rows include."""
 _START = b'{"run_id":'
 _TIMES = ("started_at", "ended_at")
 
@@ -28,41 +33,52 @@ Patch = dict[str, Any]
 
 @dataclass(frozen=True)
 class JournalContent:
-    """What a journal holds.
+    """The content of a journal.
 
     Attributes:
-        patches: In order; each says its `run_id`, and under `NUMBER` which change it is.
-        is_whole: Whether it begins with all rows there were: it needs no table.
+        patches: In order; each has its `run_id`, and its number under `NUMBER`.
+        is_whole: Whether it begins with all rows, and so needs no table.
+        included: By name of another journal, its last change that the whole rows include.
         damaged_before: For each unreadable line, the number of the next readable change; None
             where there is none. A torn end, which a dead driver leaves, is no damage.
     """
 
     patches: Sequence[Patch] = ()
     is_whole: bool = False
+    included: Mapping[str, int] = field(default_factory=dict[str, int])
     damaged_before: Sequence[int | None] = ()
+
+    @property
+    def last(self) -> int:
+        """The number of the last readable change."""
+        return max((patch.get(NUMBER, 0) for patch in self.patches), default=0)
+
+    def after(self, number: int | None) -> list[Patch]:
+        """The changes after a number; for None all, including those without a number."""
+        if number is None:
+            return list(self.patches)
+        return [patch for patch in self.patches if patch.get(NUMBER, 0) > number]
 
 
 class Journal:
-    """A journal that is being written.
+    """Appends to a journal.
 
     Args:
-        path: Its file.
-        rows: All rows as they are; they take the place of what the file held.
-        number: The last change that they include.
+        path: Its file, which must end with a whole line.
+        number: The number of the last change so far.
     """
 
-    def __init__(self, path: Path, rows: Iterable[Mapping[str, Any]], number: int) -> None:
+    def __init__(self, path: Path, number: int) -> None:
         self.number = number
         self._path = path
-        write_whole(path, rows, number)
         # Unbuffered: what could not be written does not wait to fail once more.
         self._file = path.open("ab", buffering=0)
 
     def append(self, patch: Mapping[str, Any]) -> None:
-        """Keeps a change.
+        """Appends a change.
 
         Raises:
-            OSError: Where it cannot; the file is named.
+            OSError: If that fails; it names the file.
         """
         self.number += 1
         line = memoryview(_line(patch, self.number))
@@ -71,31 +87,52 @@ class Journal:
                 line = line[self._file.write(line) :]
 
     def close(self) -> None:
-        """Ends the writing."""
+        """Closes the file."""
         self._file.close()
 
 
-def write_whole(path: Path, rows: Iterable[Mapping[str, Any]], number: int) -> None:
-    """Writes a journal of nothing but whole rows, in the place of the old one."""
+def write_whole(path: Path, rows: Iterable[Mapping[str, Any]], numbers: Mapping[str, int]) -> None:
+    """Replaces the main journal by one of whole rows.
+
+    Args:
+        path: The main journal.
+        rows: All rows.
+        numbers: By name of a journal, the last change that they include.
+    """
     lines: list[bytes] = []
     for row in rows:
-        known = {name: value for name, value in row.items() if value is not None}
-        lines.append(_line(known, number))
-    header = json.dumps({_ROWS: len(lines)}).encode() + b"\n"
-    write_atomically(path, header + b"".join(lines))
+        columns = {name: value for name, value in row.items() if value is not None}
+        lines.append(_line(columns, numbers.get(MAIN, 0)))
+    included = {name: number for name, number in numbers.items() if name != MAIN}
+    header: dict[str, Any] = {_ROWS: len(lines), **({_INCLUDED: included} if included else {})}
+    write_atomically(path, json.dumps(header).encode() + b"\n" + b"".join(lines))
+
+
+def mend_changes(path: Path) -> None:
+    """Removes torn lines from a journal of changes; a damaged one is kept under another name."""
+    content = read_journal(path)
+    if content.damaged_before:
+        set_aside(path)
+    lines = [_line(patch, patch.get(NUMBER, 0)) for patch in content.patches]
+    write_atomically(path, b"".join(lines))
+
+
+def set_aside(path: Path) -> None:
+    """Renames a damaged file, to keep it."""
+    path.replace(path.with_suffix(".damaged"))
 
 
 def read_journal(path: Path) -> JournalContent:
-    """What a journal holds, as far as it can be read.
+    """The readable content of a journal.
 
     Raises:
-        OSError: Where the file is there and cannot be opened.
+        OSError: If the file exists and cannot be opened.
     """
     if not path.is_file():
         return JournalContent()
     *lines, tail = path.read_bytes().split(b"\n")
-    num_rows = _num_rows(lines[0]) if lines else None
-    has_header = num_rows is not None
+    header = _header(lines[0]) if lines else None
+    has_header = header is not None
     patches: list[Patch] = []
     damaged: list[int] = []
     for line in [*lines[has_header:], *([tail] if tail else [])]:
@@ -106,19 +143,23 @@ def read_journal(path: Path) -> JournalContent:
             patches.append(patch)
     numbers = [patch.get(NUMBER) for patch in patches]
     after = [numbers[at] if at < len(numbers) else None for at in damaged]
-    if len(patches) < (num_rows or 0):
+    if header is not None and len(patches) < header[_ROWS]:
         after.append(None)  # whole rows are written in one go: their end was cut off since
-    return JournalContent(patches, has_header, after)
+    included = header.get(_INCLUDED, {}) if header is not None else {}
+    return JournalContent(patches, has_header, included, after)
 
 
-def _num_rows(line: bytes) -> int | None:
-    """How many whole rows follow, None where the line is no header."""
+def _header(line: bytes) -> dict[str, Any] | None:
+    """The header of a journal with whole rows, or None."""
     try:
         header = json.loads(line)
     except ValueError:
         return None
-    number = header.get(_ROWS) if isinstance(header, dict) else None
-    return number if isinstance(number, int) else None
+    if not isinstance(header, dict) or not isinstance(header.get(_ROWS), int):
+        return None
+    included = header.get(_INCLUDED, {})
+    is_whole = isinstance(included, dict) and all(isinstance(n, int) for n in included.values())
+    return header if is_whole else None
 
 
 def _line(patch: Mapping[str, Any], number: int) -> bytes:
@@ -127,9 +168,9 @@ def _line(patch: Mapping[str, Any], number: int) -> bytes:
 
 
 def _patch(line: bytes) -> tuple[Patch | None, bool]:
-    """What a line says, and whether any of it is torn.
+    """The patch of a line, and whether the line is torn.
 
-    Where a driver died within a line, or the disk was full, the next one may follow in it.
+    If a driver died within a line, or the disk was full, the next patch may follow in it.
     """
     patch = _parsed(line)
     if patch is not None:

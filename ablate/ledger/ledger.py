@@ -1,7 +1,8 @@
-"""The study's own record: the truth, of which W&B, terminal and report are views.
+"""The study's record, of which W&B, terminal and report are views.
 
-Rows change by patches, which go to a journal at once and into `runs.parquet` soon after. Each of
-the two can be made again from the other, see `ablate.ledger.rows`.
+Rows change by patches, which are appended to a journal at once and compacted into `runs.parquet`
+soon after. Either can be rebuilt from the other, see `ablate.ledger.rows`. The command that runs a
+study writes the main journal; other commands may write journals of their own beside it.
 """
 
 import contextlib
@@ -22,8 +23,14 @@ from ablate.events import (
     RunStarted,
 )
 from ablate.ledger.history import History
-from ablate.ledger.journal import RESET, Journal, write_whole
-from ablate.ledger.rows import read_record, set_aside_damaged, write_rows
+from ablate.ledger.journal import (
+    MAIN,
+    RESET,
+    Journal,
+    mend_changes,
+    write_whole,
+)
+from ablate.ledger.rows import merge_changes, read_record, set_aside_damaged, write_rows
 from ablate.ledger.seals import seal_columns
 from ablate.run_row import COLUMNS, Status
 from ablate.storage import fault_of
@@ -41,13 +48,19 @@ class Ledger:
 
     Args:
         paths: The study directory.
-        metric: The study's metric, for the summaries of trainables that make none.
+        metric: The study's metric, for summaries of trainables that report none.
         mode: `min` or `max`.
+        journal: The name of a journal beside the main one, for a command that adds columns to
+            runs. It repairs nothing and leaves runs in progress alone. Commands that write at the
+            same time need different names.
     """
 
-    def __init__(self, paths: StudyPaths, metric: str = "", mode: str = "min") -> None:
+    def __init__(
+        self, paths: StudyPaths, metric: str = "", mode: str = "min", journal: str = MAIN
+    ) -> None:
         check_format(paths)
-        self.rows, self._number, self.notes = read_record(paths)
+        self.rows, self._numbers, self.notes = read_record(paths)
+        self._name = journal
         self._paths = paths
         self._metric = metric
         self._mode = mode
@@ -63,12 +76,12 @@ class Ledger:
 
     @contextlib.contextmanager
     def writing(self) -> Generator[None]:
-        """The time in which it is written; what is begun and not ended then is `interrupted`.
+        """Opens the ledger for writing and closes it; unfinished runs are `interrupted` then.
 
-        Where it cannot be written any more, the error that said so first is the one that counts.
+        If writing fails, the first error is the one that is raised.
 
         Raises:
-            StorageError: Where the study's storage fails once a run has begun.
+            StorageError: If the study's storage fails after a run has begun.
         """
         self.open()
         try:
@@ -86,21 +99,26 @@ class Ledger:
             raise fault from error
 
     def open(self) -> None:
-        """Starts writing; what a dead driver left unfinished is `interrupted` from now on."""
+        """Starts writing; runs that a dead driver left unfinished become `interrupted`."""
         for folder in (self._paths.ledger, self._paths.history):
             folder.mkdir(exist_ok=True)
         write_format(self._paths)
-        set_aside_damaged(self._paths)
-        self._interrupt()
-        self._journal = Journal(self._paths.journal, self.rows.values(), self._number)
+        path = self._paths.journal_of(self._name)
+        if self._name == MAIN:
+            set_aside_damaged(self._paths)
+            self._interrupt()
+            write_whole(path, self.rows.values(), self._numbers)
+        else:
+            mend_changes(path)
+        self._journal = Journal(path, self._numbers.get(self._name, 0))
         self.compact()
 
     def protect(self, factors: Iterable[str]) -> None:
-        """Columns of factors: a metric of that name, or of the ledger's own, is in the history."""
+        """Reserves the columns of factors: metrics of these names stay in the history only."""
         self._taken = frozenset(factors) | COLUMNS.keys()
 
     def add(self, run_id: str, **columns: Any) -> None:
-        """A planned run: `pending` where it is new, else only what the plan says of it."""
+        """Adds a planned run as `pending`, or updates what the plan says of it."""
         row = self.rows.new(run_id)
         columns = storable(columns)
         changed = {name: value for name, value in columns.items() if row.get(name) != value}
@@ -115,13 +133,13 @@ class Ledger:
         self._append({"run_id": run_id, RESET: True})
 
     def patch(self, run_id: str, **columns: Any) -> None:
-        """Sets columns of a run's row, now in the journal and soon in the table."""
+        """Sets columns of a run's row: in the journal at once, in the table soon."""
         columns = storable(columns)
         self.rows[run_id].update(columns)
         self._append({"run_id": run_id, **self._reported.pop(run_id, {}), **columns})
 
     def on_event(self, event: Event) -> None:
-        """Takes note of what happened to a run."""
+        """Records an event."""
         match event:
             case RunStarted(run_id, trial, launch):
                 self._has_begun = True
@@ -143,45 +161,47 @@ class Ledger:
                 self.patch(run_id, retries=retries, **_error_columns(failure))
                 self._log(run_id, failure.trace)
             case RunMoved():
-                pass  # nothing that the run did
+                pass  # not the run's doing
             case RunEnded():
                 self._end(event)
             case RunHalted():
-                pass  # it goes on once it can: no retry, no end
+                pass  # it resumes later: neither a retry nor an end
 
     def tick(self) -> None:
-        """Writes the table if it is due."""
+        """Writes the table if that is due."""
         pause = max(MIN_COMPACTION_S, COMPACTION_SHARE * self._compaction_s)
         if self._dirty and time.monotonic() - self._compacted_at >= pause:
             self.compact()
 
     def close(self) -> None:
-        """Writes everything, the table and a journal of whole rows."""
+        """Writes the table, and the main journal as whole rows."""
         try:
-            self._interrupt()
+            if self._name == MAIN:
+                self._interrupt()
+            self._merge()
             self.compact()
         finally:
             if self._journal is not None:
                 self._journal.close()
-                self._number, self._journal = self._journal.number, None
-        write_whole(self._paths.journal, self.rows.values(), self._number)
+                self._journal = None
+        if self._name == MAIN:
+            write_whole(self._paths.journal, self.rows.values(), self._numbers)
 
     def compact(self) -> None:
-        """Writes `runs.parquet`, replacing the old one in one go."""
+        """Replaces `runs.parquet` atomically."""
         start = time.monotonic()
-        for run_id in list(self._reported):
-            self.patch(run_id)  # the table never knows more than the journal
-        number = self._journal.number if self._journal is not None else self._number
-        write_rows(self._paths, self.rows.values(), number)
+        self._flush_reported()
+        if self._name == MAIN or not self.notes:  # damage is repaired by the main journal's writer
+            write_rows(self._paths, self.rows.values(), self._numbers)
         self._compacted_at = time.monotonic()
         self._compaction_s = self._compacted_at - start
         self._dirty = False
 
     def started_names(self) -> dict[str, str]:
-        """Names by id of the runs that have ever started: those names stay.
+        """Names by id of all runs that have started: these names are fixed.
 
         Raises:
-            InputError: Where some of them would lead out of the study directory.
+            InputError: If some of them would lead out of the study directory.
         """
         names: dict[str, Any] = {
             i: row.get("run_name") for i, row in self.rows.items() if row.started_at
@@ -194,12 +214,12 @@ class Ledger:
         return {i for i, row in self.rows.items() if row.status.has_ended}
 
     def resumable(self) -> set[str]:
-        """Runs that may go on from a checkpoint: all but those that are done or diverged."""
+        """Runs that may resume from a checkpoint: all but those that are ok or diverged."""
         done = (Status.OK, Status.DIVERGED)
         return {i for i, row in self.rows.items() if row.status not in done}
 
     def restarts(self) -> dict[str, int]:
-        """By run, the launch in which it last began anew."""
+        """By run id, the launch in which it last restarted."""
         return {i: row.restarted_in for i, row in self.rows.items() if row.restarted_in}
 
     def history(self, run_id: str) -> list[dict[str, Any]]:
@@ -225,16 +245,29 @@ class Ledger:
         self.tick()
 
     def _interrupt(self) -> None:
-        """What has started and not ended is interrupted."""
+        """Marks the runs that have started and not ended as interrupted."""
         for run_id, row in self.rows.items():
             if row.status is Status.PENDING and row.started_at:
                 self.patch(run_id, status=Status.INTERRUPTED)
 
     def warn(self, run_id: str, warnings: Sequence[str]) -> None:
-        """Adds to what is to be told of a run."""
+        """Adds warnings to a run's row."""
         if warnings:
-            told = self.rows[run_id].warnings or ""
-            self.patch(run_id, warnings="\n".join(filter(None, [told, *warnings])))
+            earlier = self.rows[run_id].warnings or ""
+            self.patch(run_id, warnings="\n".join(filter(None, [earlier, *warnings])))
+
+    def _flush_reported(self) -> None:
+        """Writes what runs reported to the journal, which must not lag behind the table."""
+        for run_id in list(self._reported):
+            self.patch(run_id)
+
+    def _merge(self) -> None:
+        """Takes over what other commands have written meanwhile."""
+        self._flush_reported()
+        if self._name == MAIN:
+            merge_changes(self._paths, self.rows, self._numbers)
+        else:
+            self.rows, self._numbers, self.notes = read_record(self._paths)
 
     def _log(self, run_id: str, trace: str) -> None:
         path = self._paths.log(self.rows[run_id].run_name)
@@ -246,13 +279,14 @@ class Ledger:
         self._dirty = True
         if self._journal is not None:
             self._journal.append(patch)
+            self._numbers[self._name] = self._journal.number
 
 
 def summary(points: Sequence[Mapping[str, Any]], metric: str, mode: str) -> dict[str, float]:
-    """Columns for a run that names no final metrics: plain where measured once.
+    """Metric columns for a run that reports no final metrics.
 
-    Where a metric was measured more than once it has `<metric>_final`, and the study's own metric
-    `<metric>_best` too.
+    A metric measured once has its plain name; one measured more often has `<metric>_final`, and
+    the study's metric `<metric>_best` too.
     """
     columns: dict[str, float] = {}
     names = dict.fromkeys(name for point in points for name in point if name != "step")

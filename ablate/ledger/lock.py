@@ -1,4 +1,4 @@
-"""One driver a study directory."""
+"""The lock that allows one driver per study directory."""
 
 import contextlib
 import errno
@@ -15,23 +15,23 @@ from ablate.ledger.lock_file import LOOK_S, lock_file
 from ablate.study_dir import naming
 
 NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL})
-"""What a file system says that knows no `flock`."""
+"""Errors of file systems without `flock`."""
 
 
 @contextlib.contextmanager
 def driver_lock(path: Path, wait_s: float = 0.0) -> Generator[None]:
     """Holds the lock of a study directory.
 
-    The kernel drops it with the process, so a dead driver's lock is never in the way; children
+    The kernel releases it with the process, so a dead driver never blocks others; children
     started by exec do not inherit it (Python's files close on exec). A file system without such
     locks gets a lock file, see `ablate.ledger.lock_file`.
 
     Args:
         path: The lock's file.
-        wait_s: For how long another driver may go on holding it.
+        wait_s: How long to wait for another driver.
 
     Raises:
-        StudyInUseError: Where another driver holds it.
+        StudyInUseError: If another driver holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with naming(path):
@@ -52,7 +52,7 @@ def driver_lock(path: Path, wait_s: float = 0.0) -> Generator[None]:
 
 
 def wait_for_lock(file: TextIO) -> None:
-    """Waits until a file's lock is free, and takes it; not where the file system has none."""
+    """Waits for a file's lock and takes it; does nothing on file systems without locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
     except OSError as error:
@@ -61,7 +61,7 @@ def wait_for_lock(file: TextIO) -> None:
 
 
 def _locked(file: TextIO, wait_s: float) -> bool:
-    """Takes a file's lock; False where the file system has none."""
+    """Takes a file's lock; returns False on file systems without locks."""
     try:
         _take(file, wait_s)
     except BlockingIOError as error:

@@ -1,7 +1,7 @@
-"""A lock for file systems without `flock`: a file that its holder keeps young.
+"""A lock for file systems without `flock`: a file that its holder touches regularly.
 
-It is made in one go, content and all. Where its holder is known to be dead, or has not touched it
-for long, the next one takes it over.
+It is created atomically with its content. If its holder is known to be dead, or has not touched it
+for long, the next driver takes it over.
 """
 
 import contextlib
@@ -20,23 +20,23 @@ from ablate.errors import AblateError
 from ablate.process.machine import process_space
 
 LOOK_S = 0.2
-"""Between two tries of whoever waits for a lock."""
+"""Pause between attempts to take the lock."""
 BEAT_S = 5.0
-"""Between two touches."""
+"""Pause between touches."""
 STALE_S = 60.0
-"""Untouched for so long a lock is nobody's: its holder is dead, or cut off from the storage."""
+"""Age of an abandoned lock, whose holder is dead or cut off from the storage."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Whose a lock is."""
+    """The holder of a lock."""
 
     pid: int
     host: str
     machine: str
     """The boot of the kernel and the namespace in which `pid` is a process."""
     token: str
-    """Of this one lock."""
+    """Unique to this lock."""
 
     @classmethod
     def here(cls) -> "Holder":
@@ -44,14 +44,14 @@ class Holder:
         return cls(os.getpid(), socket.gethostname(), process_space(), uuid.uuid4().hex)
 
     def is_dead(self) -> bool:
-        """Whether the process is known to be gone: only where it ran on this machine."""
+        """Whether the process is known to be gone, which can be told on its machine only."""
         if self.machine != process_space():
             return False
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
             return True
-        except PermissionError:  # it is somebody else's
+        except PermissionError:  # another user's process
             pass
         return False
 
@@ -61,14 +61,14 @@ class Holder:
 
 @contextlib.contextmanager
 def lock_file(path: Path, wait_s: float = 0.0) -> Generator[Holder | None]:
-    """Takes a lock, and keeps it for as long as the body runs.
+    """Holds a lock while the body runs.
 
     Args:
         path: The file.
-        wait_s: For how long another holder may go on having it.
+        wait_s: How long to wait for another holder.
 
     Yields:
-        None, or whose it is where somebody else has it.
+        None, or the holder if the lock is taken.
     """
     mine, deadline = Holder.here(), time.monotonic() + wait_s
     while not _make(path, mine):
@@ -93,7 +93,7 @@ def lock_file(path: Path, wait_s: float = 0.0) -> Generator[Holder | None]:
 
 
 def _make(path: Path, holder: Holder) -> bool:
-    """Makes the lock where there is none."""
+    """Creates the lock; returns False if there is one."""
     content = json.dumps(asdict(holder)).encode()
     whole = path.with_name(f"{path.name}.{holder.token}")
     whole.write_bytes(content)
@@ -101,7 +101,7 @@ def _make(path: Path, holder: Holder) -> bool:
         os.link(whole, path)
     except FileExistsError:
         return False
-    except OSError:  # no links here either: then its content comes a moment later
+    except OSError:  # no hard links: its content follows a moment later
         try:
             with path.open("xb") as file:
                 file.write(content)
@@ -113,7 +113,7 @@ def _make(path: Path, holder: Holder) -> bool:
 
 
 def _holder(path: Path) -> Holder | None:
-    """Whose a lock is, None where it does not say."""
+    """The holder of a lock; None if the file does not tell."""
     try:
         return Holder(**json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError):
@@ -127,7 +127,7 @@ def _is_stale(path: Path, holder: Holder | None) -> bool:
 
 
 def _age_s(path: Path) -> float:
-    """How long ago a file was touched, by the clock of its file system."""
+    """The age of a file by the clock of its file system."""
     now = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     try:
         now.touch()
@@ -139,12 +139,12 @@ def _age_s(path: Path) -> float:
 
 
 def _taken_away(path: Path, stale: Holder | None) -> bool:
-    """Removes a stale lock; not one that another process has taken over meanwhile."""
+    """Removes a stale lock, unless another process has taken it over meanwhile."""
     aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     try:
         path.rename(aside)
     except FileNotFoundError:
-        return True  # somebody was faster: whoever makes the next one has it
+        return True  # another process was faster
     if _holder(aside) == stale:
         aside.unlink()
         return True
@@ -155,10 +155,10 @@ def _taken_away(path: Path, stale: Holder | None) -> bool:
 
 
 def _end(path: Path, holder: Holder) -> NoReturn:
-    """Ends this process as it stands: whatever it would still save, its successor has by now."""
-    told = f"\nerror: {path.parent} was taken over by {holder}; this driver ends here\n"
+    """Ends this process at once: its successor already owns what it would still save."""
+    message = f"\nerror: {path.parent} was taken over by {holder}; this driver ends here\n"
     with contextlib.suppress(OSError):
-        os.write(2, told.encode("utf-8", "backslashreplace"))
+        os.write(2, message.encode("utf-8", "backslashreplace"))
     os._exit(AblateError.exit_code)
 
 
@@ -166,6 +166,6 @@ def _keep_young(path: Path, mine: Holder, ended: threading.Event) -> None:
     while not ended.wait(BEAT_S):
         holder = _holder(path)
         if holder is not None and holder != mine:
-            _end(path, holder)  # we were thought dead: two drivers must not write
+            _end(path, holder)  # this process was taken for dead: two drivers must not write
         with contextlib.suppress(OSError):
             os.utime(path)

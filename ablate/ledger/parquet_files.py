@@ -1,6 +1,6 @@
-"""Parquet files of the ledger: whole or not there at all.
+"""Parquet files of the ledger, written atomically.
 
-The one place of the ledger that knows pyarrow, which a plan without runs never needs.
+The only module of the ledger that imports pyarrow, which a plan without runs does not need.
 """
 
 import os
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Columns = Mapping[str, tuple[type | None, Sequence[Any]]]
-"""By name: str, int, float, bool or datetime (in UTC), None for what the values are; and these."""
+"""By name, a type and the values; the type is inferred for None, datetimes are in UTC."""
 _MAGIC = b"PAR1"
 
 
 class DamagedFileError(Exception):
-    """A file is there, and holds no Parquet table, or none of the kind that was asked for."""
+    """A file holds no Parquet table, or lacks needed columns."""
 
 
 def read_table(
     path: Path, columns: Sequence[str] | None = None, needed: Sequence[str] = ()
 ) -> "pa.Table":
-    """Reads one file, or those of some columns that it has.
+    """Reads a file, or those of the named columns that it has.
 
     Raises:
-        DamagedFileError: Where it is torn, or lacks a needed column.
+        DamagedFileError: If it is torn or lacks a needed column.
     """
     import pyarrow.parquet as pq
 
@@ -38,23 +38,23 @@ def read_table(
     try:
         # `pq.read_table` imports pandas and pyarrow's datasets first: half a second.
         with pq.ParquetFile(path) as file:
-            known = file.schema_arrow.names
-            table = file.read([name for name in columns if name in known] if columns else None)
+            names = file.schema_arrow.names
+            table = file.read([name for name in columns if name in names] if columns else None)
     except (ValueError, TypeError, KeyError, OSError) as error:  # pyarrow's are among them
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise DamagedFileError(f"{path}: {error}") from error
-    missing = [name for name in needed if name not in known]
+    missing = [name for name in needed if name not in names]
     if missing:
         raise DamagedFileError(f"{path}: has no column {', '.join(missing)}")
     return table
 
 
 def looks_whole(path: Path) -> bool:
-    """Whether a file begins and ends as a Parquet file does: quick, and finds what was cut off.
+    """Whether a file begins and ends like a Parquet file: a quick check for truncation.
 
     Raises:
-        OSError: Where it cannot be read.
+        OSError: If it cannot be read.
     """
     with naming(path), path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
@@ -67,12 +67,12 @@ def looks_whole(path: Path) -> bool:
 
 
 def write_columns(path: Path, columns: Columns, notes: Mapping[str, str] | None = None) -> None:
-    """Writes a file by replacing it: a reader sees the old one or the new one.
+    """Replaces a file atomically.
 
     Args:
         path: The file.
         columns: Its table.
-        notes: Kept beside the table's schema.
+        notes: Metadata of the table's schema.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

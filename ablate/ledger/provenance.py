@@ -1,4 +1,4 @@
-"""Which code and which packages a run was made with."""
+"""The code and packages that a run was made with."""
 
 import hashlib
 import importlib.metadata
@@ -15,7 +15,7 @@ PACKAGES = ("ablate", "numpy", "pyarrow", "ray", "scikit-learn", "torch", "wandb
 
 
 def code_hash(entry: TrainableEntry) -> str:
-    """A hash of a trainable's source: its package, or its file where it is in none."""
+    """A hash of a trainable's source: its package, or its file if it is in no package."""
     digest = hashlib.sha256()
     for path in _sources(entry):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -40,14 +40,14 @@ def versions() -> str:
 
 
 def versions_of(packages: Iterable[str]) -> str:
-    """Python's version and those of some packages, as far as they are installed."""
-    known = [f"python {platform.python_version()}"]
+    """Python's version and those of the packages that are installed."""
+    installed = [f"python {platform.python_version()}"]
     for name in packages:
         try:
-            known.append(f"{name} {importlib.metadata.version(name)}")
+            installed.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             continue
-    return ", ".join(known)
+    return ", ".join(installed)
 
 
 def _sources(entry: TrainableEntry) -> list[Path]:
@@ -57,7 +57,7 @@ def _sources(entry: TrainableEntry) -> list[Path]:
         return []
     path = Path(spec.origin)
     if "." not in module and not spec.submodule_search_locations:
-        return [path] if path.is_file() else []  # else it is in an archive, or gone
+        return [path] if path.is_file() else []  # otherwise it is in an archive, or gone
     # Editors keep files of their own beside the sources, under names with a dot in front.
     return sorted(p for p in path.parent.rglob("*.py") if p.is_file() and p.name[0] != ".")
 

@@ -1,14 +1,17 @@
-"""The rows of a study on disk: the journal, and `runs.parquet` as its view.
+"""The rows of a study on disk: the journals, and `runs.parquet` as their view.
 
-Where one of the two is damaged or gone the other one has the rows. Tables without a journal, or
-with a journal of mere changes, are of earlier versions and read as well.
+If the table or the main journal is damaged or missing, the rows are read from the other. Both note
+the last change of each journal that they include. Later changes are applied in a fixed order: those
+of the main journal first, then those of the others by name. If two commands set the same column of
+a run concurrently, the value of the later journal wins. Directories of earlier versions have a
+table without a journal, or a journal of changes only.
 """
 
 import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ablate.ledger.journal import NUMBER, RESET, JournalContent, read_journal
+from ablate.ledger.journal import MAIN, NUMBER, RESET, JournalContent, read_journal, set_aside
 from ablate.ledger.parquet_files import DamagedFileError, read_table, write_columns
 from ablate.run_row import COLUMNS, RunRow, RunRows
 from ablate.study_dir import StudyPaths
@@ -17,48 +20,73 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _UP_TO = "ablate_changes"
-"""In the table's own notes: the number of the last change that it includes."""
+"""In the table's own notes: the number of the main journal's last change that it includes.
+
+Of the journal `evaluate` it is `ablate_changes-evaluate`.
+"""
 _NEEDED = ("run_id", "run_name", "status")
 
 
-def read_record(paths: StudyPaths) -> tuple[RunRows, int, list[str]]:
-    """The rows of a study as of now, by run id.
+def read_record(paths: StudyPaths) -> tuple[RunRows, dict[str, int], list[str]]:
+    """Reads the current rows of a study.
 
     Returns:
-        The rows, the number of their last change, and what is to be told of how they were read.
+        The rows by run id, the last change of each journal, and notes on damage.
     """
-    journal, (table, damage) = read_journal(paths.journal), _read_table(paths)
-    up_to = _up_to(table)
-    last = max((patch.get(NUMBER, 0) for patch in journal.patches), default=0)
-    is_enough = journal.is_whole and not journal.damaged_before and last >= (up_to or 0)
-    rows = RunRows() if is_enough or table is None else _rows_of(table)
-    for patch in journal.patches:
-        if is_enough or up_to is None or patch.get(NUMBER, 0) > up_to:
+    journals = {name: read_journal(path) for name, path in paths.journals().items()}
+    table, damage = _read_table(paths)
+    in_table, main = _numbers_in(table), journals[MAIN]
+    if table is None or _are_enough(journals, in_table):
+        rows, included = RunRows(), dict(main.included)
+    else:
+        rows, included = _rows_of(table), in_table
+    for name, journal in journals.items():
+        for patch in journal.after(included.get(name)):
             _apply(rows, patch)
-    notes = [*_told_table(paths, damage, rows), *_told_journal(paths, journal, up_to)]
-    return rows, max(up_to or 0, last), notes
+    notes = [*_table_notes(paths, damage, rows), *_journal_notes(paths, journals, in_table)]
+    return rows, _last_of_each(journals, in_table), notes
 
 
-def write_rows(paths: StudyPaths, rows: Iterable[Mapping[str, Any]], number: int) -> None:
-    """Writes `runs.parquet` so that a reader sees the old table or the new one.
+def merge_changes(paths: StudyPaths, rows: RunRows, numbers: dict[str, int]) -> None:
+    """Applies the changes that other commands have written since the rows were read.
+
+    Args:
+        paths: The study directory.
+        rows: The rows; updated.
+        numbers: The last change of each journal that they include; updated.
+    """
+    for name, path in paths.journals().items():
+        if name != MAIN:
+            journal = read_journal(path)
+            for patch in journal.after(numbers.get(name)):
+                _apply(rows, patch)
+            numbers[name] = max(numbers.get(name, 0), journal.last)
+
+
+def write_rows(
+    paths: StudyPaths, rows: Iterable[Mapping[str, Any]], numbers: Mapping[str, int]
+) -> None:
+    """Replaces `runs.parquet` atomically.
 
     Args:
         paths: The study directory.
         rows: Its rows.
-        number: The last change that they include.
+        numbers: By journal, the last change that they include.
     """
     rows = list(rows)
     names = dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])
     columns = {name: _column(name, [row.get(name) for row in rows]) for name in names}
-    write_columns(paths.runs_parquet, columns, {_UP_TO: str(number)})
+    notes = {_note_of(name): str(number) for name, number in numbers.items()}
+    write_columns(paths.runs_parquet, columns, notes)
 
 
 def set_aside_damaged(paths: StudyPaths) -> None:
-    """Keeps what cannot be read under another name, before it is written anew."""
-    if read_journal(paths.journal).damaged_before:
-        paths.journal.replace(paths.journal.with_suffix(".damaged"))
+    """Renames damaged files, to keep them before they are written anew."""
+    for path in paths.journals().values():
+        if read_journal(path).damaged_before:
+            set_aside(path)
     if _read_table(paths)[1]:
-        paths.runs_parquet.replace(paths.runs_parquet.with_suffix(".damaged"))
+        set_aside(paths.runs_parquet)
 
 
 def _apply(rows: RunRows, patch: Mapping[str, Any]) -> None:
@@ -71,7 +99,7 @@ def _apply(rows: RunRows, patch: Mapping[str, Any]) -> None:
 
 
 def _read_table(paths: StudyPaths) -> tuple["pa.Table | None", str]:
-    """`runs.parquet`, None where there is none; and what is wrong with it."""
+    """`runs.parquet`, or None, and what is wrong with it."""
     if not paths.runs_parquet.exists():
         return None, ""
     try:
@@ -80,19 +108,51 @@ def _read_table(paths: StudyPaths) -> tuple["pa.Table | None", str]:
         return None, str(error)
 
 
-def _up_to(table: "pa.Table | None") -> int | None:
-    """The last change that a table includes, if it says so."""
-    known = {} if table is None else table.schema.metadata or {}
-    written = known.get(_UP_TO.encode(), b"")
-    return int(written) if written.isdigit() else None
+def _note_of(journal: str) -> str:
+    """The key of the table's note on a journal."""
+    return f"{_UP_TO}-{journal}" if journal != MAIN else _UP_TO
+
+
+def _numbers_in(table: "pa.Table | None") -> dict[str, int]:
+    """By journal, the last change that a table includes, if noted."""
+    metadata = {} if table is None else table.schema.metadata or {}
+    numbers: dict[str, int] = {}
+    for key, value in metadata.items():
+        note, _, journal = key.decode().partition("-")
+        if note == _UP_TO and value.isdigit():
+            numbers[journal] = int(value)
+    return numbers
+
+
+def _are_enough(journals: Mapping[str, JournalContent], in_table: Mapping[str, int]) -> bool:
+    """Whether the journals hold everything in the table, which then need not be read."""
+    main = journals[MAIN]
+    return main.is_whole and all(
+        main.included.get(name, -1) >= number or _reaches(journals.get(name), number)
+        for name, number in {MAIN: 0, **in_table}.items()
+    )
+
+
+def _reaches(journal: JournalContent | None, number: int) -> bool:
+    return journal is not None and not journal.damaged_before and journal.last >= number
+
+
+def _last_of_each(
+    journals: Mapping[str, JournalContent], in_table: Mapping[str, int]
+) -> dict[str, int]:
+    numbers = {name: journal.last for name, journal in journals.items()}
+    for included in (in_table, journals[MAIN].included):
+        for name, number in included.items():
+            numbers[name] = max(number, numbers.get(name, 0))
+    return numbers
 
 
 def _rows_of(table: "pa.Table") -> RunRows:
-    found = [RunRow({k: v for k, v in row.items() if v is not None}) for row in table.to_pylist()]
-    return RunRows({row.run_id: row for row in found if isinstance(row.get("run_id"), str)})
+    rows = [RunRow({k: v for k, v in row.items() if v is not None}) for row in table.to_pylist()]
+    return RunRows({row.run_id: row for row in rows if isinstance(row.get("run_id"), str)})
 
 
-def _told_table(paths: StudyPaths, damage: str, rows: RunRows) -> list[str]:
+def _table_notes(paths: StudyPaths, damage: str, rows: RunRows) -> list[str]:
     if not damage:
         return []
     fate = f"the {len(rows)} runs are taken from {paths.journal.name}" if rows else (
@@ -101,22 +161,34 @@ def _told_table(paths: StudyPaths, damage: str, rows: RunRows) -> list[str]:
     return [f"{damage}; {fate}"]
 
 
-def _told_journal(paths: StudyPaths, journal: JournalContent, up_to: int | None) -> list[str]:
-    if not journal.damaged_before:
-        is_gone = not journal.patches and up_to
-        return [f"{paths.journal} is gone: made again from {paths.runs_parquet.name}"] * bool(
-            is_gone
-        )
-    count = len(journal.damaged_before)
-    told = f"{paths.journal}: {count} damaged line{'s' if count != 1 else ''}"
+def _journal_notes(
+    paths: StudyPaths, journals: Mapping[str, JournalContent], in_table: Mapping[str, int]
+) -> list[str]:
+    notes: list[str] = []
+    if not journals[MAIN].patches and not journals[MAIN].damaged_before and in_table.get(MAIN):
+        notes.append(f"{paths.journal} is gone: made again from {paths.runs_parquet.name}")
+    for name, journal in journals.items():
+        if journal.damaged_before:
+            fate = _fate(paths, journal, in_table.get(name))
+            count = len(journal.damaged_before)
+            lines = f"{count} damaged line{'s' if count != 1 else ''}"
+            notes.append(f"{paths.journal_of(name)}: {lines}; {fate}")
+    return notes
+
+
+def _fate(paths: StudyPaths, journal: JournalContent, up_to: int | None) -> str:
+    """What became of the content of damaged lines."""
+    table = paths.runs_parquet.name
     if up_to is not None and all(n is not None and n <= up_to + 1 for n in journal.damaged_before):
-        return [f"{told}; what they said is in {paths.runs_parquet.name}"]
-    return [f"{told}; what they said of runs is taken from {paths.runs_parquet.name} as far as it "
-            "is there: a run whose end is lost goes on from its checkpoint"]  # fmt: skip
+        return f"what they said is in {table}"
+    return (
+        f"what they said of runs is taken from {table} as far as it is there: a run whose end is "
+        "lost goes on from its checkpoint"
+    )
 
 
 def _column(name: str, values: list[Any]) -> tuple[type | None, list[Any]]:
-    """A column as Parquet takes it: of one type, or as text."""
+    """A column for Parquet: of one type, or as text."""
     if name in COLUMNS:
         return COLUMNS[name], values
     kinds = {bool if isinstance(v, bool) else type(v) for v in values if v is not None}
@@ -125,5 +197,5 @@ def _column(name: str, values: list[Any]) -> tuple[type | None, list[Any]]:
     fits = all(abs(v) < 2**63 for v in values if type(v) is int)
     if len(kinds) <= 1 and kinds <= {int, float, bool, str} and fits:
         return None, values
-    shown = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
-    return str, shown
+    texts = [v if v is None or isinstance(v, str) else json.dumps(v) for v in values]
+    return str, texts

@@ -1,4 +1,4 @@
-"""Sizes and checksums of files: whether a file is still the one that was written."""
+"""Sizes and checksums of files, which tell whether a file has changed."""
 
 import zlib
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ def seal_of(path: Path) -> Seal:
     """The seal of a file.
 
     Raises:
-        OSError: Where it cannot be read.
+        OSError: If it cannot be read.
     """
     size = checksum = 0
     with path.open("rb") as file:
@@ -39,7 +39,7 @@ def seal_columns(paths: StudyPaths, run_id: str, run_name: str) -> dict[str, int
 
 
 def lost_files(paths: StudyPaths, rows: RunRows, run_ids: Iterable[str]) -> dict[str, str]:
-    """By run, what has happened to the files of those that ended; nothing of whole ones.
+    """By run id, what is wrong with the files of runs that have ended.
 
     Args:
         paths: The study directory.
@@ -51,9 +51,9 @@ def lost_files(paths: StudyPaths, rows: RunRows, run_ids: Iterable[str]) -> dict
         row = rows.of(run_id)
         if row.status.has_ended:
             files = _files(paths, run_id, row.run_name)
-            found = [_loss(path, row, what) for what, path in files.items()]
-            told = " and ".join(filter(None, found))
-            lost |= {run_id: told} if told else {}
+            losses = [_loss(path, row, what) for what, path in files.items()]
+            if any(losses):
+                lost[run_id] = " and ".join(filter(None, losses))
     return lost
 
 
@@ -65,15 +65,15 @@ _NAMES = {"checkpoint": "best.pt", "curve": "the curve"}
 
 
 def _loss(path: Path, row: RunRow, what: str) -> str:
-    """What has happened to a file, `` for nothing."""
+    """What is wrong with a file; empty if nothing."""
     name, size = _NAMES[what], row.get(f"{what}_bytes")
     try:
         if size is None:
             return _loss_unsealed(path, row, what)
-        found = path.stat()
-        # Read only where it may have changed since: renaming and copying show there, too.
-        is_as_it_was = found.st_size == size and (
-            (row.ended_at is not None and found.st_ctime <= row.ended_at.timestamp())
+        stat = path.stat()
+        # Read only if it may have changed: renaming and copying also change the ctime.
+        is_as_it_was = stat.st_size == size and (
+            (row.ended_at is not None and stat.st_ctime <= row.ended_at.timestamp())
             or seal_of(path)[1] == row.get(f"{what}_crc32")
         )
     except FileNotFoundError:
@@ -84,7 +84,7 @@ def _loss(path: Path, row: RunRow, what: str) -> str:
 
 
 def _loss_unsealed(path: Path, row: RunRow, what: str) -> str:
-    """As far as it can be seen without a seal: earlier versions kept none."""
+    """What can be checked without a seal, which earlier versions did not keep."""
     if what == "checkpoint":
         return "best.pt is gone" if row.checkpoint and not path.exists() else ""
     return "the curve is torn" if path.exists() and not looks_whole(path) else ""

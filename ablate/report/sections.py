@@ -1,6 +1,6 @@
-"""Which charts a report has, and in which order."""
+"""The sections of a report's page: a row of `SECTIONS` each, in their order."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ablate.analysis.curves import curves_of
@@ -26,23 +26,44 @@ def sections_of(record: StudyRecord, history: History) -> list[Section]:
         record: What the report says.
         history: The study's curves.
     """
+    sections = [section for make in SECTIONS.values() for section in make(record, history)]
+    return _named_apart([section for section in sections if section.charts or section.table])
+
+
+def _differences(record: StudyRecord, history: History) -> Iterator[Section]:
+    yield _section("Differences", [("forest", forest(record.metric))])
+
+
+def _factors(record: StudyRecord, history: History) -> Iterator[Section]:
     metric = record.metric
-    sections = [_section("Differences", [("forest", forest(metric))])]
     for block in metric.blocks:
         of = f" of {block.name}" if block.name else ""
         key = f"-{block.name}" if block.name else ""
         panels = factor_panels(metric, block, record.seeds)
-        maps = list(_maps(record, block, key))
         table = effects_table(block, block.effects, metric) if block.effects else None
-        sections.append(Section(f"Factors{of}", _drawn([(f"factors{key}", panels)]), table))
-        sections.append(_section(f"Pairs of factors{of}", maps, _PAIRS))
+        yield Section(f"Factors{of}", _drawn([(f"factors{key}", panels)]), table)
+        yield _section(f"Pairs of factors{of}", list(_maps(record, block, key)), _PAIRS)
+
+
+def _training(record: StudyRecord, history: History) -> Iterator[Section]:
+    metric = record.metric
     what, curves = curves_of(record, history)
-    sections.append(_section("Training", [
+    charts = [
         ("curves", learning_curves(what, metric, curves)),
         ("run-times", run_times(metric, record.runs)),
-    ], _unlike(record, what)))  # fmt: skip
-    shown = [section for section in sections if section.charts or section.table]
-    return _named_apart(shown)
+    ]
+    yield _section("Training", charts, _unlike(record, what))
+
+
+SECTIONS: Mapping[str, Callable[[StudyRecord, History], Iterable[Section]]] = {
+    "differences": _differences,
+    "factors": _factors,
+    "training": _training,
+}
+"""The page's sections in their order. A function may make several, or none.
+
+The charts of a section are drawn as figures, too; a section without charts and table is left out.
+"""
 
 
 def _named_apart(sections: Sequence[Section]) -> list[Section]:

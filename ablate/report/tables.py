@@ -1,20 +1,17 @@
 """The tables of a report as text, row by row: what every renderer shows."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note, StudyRecord
 from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
-from ablate.stats.aa_test import AATest
+from ablate.report.notes import NOTES, effect_notes, margin_notes
 from ablate.stats.effects import Effects, MainEffect
-from ablate.stats.layout import ROUNDING
-from ablate.stats.verdicts import Cause, Comparison, Comparisons, Verdict, VerdictKind
+from ablate.stats.verdicts import Comparison, Verdict, VerdictKind
 from ablate.text import printable
 
 NOT_APPLICABLE = "–"
-ALPHA = 0.05
-"""Of what is said of factors, each by itself, and of their pairs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,12 +54,8 @@ class TextTable:
 
 
 def tables_of(record: StudyRecord) -> list[TextTable]:
-    """The ablation table of each metric, then what each factor does over the others."""
-    tables = [metric_table(record, metric) for metric in record.metrics]
-    for block in record.metric.blocks:
-        if block.effects is not None:
-            tables.append(effects_table(block, block.effects, record.metric))
-    return tables
+    """The tables of a report in their order, see `TABLES`."""
+    return [table for make in TABLES.values() for table in make(record)]
 
 
 def metric_table(record: StudyRecord, metric: MetricRecord) -> TextTable:
@@ -71,7 +64,8 @@ def metric_table(record: StudyRecord, metric: MetricRecord) -> TextTable:
     numbers = ("ok/planned", "mean ± sd", *_comparison_titles(metric))
     labels = ["block"] * _has_blocks(metric) + list(record.factors)
     labels += ["compared with"] * _has_baselines(metric)
-    notes = _notes(metric, whole=metric is record.metric)
+    whole = metric is record.metric
+    notes = [note for make in NOTES.values() for note in make(metric, whole)]
     title = headline(record, metric)
     return TextTable(title=title, labels=labels, numbers=numbers, rows=rows, notes=notes)
 
@@ -84,7 +78,7 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
     of = f" of {block.name}" if block.name else ""
     title = f"{printable(metric.name)}, {metric.value_text}: each factor{of}, over all the others"
     numbers = ("mean", *_comparison_titles(metric), "share of variance")
-    notes = [*_margin_notes(metric), *_effect_notes(block, effects)]
+    notes = [*margin_notes(metric), *effect_notes(block, effects)]
     labels = ("factor", "level")
     return TextTable(title=title, labels=labels, numbers=numbers, rows=rows, notes=notes)
 
@@ -168,129 +162,19 @@ def _half_width(effect: MainEffect) -> float:
     return max(widths, default=float("nan"))
 
 
-def _effect_notes(block: BlockRecord, effects: Effects) -> list[Note]:
-    notes = [
-        Note(
-            "each factor is tested by itself, against its own scatter over seeds (factor x seed)"
-            f"{_false_share(len(effects.mains))}; share of variance: omega squared"
-        )
-    ]
-    for pair in effects.interactions:
-        one, other = (block.factors[number] for number in pair.factors)
-        if not pair.estimable:
-            notes.append(Note(f"{one} x {other}: cannot be estimated from these runs"))
-        elif pair.p < ALPHA:
-            told = f"what {one} does depends on {other}"
-            notes.append(_caution(f"{one} x {other} interact (adj. p {p_text(pair.p)}): {told}"))
-    notes += [
-        Note(
-            f"{block.factors[effect.factor]}: its levels are means of very different numbers of "
-            "runs; each is judged by its own pairs with the baseline's level (Bonferroni)"
-        )
-        for effect in effects.mains
-        if effect.uneven
-    ]
-    certain = [block.factors[e.factor] for e in effects.mains if _is_certain(e.comparisons)]
-    if certain:
-        told = f"no scatter over seeds of {', '.join(certain)}: intervals and p values say nothing"
-        notes.append(_caution(f"{told} there"))
-    for name in (name for name in block.factors if name in block.conditions):
-        told = f"other factors apply only at some levels of {name}: its effect holds theirs"
-        notes.append(_caution(f"{told}, averaged"))
-    return notes
+def _metric_tables(record: StudyRecord) -> Iterator[TextTable]:
+    for metric in record.metrics:
+        yield metric_table(record, metric)
 
 
-def _caution(text: str) -> Note:
-    return Note(text, is_caution=True)
+def _effects_tables(record: StudyRecord) -> Iterator[TextTable]:
+    for block in record.metric.blocks:
+        if block.effects is not None:
+            yield effects_table(block, block.effects, record.metric)
 
 
-def _false_share(num_factors: int) -> str:
-    """How many tables have a wrong verdict: that of any of several tests at 5 %."""
-    if num_factors < 2:
-        return ""
-    percent = 100 * (1 - (1 - ALPHA) ** num_factors)
-    return f": of such tables with {num_factors} factors about {percent:.0f} % have a wrong verdict"
-
-
-def _notes(metric: MetricRecord, whole: bool) -> list[Note]:
-    """How the table is to be read, and what this study cannot see; of further metrics in brief."""
-    notes: list[Note] = []
-    if metric.floor is not None:
-        low, high = (rounded(bound) for bound in metric.floor)
-        shown = low if low == high else f"{low} to {high}"
-        notes.append(Note(f"floor, training data against test data: {shown}"))
-    unmeasured = sum(cell.comparison.verdict.cause is Cause.NOT_MEASURED for cell in metric.cells)
-    if unmeasured:
-        notes.append(_caution(f"{unmeasured} cells have finished runs that did not measure it"))
-    if metric.resolution > 0:
-        notes += [Note(_interval_text(metric))] if whole else []
-        notes.append(Note(_resolution_text(metric)))
-    if whole and metric.resolution > 0 and metric.comparisons.spread_check:
-        notes.append(Note(metric.comparisons.spread_check))
-    notes += _margin_notes(metric)
-    if _is_certain(metric.comparisons):
-        notes.append(_caution(_what_never_varies(metric.cells)))
-    if metric.again is not None:
-        notes.append(_again_note(metric.again, metric.log_scale))
-    return [*notes, *map(_caution, metric.cautions)]
-
-
-def _margin_notes(metric: MetricRecord) -> list[Note]:
-    if metric.margin is None:
-        return []
-    shown = f"±{metric.margin:g}"
-    if metric.log_scale:
-        bound = math.log1p(metric.margin)
-        shown = f"{share_text(-bound)} to {share_text(bound)}"
-    return [Note(
-        f"margin {shown}, fixed beforehand; equivalent: the 90 % interval of that one comparison "
-        "lies inside it (two one-sided tests, not adjusted for the number of comparisons)"
-    )]  # fmt: skip
-
-
-def _is_certain(comparisons: Comparisons) -> bool:
-    """Whether what is compared has no residual spread at all."""
-    known = any(not math.isnan(found.difference) for found in comparisons.each)
-    return known and comparisons.residual_sd == 0
-
-
-def _what_never_varies(cells: Sequence[CellRecord]) -> str:
-    """Of results without any residual spread: whether runs do not vary, or differences do not."""
-    if any(cell.value.sd > ROUNDING * abs(cell.value.mean) for cell in cells):
-        what = "differences do not vary at all between seeds: do the cells train what they say?"
-    else:
-        what = "runs do not vary at all between seeds: does the trainable use its seed?"
-    return f"{what} Intervals and p values say nothing here"
-
-
-def _interval_text(metric: MetricRecord) -> str:
-    sd = metric.comparisons.residual_sd
-    shown = share_text(sd).lstrip("+") if metric.log_scale else rounded(sd, sd)
-    return (
-        "differences to the baseline paired by seed; intervals hold simultaneously (Dunnett, "
-        f"residual sd {shown}, df {metric.comparisons.df})"
-    )
-
-
-def _resolution_text(metric: MetricRecord) -> str:
-    show = (
-        (lambda value: share_text(value).lstrip("+"))
-        if metric.log_scale
-        else (lambda value: rounded(value, value))
-    )
-    return (
-        f"differences below about {show(metric.resolution)} are noise to this study; it finds "
-        f"one of {show(metric.detectable)} four times in five"
-    )
-
-
-def _again_note(again: AATest, log_scale: bool) -> Note:
-    show = share_text if log_scale else interval_text
-    shown = show(again.difference, again.low, again.high)
-    if again.verdict.is_different:
-        return _caution(
-            f"A/A: the baseline differs from itself on other seeds by {shown}: something other "
-            "than chance differs, or this is the one time in twenty"
-        )
-    told = f"A/A: the baseline on other seeds differs from itself by {shown}"
-    return Note(f"{told}: {again.verdict.text}")
+TABLES: Mapping[str, Callable[[StudyRecord], Iterable[TextTable]]] = {
+    "metrics": _metric_tables,
+    "effects": _effects_tables,
+}
+"""The tables of all outputs in their order, the ablation table first."""

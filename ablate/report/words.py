@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, StudyRecord
 from ablate.numbers import p_text
-from ablate.report.tables import ALPHA, difference_text
+from ablate.report.notes import ALPHA
+from ablate.report.tables import difference_text
 from ablate.stats.verdicts import Cause, Verdict, VerdictKind
 
 NAMED = 6

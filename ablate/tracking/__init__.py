@@ -1,1 +1,1 @@
-"""Views of what happens to runs."""
+"""Views of run events: the terminal, W&B, trackers of your own."""

@@ -1,7 +1,7 @@
-"""What a tracker is: a view of a study's runs somewhere else, TensorBoard or MLflow say.
+"""The tracker protocol: a view of a study's runs elsewhere, such as TensorBoard or MLflow.
 
-W&B is built in, with a process of its own. Others are named in the YAML, `trackers: [mlflow]`, by
-an entry point of the group `ablate.trackers` or as `module:Class`; they are made with a
+W&B is built in and runs in its own process. Others are named in the YAML (`trackers: [mlflow]`), by
+an entry point of the group `ablate.trackers` or as `module:Class`; each is constructed with a
 `TrackedStudy`.
 """
 
@@ -23,7 +23,7 @@ ENTRY_POINTS = "ablate.trackers"
 
 @dataclass(frozen=True, kw_only=True)
 class TrackedStudy:
-    """What a tracker may know of a study: its record, read only."""
+    """A tracker's read-only view of a study."""
 
     study: Study
     directory: Path
@@ -48,36 +48,36 @@ class TrackedTable:
 
 
 class Tracker(Listener, Protocol):
-    """A listener that can also take what it missed, and the tables at the end.
+    """A listener that can also catch up on runs it missed, and takes the tables at the end.
 
-    It is a view: what it raises is told once, and ends nothing. It hears of an event after the
-    ledger has, in the driver's process, and should not keep it waiting.
+    A tracker is a view: an exception is reported once, and stops nothing else. It is called in the
+    driver's process, after the ledger, and should return quickly.
     """
 
     def complete(self, run_ids: Sequence[str]) -> None:
-        """Takes all there is of runs that have ended, some of which it may have already.
+        """Receives every run that has ended, including those it may already have.
 
-        Among them are those of earlier commands, and those that ended while it was not there.
+        These include runs of earlier commands, and runs that ended before the tracker was added.
         """
         ...
 
     def tables(self, tables: Sequence[TrackedTable], answer: Sequence[str]) -> None:
-        """Takes the report's tables, and its answer in words."""
+        """Receives the report's tables and its answer in words."""
         ...
 
     def close(self) -> None:
-        """Nothing comes any more."""
+        """Called last."""
         ...
 
 
 class Trackers:
-    """The trackers that a study names, each guarded: they fail alone.
+    """The trackers that a study names, each guarded so that one failing affects no other.
 
     Args:
-        study: Names them.
+        study: The study that names them.
 
     Raises:
-        InputError: With every name that is no tracker's.
+        InputError: Listing every name that is not a tracker.
     """
 
     def __init__(self, study: Study) -> None:
@@ -85,12 +85,12 @@ class Trackers:
         self._open: dict[str, Tracker] = {}
 
     def open(self, tracked: TrackedStudy, say: Callable[[str], None]) -> list[Listener]:
-        """Makes the trackers, once; those that hear of runs from now on."""
+        """Constructs the trackers, once, and returns them as listeners."""
         for name, factory in list(self._factories.items()):
-            made: list[Tracker] = []
-            self._guarded(name, lambda f=factory, m=made: m.append(f(tracked)), say)
-            if made:
-                self._open[name] = made[0]
+            trackers: list[Tracker] = []
+            self._guarded(name, lambda f=factory, t=trackers: t.append(f(tracked)), say)
+            if trackers:
+                self._open[name] = trackers[0]
             del self._factories[name]
         return [_Guarded(self, name, say) for name in self._open]
 
@@ -110,10 +110,10 @@ class Trackers:
         self._open.clear()
 
     def tell(self, name: str, event: Event | None, say: Callable[[str], None]) -> None:
-        """Tells one of them an event, or gives it a moment."""
+        """Passes an event to one tracker, or a tick for None."""
         tracker = self._open.get(name)
         if tracker is not None:
-            self._guarded(name, lambda: _told(tracker, event), say)
+            self._guarded(name, lambda: _pass_on(tracker, event), say)
 
     def _each(self, what: Callable[[Tracker], None], say: Callable[[str], None]) -> None:
         for name, tracker in list(self._open.items()):
@@ -122,15 +122,15 @@ class Trackers:
     def _guarded(self, name: str, what: Callable[[], None], say: Callable[[str], None]) -> None:
         try:
             what()
-        except Exception as error:  # noqa: BLE001 - somebody's code, and the study goes on
+        except Exception as error:  # noqa: BLE001 - third-party code, and the study goes on
             self._open.pop(name, None)
-            told = f"{type(error).__name__}: {error}".partition("\n")[0]
-            say(f"tracker {name} failed, and hears of nothing any more: {told}")
+            cause = f"{type(error).__name__}: {error}".partition("\n")[0]
+            say(f"tracker {name} failed, and hears of nothing any more: {cause}")
 
 
 @dataclass(frozen=True)
 class _Guarded:
-    """One of the trackers, as a listener."""
+    """One tracker as a listener."""
 
     trackers: Trackers
     name: str
@@ -143,7 +143,7 @@ class _Guarded:
         self.trackers.tell(self.name, None, self.say)
 
 
-def _told(tracker: Tracker, event: Event | None) -> None:
+def _pass_on(tracker: Tracker, event: Event | None) -> None:
     if event is None:
         tracker.tick()
     else:
@@ -152,22 +152,22 @@ def _told(tracker: Tracker, event: Event | None) -> None:
 
 def _factories(study: Study) -> dict[str, Callable[[TrackedStudy], Tracker]]:
     installed = importlib.metadata.entry_points(group=ENTRY_POINTS)
-    found: dict[str, Any] = {}
+    factories: dict[str, Any] = {}
     problems: list[Problem] = []
     for index, name in enumerate(study.trackers):
         try:
-            found[name] = _factory(name, installed)
-        except Exception as error:  # noqa: BLE001 - somebody's module may raise anything
-            told = f"cannot be imported: {type(error).__name__}: {error}"
-            problems.append(Problem(f"trackers[{index}]", told, name))
+            factories[name] = _factory(name, installed)
+        except Exception as error:  # noqa: BLE001 - a third-party module may raise anything
+            message = f"cannot be imported: {type(error).__name__}: {error}"
+            problems.append(Problem(f"trackers[{index}]", message, name))
             continue
-        if not callable(found[name]):
+        if not callable(factories[name]):
             fix = "write one of them, or module:Class of your own; W&B needs no naming"
-            known = tuple(sorted(installed.names))
-            problems.append(Problem(f"trackers[{index}]", "is no tracker", name, known, fix))
+            choices = tuple(sorted(installed.names))
+            problems.append(Problem(f"trackers[{index}]", "is not a tracker", name, choices, fix))
     if problems:
         raise InputError(study.study, problems)
-    return found
+    return factories
 
 
 def _factory(name: str, installed: importlib.metadata.EntryPoints) -> Any:

@@ -1,4 +1,4 @@
-"""The live view of a study in a terminal; plain lines where there is none."""
+"""The live view of a study in a terminal, or plain lines where there is no terminal."""
 
 import time
 from collections import Counter
@@ -28,7 +28,7 @@ from ablate.run_row import Status
 from ablate.text import first_line
 
 PLAIN_EVERY_S = 10.0
-"""Time between the plain lines that say how far the study is."""
+"""Time between plain progress lines."""
 ROWS_SHOWN = 16
 
 
@@ -47,9 +47,9 @@ class Progress:
 
     Args:
         names: Run names by id, of the runs to be done.
-        watched: Metrics to show of a running run; the first one that it reports.
-        console: Where to show it.
-        live: Whether a terminal shows it as it changes, instead of a line now and then.
+        watched: Metrics to show of a running run: the first of these that it reports.
+        console: Where to print.
+        live: Whether to redraw in place, where the console is a terminal.
     """
 
     def __init__(
@@ -64,9 +64,9 @@ class Progress:
         self._console = console
         self._is_live = live and console.is_terminal
         self._running: dict[str, _Running] = {}
-        self._noticed: set[str] = set()
+        self._printed_notices: set[str] = set()
         self._ended = Counter[Status]()
-        self._start = self._told_at = time.monotonic()
+        self._start = self._printed_at = time.monotonic()
         self._first_start: float | None = None
         self._live: Live | None = None
 
@@ -90,11 +90,11 @@ class Progress:
             self._live = None
 
     def say(self, message: str) -> None:
-        """A line that stays, above the live view."""
+        """Prints a line that stays above the live view."""
         self._console.print(Text(message), soft_wrap=True)
 
     def on_event(self, event: Event) -> None:
-        """Takes note of what happened to a run."""
+        """Updates the counts and the view."""
         if event.run_id not in self._names:
             return
         name = self._names[event.run_id]
@@ -111,14 +111,14 @@ class Progress:
             case RunEnded():
                 self._end(event, name)
             case RunHalted():
-                pass  # told once, of the study
+                pass  # reported once, for the whole study
 
     def tick(self) -> None:
-        """A plain line from time to time."""
-        if self._live is None and time.monotonic() - self._told_at >= PLAIN_EVERY_S:
-            self._told_at = time.monotonic()
-            shown = ", ".join(f"{r.name} epoch {r.epoch}" for r in list(self._running.values())[:4])
-            self.say(f"{self._headline()}  {shown}")
+        """Prints a plain progress line when one is due."""
+        if self._live is None and time.monotonic() - self._printed_at >= PLAIN_EVERY_S:
+            self._printed_at = time.monotonic()
+            runs = ", ".join(f"{r.name} epoch {r.epoch}" for r in list(self._running.values())[:4])
+            self.say(f"{self._headline()}  {runs}")
 
     def _report(self, event: RunReported) -> None:
         running = self._running.setdefault(
@@ -134,8 +134,8 @@ class Progress:
         for warning in event.warnings:
             self.say(f"{running.name}: {warning}")
         for notice in event.notices:
-            if notice not in self._noticed:  # of one run of many: they share their code
-                self._noticed.add(notice)
+            if notice not in self._printed_notices:  # once for all runs: they share their code
+                self._printed_notices.add(notice)
                 self.say(f"{running.name}: {notice}")
 
     def _end(self, event: RunEnded, name: str) -> None:
@@ -160,12 +160,12 @@ class Progress:
         elapsed = time.monotonic() - self._start
         parts.append(f"{clock(elapsed)} elapsed")
         if self._done and self._first_start is not None:
-            left = (
+            remaining_s = (
                 (time.monotonic() - self._first_start)
                 / self._done
                 * (len(self._names) - self._done)
             )
-            parts.append(f"about {clock(left)} left")
+            parts.append(f"about {clock(remaining_s)} left")
         return ", ".join(parts)
 
     def _render(self) -> RenderableType:

@@ -26,6 +26,7 @@ from ablate.launch.ray.launch_record import LaunchRecord, restorable_launch
 from ablate.launch.trial_events import TrialEvents
 from ablate.ledger.ledger import Ledger
 from ablate.ledger.provenance import code_hash
+from ablate.ledger.seals import seal_of
 from ablate.plan.plan import plan_study
 from ablate.run_row import RunRows
 from ablate.spec.load import load_saved_study, save_study
@@ -105,6 +106,22 @@ def test_a_run_that_began_again_never_goes_back(tmp_path):
     assert launches == {"a": "2", "b": "1"}
 
 
+def test_checkpoints_are_read_once_as_long_as_they_stay(tmp_path, monkeypatch):
+    paths = StudyPaths(tmp_path)
+    folder = paths.launch(1) / "trial" / "checkpoint_000001"
+    folder.mkdir(parents=True)
+    (folder / "weights.pt").write_bytes(b"x" * 99)
+    write_manifest(folder, {"runs": ["a"], "steps": {"a": 1}, "seconds": {}})
+    sealed = []
+    monkeypatch.setattr("ablate.launch.manifest.seal_of",
+                        lambda path: sealed.append(path) or seal_of(path))  # fmt: skip
+    for _ in range(2):
+        assert newest_checkpoints(paths) == {"a": folder}
+    assert sealed == [folder / "weights.pt"]
+    (folder / "weights.pt").write_bytes(b"y" * 98)
+    assert newest_checkpoints(paths) == {}
+
+
 def test_an_interrupted_retry_leaves_the_others_to_do(tmp_path, console, monkeypatch):
     study = toy_study(tmp_path, factors={"fail": ["setup", "step"]}, retries=0, seeds=[1])
     assert run(study, console).exit_code == 1
@@ -159,6 +176,32 @@ def test_a_launch_whose_configs_were_edited_is_not_restored(tmp_path):
     records[1].write(paths.launch_record(1))
     torn = "the Tune state of launch 1 is torn or missing"
     assert restorable_launch(paths, study, plan_study(study).runs, RunRows()) == (None, torn)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_torn"),
+    [
+        ('{"runs": ["a"], "settings": {}}', False), ('{"runs": {}, "settings": {}}', False),
+        ("[]", True), ("1", True), ("null", True), ("{}", True), ('{"runs": ["a"]}', True),
+        ('{"runs": 3, "settings": {}}', True), ('{"runs": {}, "settings": []}', True),
+        ('{"runs": {}, "settings": {}, "versions": 3}', True), ('{"runs": {"a', True),
+    ],
+)  # fmt: skip
+def test_a_record_of_the_first_kind_is_no_torn_one(tmp_path, text, is_torn):
+    study = toy_study(tmp_path)
+    paths = StudyPaths(study.directory)
+    paths.launch(1).mkdir(parents=True)
+    paths.launch_record(1).write_text(text)
+    why_not = "the record of launch 1 is torn" if is_torn else ""
+    assert restorable_launch(paths, study, [], RunRows()) == (None, why_not)
+
+
+def test_a_mistake_of_ours_is_no_record_of_the_first_kind(tmp_path):
+    study = toy_study(tmp_path)
+    paths, runs = StudyPaths(study.directory), plan_study(study).runs
+    LaunchRecord.of(study, runs).write(paths.launch_record(1))
+    with pytest.raises(AttributeError):
+        restorable_launch(paths, study, runs, None)
 
 
 @pytest.mark.parametrize("name", ["python", "ray", "ablate", "none"])

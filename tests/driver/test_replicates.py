@@ -12,8 +12,10 @@ from ablate.analysis.forecast import visible
 from ablate.analysis.seed_rule import plan_so_far
 from ablate.driver.session import execute
 from ablate.driver.smoke import try_cells
+from ablate.errors import StudyInUseError
 from ablate.launch.base import Options
 from ablate.ledger.ledger import Ledger
+from ablate.ledger.lock import driver_lock
 from ablate.numbers import rounded
 from ablate.plan.plan import plan_study
 from ablate.spec.models import SeedRule
@@ -135,7 +137,15 @@ def test_every_cell_is_tried_before_the_study(tmp_path, console):
     assert {row["step"] for row in outcome.ledger.rows.values()} == {2}
     assert all(row["sliced_w2_best"] > 0 for row in outcome.ledger.rows.values())
     assert "smoke: 2 of 2 cells tried: they start, end and are measured" in console.export_text()
-    assert list(study.directory.iterdir()) == []
+    assert [path.name for path in study.directory.iterdir()] == [".lock"]
+
+
+def test_nothing_is_tried_where_another_driver_works(tmp_path, console):
+    study = toy_study(tmp_path)
+    with driver_lock(StudyPaths(study.directory).lock):
+        with pytest.raises(StudyInUseError):
+            try_cells(study, LOCAL, console)
+        assert [path.name for path in study.directory.iterdir()] == [".lock"]
 
 
 def test_only_some_cells_are_tried_where_only_some_will_run(tmp_path, console):

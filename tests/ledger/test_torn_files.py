@@ -152,7 +152,7 @@ def test_directories_of_earlier_versions_are_read(done, console):
     """A table alone, or with a journal of changes that have no numbers."""
     study, rows, paths = done
     paths.journal.unlink()
-    write_rows(paths, rows.values(), 0)
+    write_rows(paths, rows.values(), {})
     table = pq.read_table(paths.runs_parquet)
     pq.write_table(table.replace_schema_metadata({}), paths.runs_parquet)
     assert {row["status"] for row in Ledger(paths).rows.values()} == {"ok"}

@@ -87,11 +87,11 @@ def test_names_are_checked_at_plan_time(tmp_path, capsys, monkeypatch):
     with pytest.raises(InputError) as error:
         run_study(toy_study(tmp_path, trackers=wrong), local=True)
     told = str(error.value)
-    assert "trackers[0] = 'tensorbored': is no tracker" in told
+    assert "trackers[0] = 'tensorbored': is not a tracker" in told
     assert "trackers[1] = 'nowhere:Tracker': cannot be imported: ModuleNotFoundError" in told
     assert "trackers[2] = 'test_trackers:nothing': cannot be imported: AttributeError" in told
     grid = tmp_path / "grid.yaml"
     grid.write_text("study: t\ntrainable: toy:Counter\nmetric: score\nseeds: [1]\n"
                     "trackers: [tensorbored]\n")  # fmt: skip
     assert main([str(grid), "--plan"]) == 2
-    assert "is no tracker" in capsys.readouterr().err
+    assert "is not a tracker" in capsys.readouterr().err

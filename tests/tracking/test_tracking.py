@@ -19,6 +19,7 @@ from ablate.report.words import answers
 from ablate.spec.load import save_study
 from ablate.study_dir import StudyPaths
 from ablate.tracking.wandb.port import SharedSink, SinkPort
+from ablate.tracking.wandb.protocol import Points
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +119,7 @@ def test_what_w_and_b_missed_it_gets_at_the_end(tmp_path, monkeypatch, missed):
     started = SinkPort.put
 
     def put(port, message):
-        if message["kind"] == "points" and not killed:
+        if isinstance(message, Points) and not killed:
             killed.append(port)
             port._process.kill()
             port._process.wait()

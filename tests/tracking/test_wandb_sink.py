@@ -9,6 +9,7 @@ from studies import command_of, wait_for
 from ablate.ledger.history import History
 from ablate.study_dir import StudyPaths
 from ablate.tracking.wandb.port import SinkPort
+from ablate.tracking.wandb.protocol import End, Points, Start
 from ablate.tracking.wandb.record import WandbRecord
 from ablate.tracking.wandb.settings import Destination
 
@@ -27,24 +28,20 @@ def sink(wandb_server, tmp_path):
 
 
 def start(port, name="one"):
-    port.put({
-        "kind": "start", "id": name, "run_id": name, "group": "g", "job_type": "train",
-        "name": name, "notes": None, "config": {"lr": 0.1}, "tags": ["a"], "program": "test",
-        "commit": None,
-    })  # fmt: skip
+    port.put(Start(
+        wandb_id=name, run_id=name, group="g", job_type="train", name=name, notes=None,
+        config={"lr": 0.1}, tags=["a"], program="test", commit=None,
+    ))  # fmt: skip
 
 
 def log(port, steps, name="one"):
     points = [(step, {"loss": float(step)}) for step in steps]
     History(port.paths).append(name, points)
-    port.put({"kind": "points", "id": name, "points": [list(p) for p in points]})
+    port.put(Points(wandb_id=name, points=points))
 
 
 def end(port, name="one"):
-    port.put({
-        "kind": "end", "id": name, "exit_code": 0, "summary": {}, "failed": False,
-        "what": "all", "log": None,
-    })  # fmt: skip
+    port.put(End(wandb_id=name, exit_code=0, summary={}, failed=False, content="all"))
 
 
 def processes(port):
@@ -83,7 +80,7 @@ def test_a_stopped_wandb_core_neither_blocks_nor_stays_silent(sink, wandb_server
     for core in cores:
         core.send_signal(signal.SIGSTOP)
     for step in range(2, 4000):
-        sink.put({"kind": "points", "id": "one", "points": [[step, {"loss": 1.0}]]})
+        sink.put(Points(wandb_id="one", points=[(step, {"loss": 1.0})]))
     sink.close(patience_s=1.0)
     for core in cores:
         core.kill()  # stopped, it would not even notice that its sink is gone

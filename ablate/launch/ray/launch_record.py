@@ -45,6 +45,23 @@ class LaunchRecord:
         configs = {run.run_id: content_id(run.config) for run in runs}
         return cls(configs, settings, versions_of(("ablate", "ray")))
 
+    @classmethod
+    def read(cls, path: Path) -> "LaunchRecord | None":
+        """A record that was kept; None for one of the first kind, which has no hashes of configs.
+
+        Raises:
+            ValueError: Where it is torn, or no record.
+        """
+        content = json.loads(path.read_text("utf-8"))
+        if not isinstance(content, dict) or not isinstance(content.get("settings"), dict):
+            raise ValueError(f"{path}: no record of a launch")
+        runs, versions = content.get("runs"), content.get("versions", cls.versions)
+        if isinstance(runs, list):
+            return None
+        if not isinstance(runs, dict) or not isinstance(versions, str):
+            raise ValueError(f"{path}: no record of a launch")
+        return cls(runs, content["settings"], versions)
+
     def write(self, path: Path) -> None:
         """Writes the record beside the launch."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,16 +90,16 @@ def restorable_launch(
     if not paths.launch_record(number).exists():
         return None, ""  # a local launch
     try:
-        record = LaunchRecord(**json.loads(paths.launch_record(number).read_text("utf-8")))
-        unfinished = {
-            run_id: config
-            for run_id, config in record.runs.items()
-            if not rows.status(run_id).has_ended
-        }
+        record = LaunchRecord.read(paths.launch_record(number))
     except ValueError:
         return None, f"the record of launch {number} is torn"
-    except (TypeError, AttributeError):
-        return None, ""  # a record of an older kind
+    if record is None:
+        return None, ""
+    unfinished = {
+        run_id: config
+        for run_id, config in record.runs.items()
+        if not rows.status(run_id).has_ended
+    }
     wanted = LaunchRecord.of(study, todo)
     if not unfinished or unfinished != wanted.runs or record.settings != wanted.settings:
         return None, ""

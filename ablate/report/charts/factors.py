@@ -11,7 +11,7 @@ from ablate.analysis.records import BlockRecord, MetricRecord
 from ablate.numbers import p_text
 from ablate.report.charts.encoding import Rows, Spec, data, name, number, spec_of, tips
 from ablate.report.charts.theme import STEPS, colour
-from ablate.report.tables import ALPHA
+from ablate.report.notes import ALPHA
 from ablate.stats.effects import Interaction
 
 LEVELS_UPRIGHT = 7

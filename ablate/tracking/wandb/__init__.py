@@ -1,1 +1,1 @@
-"""Weights & Biases: what it is told, and by whom."""
+"""The Weights & Biases tracker: the driver's side, and the sink's process."""

@@ -1,6 +1,6 @@
-"""What the W&B sink is told of the runs of a study, made from the ledger's rows."""
+"""The messages to the W&B sink about the runs of a study, made from the ledger's rows."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from ablate.errors import INTERRUPTED
@@ -12,7 +12,7 @@ from ablate.run_row import RunRow, Status
 from ablate.spec.models import MAX_WANDB_NAME, text
 from ablate.study_dir import StudyPaths
 from ablate.text import printable, shortened
-from ablate.tracking.wandb.content import noted
+from ablate.tracking.wandb.protocol import Complete, End, Points, Start
 from ablate.tracking.wandb.record import WandbRecord
 from ablate.tracking.wandb.settings import command_line
 
@@ -29,7 +29,7 @@ class RunMessages:
     Args:
         plan: The plan.
         paths: The study directory.
-        ledger: Its record: it hears of everything before W&B does.
+        ledger: Its record, which is written before W&B is.
     """
 
     def __init__(self, plan: Plan, paths: StudyPaths, ledger: Ledger) -> None:
@@ -40,15 +40,15 @@ class RunMessages:
         self._command = command_line()
 
     def wandb_id(self, run_id: str) -> str:
-        """W&B's id: two studies that share a run, or a fresh start, never share it.
+        """W&B's id, unique to a study directory: studies that share a run do not share it.
 
-        Nor does a run that begins anew go on in its old curve: W&B takes no step twice.
+        A run that restarts gets a new one, since W&B accepts each step only once.
         """
         restarted = self._ledger.rows.of(run_id).restarted_in
         return content_id([self._uid, run_id, *([restarted] if restarted else [])])
 
-    def start(self, run_id: str) -> dict[str, Any]:
-        """A run begins, or goes on."""
+    def start(self, run_id: str) -> Start:
+        """The message that a run begins or continues."""
         plan, row = self._plan, self._ledger.rows.of(run_id)
         run = plan.by_id[run_id]
         made_with = {
@@ -60,68 +60,69 @@ class RunMessages:
             "seed": run.seed, "study": plan.study.study, "run_id": run_id,
             **{key: value for key, value in made_with.items() if value is not None},
         }  # fmt: skip
-        return {
-            "kind": "start",
-            "id": self.wandb_id(run_id),
-            "group": named(plan.study.study, MAX_WANDB_NAME),
-            "job_type": JOB_TYPE,
-            "run_id": run_id,
-            "name": named(run.run_name, MAX_WANDB_NAME),
-            "notes": plan.study.question or None,
-            "config": config,
-            "tags": _tags(plan, run),
-            "program": self._command,
-            "commit": row.git_commit,
-        }
+        return Start(
+            wandb_id=self.wandb_id(run_id),
+            run_id=run_id,
+            name=named(run.run_name, MAX_WANDB_NAME),
+            group=named(plan.study.study, MAX_WANDB_NAME),
+            job_type=JOB_TYPE,
+            notes=plan.study.question or None,
+            config=config,
+            tags=_tags(plan, run),
+            program=self._command,
+            commit=row.git_commit,
+        )
 
-    def points(self, run_id: str, points: Iterable[Point]) -> dict[str, Any]:
-        """A run measured something."""
-        content = [list(point) for point in points]
-        return {"kind": "points", "id": self.wandb_id(run_id), "points": content}
+    def points(self, run_id: str, points: Sequence[Point]) -> Points:
+        """The message that a run measured something."""
+        return Points(wandb_id=self.wandb_id(run_id), points=points)
 
-    def end(self, run_id: str) -> dict[str, Any]:
-        """A run is over, or was interrupted: as the ledger has it."""
+    def end(self, run_id: str) -> End:
+        """The message that a run ended or was interrupted, from its ledger row."""
         row = self._ledger.rows[run_id]
         status, failed = row.status, row.status.has_failed
         summary = _summary(row, self._plan, self._paths)
         exit_code = 0 if status is Status.OK else FAILED if failed else INTERRUPTED
         content = {"summary": summary, "failed": failed, "exit_code": exit_code}
-        return {
-            "kind": "end", "id": self.wandb_id(run_id), **content,
-            "what": content_id([content, row.launch or 0]) if status.has_ended else "",
-            "log": str(self._paths.log(row.run_name)) if failed else None,
-        }  # fmt: skip
+        return End(
+            wandb_id=self.wandb_id(run_id),
+            summary=summary,
+            failed=failed,
+            exit_code=exit_code,
+            content=content_id([content, row.launch or 0]) if status.has_ended else "",
+            log=str(self._paths.log(row.run_name)) if failed else None,
+        )
 
-    def complete(self, run_id: str) -> dict[str, Any]:
-        """All there is of a run."""
-        end = {**self.end(run_id), "num_rows": len(self._ledger.history(run_id))}
-        return {**end, "kind": "complete", "start": self.start(run_id)}
+    def complete(self, run_id: str) -> Complete:
+        """Everything about a run in one message."""
+        num_rows = len(self._ledger.history(run_id))
+        return Complete(start=self.start(run_id), end=self.end(run_id), num_rows=num_rows)
 
 
 def lacking_runs(
     messages: RunMessages, plan: Plan, ledger: Ledger, record: WandbRecord, mode: str
 ) -> list[str]:
-    """The runs that have started, and of which W&B is not known to have all there is.
+    """Runs that have started and that W&B is not known to have in full.
 
     Args:
-        messages: What W&B should have of each.
+        messages: Makes the message that says what W&B should have.
         plan: The plan.
         ledger: The record of its runs.
-        record: What is known of W&B.
-        mode: Where `offline`, a folder that was written will do.
+        record: The study directory's notes on W&B.
+        mode: In `offline` mode a written folder counts.
     """
     started = ledger.started_names()
     lacking: list[str] = []
     for run_id in (run_id for run_id in plan.by_id if run_id in started):
         end = messages.end(run_id)
-        what = end["what"] or noted(end, len(ledger.history(run_id)))
-        if not record.has(messages.wandb_id(run_id), what, mode):
+        state = end.content or end.state(len(ledger.history(run_id)))
+        if not record.has(end.wandb_id, state, mode):
             lacking.append(run_id)
     return lacking
 
 
 def named(text: str, most: int) -> str:
-    """A name as W&B takes it; long ones that begin alike stay different."""
+    """A name that W&B accepts; long names with a common prefix stay distinct."""
     return shortened(printable(text).strip() or "_", most)
 
 
@@ -139,6 +140,6 @@ def _summary(row: RunRow, plan: Plan, paths: StudyPaths) -> dict[str, Any]:
 
 
 def _tags(plan: Plan, run: Run) -> list[str]:
-    """Never empty: a resumed run without tags of its own would keep the tag `failed`."""
+    """Never empty: a resumed run without tags would keep its tag `failed`."""
     levels = [named(f"{name}={text(label)}", MAX_TAG) for name, label in run.cell.labels.items()]
     return list(dict.fromkeys([*levels, f"seed={run.seed}", *plan.study.tracking.tags]))

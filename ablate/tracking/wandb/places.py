@@ -1,21 +1,20 @@
-"""Where a study is in W&B, and what W&B lacks of it: for the end of a command, and the report."""
+"""Where a study is in W&B and what W&B lacks: for the end of a command and for the report."""
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 from ablate.ledger.ledger import Ledger
 from ablate.plan.plan import Plan
 from ablate.spec.models import Study
 from ablate.study_dir import StudyPaths
 from ablate.text import quoted
-from ablate.tracking.wandb.content import Message
 from ablate.tracking.wandb.messages import RunMessages, lacking_runs
+from ablate.tracking.wandb.protocol import Complete
 from ablate.tracking.wandb.record import WandbRecord
 from ablate.tracking.wandb.settings import Destination
 
 MOST_NAMED = 5
-"""Runs that are named before only their number is said."""
+"""Runs that are listed by name; of more, only the number is given."""
 
 
 def tracked_at(study: Study) -> str:
@@ -24,8 +23,8 @@ def tracked_at(study: Study) -> str:
     return home.group_url(study.study) if home else ""
 
 
-def lacking_messages(plan: Plan, ledger: Ledger, mode: str) -> Iterator[dict[str, Any]]:
-    """All there is of each ended run of which W&B is not known to have it."""
+def lacking_messages(plan: Plan, ledger: Ledger, mode: str) -> Iterator[Complete]:
+    """Whole runs for W&B: those that have ended and that it is not known to have."""
     paths = StudyPaths(plan.study.directory)
     messages, settled = RunMessages(plan, paths, ledger), ledger.settled()
     for run_id in lacking_runs(messages, plan, ledger, WandbRecord(paths), mode):
@@ -34,16 +33,16 @@ def lacking_messages(plan: Plan, ledger: Ledger, mode: str) -> Iterator[dict[str
 
 
 def wandb_places(
-    plan: Plan, ledger: Ledger, to: Destination, study_dir: str, table: Message | None = None
+    plan: Plan, ledger: Ledger, to: Destination, study_dir: str, table: Complete | None = None
 ) -> Iterator[tuple[str, str]]:
-    """Lines for the end of a command, a name and a text each.
+    """Lines for the end of a command: a label and a text each.
 
     Args:
         plan: The plan.
         ledger: The record of its runs.
         to: Where the command's runs went.
-        study_dir: The study directory, as the user is to type it.
-        table: What W&B should have of the report, where it was made.
+        study_dir: The study directory, as the user types it.
+        table: What W&B should have of the report, if it was made.
     """
     if to.mode == "disabled":
         return
@@ -60,16 +59,16 @@ def wandb_places(
 
 
 def lacking_places(
-    plan: Plan, ledger: Ledger, to: Destination, study_dir: str, table: Message | None = None
+    plan: Plan, ledger: Ledger, to: Destination, study_dir: str, table: Complete | None = None
 ) -> Iterator[tuple[str, str]]:
-    """The line that names what W&B lacks, where it lacks anything; see `wandb_places`."""
+    """The line that names what W&B lacks, if anything; see `wandb_places`."""
     paths = StudyPaths(plan.study.directory)
     messages = RunMessages(plan, paths, ledger)
     record = WandbRecord(paths)
     lacking = lacking_runs(messages, plan, ledger, record, to.mode)
     names = [ledger.rows[run_id].run_name for run_id in lacking]
-    if table is not None and not record.has(table["id"], table["what"], to.mode):
-        names.append(table["start"]["name"])
+    if table is not None and not record.has(table.wandb_id, table.state, to.mode):
+        names.append(table.start.name)
     if names:
         command = quoted(["ablate", "sync", study_dir])
         yield "W&B lacks", f"{_named(names)}; send {'it' if len(names) == 1 else 'them'}: {command}"
@@ -77,5 +76,5 @@ def lacking_places(
 
 def _named(names: list[str]) -> str:
     more = len(names) - MOST_NAMED
-    shown = ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return f"{len(names)} run{'s' if len(names) > 1 else ''} ({shown})"
+    listed = ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"{len(names)} run{'s' if len(names) > 1 else ''} ({listed})"

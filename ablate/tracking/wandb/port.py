@@ -1,4 +1,4 @@
-"""The driver's end of the W&B sink: hands messages over and never waits for W&B."""
+"""The driver's end of the W&B sink: sends messages and never waits for W&B."""
 
 import contextlib
 import json
@@ -7,17 +7,30 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from ablate.process.interrupts import unheard_by_children
 from ablate.spec.models import Study
 from ablate.study_dir import StudyPaths
-from ablate.text import quoted, storable
+from ablate.text import quoted
+from ablate.tracking.wandb.protocol import (
+    Close,
+    Fact,
+    Message,
+    Notice,
+    Opened,
+    Pending,
+    Points,
+    Sent,
+    ServerState,
+    UnknownMessageError,
+    decode_fact,
+    encode,
+)
 from ablate.tracking.wandb.record import Home, WandbRecord
 from ablate.tracking.wandb.settings import (
     Destination,
-    at_home,
     clean_environment,
     destination,
     group_url,
@@ -25,27 +38,27 @@ from ablate.tracking.wandb.settings import (
 )
 
 MAX_QUEUED = 20_000
-"""Messages that wait for a slow sink before rows are left to the ledger alone."""
+"""Queue length above which points are dropped; the sink reads them from the ledger."""
 INTERRUPT_PATIENCE_S = 5.0
 GRACE_S = 10.0
-"""The sink ends by itself where W&B does not move; this much later it is killed."""
+"""How long after its own deadline a stuck sink is killed."""
 ANSWER_S = 5.0
 SILENT_S = 3.0
-"""How long a command waits for W&B before it says so."""
+"""How long a command waits for W&B without saying so."""
 
 
 class SinkPort:
-    """Starts the sink and feeds it from a thread of its own.
+    """Starts the sink and feeds it from a thread.
 
     Args:
         paths: The study directory.
         to: Where runs go.
-        patience_s: How long the end waits for a W&B that makes no progress.
-        say: Told once what went wrong.
-        moves: The runs are to be there from now on, wherever they were.
+        patience_s: How long to wait at the end while W&B makes no progress.
+        say: Called once with each notice.
+        moves: Whether to move the runs there from another place.
 
     Raises:
-        OSError: Where no process can be started.
+        OSError: If no process can be started.
     """
 
     def __init__(
@@ -58,21 +71,27 @@ class SinkPort:
     ) -> None:
         self.say = say
         self.patience_s = patience_s
-        self.served: dict[str, dict[str, Any]] = {}
-        """What the server had of runs that it was asked for, by name."""
+        self.served: dict[str, ServerState] = {}
+        """By run name, what the server had when it was asked."""
         self.sent: dict[str, int] = {}
-        """How many rows each run was sent that is told whole, by name."""
+        """By run name, the number of rows sent."""
         self._to = to
-        self._told: set[str] = set()
+        self._said: set[str] = set()
         self._behind: set[str] = set()
-        self._num_left = 0
+        self._num_pending = 0
         self._heard_at = time.monotonic()
         self._answered = threading.Event()
-        self._queue: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        asked = json.dumps({**to.as_json(), "patience_s": patience_s, "moves": moves})
-        with unheard_by_children():  # it ends when the driver does, with all it got
+        self._queue: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        settings = json.dumps({**to.as_json(), "patience_s": patience_s, "moves": moves})
+        with unheard_by_children():  # it outlives the driver, to send what it has
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ablate.tracking.wandb.sink.sink", str(paths.root), asked],
+                [
+                    sys.executable,
+                    "-m",
+                    "ablate.tracking.wandb.sink.sink",
+                    str(paths.root),
+                    settings,
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # its own log has it
@@ -88,41 +107,42 @@ class SinkPort:
 
     @property
     def is_dead(self) -> bool:
-        """Whether the sink has ended before it was asked to."""
+        """Whether the sink has ended too early."""
         return self._process.poll() is not None
 
-    def put(self, message: dict[str, Any]) -> None:
-        """Hands a message over; drops rows, which the ledger has, where the sink is far behind."""
-        if message["kind"] == "points":
+    def put(self, message: Message) -> None:
+        """Queues a message; drops points if the sink is far behind, since the ledger has them."""
+        if isinstance(message, Points):
             if self._queue.qsize() > MAX_QUEUED:
-                self._behind.add(message["id"])
+                self._behind.add(message.wandb_id)
                 return
-            message["behind"] = message["id"] in self._behind
-            self._behind.discard(message["id"])
+            if message.wandb_id in self._behind:
+                message = replace(message, is_behind=True)
+                self._behind.discard(message.wandb_id)
         self._queue.put(message)
 
     def wait_for_answer(self) -> None:
-        """Until W&B has said where runs are, or that it cannot be had; not for long."""
+        """Waits briefly until W&B has said where runs are, or failed."""
         self._answered.wait(ANSWER_S if self._to.mode == "online" else 0)
 
     def no_more(self, patience_s: float | None = None) -> None:
-        """Nothing comes any more: the sink may end while the driver does other things."""
+        """Sends the last message: the sink ends while the driver does other things."""
         if patience_s is not None:
             self.patience_s = patience_s
-        self.put({"kind": "close", "patience_s": self.patience_s})
+        self.put(Close(patience_s=self.patience_s))
 
     def close(self, patience_s: float | None = None) -> None:
-        """Waits for the sink as long as rows move; kills it where it does not end by itself.
+        """Waits for the sink while it makes progress; kills it if it does not end by itself.
 
         Args:
-            patience_s: How long without progress; the study's own by default.
+            patience_s: How long to wait without progress; the study's setting by default.
         """
         self.no_more(patience_s)
         began = self._heard_at = time.monotonic()
         while self._process.poll() is None:
             now = time.monotonic()
-            if now - began > SILENT_S and self._num_left:
-                runs = f"{self._num_left} run{'s' if self._num_left > 1 else ''}"
+            if now - began > SILENT_S and self._num_pending:
+                runs = f"{self._num_pending} run{'s' if self._num_pending > 1 else ''}"
                 self._say_once(
                     f"W&B: waiting for {runs} to arrive, for {self.patience_s:.0f} s at most "
                     "without progress", key="waiting",
@@ -141,11 +161,10 @@ class SinkPort:
         while True:
             message = self._queue.get()
             try:
-                shown = message if message["kind"] == "points" else _published(message)
-                stdin.write(json.dumps(storable(shown)) + "\n")
+                stdin.write(encode(message))
                 if self._queue.empty():
                     stdin.flush()
-                if message["kind"] == "close":
+                if isinstance(message, Close):
                     stdin.close()
                     return
             except (OSError, ValueError):  # gone, or closed
@@ -159,41 +178,45 @@ class SinkPort:
         assert stdout is not None
         with stdout:
             for line in stdout:
-                self._hear(json.loads(line))
+                try:
+                    self._hear(decode_fact(line))
+                except (ValueError, UnknownMessageError) as error:
+                    self._say_once(f"W&B's process said what its driver does not know: {error}")
 
-    def _hear(self, fact: dict[str, Any]) -> None:
+    def _hear(self, fact: Fact) -> None:
         self._heard_at = time.monotonic()
-        to = self._to
-        if "say" in fact or "entity" in fact:
-            self._answered.set()
-        if "say" in fact:
-            self._say_once(fact["say"])
-        if "entity" in fact:
-            project = project_url(to.server, fact["entity"], to.project)
-            group = group_url(to.server, fact["entity"], to.project, to.group)
-            self._say_once(f"W&B: {group} (project: {project})", key="url")
-        if "left" in fact:
-            self._num_left = fact["left"]
-        if "sent" in fact:
-            self.sent[fact["name"]] = fact["sent"]
-        if "served" in fact:
-            self.served[fact["name"]] = fact["served"]
+        match fact:
+            case Notice(text=text):
+                self._answered.set()
+                self._say_once(text)
+            case Opened(entity=entity):
+                self._answered.set()
+                to = self._to
+                project = project_url(to.server, entity, to.project)
+                group = group_url(to.server, entity, to.project, to.group)
+                self._say_once(f"W&B: {group} (project: {project})", key="url")
+            case Pending(num_runs=num_runs):
+                self._num_pending = num_runs
+            case Sent(name=name, num_rows=num_rows):
+                self.sent[name] = num_rows
+            case ServerState(name=name):
+                self.served[name] = fact
 
     def _say_once(self, notice: str, key: str = "") -> None:
-        if (key or notice) not in self._told:
-            self._told.add(key or notice)
+        if (key or notice) not in self._said:
+            self._said.add(key or notice)
             self.say(notice)
 
 
 class SharedSink:
-    """One sink for all that a command tracks, its launches and its tables; started when needed.
+    """One sink for everything a command tracks, launches and tables; started when needed.
 
     Args:
-        study: Says whether its runs are tracked, and how.
-        given: The keys of `tracking` that were given on the command line.
+        study: Its `tracking` section applies.
+        given: The keys of `tracking` that are set on the command line.
 
     Raises:
-        InputError: Where the environment asks for what W&B does not know.
+        InputError: If the environment has W&B settings that are invalid.
     """
 
     def __init__(self, study: Study, given: frozenset[str] = frozenset()) -> None:
@@ -203,10 +226,10 @@ class SharedSink:
         self._is_off = self.to.mode == "disabled"
 
     def port(self, say: Callable[[str], None]) -> SinkPort | None:
-        """The sink, or None where W&B is disabled or cannot be had.
+        """The sink, or None if W&B is disabled or no process can be started.
 
         Args:
-            say: Told from now on what went wrong.
+            say: Called with notices from now on.
         """
         if self._port is not None and self._port.is_dead:
             self.close()
@@ -228,25 +251,25 @@ class SharedSink:
             say(f"W&B's process cannot be started ({reason}): the study goes on without it")
         return self._port
 
-    def put(self, messages: Iterable[dict[str, Any]], say: Callable[[str], None]) -> None:
-        """Hands messages over; without any, no process is started for them."""
+    def put(self, messages: Iterable[Message], say: Callable[[str], None]) -> None:
+        """Queues messages; starts no process if there are none."""
         for message in messages:
             port = self.port(say)
             if port is not None:
                 port.put(message)
 
     def wait_for_answer(self) -> None:
-        """Until the server has said whose runs they are, which the report's link needs."""
+        """Waits until the server has named the entity, which the report's link needs."""
         if self._port is not None:
             self._port.wait_for_answer()
 
     def no_more(self) -> None:
-        """Nothing comes any more; `close` need not wait as long then."""
+        """Sends the last message early, so that `close` waits less."""
         if self._port is not None:
             self._port.no_more()
 
     def close(self, patience_s: float | None = None) -> None:
-        """Ends the sink, if there is one; what comes later goes to a new one."""
+        """Ends the sink, if there is one; a later message starts a new one."""
         if self._port is not None:
             self._port.close(patience_s)
             self._port = None
@@ -255,19 +278,8 @@ class SharedSink:
 def _elsewhere(home: Home, to: Destination, paths: StudyPaths) -> str:
     place = f"{to.entity or home.entity}/{to.project}"
     command = quoted(["ablate", "sync", paths.root, "--to", place])
-    asked = f"{place} at {to.server}" if to.server != home.server else place
+    where = f"{place} at {to.server}" if to.server != home.server else place
     return (
-        f"W&B: the runs of this study are in {home}; this command would use {asked}, so its runs "
+        f"W&B: the runs of this study are in {home}; this command would use {where}, so its runs "
         f"are not tracked. `{command}` moves them there"
     )
-
-
-def _published(message: Any, key: str = "") -> Any:
-    """A message in which this user's home directory is `~`, but for the files it names."""
-    if isinstance(message, str):
-        return message if key in ("log", "page") else at_home(message)
-    if isinstance(message, Mapping):
-        return {at_home(name): _published(value, name) for name, value in message.items()}
-    if isinstance(message, list | tuple):
-        return [_published(value, key) for value in message]
-    return message

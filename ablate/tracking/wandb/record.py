@@ -1,7 +1,7 @@
-"""What a study directory knows about W&B: where its runs went first, and what is there by now.
+"""A study directory's notes on W&B: where its runs first went, and what has arrived there.
 
-W&B's own files are never asked what a server has. Of them only two things are read: that a folder
-was uploaded (W&B leaves `run-ID.wandb.synced` beside the log) and that one was made online.
+W&B's own files are not evidence of what a server has. Only two facts are read from them: that a
+folder was uploaded (W&B leaves `run-ID.wandb.synced` beside the log), and that one was made online.
 """
 
 import json
@@ -18,7 +18,7 @@ from ablate.tracking.wandb.settings import Destination, group_url, project_url
 
 _OFFLINE = "offline-"
 _FOLDER = re.compile(r"(?:offline-)?run-\d{8}_\d{6}-([^-]+)")
-"""Folders of one run and one second end in `-1`, `-2`: our ids have no hyphen."""
+"""Folders of one run made within a second end in `-1`, `-2`; our ids contain no hyphen."""
 
 Deed = Literal["online", "written", "whole"]
 """Started on a server; written into an offline folder; confirmed by the server."""
@@ -26,16 +26,16 @@ Deed = Literal["online", "written", "whole"]
 
 @dataclass(frozen=True)
 class Home:
-    """Where the runs of a study directory are, since its first online start."""
+    """Where a study directory's runs have been since its first online start."""
 
     server: str
     entity: str
     project: str
 
     def fits(self, asked: Destination) -> bool:
-        """Whether a command that resolved to a destination means this place.
+        """Whether a command's destination is this place.
 
-        Which server it is matters online alone: machines without a network know none.
+        The server is compared online only: a machine without a network knows none.
         """
         server = asked.server if asked.mode == "online" else self.server
         entity = asked.entity or self.entity
@@ -55,7 +55,7 @@ class Home:
 
 
 class WandbRecord:
-    """The notes in a study directory; the sink writes them, the driver reads them."""
+    """The notes in a study directory, written by the sink and read by the driver."""
 
     def __init__(self, paths: StudyPaths) -> None:
         self._paths = paths
@@ -67,24 +67,24 @@ class WandbRecord:
     def home(self) -> Home | None:
         """Where the runs are; None before the first online start."""
         try:
-            said = json.loads(self._paths.wandb_home.read_text(encoding="utf-8"))
-            return Home(said["server"], said["entity"], said["project"])
+            home = json.loads(self._paths.wandb_home.read_text(encoding="utf-8"))
+            return Home(home["server"], home["entity"], home["project"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def settle(self, home: Home) -> None:
-        """Keeps where the runs are, if nothing is kept yet."""
+        """Records where the runs are, unless that is recorded already."""
         if self.home is None:
             write_atomically(self._paths.wandb_home, json.dumps(home.__dict__))
 
     def move(self, home: Home) -> None:
-        """The runs are to be elsewhere: nothing is there yet."""
+        """Records a new place for the runs, where nothing is yet."""
         self._paths.wandb_notes.unlink(missing_ok=True)
         self._deeds.clear()
         write_atomically(self._paths.wandb_home, json.dumps(home.__dict__))
 
     def note(self, wandb_id: str, did: Deed, what: str = "") -> None:
-        """Takes note of a deed, once."""
+        """Appends a note, unless it is the last one of its kind."""
         if self._deeds.get((wandb_id, did)) == what:
             return
         self._deeds[wandb_id, did] = what
@@ -93,11 +93,11 @@ class WandbRecord:
             file.write(f"\n{line}\n")  # a dead sink may have left a torn line
 
     def noted(self, wandb_id: str, did: Deed) -> str | None:
-        """What was noted of a run last; None for nothing."""
+        """The last note of a kind about a run, or None."""
         return self._deeds.get((wandb_id, did))
 
     def has(self, wandb_id: str, what: str, mode: str) -> bool:
-        """Whether W&B has a run with this content; offline, a folder that was written will do."""
+        """Whether W&B has a run with this content; in `offline` mode a written folder counts."""
         if self.noted(wandb_id, "whole") == what:
             return True
         is_written = self.noted(wandb_id, "written") == what
@@ -110,24 +110,24 @@ class WandbRecord:
         was_removed = self.noted(wandb_id, "written") is not None and not offline
         return (
             self.noted(wandb_id, "online") is not None
-            or was_removed  # uploaded and cleaned, as far as anybody knows
+            or was_removed  # probably uploaded and cleaned up
             or len(offline) < len(folders)
             or any(_is_synced(folder) for folder in offline)
         )
 
     def unsynced(self, wandb_id: str) -> list[Path]:
-        """Offline folders of a run that were not uploaded."""
+        """A run's offline folders that were not uploaded."""
         folders = self._folders.get(wandb_id, [])
         return [f for f in folders if f.name.startswith(_OFFLINE) and not _is_synced(f)]
 
     def drop_unsynced(self, wandb_id: str) -> None:
-        """Removes offline folders of a run that were not uploaded: the ledger has their content."""
+        """Removes a run's offline folders that were not uploaded: the ledger has their content."""
         for folder in self.unsynced(wandb_id):
             shutil.rmtree(folder)
             self._folders[wandb_id].remove(folder)
 
     def made(self, wandb_id: str, folder: Path) -> None:
-        """Takes note of a folder that W&B has made for a run."""
+        """Notes a folder that W&B has made for a run."""
         self._folders.setdefault(wandb_id, []).append(folder)
 
     def has_unsynced(self) -> bool:
@@ -136,12 +136,12 @@ class WandbRecord:
 
     @cached_property
     def _folders(self) -> dict[str, list[Path]]:
-        """W&B's folders by run; listed once, for there may be thousands."""
+        """W&B's folders by run; listed once, as there may be thousands."""
         folders: dict[str, list[Path]] = {}
         for folder in sorted(self._paths.wandb_runs.glob("*run-*")):
-            found = _FOLDER.match(folder.name)
-            if found:
-                folders.setdefault(found[1], []).append(folder)
+            match = _FOLDER.match(folder.name)
+            if match:
+                folders.setdefault(match[1], []).append(folder)
         return folders
 
 

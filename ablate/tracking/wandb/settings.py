@@ -63,10 +63,10 @@ def destination(study: Study, given: frozenset[str] = frozenset()) -> Destinatio
         raise InputError("environment", problems)
 
     def chosen(key: str, variable: str) -> str | None:
-        written = getattr(study.tracking, key)
-        if key in given and written is not None:
-            return written
-        return os.environ.get(variable) or written or files.get(key)
+        value = getattr(study.tracking, key)
+        if key in given and value is not None:
+            return value
+        return os.environ.get(variable) or value or files.get(key)
 
     server = os.environ.get("WANDB_BASE_URL") or files.get("base_url") or DEFAULT_SERVER
     return Destination(
@@ -87,12 +87,12 @@ def given_keys(overrides: Iterable[str]) -> frozenset[str]:
 
 def clean_environment(server: str) -> dict[str, str]:
     """The environment of a process that serves all runs: nothing in it is about one run."""
-    kept = {
+    environment = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("WANDB_") or _TAKEN_OVER.fullmatch(name)
     }
-    return {**kept, "WANDB_BASE_URL": server}
+    return {**environment, "WANDB_BASE_URL": server}
 
 
 def project_url(server: str, entity: str, project: str) -> str:
@@ -122,15 +122,15 @@ def has_credentials(server: str) -> bool:
 
 
 def _mode(study: Study, given: frozenset[str], files: Mapping[str, str], server: str) -> str:
-    written = study.tracking.mode
-    asked = os.environ.get("WANDB_MODE") or written
-    if "mode" in given and written != "auto":
-        asked = written
-    if asked == "auto":
-        asked = files.get("mode") or "auto"
-    asked = ALIASES.get(asked, asked)
-    if asked != "auto" and asked in MODES:
-        return asked
+    study_mode = study.tracking.mode
+    mode = os.environ.get("WANDB_MODE") or study_mode
+    if "mode" in given and study_mode != "auto":
+        mode = study_mode
+    if mode == "auto":
+        mode = files.get("mode") or "auto"
+    mode = ALIASES.get(mode, mode)
+    if mode != "auto" and mode in MODES:
+        return mode
     return "online" if has_credentials(server) else "offline"
 
 
@@ -167,12 +167,12 @@ def command_line(arguments: Sequence[str] | None = None) -> str:
     name, *rest = arguments or sys.argv
     path = Path(name)
     if path.name == "__main__.py":
-        shown = f"python -m {path.parent.name}"
+        program = f"python -m {path.parent.name}"
     elif path.suffix == ".py" and path.parent.name == "ablate":
-        shown = f"python -m ablate.{path.stem}"
+        program = f"python -m ablate.{path.stem}"
     else:
-        shown = path.name
-    return f"{shown} {quoted([at_home(argument) for argument in rest])}".strip()
+        program = path.name
+    return f"{program} {quoted([at_home(argument) for argument in rest])}".strip()
 
 
 def at_home(text: str) -> str:

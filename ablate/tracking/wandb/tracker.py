@@ -1,4 +1,4 @@
-"""W&B as a listener: hands what happens to runs to the sink, after the ledger has heard of it."""
+"""W&B as a listener: passes run events on to the sink, after the ledger has them."""
 
 from ablate.events import (
     Event,
@@ -14,11 +14,11 @@ from ablate.tracking.wandb.port import SinkPort
 
 
 class WandbTracker:
-    """Tells the sink what happens to the runs of a study.
+    """Passes run events on to the sink.
 
     Args:
-        messages: Makes what it is told from the ledger.
-        port: The way to the sink.
+        messages: Makes the messages from the ledger.
+        port: The connection to the sink.
     """
 
     def __init__(self, messages: RunMessages, port: SinkPort) -> None:
@@ -27,7 +27,7 @@ class WandbTracker:
         self._open: set[str] = set()
 
     def on_event(self, event: Event) -> None:
-        """Hears what happened to a run."""
+        """Sends an event's message."""
         match event:
             case RunStarted(run_id):
                 self._start(run_id)
@@ -35,14 +35,14 @@ class WandbTracker:
                 self._start(run_id)
                 self._port.put(self._messages.points(run_id, points))
             case RunRetried() | RunMoved() | RunHalted():
-                pass  # the run stays open: it goes on in it
+                pass  # the W&B run stays open and continues
             case RunEnded(run_id):
                 self._start(run_id)
                 self._open.discard(run_id)
                 self._port.put(self._messages.end(run_id))
 
     def tick(self) -> None:
-        """Nothing is ever due: the sink has its own process."""
+        """Does nothing: the sink has its own process."""
 
     def _start(self, run_id: str) -> None:
         if run_id not in self._open:

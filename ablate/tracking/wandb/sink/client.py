@@ -1,4 +1,4 @@
-"""The `wandb` package in the sink's process: opening runs, asking the server, starting anew."""
+"""The `wandb` package in the sink's process: opens runs, asks the server, restarts wandb-core."""
 
 import contextlib
 import re
@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ablate.process.gc_pause import gc_paused
+from ablate.tracking.wandb.protocol import Start, Table
 from ablate.tracking.wandb.settings import Destination, at_home
 
 INIT_TIMEOUT_S = 20.0
 FINISH_TIMEOUT_S = 30.0
 STREAM_RETRY_S = 5.0
-"""wandb-core's longest pause between tries to send rows."""
+"""wandb-core's longest pause between attempts to send rows."""
 TEARDOWN_TIMEOUT_S = 10.0
 PAGE = 200
-"""Runs that are asked for at once."""
+"""Runs per query."""
 
 Cause = Literal["key", "permission", "unreachable", "core", "files", "other"]
 _STATUS = re.compile(r"(?:returned error|HTTP)[: ]+(\d{3})")
@@ -26,25 +27,25 @@ _REFUSALS: Mapping[Cause, tuple[str, ...]] = {
     "permission": ("permission", "forbidden"),
     "key": ("not logged in", "unauthorized", "api key", "authentication"),
 }
-"""What servers say where wandb-core hands on their words alone, without the status."""
+"""Words in server messages that wandb-core passes on without the HTTP status."""
 _CAUSES: Mapping[int, Cause] = {401: "key", 403: "permission"}
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why something with W&B failed."""
+    """Why an operation on W&B failed."""
 
     cause: Cause
     detail: str
 
     @property
     def is_final(self) -> bool:
-        """Whether waiting does not help: somebody has to do something first."""
+        """Whether retrying is useless until the user acts."""
         return self.cause in ("key", "permission")
 
     @classmethod
     def of(cls, error: BaseException) -> "Trouble":
-        """What an exception of `wandb` means. Its server's answers come as text only."""
+        """Classifies an exception of `wandb`, which passes server answers on as text."""
         text = at_home(" ".join(str(error).split()))
         if isinstance(error, ConnectionError) or type(error).__name__ in (
             "MailboxClosedError", "HandleAbandonedError", "ServerResponseError",
@@ -70,7 +71,7 @@ def _is_of_the_network(error: BaseException) -> bool:
 
 
 def _status_of(error: BaseException, text: str) -> int | None:
-    """The HTTP status that the server answered, where it is a matter of that."""
+    """The HTTP status in an exception, if there is one."""
     at: BaseException | None = error
     while at is not None:
         response = getattr(at, "response", None)
@@ -79,13 +80,13 @@ def _status_of(error: BaseException, text: str) -> int | None:
             if isinstance(status, int) and status:
                 return status
         at = at.__cause__
-    found = _STATUS.search(text)
-    return int(found[1]) if found else None
+    match = _STATUS.search(text)
+    return int(match[1]) if match else None
 
 
 @dataclass(frozen=True)
 class Served:
-    """What the server says of a run."""
+    """What the server reports about a run."""
 
     state: str
     num_rows: int
@@ -93,15 +94,15 @@ class Served:
 
 
 class UnknownQueryError(Exception):
-    """The server does not say how many rows its runs have."""
+    """The server does not report how many rows its runs have."""
 
 
 class Client:
-    """W&B as one process sees it: one wandb-core, replaced where it broke.
+    """The process's access to W&B: one wandb-core, replaced when it breaks.
 
     Args:
         to: Where the runs go.
-        folder: What `wandb` gets as its directory.
+        folder: The directory for `wandb`.
     """
 
     def __init__(self, to: Destination, folder: Path) -> None:
@@ -118,7 +119,7 @@ class Client:
 
     @contextlib.contextmanager
     def at_work(self) -> Generator[int]:
-        """While something is done with wandb-core; yields its generation."""
+        """Marks the use of wandb-core; yields its generation."""
         with self._gate:
             self._gate.wait_for(lambda: not self._replacing)
             self._at_work += 1
@@ -130,43 +131,43 @@ class Client:
                 self._gate.notify_all()
 
     def replace(self, generation: int) -> None:
-        """A new wandb-core, unless somebody replaced that generation already.
+        """Replaces wandb-core, unless that generation was replaced already.
 
-        Where a run could not be opened or ended, its id stays in use until then.
+        The id of a run that could not be opened or ended stays in use until then.
         """
         with self._gate:
             self._gate.wait_for(lambda: not self._replacing)
             if generation != self.generation:
                 return
             self._replacing = True
-            # Whoever is at work has time limits; a stopped wandb-core knows none.
+            # Users of wandb-core have timeouts; a stopped wandb-core has none.
             self._gate.wait_for(lambda: self._at_work == 0, INIT_TIMEOUT_S + FINISH_TIMEOUT_S)
-        goodbye = threading.Thread(target=self._teardown, daemon=True)
-        goodbye.start()
-        goodbye.join(TEARDOWN_TIMEOUT_S)
+        teardown = threading.Thread(target=self._teardown, daemon=True)
+        teardown.start()
+        teardown.join(TEARDOWN_TIMEOUT_S)
         with self._gate:
             self.generation += 1
             self._replacing = False
             self._gate.notify_all()
 
-    def open(self, start: Mapping[str, Any], entity: str | None) -> Any:
-        """A W&B run, new or going on.
+    def open(self, start: Start, entity: str | None) -> Any:
+        """Opens a W&B run, new or resumed.
 
         Args:
-            start: The message that says what it is called.
-            entity: The user or team, None for the account's own.
+            start: Its name, config and tags.
+            entity: The user or team; None for the account's default.
         """
-        # Settings fresh for each run: `init` changes those that it is given.
+        # New settings for each run: `init` modifies its argument.
         return self._wandb.init(
-            id=start["id"],
+            id=start.wandb_id,
             project=self._to.project,
             entity=entity,
-            group=start["group"],
-            job_type=start["job_type"],
-            name=start["name"],
-            notes=start["notes"],
-            config=start["config"],
-            tags=start["tags"],
+            group=start.group,
+            job_type=start.job_type,
+            name=start.name,
+            notes=start.notes,
+            config=dict(start.config),
+            tags=start.tags,
             dir=str(self._folder),
             mode=self._to.mode,  # pyright: ignore[reportArgumentType]
             reinit="create_new",
@@ -174,50 +175,50 @@ class Client:
             settings=self._settings(start),
         )
 
-    def table(self, content: Mapping[str, Any]) -> Any:
-        """A table as W&B shows it."""
-        return self._wandb.Table(columns=content["columns"], data=content["rows"])
+    def table(self, content: Table) -> Any:
+        """A W&B table."""
+        return self._wandb.Table(columns=list(content.columns), data=list(content.rows))
 
     def page(self, html: str) -> Any:
-        """An HTML page as W&B shows it."""
+        """A W&B HTML page."""
         return self._wandb.Html(html, inject=False, data_is_not_path=True)
 
     def served(self, entity: str, wandb_ids: Iterable[str]) -> dict[str, Served]:
-        """What the server has of some runs, by id; without those that it does not know.
+        """What the server has of these runs, by id; unknown runs are missing.
 
         Raises:
-            UnknownQueryError: Where it does not say how many rows there are.
+            UnknownQueryError: If it does not report how many rows there are.
         """
-        found: dict[str, Served] = {}
-        wanted = list(wandb_ids)
-        for first in range(0, len(wanted), PAGE):
-            filters = {"name": {"$in": wanted[first : first + PAGE]}}
+        served: dict[str, Served] = {}
+        ids = list(wandb_ids)
+        for first in range(0, len(ids), PAGE):
+            filters = {"name": {"$in": ids[first : first + PAGE]}}
             with self.at_work():
-                # A new one each time: it keeps the answers that it had.
+                # A new one each time: `Api` caches its answers.
                 api = self._wandb.Api(overrides={"entity": entity})
                 runs = api.runs(f"{entity}/{self._to.project}", filters, per_page=PAGE, lazy=True)
                 for run in _existing(runs):
-                    found[run.id] = _served(run)
-        return found
+                    served[run.id] = _served(run)
+        return served
 
     def entity(self) -> str:
-        """The account's own entity."""
+        """The account's default entity."""
         with self.at_work():
             entity = self._wandb.Api().default_entity
         return entity or ""
 
     def close(self) -> None:
-        """Lets wandb-core end."""
-        goodbye = threading.Thread(target=self._teardown, daemon=True)
-        goodbye.start()
-        goodbye.join(TEARDOWN_TIMEOUT_S)
+        """Shuts wandb-core down."""
+        teardown = threading.Thread(target=self._teardown, daemon=True)
+        teardown.start()
+        teardown.join(TEARDOWN_TIMEOUT_S)
 
-    def _settings(self, start: Mapping[str, Any]) -> Any:
+    def _settings(self, start: Start) -> Any:
         return self._wandb.Settings(
             console="off",
             silent=True,
-            program=start["program"],
-            git_commit=start["commit"],
+            program=start.program,
+            git_commit=start.commit,
             init_timeout=INIT_TIMEOUT_S,
             finish_timeout=FINISH_TIMEOUT_S,
             finish_timeout_raises=True,
@@ -233,12 +234,12 @@ class Client:
         )
 
     def _teardown(self) -> None:
-        with contextlib.suppress(Exception):  # it says goodbye to a core that may be dead
+        with contextlib.suppress(Exception):  # wandb-core may be dead
             self._wandb.teardown()
 
 
 def _existing(runs: Any) -> list[Any]:
-    """The runs that were found; none where the project does not exist yet."""
+    """The runs of a query; none if the project does not exist yet."""
     try:
         return list(runs)
     except ValueError as error:
@@ -258,7 +259,7 @@ def _served(run: Any) -> Served:
 
 
 class Outage:
-    """Since when W&B could not be had, and when to try again."""
+    """How long W&B has been unreachable, and when to retry."""
 
     FIRST_PAUSE_S = 1.0
     LONGEST_PAUSE_S = 30.0
@@ -271,27 +272,27 @@ class Outage:
 
     @property
     def is_on(self) -> bool:
-        """Whether the last try failed."""
+        """Whether the last attempt failed."""
         return self._since is not None
 
     def over(self) -> None:
-        """Something worked."""
+        """Notes a success."""
         with self._lock:
             self._since, self._pause_s = None, self.FIRST_PAUSE_S
 
     def failed(self, tried_s: float = 0.0) -> tuple[float, float]:
-        """Something did not.
+        """Notes a failure.
 
         Args:
-            tried_s: For how long it was tried.
+            tried_s: How long the attempt took.
 
         Returns:
-            For how long that has been so, and after how long to try again, in seconds.
+            How long the outage has lasted, and how long to wait before a retry, in seconds.
         """
         with self._lock:
             now = time.monotonic()
             self._since = self._since or now - tried_s
-            if now - self._last > self._pause_s:  # not for each of the runs that fail together
+            if now - self._last > self._pause_s:  # once for all runs that fail together
                 self._last = now
                 self._pause_s = min(2 * self._pause_s, self.LONGEST_PAUSE_S)
             return now - self._since, self._pause_s

@@ -1,39 +1,49 @@
-"""A study's runs on their way to a W&B server: several at once, and again until they arrive."""
+"""Sends a study's runs to a W&B server, several at once, and retries until they arrive."""
 
 import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from ablate.ledger.history import History
-from ablate.tracking.wandb.content import Message, interruption, noted
+from ablate.tracking.wandb.protocol import (
+    Complete,
+    End,
+    Fact,
+    Opened,
+    Points,
+    RunMessage,
+    Sent,
+    ServerState,
+    Start,
+    Sync,
+)
 from ablate.tracking.wandb.record import Home, WandbRecord
 from ablate.tracking.wandb.settings import Destination
 from ablate.tracking.wandb.sink.client import Client, Outage, Served, Trouble, UnknownQueryError
 from ablate.tracking.wandb.sink.lane import Lane, fits
 
 NUM_THREADS = 8
-"""Each init and finish waits for several answers of the server."""
+"""Each init and finish waits for several responses."""
 ASK_S = (0.0, 0.3, 0.6, 1.2, 2.4, 4.0)
-"""Pauses before the server is asked again what it has."""
+"""Pauses between queries of what the server has."""
 BUSY_S = 0.02
 REOPEN_S = 5.0
-"""How long a server that lacks rows is only asked again; then longer each time."""
+"""How long to wait for missing rows before a run is opened again; doubled each time."""
 
 
 class Online:
-    """The lanes of all runs, the threads that work on them, and what the server confirmed.
+    """The lanes of all runs, their worker threads, and the server's confirmations.
 
     Args:
         to: Where the runs go.
-        client: The way to W&B.
+        client: The connection to W&B.
         history: The curves.
         record: The study directory's notes.
-        say: Tells the driver something, given what makes it one thing.
-        tell: Hands a fact to the driver.
-        moves: The runs are to be there from now on, wherever they were.
+        say: Sends a notice to the user, given its cause and text.
+        tell: Sends a fact to the driver.
+        moves: Whether to move the runs there from another place.
     """
 
     def __init__(
@@ -43,7 +53,7 @@ class Online:
         history: History,
         record: WandbRecord,
         say: Callable[[str, str], None],
-        tell: Callable[[dict[str, Any]], None],
+        tell: Callable[[Fact], None],
         moves: bool = False,
     ) -> None:
         self._to = to
@@ -59,7 +69,7 @@ class Online:
         self._ready: queue.SimpleQueue[Lane] = queue.SimpleQueue()
         self._queued: set[str] = set()
         self._waiting: set[str] = set()
-        """Lanes that are tried again after a pause."""
+        """Lanes waiting for a retry."""
         self._is_asking = False
         self._lock = threading.RLock()
         self._to_confirm = threading.Event()
@@ -70,73 +80,74 @@ class Online:
 
     @property
     def moved_at(self) -> float:
-        """When something arrived last, or was handed over."""
+        """When something last arrived or was handed over."""
         lanes = list(self._lanes.values())
         return max([self._moved_at, *(lane.moved_at for lane in lanes)])
 
-    def take(self, message: Message) -> None:
-        """Carries out one message, or has it carried out."""
-        kind = message["kind"]
-        if kind == "sync":
+    def take(self, message: RunMessage) -> None:
+        """Handles one message; worker threads do what takes long."""
+        if isinstance(message, Sync):
             self._is_asking = True
-            runs, dry_run = message["runs"], message["dry_run"]
-            threading.Thread(target=self._sync, args=(runs, dry_run), daemon=True).start()
+            threading.Thread(target=self._sync, args=(message,), daemon=True).start()
             return
-        lane = self._lanes.get(message["id"])
-        if kind == "start":
-            lane = self._begin(message)
-        elif kind == "complete":
-            if lane is not None and lane.end is not None and lane.end["what"] == message["what"]:
-                return  # it is on its way already
-            lane = self._begin(message["start"])
-        if lane is None:
-            return
-        if kind == "points":
-            lane.add(message["points"], message["behind"])
-        elif kind in ("end", "complete"):
-            lane.ends(message)
-        self._queue(lane)
+        lane = self._lanes.get(message.wandb_id)
+        match message:
+            case Start():
+                lane = self._begin(message)
+            case Points(points=points, is_behind=is_behind):
+                if lane is not None:
+                    lane.add(points, is_behind)
+            case End():
+                if lane is not None:
+                    lane.ends(message)
+            case Complete(start=start, end=end):
+                if lane is not None and lane.end is not None and lane.end.content == end.content:
+                    return  # it is on its way already
+                lane = self._begin(start)
+                lane.ends(end)
+        if lane is not None:
+            self._queue(lane)
 
     def end_open_runs(self, exit_code: int) -> None:
-        """Nothing comes any more: runs that have not ended are interrupted."""
+        """Ends the runs that are still open as interrupted."""
         if not self._outage.is_on:
             self._moved_at = time.monotonic()
         for lane in list(self._lanes.values()):
             if lane.end is None:
-                lane.ends(interruption(exit_code))
+                lane.ends(End.interruption(lane.id, exit_code))
                 self._queue(lane)
         self._to_confirm.set()
 
-    def num_left(self) -> int:
-        """Runs that W&B may lack something of, and could still get it."""
+    def num_pending(self) -> int:
+        """Number of runs that are not fully in W&B and still can be."""
         done = (
             lane.is_whole or lane.is_given_up or lane.is_refused
             for lane in list(self._lanes.values())
         )
         return sum(not is_done for is_done in done) + self._is_asking
 
-    def _begin(self, start: Message) -> Lane:
-        lane = self._lanes.get(start["id"])
+    def _begin(self, start: Start) -> Lane:
+        lane = self._lanes.get(start.wandb_id)
         if lane is None:
             lane = Lane(start, self._client, self._history, self._opened)
-            self._lanes[start["id"]] = lane
+            self._lanes[start.wandb_id] = lane
         else:
             lane.begins(start)
         return lane
 
-    def _sync(self, runs: list[Message], dry_run: bool) -> None:
-        """A thread: asks what the server has of runs, and sends what it lacks."""
+    def _sync(self, sync: Sync) -> None:
+        """A thread: asks what the server has of runs, and sends the rest."""
         try:
-            is_known, served = self._ask_until_answered([run["id"] for run in runs])
-            for run in runs:
-                self._sync_run(run, served.get(run["id"]), is_known, dry_run)
+            is_known, served = self._ask_until_answered([run.wandb_id for run in sync.runs])
+            for run in sync.runs:
+                self._sync_run(run, served.get(run.wandb_id), is_known, sync.dry_run)
         except Exception as error:  # noqa: BLE001 - W&B raises many kinds when it breaks
             self._say_trouble(error)
         finally:
             self._is_asking = False
 
-    def _ask_until_answered(self, wandb_ids: list[str]) -> tuple[bool, dict[str, Served]]:
-        """Whether the server knows how many rows its runs have, and what it has of some."""
+    def _ask_until_answered(self, wandb_ids: Sequence[str]) -> tuple[bool, dict[str, Served]]:
+        """Whether the server reports row counts, and what it has of these runs."""
         while True:
             try:
                 return True, self._ask(wandb_ids)
@@ -150,33 +161,39 @@ class Online:
                     return False, {}
                 time.sleep(pause_s)
 
-    def _sync_run(self, run: Message, found: Served | None, is_known: bool, dry_run: bool) -> None:
-        is_whole = found is not None and self._is_whole(run, found)
+    def _sync_run(
+        self, run: Complete, served: Served | None, is_known: bool, dry_run: bool
+    ) -> None:
+        is_whole = served is not None and self._is_whole(run, served)
         self._moved_at = time.monotonic()
-        self._tell({"name": run["start"]["name"], "served": {
-            "num_rows": found.num_rows if found else 0, "state": found.state if found else "",
-            "is_whole": is_whole, "is_known": is_known,
-        }})  # fmt: skip
+        num_rows = served.num_rows if served else 0
+        self._tell(
+            ServerState(
+                name=run.start.name, num_rows=num_rows, is_whole=is_whole, is_known=is_known
+            )
+        )
         if is_whole and not dry_run:
             with self._lock:
-                self._record.note(run["id"], "online")
-                self._record.note(run["id"], "whole", noted(run, run["num_rows"]))
-                self._record.drop_unsynced(run["id"])
+                self._record.note(run.wandb_id, "online")
+                self._record.note(run.wandb_id, "whole", run.state)
+                self._record.drop_unsynced(run.wandb_id)
         elif not dry_run:
             self.take(run)
 
-    def _is_whole(self, run: Message, found: Served) -> bool:
-        """Whether the server has all of a run, as far as that is known without opening it.
+    def _is_whole(self, run: Complete, served: Served) -> bool:
+        """Whether the server has the whole run, as far as can be told without opening it.
 
-        What stands in its summary is known by our own notes alone.
+        The summary's content is known only from our own notes.
         """
-        if self._moves or not fits(run, found) or found.num_rows < run["num_rows"]:
+        if self._moves or not fits(run.end, served) or served.num_rows < run.num_rows:
             return False
-        last = self._record.noted(run["id"], "whole") or self._record.noted(run["id"], "written")
-        has_all = bool(run.get("tables")) or found.num_rows == run["num_rows"]
-        return has_all and last == noted(run, run["num_rows"])
+        last = self._record.noted(run.wandb_id, "whole") or self._record.noted(
+            run.wandb_id, "written"
+        )
+        has_all = bool(run.end.tables) or served.num_rows == run.num_rows
+        return has_all and last == run.state
 
-    def _ask(self, wandb_ids: list[str]) -> dict[str, Served]:
+    def _ask(self, wandb_ids: Sequence[str]) -> dict[str, Served]:
         return self._client.served(self._entity or self._client.entity(), wandb_ids)
 
     def _queue(self, lane: Lane) -> None:
@@ -186,12 +203,12 @@ class Online:
                 self._ready.put(lane)
 
     def _work(self) -> None:
-        """A thread: one lane after the other."""
+        """A thread: works on one lane after another."""
         while True:
             lane = self._ready.get()
             if not lane.turn.acquire(blocking=False):
                 time.sleep(BUSY_S)
-                self._ready.put(lane)  # somebody works on it: what is new comes after that
+                self._ready.put(lane)  # another thread works on it: retry after that
                 continue
             with self._lock:
                 self._queued.discard(lane.id)
@@ -216,12 +233,12 @@ class Online:
             if lane.num_sent > num_sent or (lane.is_finished > was_finished and not num_reopened):
                 self._moved_at = time.monotonic()
         if lane.is_finished and not was_finished:
-            self._tell({"name": lane.name, "sent": lane.num_sent})
+            self._tell(Sent(name=lane.name, num_rows=lane.num_sent))
         if lane.awaits_confirmation:
             self._to_confirm.set()
 
     def _opened(self, wandb_id: str, entity: str, project: str) -> None:
-        """The server has a run: a folder of it that was written offline must not be uploaded."""
+        """Notes that the server has a run, whose offline folders must not be uploaded any more."""
         with self._lock:
             self._entity = entity
             home = Home(self._to.server, entity, project)
@@ -231,7 +248,7 @@ class Online:
             self._record.settle(home)
             self._record.note(wandb_id, "online")
             self._record.drop_unsynced(wandb_id)
-        self._tell({"entity": entity})
+        self._tell(Opened(entity=entity))
 
     def _try_again(self, lane: Lane, error: Exception, tried_s: float) -> None:
         trouble, pause_s = self._say_trouble(error, tried_s)
@@ -250,7 +267,7 @@ class Online:
         self._queue(lane)
 
     def _say_trouble(self, error: Exception, tried_s: float = 0.0) -> tuple[Trouble, float]:
-        """Says what is wrong; what it is, and after how many seconds to try again."""
+        """Reports an error; returns what it is and the seconds to wait before a retry."""
         traceback.print_exception(error)  # into the sink's log
         trouble = Trouble.of(error)
         since_s, pause_s = self._outage.failed(tried_s)
@@ -283,18 +300,18 @@ class Online:
                 return f"W&B failed ({trouble.detail}); trying again, see logs/wandb-sink.log"
 
     def _confirm(self) -> None:
-        """A thread: asks the server what it has of the runs that were ended."""
-        asked = 0
+        """A thread: asks the server what it has of ended runs."""
+        num_queries = 0
         while True:
             if not self._unconfirmed():
                 self._to_confirm.wait(ASK_S[-1])
                 self._to_confirm.clear()
-                asked = 0
-            time.sleep(ASK_S[min(asked, len(ASK_S) - 1)])
-            asked += 1
+                num_queries = 0
+            time.sleep(ASK_S[min(num_queries, len(ASK_S) - 1)])
+            num_queries += 1
             try:
                 if self._ask_for(self._unconfirmed()):
-                    asked = 1
+                    num_queries = 1
             except Exception as error:  # noqa: BLE001 - the thread's boundary: a full disk, say
                 self._say_trouble(error)
 
@@ -302,7 +319,7 @@ class Online:
         return [lane for lane in list(self._lanes.values()) if lane.awaits_confirmation]
 
     def _ask_for(self, lanes: list[Lane]) -> bool:
-        """Whether the server has more than when it was last asked."""
+        """Whether the server has more than at the last query."""
         if not lanes:
             return False
         try:
@@ -333,7 +350,7 @@ class Online:
         if lane.is_whole:
             assert lane.end is not None
             with self._lock:
-                self._record.note(lane.id, "whole", noted(lane.end, lane.num_rows))
+                self._record.note(lane.id, "whole", lane.end.state(lane.num_rows))
         elif lane.has_surplus:
             lane.is_given_up = True
             self._say(f"surplus {lane.id}", (
@@ -347,7 +364,7 @@ class Online:
         return has_moved
 
     def _is_late(self, lane: Lane) -> bool:
-        """Whether a lane that still lacks rows does so for too long to wait for an answer."""
+        """Whether rows have been missing for too long to keep waiting."""
         waited_s = time.monotonic() - max(lane.finished_at, lane.moved_at)
         return not lane.turn.locked() and waited_s > REOPEN_S * 2**lane.num_reopened
 

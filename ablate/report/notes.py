@@ -1,0 +1,168 @@
+"""What stands below the tables of a report: how they are to be read, and what they cannot say."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note
+from ablate.numbers import interval_text, p_text, rounded, share_text
+from ablate.stats.aa_test import AATest
+from ablate.stats.effects import Effects
+from ablate.stats.layout import ROUNDING
+from ablate.stats.verdicts import Cause, Comparisons
+
+ALPHA = 0.05
+"""Of what is said of factors, each by itself, and of their pairs."""
+
+
+def effect_notes(block: BlockRecord, effects: Effects) -> list[Note]:
+    """Below a table of main effects."""
+    notes = [
+        Note(
+            "each factor is tested by itself, against its own scatter over seeds (factor x seed)"
+            f"{_false_share(len(effects.mains))}; share of variance: omega squared"
+        )
+    ]
+    for pair in effects.interactions:
+        one, other = (block.factors[number] for number in pair.factors)
+        if not pair.estimable:
+            notes.append(Note(f"{one} x {other}: cannot be estimated from these runs"))
+        elif pair.p < ALPHA:
+            told = f"what {one} does depends on {other}"
+            notes.append(_caution(f"{one} x {other} interact (adj. p {p_text(pair.p)}): {told}"))
+    notes += [
+        Note(
+            f"{block.factors[effect.factor]}: its levels are means of very different numbers of "
+            "runs; each is judged by its own pairs with the baseline's level (Bonferroni)"
+        )
+        for effect in effects.mains
+        if effect.uneven
+    ]
+    certain = [block.factors[e.factor] for e in effects.mains if _is_certain(e.comparisons)]
+    if certain:
+        told = f"no scatter over seeds of {', '.join(certain)}: intervals and p values say nothing"
+        notes.append(_caution(f"{told} there"))
+    for name in (name for name in block.factors if name in block.conditions):
+        told = f"other factors apply only at some levels of {name}: its effect holds theirs"
+        notes.append(_caution(f"{told}, averaged"))
+    return notes
+
+
+def _caution(text: str) -> Note:
+    return Note(text, is_caution=True)
+
+
+def _false_share(num_factors: int) -> str:
+    """How many tables have a wrong verdict: that of any of several tests at 5 %."""
+    if num_factors < 2:
+        return ""
+    percent = 100 * (1 - (1 - ALPHA) ** num_factors)
+    return f": of such tables with {num_factors} factors about {percent:.0f} % have a wrong verdict"
+
+
+def _floor_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
+    if metric.floor is not None:
+        low, high = (rounded(bound) for bound in metric.floor)
+        bounds = low if low == high else f"{low} to {high}"
+        yield Note(f"floor, training data against test data: {bounds}")
+
+
+def _unmeasured_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
+    unmeasured = sum(cell.comparison.verdict.cause is Cause.NOT_MEASURED for cell in metric.cells)
+    if unmeasured:
+        yield _caution(f"{unmeasured} cells have finished runs that did not measure it")
+
+
+def _resolution_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
+    if metric.resolution > 0:
+        if whole:
+            yield Note(_interval_text(metric))
+        yield Note(_resolution_text(metric))
+        if whole and metric.comparisons.spread_check:
+            yield Note(metric.comparisons.spread_check)
+
+
+def _certainty_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
+    if _is_certain(metric.comparisons):
+        yield _caution(_what_never_varies(metric.cells))
+
+
+def _again_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
+    if metric.again is not None:
+        yield _again_note(metric.again, metric.log_scale)
+
+
+def margin_notes(metric: MetricRecord) -> list[Note]:
+    """What a margin of equivalence means, where there is one."""
+    if metric.margin is None:
+        return []
+    shown = f"±{metric.margin:g}"
+    if metric.log_scale:
+        bound = math.log1p(metric.margin)
+        shown = f"{share_text(-bound)} to {share_text(bound)}"
+    return [Note(
+        f"margin {shown}, fixed beforehand; equivalent: the 90 % interval of that one comparison "
+        "lies inside it (two one-sided tests, not adjusted for the number of comparisons)"
+    )]  # fmt: skip
+
+
+def _is_certain(comparisons: Comparisons) -> bool:
+    """Whether what is compared has no residual spread at all."""
+    known = any(not math.isnan(found.difference) for found in comparisons.each)
+    return known and comparisons.residual_sd == 0
+
+
+def _what_never_varies(cells: Sequence[CellRecord]) -> str:
+    """Of results without any residual spread: whether runs do not vary, or differences do not."""
+    if any(cell.value.sd > ROUNDING * abs(cell.value.mean) for cell in cells):
+        what = "differences do not vary at all between seeds: do the cells train what they say?"
+    else:
+        what = "runs do not vary at all between seeds: does the trainable use its seed?"
+    return f"{what} Intervals and p values say nothing here"
+
+
+def _interval_text(metric: MetricRecord) -> str:
+    sd = metric.comparisons.residual_sd
+    shown = share_text(sd).lstrip("+") if metric.log_scale else rounded(sd, sd)
+    return (
+        "differences to the baseline paired by seed; intervals hold simultaneously (Dunnett, "
+        f"residual sd {shown}, df {metric.comparisons.df})"
+    )
+
+
+def _resolution_text(metric: MetricRecord) -> str:
+    show = (
+        (lambda value: share_text(value).lstrip("+"))
+        if metric.log_scale
+        else (lambda value: rounded(value, value))
+    )
+    return (
+        f"differences below about {show(metric.resolution)} are noise to this study; it finds "
+        f"one of {show(metric.detectable)} four times in five"
+    )
+
+
+def _again_note(again: AATest, log_scale: bool) -> Note:
+    show = share_text if log_scale else interval_text
+    shown = show(again.difference, again.low, again.high)
+    if again.verdict.is_different:
+        return _caution(
+            f"A/A: the baseline differs from itself on other seeds by {shown}: something other "
+            "than chance differs, or this is the one time in twenty"
+        )
+    told = f"A/A: the baseline on other seeds differs from itself by {shown}"
+    return Note(f"{told}: {again.verdict.text}")
+
+
+NOTES: Mapping[str, Callable[[MetricRecord, bool], Iterable[Note]]] = {
+    "floor": _floor_notes,
+    "unmeasured": _unmeasured_notes,
+    "resolution": _resolution_notes,
+    "margin": lambda metric, whole: margin_notes(metric),
+    "certainty": _certainty_notes,
+    "aa": _again_notes,
+    "cautions": lambda metric, whole: map(_caution, metric.cautions),
+}
+"""What stands below a metric's table: how it is to be read, and what the study cannot see.
+
+Each gets the metric, and whether it is the study's own: of further ones it may say less.
+"""
