@@ -49,5 +49,7 @@ def uses_log(plan: Plan, rows: RunRows, metric: str) -> bool:
 
 
 def _row(plan: Plan, rows: RunRows, cell: Cell, seeds: Sequence[int], metric: str) -> list[float]:
-    runs = plan.runs_of[cell.index]
-    return [rows.of(runs[seed].run_id).result(metric) for seed in seeds]
+    runs = plan.runs_of.get(cell.index, {})
+    return [
+        rows.of(runs[seed].run_id).result(metric) if seed in runs else math.nan for seed in seeds
+    ]

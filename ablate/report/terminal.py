@@ -33,7 +33,8 @@ def print_report(record: StudyRecord, console: Console) -> None:
     for note in record.notes:
         console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
     _print_missing(record, console)
-    console.print(Text(f"training time, all runs together: {clock(record.seconds)}"))
+    told = record.origin or f"training time, all runs together: {clock(record.seconds)}"
+    console.print(Text(told), soft_wrap=True)
 
 
 def print_undrawn(undrawn: Sequence[str], console: Console) -> None:
