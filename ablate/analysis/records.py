@@ -154,6 +154,8 @@ class StudyRecord:
     """The page of its runs in W&B, where they are online."""
     origin: str = ""
     """Where results come from that Ablate did not make."""
+    command: str = ""
+    """What gives the report again, where there is no study to run again."""
 
     @property
     def metrics(self) -> Sequence[MetricRecord]:

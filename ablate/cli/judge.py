@@ -18,7 +18,8 @@ from ablate.sources.asked import Asked, names_in
 from ablate.sources.plan import foreign_study
 from ablate.sources.read import KINDS, name_of, read_source
 from ablate.study_dir import StudyPaths, as_seen_from_here, write_atomically
-from ablate.tracking.wandb.settings import command_line
+from ablate.text import quoted
+from ablate.tracking.wandb.settings import at_home
 
 FOLDER = "judged"
 MARK = "judged.txt"
@@ -43,9 +44,9 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--metric", metavar="COLUMN", default="", help="what the verdicts are about")
     add("--mode", choices=("min", "max"), default="min", help="whether lower is better (default)")
     add("--baseline", metavar="A=X,B=Y", default="",
-        help="the cell that the others are compared with (default: the first level of each)")  # fmt: skip
+        help="the cell to compare with (default: the first level of each)")  # fmt: skip
     add("--compare", metavar="A=X,...", action="append", default=[],
-        help="a planned comparison, or several of one level; repeatable (default: all)")  # fmt: skip
+        help="cells whose comparison was planned; repeatable (default: all)")  # fmt: skip
     add("--margin", metavar="NUMBER", help="differences smaller than this do not matter")
     add("--log-scale", action="store_true", help="compare ratios; the margin is a share")
     add("--report-metrics", metavar="C,D", help="further metrics to report")
@@ -77,10 +78,11 @@ def judge_command(arguments: argparse.Namespace, console: Console) -> int:
     if unusable:
         raise InputError("command line", unusable)
     record = study_record(judged.plan, judged.rows, notes=judged.notes)
-    record = replace(record, seeds=judged.seeds)
+    command = _command(arguments)
+    record = replace(record, seeds=judged.seeds, command=command)
     print_report(record, console)
     out.mkdir(parents=True, exist_ok=True)
-    write_atomically(out / MARK, f"{command_line()}\n")
+    write_atomically(out / MARK, f"{command}\n")
     print_undrawn(write_report(record, StudyPaths(out.resolve())), console)
     page = as_seen_from_here(out.resolve() / "report" / "index.html")
     console.print(Text(f"report: {page}"), soft_wrap=True)
@@ -104,6 +106,19 @@ def asked_by(arguments: argparse.Namespace) -> Asked:
         within=arguments.within,
         question=arguments.question,
     )
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """The command as it can be typed again, without what is so by default."""
+    defaults = vars(build_parser().parse_args([arguments.source]))
+    words = ["ablate", "judge", arguments.source]
+    for name, default in defaults.items():
+        value = getattr(arguments, name)
+        if value != default and name != "out":
+            option = f"--{name.replace('_', '-')}"
+            given = value if isinstance(value, list) else [value]
+            words += [word for one in given for word in (option, *[one] * (one is not True))]
+    return quoted([at_home(word) for word in words])
 
 
 def _unusable(out: Path) -> list[Problem]:

@@ -12,6 +12,8 @@ from ablate.stats.layout import ROUNDING
 from ablate.stats.verdicts import Cause, Comparison, Judgement, Verdict, VerdictKind
 from ablate.text import printable
 
+COUNTS = ("ok/planned", "ok/found")
+"""Titles of the column that counts runs; what somebody else planned nobody knows."""
 NOT_APPLICABLE = "–"
 ALPHA = 0.05
 """Of what is said of factors, each by itself, and of their pairs."""
@@ -68,7 +70,7 @@ def tables_of(record: StudyRecord) -> list[TextTable]:
 def metric_table(record: StudyRecord, metric: MetricRecord) -> TextTable:
     """The ablation table: a row a cell."""
     rows = [_cell_row(record, metric, cell) for cell in metric.cells]
-    numbers = ("ok/planned", "mean ± sd", *_comparison_titles(metric))
+    numbers = (COUNTS[metric.is_foreign], "mean ± sd", *_comparison_titles(metric))
     labels = ["block"] * _has_blocks(metric) + list(record.factors)
     labels += ["compared with"] * _has_baselines(metric)
     notes = _notes(metric, whole=metric is record.metric)

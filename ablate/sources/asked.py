@@ -160,8 +160,9 @@ def _empty(option: str, column: str, rows: Sequence[Row]) -> Iterator[Problem]:
 def _no_numbers(option: str, column: str, rows: Sequence[Row]) -> Iterator[Problem]:
     wrong = [row for row in rows if number_of(row.measured.get(column)) is None]
     if wrong:
-        yield Problem(f"{option} {column}", f"is no number in {_some([r.name for r in wrong])}",
-                      wrong[0].measured[column], fix="leave it empty where a run has no result")  # fmt: skip
+        told = f"is no number in {_some([row.name for row in wrong])}"
+        fix = "leave it empty where a run has no result"
+        yield Problem(f"{option} {column}", told, wrong[0].measured[column], fix=fix)
 
 
 def _step_problems(asked: Asked, found: Found) -> Iterator[Problem]:

@@ -124,8 +124,8 @@ def _too_few(results: Sequence[Result], asked: Asked) -> list[Problem]:
         return []
     seeds = list(dict.fromkeys(result.seed for result in results))
     told = "no cell has two seeds: without replicates nothing can be told from noise"
-    return [Problem(f"--seed {asked.seed}", told, some(list(map(str, seeds))),
-                    fix="add runs on other seeds, or name the column that tells them apart")]  # fmt: skip
+    fix = "add runs on other seeds, or name the column that tells them apart"
+    return [Problem(f"--seed {asked.seed}", told, some(list(map(str, seeds))), fix=fix)]
 
 
 def _cell_problems(results: Sequence[Result], asked: Asked, choices: _Choices) -> list[Problem]:

@@ -9,10 +9,13 @@ from ablate.dotted import flatten
 from ablate.errors import InputError, Problem
 from ablate.run_row import Status
 from ablate.sources.found import Found, Row
+from ablate.sources.statuses import status_of
 from ablate.sources.table_files import plain, read_csv
 from ablate.text import first_line
 
 PARAMS = "params.json"
+_STATE = "experiment_state-*.json"
+"""Tune's own record of its trials."""
 _CONFIG = "config"
 _CSV_CONFIG = "config/"
 
@@ -31,6 +34,7 @@ def read_ray_results(folder: Path) -> Found:
     rows: list[Row] = []
     problems: list[Problem] = []
     torn: list[str] = []
+    words = _words(folder)
     for params in sorted(folder.glob(f"*/{PARAMS}")):
         try:
             config = dict(flatten(plain(json.loads(params.read_text(encoding="utf-8")))))
@@ -40,34 +44,58 @@ def read_ray_results(folder: Path) -> Found:
             problems.append(Problem(str(params.parent), told, fix="move that trial elsewhere"))
             continue
         torn += [params.parent.name] * (num_torn > 0)
-        rows += _trial(params.parent, config, results)
+        ended = _how_it_ended(params.parent, words.get(params.parent.name, ""), results)
+        rows += _trial(params.parent.name, config, results, ended)
     if problems:
         raise InputError(str(folder), problems)
     notes = [f"results that cannot be read are left out, in {', '.join(torn)}"] * bool(torn)
+    if not words:
+        told = "those with results and without error.txt count as finished"
+        notes.append(f"no {_STATE} says how the trials ended: {told}")
     return Found(what="Ray results folder", rows=rows, notes=notes)
 
 
-def _trial(folder: Path, config: Mapping[str, Any], results: list[dict[str, Any]]) -> list[Row]:
-    status, cause = _how_it_ended(folder, results)
+def _trial(
+    name: str,
+    config: Mapping[str, Any],
+    results: list[dict[str, Any]],
+    ended: tuple[Status, str],
+) -> list[Row]:
+    status, cause = ended
     return [
-        Row(name=folder.name, config=config, measured=measured, run=folder.name, status=status,
-            cause=cause)
+        Row(name=name, config=config, measured=measured, run=name, status=status, cause=cause)
         for measured in results or [{}]
-    ]  # fmt: skip
+    ]
 
 
-def _how_it_ended(folder: Path, results: list[dict[str, Any]]) -> tuple[Status, str]:
-    """What the trial's files say: an error, a last result that is `done`, or neither."""
+def _words(folder: Path) -> dict[str, str]:
+    """What Tune's newest record of the experiment says of each trial, by its folder's name."""
+    files = sorted(folder.glob(_STATE), key=lambda path: path.stat().st_mtime)
+    try:
+        trials = json.loads(files[-1].read_text(encoding="utf-8"))["trial_data"] if files else []
+        states = [json.loads(trial[0]) for trial in trials]
+        return {state["relative_logdir"]: state["status"] for state in states}
+    except (OSError, ValueError, LookupError, TypeError):  # torn, or of a version that is unlike
+        return {}
+
+
+def _how_it_ended(folder: Path, word: str, results: list[dict[str, Any]]) -> tuple[Status, str]:
+    """What Tune's record says of a trial; without one, whether it left an error or results."""
     error = folder / "error.txt"
-    if error.exists():
-        lines = error.read_text(encoding="utf-8", errors="replace").split("\n")
-        told = [line.strip() for line in lines if line.strip()]
-        return Status.FAILED, first_line(told[-1] if told else "error.txt is there")
+    known = status_of(word)
+    status = known or (Status.FAILED if error.exists() else Status.OK)
+    if status is Status.FAILED:
+        return status, _last_line(error) or f"its state in Tune is {word}"
     if not results:
-        return Status.PENDING, "has no result"
-    if results[-1].get("done") in (True, None):
-        return Status.OK, ""
-    return Status.INTERRUPTED, "its last result is not marked as done"
+        return (Status.PENDING, "has no result") if status is Status.OK else (status, word)
+    return status, "" if status is Status.OK else f"its state in Tune is {word}"
+
+
+def _last_line(path: Path) -> str:
+    if not path.exists():
+        return ""
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    return first_line(next((line.strip() for line in reversed(lines) if line.strip()), ""))
 
 
 def _results(folder: Path) -> tuple[list[dict[str, Any]], int]:

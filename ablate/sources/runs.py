@@ -187,8 +187,9 @@ def _of_duplicates(
     told = "; ".join(problem.message for problem in problems[:NAMED])
     if len(problems) > NAMED:
         told += f"; and {len(problems) - NAMED} more"
-    return Problem("SOURCE", f"several rows of one cell and seed: {told}",
-                   fix=_what_may_be_meant([rows for rows in groups if len(rows) > 1], found, asked))  # fmt: skip
+    several = [rows for rows in groups if len(rows) > 1]
+    fix = _what_may_be_meant(several, found, asked)
+    return Problem("SOURCE", f"several rows of one cell and seed: {told}", fix=fix)
 
 
 def _what_may_be_meant(groups: Sequence[Sequence[Row]], found: Found, asked: Asked) -> str:
@@ -196,7 +197,7 @@ def _what_may_be_meant(groups: Sequence[Sequence[Row]], found: Found, asked: Ask
     used = {*asked.factors, asked.seed, *asked.metrics}
     apart = [
         name for name in found.columns
-        if name not in used and all(_is_apart([row.value(name) for row in rows]) for rows in groups)
+        if name not in used and all(_varies(name, rows) for rows in groups)
     ]  # fmt: skip
     steps = asked.steps_in(found)
     ways: list[str] = []
@@ -208,8 +209,8 @@ def _what_may_be_meant(groups: Sequence[Sequence[Row]], found: Found, asked: Ask
     return "; ".join(ways) or "keep one row of each, or name the factor that they differ in"
 
 
-def _is_apart(values: Sequence[Any]) -> bool:
-    return len({repr(value) for value in values}) == len(values)
+def _varies(name: str, rows: Sequence[Row]) -> bool:
+    return len({repr(row.value(name)) for row in rows}) > 1
 
 
 def _recurs(name: str, groups: Sequence[Sequence[Row]]) -> bool:
@@ -222,7 +223,7 @@ def _recurs(name: str, groups: Sequence[Sequence[Row]]) -> bool:
 
 
 def _tell_clones(resolved: Resolved, asked: Asked) -> None:
-    """Cells that are equal on every seed: one run under two names, or a factor that does nothing."""
+    """Cells that are equal on every seed: one run twice, or a factor that does nothing."""
     by_cell: dict[tuple[str, ...], dict[str, Result]] = {}
     for result in resolved.results:
         by_cell.setdefault(result.key[0], {})[result.key[1]] = result

@@ -108,19 +108,19 @@ def _ledger(rows: Sequence[Mapping[str, Any]]) -> Found:
     ends = ("_best", "_final")
     bases = {name.removesuffix(end) for row in rows for name in row for end in ends
              if name.endswith(end)}  # fmt: skip
-    kept = _without_second_baseline(rows)
+    runs = [RunRow(row) for row in rows]
+    kept = _without_second_baseline(runs)
     found: list[Row] = []
-    for plain_row in kept:
-        row = RunRow(plain_row)
-        columns = {**row, **{base: row.measured(base) for base in bases}}
-        found.append(Row(name=row.run_name, config=columns, measured=columns, run=row.run_id,
-                         status=row.status, cause=row.cause))  # fmt: skip
-    left = len(rows) - len(kept)
+    for run in kept:
+        columns = {**run, **{base: run.measured(base) for base in bases}}
+        found.append(Row(name=run.run_name, config=columns, measured=columns, run=run.run_id,
+                         status=run.status, cause=run.cause))  # fmt: skip
+    left = len(runs) - len(kept)
     notes = [f"{left} runs of the ledger's second baseline (A/A) are left out"] * (left > 0)
     return Found(what="ledger of an Ablate study", rows=found, notes=notes, has_last_only=True)
 
 
-def _without_second_baseline(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Rows whose seed is not that of another run of the same config, moved by `AGAIN_SEEDS`."""
-    known = {(row.get("config"), row["seed"]) for row in rows}
-    return [row for row in rows if (row.get("config"), row["seed"] - AGAIN_SEEDS) not in known]
+def _without_second_baseline(runs: Sequence[RunRow]) -> list[RunRow]:
+    """Those whose seed is not that of another run of the same config, moved by `AGAIN_SEEDS`."""
+    known = {(run.config, run.seed) for run in runs}
+    return [run for run in runs if (run.config, (run.seed or 0) - AGAIN_SEEDS) not in known]

@@ -51,7 +51,7 @@ def _flat(nested: Mapping[str, Any]) -> dict[str, Any]:
 
 def _address(source: str) -> tuple[str | None, str, dict[str, Any]]:
     path, _, query = source.removeprefix(SCHEME).partition("?")
-    entity, _, project = path.strip("/").rpartition("/")
+    entity, _, project = path.rpartition("/")
     problems: list[Problem] = []
     if project_problem(project):
         problems.append(Problem("SOURCE", f"its project {project_problem(project)}: {PROJECT_RULE}",
