@@ -1,4 +1,4 @@
-"""The `ablate` command: run, plan, report, status, judge, compare, sample, ..."""
+"""The `ablate` command: run, plan, report, status, judge, compare, sample, evaluate, sync."""
 
 import contextlib
 import re

@@ -61,7 +61,7 @@ class Asked:
         if self.step_column is not None:
             return self.step_column
         used = {*self.factors, self.seed, *self.metrics, self.within}
-        return next((n for n in STEP_COLUMNS if n in found.columns and n not in used), "")
+        return next((n for n in STEP_COLUMNS if n in found.measured_columns and n not in used), "")
 
 
 def names_in(written: str | None) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ def column_problems(asked: Asked, found: Found) -> list[Problem]:
         if len({repr(row.value(name)) for row in found.rows} - {"None"}) == 1:
             label = next(row.value(name) for row in found.rows if row.value(name) is not None)
             problems.append(Problem(f"--factors {name}", "has one value in all rows", label,
-                                    _varying(asked, found), "drop it"))  # fmt: skip
+                                    varying(asked, found), "drop it"))  # fmt: skip
     if asked.seed in config:
         problems += _empty("--seed", asked.seed, found.rows)
     measured = set(found.measured_columns)
@@ -102,7 +102,7 @@ def column_problems(asked: Asked, found: Found) -> list[Problem]:
 
 
 def _missing(asked: Asked, found: Found) -> Iterator[Problem]:
-    choices = _varying(asked, found)
+    choices = varying(asked, found)
     if not asked.factors:
         fix = f"write --factors {','.join(choices[:3])}, say" if choices else ""
         yield Problem("--factors", "is missing: these columns vary", choices=choices, fix=fix)
@@ -189,7 +189,7 @@ def _step_problems(asked: Asked, found: Found) -> Iterator[Problem]:
                                [row for row in known if column in row.measured])  # fmt: skip
 
 
-def _varying(asked: Asked, found: Found) -> tuple[str, ...]:
+def varying(asked: Asked, found: Found) -> tuple[str, ...]:
     """Columns that may be meant as factors: they vary, and their values recur."""
     used = {asked.seed, asked.within, asked.step_column, *asked.metrics, *STEP_COLUMNS}
     most = min(MOST_LEVELS, max(2, len(found.rows) // 2))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ablate.run_row import Status
@@ -48,17 +49,17 @@ class Found:
     has_last_only: bool = False
     """Whether the source keeps of each run its last values alone."""
 
-    @property
+    @cached_property
     def config_columns(self) -> tuple[str, ...]:
         """Columns that may be factors."""
         return _names(row.config for row in self.rows)
 
-    @property
+    @cached_property
     def measured_columns(self) -> tuple[str, ...]:
         """Columns that may be metrics."""
         return _names(row.measured for row in self.rows)
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """All of them."""
         return tuple(dict.fromkeys([*self.config_columns, *self.measured_columns]))

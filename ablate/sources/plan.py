@@ -12,7 +12,7 @@ from ablate.identity import canonical_json
 from ablate.plan.plan import Plan, Run, plan_study
 from ablate.plan.select import read_choice
 from ablate.run_row import RunRow, RunRows
-from ablate.sources.asked import Asked, column_problems, number_of
+from ablate.sources.asked import Asked, column_problems, number_of, varying
 from ablate.sources.found import Found
 from ablate.sources.runs import Result, resolve
 from ablate.spec.models import Study, text
@@ -60,9 +60,10 @@ def foreign_study(name: str, source: str, found: Found, asked: Asked) -> Foreign
     problems = column_problems(asked, found)
     broken = {problem.key.partition(" ")[0] for problem in problems}
     if broken & {"--factors", "--seed", "--step", "--step-column", "--within"}:
-        raise InputError(source, [*problems, *_choices(asked, found)[1]])
+        may_be = dict.fromkeys([*asked.factors, *varying(asked, found)])
+        raise InputError(source, [*problems, *_choices(asked, found, tuple(may_be))[1]])
     resolved = resolve(found, asked)
-    choices, wrong = _choices(asked, found)
+    choices, wrong = _choices(asked, found, asked.factors)
     problems += [*wrong, *resolved.problems, *_too_few(resolved.results, asked)]
     if not wrong:
         problems += _cell_problems(resolved.results, asked, choices)
@@ -90,9 +91,9 @@ class _Choices:
     compare: Sequence[Mapping[str, Any]]
 
 
-def _choices(asked: Asked, found: Found) -> tuple[_Choices, list[Problem]]:
-    """The levels of the factors that are there, and what is written of them."""
-    levels = {name: _in_order(name, found) for name in asked.factors if name in found.columns}
+def _choices(asked: Asked, found: Found, factors: Sequence[str]) -> tuple[_Choices, list[Problem]]:
+    """The levels of the factors that are there, and the cells that are written of them."""
+    levels = {name: _in_order(name, found) for name in factors if name in found.columns}
     problems: list[Problem] = []
     read: list[dict[str, Any]] = []
     written = [("--baseline", asked.baseline), *(("--compare", c) for c in asked.compare)]
@@ -207,10 +208,9 @@ def _planned(plan: Plan, results: Sequence[Result], seeds: Sequence[Any]) -> tup
 
 def _absent(results: Sequence[Result]) -> list[str]:
     """What the reader should know of cells and seeds that the source has no row for."""
-    keys = {result.key for result in results}
-    cells = {key[0]: result for result in results if (key := result.key)}
-    seeds = Counter(key[1] for key in keys)
-    num_all = len(cells) * len(seeds)
+    keys = [result.key for result in results]
+    seeds = Counter(seed for _, seed in keys)
+    num_all = len({cell for cell, _ in keys}) * len(seeds)
     if len(keys) == num_all:
         return []
     if max(seeds.values()) == 1:

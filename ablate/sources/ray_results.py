@@ -86,9 +86,9 @@ def _how_it_ended(folder: Path, word: str, results: list[dict[str, Any]]) -> tup
     status = known or (Status.FAILED if error.exists() else Status.OK)
     if status is Status.FAILED:
         return status, _last_line(error) or f"its state in Tune is {word}"
-    if not results:
-        return (Status.PENDING, "has no result") if status is Status.OK else (status, word)
-    return status, "" if status is Status.OK else f"its state in Tune is {word}"
+    if status is Status.OK:
+        return (status, "") if results else (Status.PENDING, "has no result")
+    return status, f"its state in Tune is {word}"
 
 
 def _last_line(path: Path) -> str:

@@ -52,6 +52,13 @@ def test_all_mistakes_come_at_once(tmp_path):
     assert found["--metric fid"].value == "high"
 
 
+def test_a_misspelt_factor_makes_no_second_mistake_of_its_baseline(tmp_path):
+    table = write_csv(tmp_path / "runs.csv", rows_of(FID))
+    found = mistakes(table, "--factors", "flo", "--metric", "fid", "--baseline", "flow=vp")
+    assert list(found) == ["--factors"]
+    assert found["--factors"].nearest == "flow"
+
+
 def test_what_is_not_given_is_proposed(tmp_path):
     rows = [{**row, "gpu": "a"} for row in rows_of(FID)]
     found = mistakes(write_csv(tmp_path / "runs.csv", rows))

@@ -68,7 +68,7 @@ def test_trials_are_missing_by_how_they_ended(folder):
     assert [(run.run_name[-5:], run.status, run.cause) for run in record.missing] == [
         ("00012", "pending", "its state in Tune is RUNNING"),
         ("00005", "failed", "ValueError: no"),
-        ("00013", "pending", "PENDING"),
+        ("00013", "pending", "its state in Tune is PENDING"),
     ]
 
 
