@@ -26,6 +26,7 @@ RULES = {
     "ledger": {"trainable", "process"},
     "tracking": {"ledger", "plan", "spec", "process"},
     "launch": {"ledger", "plan", "spec", "trainable", "process"},
+    "sources": {"ledger", "plan", "spec", "trainable", "tracking"},
     "analysis": {"ledger", "plan", "spec", "trainable", "stats"},
     "report": {"analysis", "ledger", "plan", "spec", "stats", "process"},
 }

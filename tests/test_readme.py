@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from ablate.cli.main import main
 from ablate.plan.plan import plan_study
 from ablate.spec.config_keys import keys_of
 from ablate.spec.load import read_study
@@ -80,3 +81,20 @@ def test_what_is_shown_from_python_runs(tmp_path, monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert "lr=0.001-s1 ok" in shown
     assert "wide better" in shown
+
+
+def test_the_results_from_elsewhere_are_judged_as_shown(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        f"{flow},{arch},{seed},{value + seed / 10 + (seed * len(flow) % 3) / 50}"
+        for flow, value in (("icfm", 5), ("vp", 4))
+        for arch in ("mlp", "dit")
+        for seed in (1, 2, 3)
+    ]
+    (tmp_path / "runs.csv").write_text("\n".join(["flow,arch,seed,fid", *rows]))
+    [command] = [
+        line for block in blocks("sh") for line in block.splitlines() if "runs.csv" in line
+    ]
+    assert main(shlex.split(command, comments=True)[1:]) == 0
+    assert "better" in capsys.readouterr().out
+    assert (tmp_path / "judged" / "runs" / "report" / "index.html").exists()

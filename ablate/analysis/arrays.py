@@ -68,5 +68,8 @@ def uses_log(plan: Plan, rows: RunRows, metric: str) -> bool:
 def _row(
     plan: Plan, rows: RunRows, cell: Cell, seeds: Sequence[int], metric: str, value: Value
 ) -> list[float]:
-    runs = plan.runs_of[cell.index]
-    return [rows.of(runs[seed].run_id).result(metric, value) for seed in seeds]
+    runs = plan.runs_of.get(cell.index, {})
+    return [
+        rows.of(runs[seed].run_id).result(metric, value) if seed in runs else math.nan
+        for seed in seeds
+    ]

@@ -69,7 +69,7 @@ def how_it_came(plan: Plan, rows: RunRows) -> list[str]:
     notes += [*_added_seeds(plan, rows)]
     waiting = [run for run in plan.runs if not rows.status(run.run_id).has_ended]
     left = price(plan, waiting, rows)
-    if left:
+    if left and not plan.origin:
         notes.append(f"runs left: {len(waiting)}; {left}")
     return [*notes, *_failures(plan, rows), *_other_code(plan, rows)]
 

@@ -89,6 +89,7 @@ def study_record(
         study_yaml=study_yaml,
         incomparable=incomparable,
         tracked_at=tracked_at,
+        origin=plan.origin,
     )
 
 
@@ -122,6 +123,7 @@ def _metric_record(
             *_wider_than_asked(plan, comparisons, measured, metric),
         ],
         margin=None if measured.margin is None else plan.study.margin,
+        is_foreign=bool(plan.origin),
         again=_again(plan, rows, metric, measured),
     )
 
@@ -217,7 +219,7 @@ def _cells(
                 labels=labels,
                 is_baseline=reference == index,
                 reference=reference,
-                num_planned=len(plan.seeds),
+                num_planned=len(plan.runs_of[cell.index]),
                 value=spread(values[index]),
                 comparison=comparison,
             )

@@ -112,6 +112,8 @@ class MetricRecord:
     cautions: Sequence[str]
     margin: float | None
     """As in the study file; a share on the log scale; None but for the study's own metric."""
+    is_foreign: bool = False
+    """Whether somebody else made the results: what was fixed before them nobody knows."""
     again: AATest | None = None
     """The baseline against itself on other seeds."""
 
@@ -136,7 +138,7 @@ class StudyRecord:
     metric: MetricRecord
     further: Sequence[MetricRecord]
     factors: Sequence[str]
-    seeds: Sequence[int]
+    seeds: Sequence[int | str]
     design: str
     """The design in words: cells, blocks, seeds."""
     notes: Sequence[str]
@@ -152,6 +154,10 @@ class StudyRecord:
     """Of metrics that measure another thing from cell to cell: the config keys that make it so."""
     tracked_at: str = ""
     """The page of its runs in W&B, where they are online."""
+    origin: str = ""
+    """Where results come from that Ablate did not make."""
+    command: str = ""
+    """What gives the report again, where there is no study to run again."""
 
     @property
     def metrics(self) -> Sequence[MetricRecord]:

@@ -1,4 +1,4 @@
-"""The `ablate` command: run, plan, report, status, compare, sample, evaluate, sync."""
+"""The `ablate` command: run, plan, report, status, judge, compare, sample, evaluate, sync."""
 
 import contextlib
 import re
@@ -12,7 +12,7 @@ from rich.console import Console
 from ablate.analysis.build import study_record
 from ablate.analysis.records import StudyRecord
 from ablate.analysis.seed_rule import plan_so_far
-from ablate.cli import compare, evaluate, sample, sync
+from ablate.cli import compare, evaluate, judge, sample, sync
 from ablate.cli.guard import guarded
 from ablate.cli.run import build_parser, run_command
 from ablate.errors import InputError, Problem, file_of, reason_of
@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands.choices["report"].add_argument("--metric", help="a metric other than the study's")
     sample.build_parser(commands.add_parser("sample", help="draw samples from a run"))
     evaluate.build_parser(commands.add_parser("evaluate", help="add a metric to finished runs"))
+    judge.build_parser(commands.add_parser("judge", help="verdicts on results made elsewhere"))
     compare.build_parser(commands.add_parser("compare", help="compare two studies"))
     sync.build_parser(commands.add_parser("sync", help="bring W&B up to date with the ledger"))
     arguments = parser.parse_args(argv)
@@ -54,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "report": lambda console: report(Path(arguments.study_dir), console, arguments.metric),
         "status": lambda console: status(Path(arguments.study_dir), console),
         "sample": lambda console: sample.sample_command(arguments, console),
+        "judge": lambda console: judge.judge_command(arguments, console),
         "compare": lambda console: compare.compare_command(arguments, console),
         "evaluate": lambda console: evaluate.evaluate_command(arguments, console),
         "sync": lambda console: sync.sync_command(arguments, console),

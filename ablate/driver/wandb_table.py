@@ -6,11 +6,9 @@ from ablate.report.tables import TextTable, tables_of
 from ablate.report.words import answers
 from ablate.spec.models import MAX_WANDB_NAME, Study
 from ablate.study_dir import StudyPaths
-from ablate.tracking.wandb.messages import named
+from ablate.tracking.wandb.messages import TABLE_JOB_TYPE, named
 from ablate.tracking.wandb.protocol import Complete, End, Start, Table
 from ablate.tracking.wandb.settings import command_line
-
-JOB_TYPE = "ablation-table"
 
 
 def table_message(record: StudyRecord, study: Study, paths: StudyPaths) -> Complete:
@@ -39,25 +37,25 @@ def table_message(record: StudyRecord, study: Study, paths: StudyPaths) -> Compl
 
 def table_id(paths: StudyPaths) -> str:
     """W&B's id of the table's run."""
-    return content_id([paths.uid.read_text("utf-8"), JOB_TYPE])
+    return content_id([paths.uid.read_text("utf-8"), TABLE_JOB_TYPE])
 
 
 def table_name(study: Study) -> str:
     """What the table's run is called."""
-    return named(f"{study.study}-{JOB_TYPE}", MAX_WANDB_NAME)
+    return named(f"{study.study}-{TABLE_JOB_TYPE}", MAX_WANDB_NAME)
 
 
 def _beginning(record: StudyRecord, study: Study, paths: StudyPaths) -> Start:
     command = command_line()
     return Start(
         wandb_id=table_id(paths),
-        run_id=JOB_TYPE,
+        run_id=TABLE_JOB_TYPE,
         name=table_name(study),
         group=named(study.study, MAX_WANDB_NAME),
-        job_type=JOB_TYPE,
+        job_type=TABLE_JOB_TYPE,
         notes=record.question or None,
         config={"question": record.question, "design": record.design, "command": command},
-        tags=list(dict.fromkeys([JOB_TYPE, *study.tracking.tags])),
+        tags=list(dict.fromkeys([TABLE_JOB_TYPE, *study.tracking.tags])),
         program=command,
         commit=None,
     )

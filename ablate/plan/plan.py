@@ -91,6 +91,8 @@ class Plan:
     """What a rule for the number of seeds decided, and why."""
     seeds_decided: bool = False
     """Whether such a rule has had the results that it needs."""
+    origin: str = ""
+    """Where results come from that Ablate did not make: then `runs` are those that are there."""
 
     def mode(self, metric: str) -> Mode:
         """Whether lower or higher values of a metric are better."""
@@ -188,6 +190,7 @@ def plan_study(
     names: Mapping[str, str] | None = None,
     seeds: Sequence[int] | None = None,
     is_smoke: bool = False,
+    entry: TrainableEntry | None = None,
 ) -> Plan:
     """Plans a study: every cell with every seed, replicate by replicate.
 
@@ -196,6 +199,7 @@ def plan_study(
         names: Names that runs already have in the ledger, by run id.
         seeds: The seeds, where a rule has decided how many; by default the study's first ones.
         is_smoke: Whether runs end after two steps.
+        entry: What is known of the trainable, where nobody can look it up.
 
     Returns:
         The plan; the order is seed by seed, so that a study stopped early is still balanced.
@@ -203,9 +207,10 @@ def plan_study(
     Raises:
         InputError: If the trainable is unknown.
     """
-    entry = find_trainable(study.trainable)
-    if isinstance(entry, Problem):
-        raise InputError(study.study, [entry])
+    found = entry or find_trainable(study.trainable)
+    if isinstance(found, Problem):
+        raise InputError(study.study, [found])
+    entry = found
     model = entry.config_model()
     seeds = tuple(study.first_seeds if seeds is None else seeds)
     over = model.smoke if is_smoke and model.smoke else {}

@@ -22,13 +22,31 @@ def select_runs(plan: Plan, only: str) -> list[Run]:
         InputError: If a key is neither a factor nor `seed`, or a value is none of its levels.
     """
     labels = {name: [level.label for level in f.levels] for name, f in plan.factors.items()}
-    keys = {name: _Labels(values) for name, values in {**labels, "seed": plan.seeds}.items()}
-    choice = _read(only, keys)
-    if choice is None:
-        raise InputError("command line", _problems(only, keys))
+    choice = read_choice("--only", only, {**labels, "seed": plan.seeds})
     seed = choice.pop("seed", None)
     wanted = Choices([choice])
     return [r for r in plan.runs if seed in (None, r.seed) and wanted.hold(r.cell.levels)]
+
+
+def read_choice(
+    option: str, written: str, labels: Mapping[str, Sequence[Any]], whole: str = "the study"
+) -> dict[str, Any]:
+    """The labels by factor that `flow=vp,arch=mlp` names.
+
+    Args:
+        option: Where it is written, for errors.
+        written: Names and labels, which may hold commas and `=` themselves.
+        labels: Those of each factor.
+        whole: What the labels are of, for errors.
+
+    Raises:
+        InputError: Where a name is no factor, or a label none of its levels.
+    """
+    keys = {name: _Labels(values) for name, values in labels.items()}
+    choice = _read(written, keys)
+    if choice is None:
+        raise InputError("command line", _problems(option, written, keys, whole))
+    return choice
 
 
 class _Labels:
@@ -77,27 +95,27 @@ def _ends(only: str, start: int) -> Iterator[int]:
 
 def _parsed(written: str) -> Any:
     try:
-        return parse_yaml(written, "--only")
+        return parse_yaml(written, "a value")
     except InputError:
         return _UNREADABLE
 
 
-def _problems(only: str, keys: Mapping[str, _Labels]) -> list[Problem]:
+def _problems(option: str, only: str, keys: Mapping[str, _Labels], whole: str) -> list[Problem]:
     """What is wrong with each part that cannot be read."""
     problems: list[Problem] = []
     for part in _parts(only):
         name, _, written = part.partition("=")
         name = name.strip()
         if name not in keys:
-            problems.append(Problem("--only", "is not a factor", name, tuple(keys)))
+            problems.append(Problem(option, "is not a factor", name, tuple(keys)))
         elif keys[name].label(written) is _UNREADABLE:
             value = _parsed(written)
-            value_text = written if value is _UNREADABLE else value
-            problems.append(Problem(f"--only {name}", "is not in the study", value_text,
+            shown = written if value is _UNREADABLE else value
+            problems.append(Problem(f"{option} {name}", f"is not in {whole}", shown,
                                     tuple(keys[name].by_text)))  # fmt: skip
     return problems or [
         Problem(
-            "--only",
+            option,
             "cannot be read",
             only,
             tuple(keys),

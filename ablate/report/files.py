@@ -26,6 +26,8 @@ def markdown(record: StudyRecord) -> str:
         lines += ["", f"## {_md(table.title)}", "", *_md_table(table), ""]
         lines += [f"- {_md(note.line)}" for note in table.notes]
     lines += ["", *(f"- {_md(note)}" for note in record.notes)]
+    if record.origin:
+        lines.append(f"- {_md(record.origin)}")
     if record.tracked_at:
         lines.append(f"- W&amp;B: <{record.tracked_at}>")
     return "\n".join([*lines, *(f"- {_md(_missing(run))}" for run in record.missing), ""])
@@ -37,7 +39,9 @@ def latex(record: StudyRecord) -> str:
     for table in tables_of(record):
         lines += _tex_table(table, record.question or record.name)
         lines += _tex_comments([note.line for note in table.notes])
-    return "\n".join([*lines, *_tex_comments([*record.notes, *map(_missing, record.missing)]), ""])
+    origin = [record.origin] * bool(record.origin)
+    told = [*record.notes, *origin, *map(_missing, record.missing)]
+    return "\n".join([*lines, *_tex_comments(told), ""])
 
 
 def _missing(run: MissingRun) -> str:

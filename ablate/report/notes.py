@@ -99,8 +99,9 @@ def margin_notes(metric: MetricRecord) -> list[Note]:
     if metric.log_scale:
         bound = math.log1p(metric.margin)
         shown = f"{share_text(-bound)} to {share_text(bound)}"
+    when = "given when the results were there" if metric.is_foreign else "fixed beforehand"
     return [Note(
-        f"margin {shown}, fixed beforehand; equivalent: the 90 % interval of that one comparison "
+        f"margin {shown}, {when}; equivalent: the 90 % interval of that one comparison "
         "lies inside it (two one-sided tests, not adjusted for the number of comparisons)"
     )]  # fmt: skip
 

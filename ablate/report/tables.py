@@ -11,6 +11,8 @@ from ablate.stats.effects import Effects, MainEffect
 from ablate.stats.verdicts import Comparison, Verdict, VerdictKind
 from ablate.text import printable
 
+COUNTS = ("ok/planned", "ok/found")
+"""Titles of the column that counts runs; what somebody else planned nobody knows."""
 NOT_APPLICABLE = "–"
 
 
@@ -61,7 +63,7 @@ def tables_of(record: StudyRecord) -> list[TextTable]:
 def metric_table(record: StudyRecord, metric: MetricRecord) -> TextTable:
     """The ablation table: a row a cell."""
     rows = [_cell_row(record, metric, cell) for cell in metric.cells]
-    numbers = ("ok/planned", "mean ± sd", *_comparison_titles(metric))
+    numbers = (COUNTS[metric.is_foreign], "mean ± sd", *_comparison_titles(metric))
     labels = ["block"] * _has_blocks(metric) + list(record.factors)
     labels += ["compared with"] * _has_baselines(metric)
     whole = metric is record.metric

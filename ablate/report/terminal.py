@@ -9,17 +9,17 @@ from rich.table import Table
 from ablate.analysis.records import StudyRecord
 from ablate.numbers import clock
 from ablate.process.screen import Text
-from ablate.report.tables import TextTable, tables_of
+from ablate.report.tables import COUNTS, TextTable, tables_of
 from ablate.stats.verdicts import Cause, VerdictKind
 from ablate.text import first_line
 
 MISSING_SHOWN = 20
 GAP = 2
 """Spaces between columns."""
-EXPENDABLE = ("adj. p", "share of variance", "ok/planned", "mean ± sd", "mean")
+EXPENDABLE = ("adj. p", "share of variance", *COUNTS, "mean ± sd", "mean")
 """Columns that a narrow terminal does without, in this order: intervals and verdicts stay.
 
-`ok/planned` stays too where a run is missing. Where that is not enough, labels are folded.
+The counts of runs stay, too, where a run is missing. Where that is not enough, labels are folded.
 """
 STYLES = {VerdictKind.BETTER: "green", VerdictKind.WORSE: "red", Cause.FAILED: "red"}
 
@@ -33,7 +33,8 @@ def print_report(record: StudyRecord, console: Console) -> None:
     for note in record.notes:
         console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
     _print_missing(record, console)
-    console.print(Text(f"training time, all runs together: {clock(record.seconds)}"))
+    told = record.origin or f"training time, all runs together: {clock(record.seconds)}"
+    console.print(Text(told), soft_wrap=True)
 
 
 def print_undrawn(undrawn: Sequence[str], console: Console) -> None:
@@ -72,7 +73,7 @@ def _fitting(content: TextTable, width: int) -> tuple[list[int], bool]:
     first = len(content.labels)
     shown = list(range(len(content.numbers)))
     total = sum(widths) - GAP
-    for title in (t for t in EXPENDABLE if t != "ok/planned" or not _is_incomplete(content)):
+    for title in (t for t in EXPENDABLE if t not in COUNTS or not _is_incomplete(content)):
         if total <= width:
             break
         total -= sum(widths[first + n] for n in shown if content.numbers[n] == title)
@@ -81,9 +82,9 @@ def _fitting(content: TextTable, width: int) -> tuple[list[int], bool]:
 
 
 def _is_incomplete(content: TextTable) -> bool:
-    if "ok/planned" not in content.numbers:
+    column = next((n for n, title in enumerate(content.numbers) if title in COUNTS), None)
+    if column is None:
         return False
-    column = content.numbers.index("ok/planned")
     counts = [row.numbers[column].split("/") for row in content.rows]
     return any(done != planned for done, planned in counts)
 

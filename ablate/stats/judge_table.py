@@ -1,4 +1,7 @@
-"""Verdicts on results from anywhere: rows of a table in, a comparison a cell out."""
+"""Verdicts on results from anywhere: rows of a table in, a comparison a cell out.
+
+`ablate judge SOURCE` gives the whole report of a study on them: see `ablate.sources`.
+"""
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -23,6 +26,8 @@ def judge_table(
     margin: float | None = None,
 ) -> dict[Cell, Comparison]:
     """Compares every cell of a table with its baseline, as the report of a study does.
+
+    The command `ablate judge` also reads files, Ray's folders and W&B, and writes the report.
 
     Args:
         rows: One a run, as mappings of columns: `csv.DictReader`, `frame.to_dict("records")`.

@@ -276,16 +276,24 @@ class _Handler(BaseHTTPRequestHandler):
         }}  # fmt: skip
 
     def _on_Runs(self, variables):  # noqa: N802
-        wanted = json.loads(variables.get("filters") or "{}").get("name", {}).get("$in")
+        filters = json.loads(variables.get("filters") or "{}")
+        wanted, group = filters.get("name", {}).get("$in"), filters.get("group")
         with self.wandb.lock:
             found = [
                 (name, run) for (project, name), run in self.wandb.runs.items()
                 if project == variables["project"] and (wanted is None or name in wanted)
+                and group in (None, run.fields.get("groupName"))
             ]  # fmt: skip
-        edges = [{"cursor": name, "node": self._listed(name, run)} for name, run in found]
+            if all(project != variables["project"] for project, _ in self.wandb.runs):
+                return {"project": None}
+            first = int(variables.get("cursor") or 0)
+            found, num_found = found[first : first + variables["perPage"]], len(found)
+            last = first + len(found)
+        edges = [{"cursor": str(last), "node": self._listed(name, run)} for name, run in found]
         return {"project": {
-            "internalId": "1", "runCount": len(edges), "readOnly": False, "runs": {
-                "edges": edges, "pageInfo": {"endCursor": None, "hasNextPage": False},
+            "internalId": "1", "runCount": num_found, "readOnly": False, "runs": {
+                "edges": edges,
+                "pageInfo": {"endCursor": str(last), "hasNextPage": last < num_found},
             },
         }}  # fmt: skip
 
@@ -299,6 +307,8 @@ class _Handler(BaseHTTPRequestHandler):
             "description": None, "notes": run.fields.get("notes"),
             "historyLineCount": len(run.lines) - self.wandb.lag,
             "user": {"name": ENTITY, "username": ENTITY},
+            "config": json.dumps(run.config), "summaryMetrics": json.dumps(run.summary),
+            "systemMetrics": "{}", "historyKeys": None,
         }  # fmt: skip
         if not self.wandb.knows_line_counts:
             del node["historyLineCount"]

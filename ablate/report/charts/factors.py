@@ -18,7 +18,9 @@ LEVELS_UPRIGHT = 7
 """Levels from which on their labels are slanted."""
 
 
-def factor_panels(metric: MetricRecord, block: BlockRecord, seeds: Sequence[int]) -> Spec | None:
+def factor_panels(
+    metric: MetricRecord, block: BlockRecord, seeds: Sequence[int | str]
+) -> Spec | None:
     """A panel a factor: every seed's run, and the mean of each level; None without results."""
     points = _points(metric, block, seeds)
     if not points:
@@ -74,7 +76,7 @@ def interaction(metric: MetricRecord, block: BlockRecord, number_of_pair: int) -
     return spec_of(chart, rows=rows)
 
 
-def _points(metric: MetricRecord, block: BlockRecord, seeds: Sequence[int]) -> Rows:
+def _points(metric: MetricRecord, block: BlockRecord, seeds: Sequence[int | str]) -> Rows:
     points: Rows = []
     for cell, codes in zip(block.members, block.codes, strict=True):
         for column, seed in enumerate(seeds):

@@ -21,6 +21,8 @@ MAX_TAG = 64
 FAILED = 1
 """Exit code of a failed run."""
 JOB_TYPE = "train"
+TABLE_JOB_TYPE = "ablation-table"
+"""Of the one run of a study that holds its tables."""
 
 
 class RunMessages:
