@@ -1,6 +1,6 @@
-"""`--smoke`: every distinct cell for two steps, final metrics included, before the study starts.
+"""`--smoke`: runs every cell for two steps, final metrics included, before the study starts.
 
-A cell that cannot start, sample or be measured is known after a minute, not after a night.
+So a cell that cannot start, sample or be measured shows after a minute, not after a night.
 """
 
 import shutil
@@ -19,8 +19,13 @@ from ablate.study_dir import StudyPaths
 def try_cells(study: Study, options: Options, console: Console) -> Outcome:
     """Runs each cell on its first seed for two steps, beside the study and untracked.
 
+    Args:
+        study: A checked study.
+        options: How to run it.
+        console: Where progress and the result are shown.
+
     Returns:
-        How that went; what it wrote is kept where a cell failed.
+        The outcome; the smoke test's files are kept if a cell failed.
     """
     paths = StudyPaths(study.directory)
     shutil.rmtree(paths.smoke, ignore_errors=True)
@@ -54,6 +59,6 @@ def try_cells(study: Study, options: Options, console: Console) -> Outcome:
 
 
 def _without_seed(only: str | None) -> str | None:
-    """The cells of `--only`: the seed is the study's first one."""
+    """`--only` without its seed: a smoke test uses the study's first one."""
     parts = [part for part in (only or "").split(",") if not part.strip().startswith("seed=")]
     return ",".join(filter(None, parts)) or None

@@ -15,11 +15,11 @@ JOB_TYPE = "ablation-table"
 
 
 def table_message(record: StudyRecord, study: Study, paths: StudyPaths) -> dict[str, Any]:
-    """A report's tables and page for W&B; a study that goes on logs them again in the same run.
+    """A report's tables and page for W&B; a resumed study logs them again to the same run.
 
     Args:
         record: The report.
-        study: Says what it is called.
+        study: The study, for its name and tags.
         paths: The study directory.
     """
     tables = {_key(n, table): _content(table) for n, table in enumerate(tables_of(record))}
@@ -40,7 +40,7 @@ def table_id(paths: StudyPaths) -> str:
 
 
 def table_name(study: Study) -> str:
-    """What the table's run is called."""
+    """The name of the table's run."""
     return named(f"{study.study}-{JOB_TYPE}", MAX_WANDB_NAME)
 
 
