@@ -37,7 +37,7 @@ class Caller:
     interrupts: Interrupts
 
 
-def do_runs(
+def execute_runs(
     plan: Plan,
     remaining: Remaining,
     ledger: Ledger,

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from ablate.analysis.seed_rule import keep_decision, plan_so_far
-from ablate.driver.execute import Caller, do_runs
+from ablate.driver.execute import Caller, execute_runs
 from ablate.errors import (
     CLUSTER_GONE,
     INTERRUPTED,
@@ -212,7 +212,7 @@ def _run_stages(
             _begin, plan, remaining, preflight_facts, ledger, caller.interrupts
         )
         if remaining.todo:
-            interrupted = do_runs(plan, remaining, ledger, options, caller, enter)
+            interrupted = execute_runs(plan, remaining, ledger, options, caller, enter)
             _tell_edited(plan, remaining, ledger, caller.console)
         else:
             enter()
