@@ -3,7 +3,7 @@
 from ablate import load_study, plan_study, run_study
 """
 
-from ablate.process import needed_modules  # first: what is imported from here on may be shadowed
+from ablate.process import needed_modules  # first: later imports may be shadowed
 
 needed_modules.install()
 

@@ -5,16 +5,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 MAX_DEPTH = 64
-"""Mappings and lists inside one another: what is deeper no library on the way can take."""
+"""Nesting depth of mappings and lists: libraries on the way cannot take deeper values."""
 _PAIRS = "_ablate_pairs"
-"""The key of a mapping whose own keys are no words, where Tune sees it: it sorts them."""
+"""Stands in for keys that are not strings where Tune sees them: it sorts keys."""
 _ATOMS = frozenset({str, int, float, bool, type(None)})
 
 
 def with_key(config: Mapping[Any, Any], dotted: str, value: Any) -> dict[Any, Any]:
     """A mapping with the key of a dotted name set; the others are shared, not copied.
 
-    Mappings on the way are made where they are missing.
+    Args:
+        config: The mapping, which stays as it is; missing ones on the way are created.
+        dotted: The name.
+        value: Its new value.
     """
     key, rest = split_key(config, dotted)
     if not rest:
@@ -26,7 +29,8 @@ def with_key(config: Mapping[Any, Any], dotted: str, value: Any) -> dict[Any, An
 def split_key(config: Mapping[Any, Any], dotted: str) -> tuple[Any, str]:
     """The key of a mapping that a dotted name begins with, and the rest of the name.
 
-    A key that is there as the name spells it goes before a path: one with dots in it, or a number.
+    A key that exists exactly as the name spells it (with dots in it, or a number) takes precedence
+    over a path.
     """
     if dotted in config or ("." not in dotted and all(type(key) is str for key in config)):
         return dotted, ""
@@ -44,7 +48,7 @@ def split_key(config: Mapping[Any, Any], dotted: str) -> tuple[Any, str]:
 
 
 def blocking_key(config: Mapping[Any, Any], dotted: str) -> str:
-    """The name of what is no mapping although a dotted name leads through it; `` for nothing."""
+    """The key on the way of a dotted name whose value is not a mapping; `` if there is none."""
     key, rest = split_key(config, dotted)
     inner = config.get(key)
     if not rest or inner is None:
@@ -70,7 +74,7 @@ def flatten(config: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def merged(below: Mapping[Any, Any], over: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Two nested mappings as one: what the second says goes before what the first does."""
+    """Two nested mappings as one; the second takes precedence."""
     result = dict(below)
     for key, value in over.items():
         inner = result.get(key)
@@ -82,7 +86,7 @@ def merged(below: Mapping[Any, Any], over: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def value_at(config: Mapping[Any, Any], dotted: str) -> Any:
-    """The value of a dotted name; None where there is none."""
+    """The value of a dotted name; None if there is none."""
     key, rest = split_key(config, dotted)
     inner = config.get(key)
     if not rest:
@@ -91,7 +95,7 @@ def value_at(config: Mapping[Any, Any], dotted: str) -> Any:
 
 
 def copied(value: Any) -> Any:
-    """Plain values as a copy that shares nothing with them."""
+    """A deep copy of plain values."""
     if isinstance(value, Mapping):
         return {k: item if type(item) in _ATOMS else copied(item) for k, item in value.items()}
     if isinstance(value, list | tuple):
@@ -100,7 +104,7 @@ def copied(value: Any) -> Any:
 
 
 def encode_keys(value: Any) -> Any:
-    """Plain values for those who know no keys but words: other mappings as lists of pairs."""
+    """Plain values in which mappings with keys other than strings are lists of pairs."""
     if isinstance(value, Mapping):
         if all(isinstance(key, str) for key in value):
             return {key: encode_keys(item) for key, item in value.items()}
@@ -111,7 +115,7 @@ def encode_keys(value: Any) -> Any:
 
 
 def decode_keys(value: Any) -> Any:
-    """Plain values as they were before they were encode_keys."""
+    """Plain values as they were before `encode_keys`."""
     if isinstance(value, Mapping):
         if list(value) == [_PAIRS]:
             return {key: decode_keys(item) for key, item in value[_PAIRS]}

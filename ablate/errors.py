@@ -1,4 +1,4 @@
-"""What can go wrong through no fault of a run, told once and in full."""
+"""Errors that are no run's fault, each reported once and in full."""
 
 import difflib
 import os
@@ -9,22 +9,22 @@ from pathlib import Path
 from ablate.text import printable, shortened
 
 CLUSTER_GONE = 4
-"""The exit code where the cluster of a running study is gone."""
+"""The exit code if the cluster of a running study is gone."""
 INTERRUPTED = 130
-"""That of a command which was interrupted."""
+"""The exit code of a command that was interrupted."""
 MAX_VALUE = 300
-"""Characters of a wrong value that are told."""
+"""Characters of a wrong value that are printed."""
 MAX_MISTAKES = 50
-"""Mistakes of one input that are told; the others are counted."""
+"""Mistakes of one input that are printed; the others are counted."""
 MAX_CHOICES = 60
-"""Valid choices that are told; among ten times as many the nearest is looked for."""
+"""Valid choices that are printed; the nearest is searched among up to ten times as many."""
 MISSING = object()
-"""Stands for no value, where None is one."""
+"""Stands for no value, since None may be one."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake in the input: where it is, what is wrong, what would do, and the fix."""
+    """One mistake in the input: where it is, what is wrong, the valid choices, and the fix."""
 
     key: str
     message: str
@@ -34,7 +34,7 @@ class Problem:
 
     @property
     def nearest(self) -> str | None:
-        """The valid choice that resembles the value most."""
+        """The valid choice most similar to the value."""
         if self.value is MISSING or not self.choices or len(self.choices) > 10 * MAX_CHOICES:
             return None
         matches = difflib.get_close_matches(str(self.value), self.choices, n=1, cutoff=0.5)
@@ -56,7 +56,7 @@ class Problem:
 
 
 class AblateError(Exception):
-    """Something the user can put right; printed without a traceback."""
+    """Something the user can fix; printed without a traceback."""
 
     exit_code = 2
 
@@ -76,25 +76,25 @@ class StorageError(AblateError):
         self.path = path
         self.reason = reason
         self.command = ""
-        """How to go on, where the caller knows."""
+        """The command that resumes the study, if the caller knows it."""
 
     @classmethod
     def of(cls, error: OSError, path: Path) -> "StorageError":
-        """An error of the operating system as one of storage.
+        """An error of the operating system as a storage error.
 
         Args:
             error: What was raised.
-            path: The file, where the error names none.
+            path: The file, if the error names none.
         """
         return cls(file_of(error) or str(path), reason_of(error))
 
     def __str__(self) -> str:
         lines = [
             f"the study's storage failed: {self.path}: {self.reason}",
-            "  what was recorded until then is kept, and no run counts as failed for it",
+            "  what was recorded until then is kept, and no run counts as failed because of it",
         ]
         if self.command:
-            lines.append(f"  once it can be written again, go on with:\n    {self.command}")
+            lines.append(f"  once it is writable again, resume with:\n    {self.command}")
         return "\n".join(lines)
 
 
@@ -105,7 +105,7 @@ def file_of(error: OSError) -> str:
 
 
 def reason_of(error: OSError) -> str:
-    """What the operating system says, without number and file."""
+    """The operating system's message, without number and file."""
     return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
 
 

@@ -1,4 +1,4 @@
-"""What happens to runs, told once and free of Ray: ledger, tracking and progress listen."""
+"""Events of runs, independent of Ray; the ledger, trackers and the progress view listen."""
 
 import contextlib
 import re
@@ -17,12 +17,12 @@ from ablate.trainable.contract import Point, RunReport
 TIMESTAMP = "_timestamp"
 """When a point was measured, in seconds since 1970 (UTC), by the clock of its worker."""
 GPU_PERCENT = "_gpu_percent"
-"""How busy the GPU of a run's trial was, as of a point."""
+"""How busy the GPU of a run's trial was at a point."""
 GPU_MEMORY_MB = "_gpu_memory_mb"
-"""What was in use of the GPU's memory."""
+"""GPU memory in use."""
 PRIVATE_METRICS = frozenset({TIMESTAMP, GPU_PERCENT, GPU_MEMORY_MB})
-"""What points carry beside their metrics: kept in the curves, in no table and no summary."""
-MAX_TOLD = 100_000
+"""What points carry beside their metrics: kept in the curves, but in no table and no summary."""
+MAX_TEXT = 100_000
 """Characters that are kept of an exception's message, and of its traceback."""
 
 WORKER_DIED = "WorkerDied"
@@ -31,7 +31,7 @@ WORKER_DIED = "WorkerDied"
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a run did not end well."""
+    """Why a run failed."""
 
     kind: str
     message: str
@@ -39,7 +39,7 @@ class Failure:
 
     def __post_init__(self) -> None:
         for name in ("kind", "message", "trace"):
-            text = without_middle(storable(getattr(self, name)), MAX_TOLD)
+            text = without_middle(storable(getattr(self, name)), MAX_TEXT)
             object.__setattr__(self, name, text)
 
     @classmethod
@@ -54,14 +54,14 @@ class Failure:
         last = _raised(trace.strip().splitlines())
         kind, _, message = last.partition(": ")
         if not last:
-            # No exception: the process itself is gone, and Ray guesses why at length.
+            # No exception: the process itself is gone, and Ray's text is a long guess.
             return cls(WORKER_DIED, "the worker process died without an exception", trace)
         return cls(kind.rsplit(".", 1)[-1], message, trace)
 
 
 @dataclass(frozen=True)
 class RunStarted:
-    """A run begins, or goes on after a retry or a restore."""
+    """A run starts, or resumes after a retry or a restore."""
 
     run_id: str
     trial: str
@@ -81,7 +81,7 @@ class RunReported:
 
 @dataclass(frozen=True)
 class RunRetried:
-    """A run crashed and will go on from its latest checkpoint."""
+    """A run crashed and will resume from its latest checkpoint."""
 
     run_id: str
     failure: Failure
@@ -89,7 +89,7 @@ class RunRetried:
 
 @dataclass(frozen=True)
 class RunMoved:
-    """A run lost its node, and will go on from its latest checkpoint on another one."""
+    """A run lost its node and will resume from its latest checkpoint on another one."""
 
     run_id: str
 
@@ -117,28 +117,28 @@ Event = RunStarted | RunReported | RunRetried | RunMoved | RunEnded | RunHalted
 
 
 class Listener(Protocol):
-    """Hears of every event; `tick` comes now and then, also while nothing happens."""
+    """Gets every event; `tick` is called regularly, also while nothing happens."""
 
     def on_event(self, event: Event) -> None:
-        """Takes note of an event."""
+        """Handles an event."""
         ...
 
     def tick(self) -> None:
-        """A moment for what is due."""
+        """Does what is due."""
         ...
 
 
 class Broadcast:
-    """Tells the record of the study first, then those who only watch.
+    """Sends events to the record of the study first, then to those that only watch.
 
-    A watcher's failure never reaches the runs. The record's stops the job: what happens from then
-    on would be known to nobody, so nobody is told of it.
+    A watcher's failure never reaches the runs. The record's failure stops the job: what happens
+    from then on would be lost, so no watcher is told of it either.
 
     Args:
         record: Keeps what happens.
         watchers: Show it, or pass it on.
         stop: Ends the job in good order.
-        say: Tells the user a line, also while standard error goes elsewhere.
+        say: Tells the user a line, even while standard error is redirected.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Broadcast:
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.failure: Exception | None = None
-        """Why the record could not be kept, or the runs could not go on; for whoever runs them."""
+        """Why the record could not be kept or the runs could not go on; read by the job."""
         self.has_told = False
         self._record = record
         self._watchers = list(watchers)
@@ -158,7 +158,7 @@ class Broadcast:
         self._failed: set[int] = set()
 
     def on_event(self, event: Event) -> None:
-        """Tells an event."""
+        """Sends an event to all listeners."""
         self.has_told = True
         if isinstance(event, RunHalted):
             self.fail(event.fault)
@@ -170,7 +170,7 @@ class Broadcast:
         self._tell(lambda listener: listener.tick())
 
     def fail(self, failure: Exception) -> None:
-        """Ends the job for a reason that is no run's; the first one counts."""
+        """Ends the job for a reason that is no run's fault; the first one counts."""
         if self.failure is None:
             self.failure = failure
             self._stop()
@@ -186,7 +186,7 @@ class Broadcast:
             what(self._record)
         except OSError as error:
             self.fail(StorageError.of(error, Path()))
-        except Exception as error:  # noqa: BLE001 - raised again where Tune cannot swallow it
+        except Exception as error:  # noqa: BLE001 - raised again outside of Tune
             self.fail(error)
 
     def _tell_watchers(self, what: Callable[[Listener], None]) -> None:
@@ -200,14 +200,14 @@ class Broadcast:
                     self._tell_failure(type(watcher).__name__, error)
 
     def _tell_failure(self, name: str, error: Exception) -> None:
-        with contextlib.suppress(Exception):  # it may be who says it that failed
+        with contextlib.suppress(Exception):  # the failed watcher may be the one that says it
             self._say(f"{name} failed, and the study goes on: {_summary(error)}")
         print(f"{name} failed:", file=sys.stderr)
         print(printable_lines(traceback.format_exc()), file=sys.stderr)
 
 
 def events_of_report(report: RunReport) -> list[Event]:
-    """The events that one report stands for."""
+    """The events that one report amounts to."""
     report = storable(report)
     run_id = report["run_id"]
     if report["status"] == "halted":
@@ -219,7 +219,7 @@ def events_of_report(report: RunReport) -> list[Event]:
     if reported_status == "running":
         return events
     status = Status.of(reported_status)
-    if not status.has_ended:  # of a trainable that has words of its own
+    if not status.has_ended:  # a trainable's own word for it
         status = Status.FAILED
     if "failure" in report:
         failure = Failure(**report["failure"])
@@ -236,7 +236,7 @@ def _summary(error: Exception) -> str:
 
 
 _AT_THE_MARGIN = re.compile(r"[A-Za-z_][\w.]*(: |$)")
-"""An exception of any name, where a traceback has one."""
+"""An exception of any name, at the place where a traceback names it."""
 
 
 def _raised(lines: Sequence[str]) -> str:

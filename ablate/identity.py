@@ -1,4 +1,4 @@
-"""Names that come from content: the same run has the same id on every machine and every day."""
+"""Ids from content: the same run has the same id on every machine and every day."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 ID_LENGTH = 12
-"""Hex digits of an id: 48 bits, a collision in a million runs is a 1 in 500 chance."""
+"""Hex digits of an id: 48 bits; a million runs have a 1 in 500 chance of a collision."""
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 _AS_THEY_ARE = frozenset({str, int, bool, type(None)})
 _SCALARS = _AS_THEY_ARE | {float}
@@ -23,17 +23,17 @@ def canonical_json(value: Any) -> str:
 
 
 def difference(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """What a config says differently from its model's defaults, nested like the config."""
+    """The part of a config that differs from its model's defaults, nested like the config."""
     changed: dict[str, Any] = {}
     for key, value in config.items():
         default = defaults.get(key)
         if type(value) is type(default) and type(value) in _SCALARS and value == default:
-            if key not in defaults:  # null, where no default says so
+            if key not in defaults:  # null without a default
                 changed[key] = value
         elif isinstance(value, Mapping) and isinstance(default, Mapping):
             inner = difference(value, default)
             if default.keys() - value.keys():
-                changed[key] = value  # what it lacks is a difference, too
+                changed[key] = value  # missing keys are a difference, too
             elif inner:
                 changed[key] = inner
         elif key not in defaults or _normal(value) != _normal(default):
@@ -42,7 +42,7 @@ def difference(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[s
 
 
 def with_string_keys(value: Any) -> Any:
-    """Plain values as JSON has them, whose keys are words; numbers stay as they are."""
+    """Plain values with string keys, as JSON needs them; values stay as they are."""
     if isinstance(value, Mapping):
         return {_word(key): with_string_keys(item) for key, item in value.items()}
     return [with_string_keys(item) for item in value] if isinstance(value, list | tuple) else value
@@ -70,7 +70,7 @@ def _normal(value: Any) -> Any:
 
 
 def _word(key: Any) -> str:
-    """A key as JSON's keys are: words. A number stays another key than its digits in quotes."""
+    """A key as a string, as JSON needs it; a number stays distinct from its digits in quotes."""
     if isinstance(key, str):
         return str(key)
     return "!!null" if key is None else f"!!{type(key).__name__} {json.dumps(key, default=str)}"

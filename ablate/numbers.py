@@ -1,41 +1,47 @@
-"""Numbers for people: as many digits as their uncertainty leaves meaning in."""
+"""Formats numbers for people, with as many digits as their uncertainty warrants."""
 
 import math
 from collections.abc import Sequence
 
 PLAIN_DIGITS = 4
 UNCERTAIN_DIGITS = 2
-"""Significant digits of an uncertainty, and so the last place of the number beside it."""
+"""Significant digits of an uncertainty; the number beside it is cut at the same place."""
 MIN_P = 0.001
 MOST_LOG = 300.0
-"""Logarithms above are no results, and no floats either."""
+"""Larger logarithms are clipped: their exponentials overflow."""
 LEAST_PLAIN, MOST_PLAIN = 1e-5, 1e9
-"""Numbers below and above are written with an exponent."""
+"""Numbers outside are written with an exponent."""
 MOST_SHARE = math.log(10)
-"""Changes by more than this are written as factors, and not in per cent."""
+"""Larger changes are written as factors rather than per cent."""
 ALIKE = math.log(2)
 """Half-width of an interval of logarithms up to which its bounds are cut at the same place."""
 
 
 def decimals(uncertainty: float) -> int | None:
-    """Decimals at which a number with this uncertainty is cut; None where there is none."""
+    """Decimals to which a number with this uncertainty is rounded; None without uncertainty."""
     if not math.isfinite(uncertainty) or uncertainty <= 0:
         return None
     return UNCERTAIN_DIGITS - 1 - math.floor(math.log10(uncertainty))
 
 
 def rounded(value: float, uncertainty: float = math.nan, signed: bool = False) -> str:
-    """A number cut where its uncertainty begins: `-0.0312` with an uncertainty of 0.0021."""
+    """A number rounded to its uncertainty: `-0.0312` with an uncertainty of 0.0021.
+
+    Args:
+        value: The number.
+        uncertainty: Its standard error, say; nan for none.
+        signed: Whether positive numbers get a `+`.
+    """
     return _alike([value], uncertainty, signed)[0]
 
 
 def spread_text(mean: float, sd: float) -> str:
-    """`0.587 ± 0.013`; the mean alone where there is no spread."""
+    """`0.587 ± 0.013`; the mean alone if there is no spread."""
     return rounded(mean) if math.isnan(sd) else " ± ".join(_alike([mean, sd], sd))
 
 
 def interval_text(value: float, low: float, high: float) -> str:
-    """`-0.031 [-0.044, -0.018]`; the value alone where there is no interval."""
+    """`-0.031 [-0.044, -0.018]`; the value alone if there is no interval."""
     if math.isnan(value):
         return "-"
     half = (high - low) / 2
@@ -54,7 +60,7 @@ def p_text(p: float) -> str:
 def share_text(log_ratio: float, low: float = math.nan, high: float = math.nan) -> str:
     """A difference of logarithms as a change: `-7.1 % [-9.9 %, -4.2 %]`.
 
-    As factors, `x0.88 [x0.0015, x500]`, where one of them is more than tenfold.
+    As factors, `x0.88 [x0.0015, x500]`, if one of them is more than tenfold.
     """
     if math.isnan(log_ratio):
         return "-"
@@ -76,7 +82,7 @@ def _interval(texts: Sequence[str]) -> str:
 
 
 def _ratio_cuts(logs: Sequence[float]) -> list[float]:
-    """Where the ratios of a value, low and high are cut: never below what is left of a ratio."""
+    """Uncertainties to which the ratios of a value, low and high are rounded, never to zero."""
     half = (logs[2] - logs[1]) / 2
     if half <= ALIKE:
         return [(math.expm1(logs[2]) - math.expm1(logs[1])) / 2] * 3
@@ -84,7 +90,7 @@ def _ratio_cuts(logs: Sequence[float]) -> list[float]:
 
 
 def _alike(values: Sequence[float], uncertainty: float, signed: bool = False) -> list[str]:
-    """Numbers that stand together: cut at one place, all plain or all with an exponent."""
+    """Numbers that belong together: rounded to one place, all plain or all with an exponent."""
     places = decimals(uncertainty)
     sizes = [abs(value) for value in values if math.isfinite(value)]
     largest = max([*sizes, 0 if places is None else uncertainty], default=0)

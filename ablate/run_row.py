@@ -1,7 +1,7 @@
 """The record of one run: a row of the ledger, as a type.
 
 A row is a mapping: beside the ledger's own columns it has those of a study's factors and metrics.
-What Ablate asks of its own columns goes through attributes, which know their types.
+Ablate reads its own columns as typed attributes.
 """
 
 import math
@@ -16,10 +16,10 @@ Value = Literal["best", "last"]
 
 
 class Status(StrEnum):
-    """How a run stands; tables and journals have it as plain text."""
+    """The status of a run, which tables and journals store as plain text."""
 
     PENDING = "pending"
-    """It has not begun, or is under way."""
+    """It has not started, or is under way."""
     INTERRUPTED = "interrupted"
     OK = "ok"
     FAILED = "failed"
@@ -27,7 +27,7 @@ class Status(StrEnum):
 
     @classmethod
     def of(cls, written: object) -> "Status":
-        """A status as it is written: what says nothing known is of a run to come."""
+        """A status as it is written; anything unknown is `PENDING`."""
         try:
             return cls(written)
         except ValueError:
@@ -48,11 +48,11 @@ ENDED = frozenset({Status.OK, Status.FAILED, Status.DIVERGED})
 
 
 class Column(Generic[T]):
-    """A column of the ledger's own: its type, and an attribute of rows.
+    """One of the ledger's own columns: its type, and an attribute of rows.
 
     Args:
-        kind: What it holds.
-        is_needed: Whether every row has it; of others None is read where they have none.
+        kind: The type of its values.
+        is_needed: Whether every row has it; otherwise it reads as None in rows without it.
     """
 
     def __init__(self, kind: type, is_needed: bool = False) -> None:
@@ -129,7 +129,7 @@ class RunRow(dict[str, Any]):
         return ": ".join(filter(None, [self.error_type, self.error]))
 
     def metrics(self, factors: Container[str]) -> dict[str, float]:
-        """The numbers that it has measured: no columns of the ledger or of factors."""
+        """The metrics it measured: numbers other than the columns of the ledger and of factors."""
         return {
             name: value
             for name, value in self.items()
@@ -177,17 +177,17 @@ class RunRows(dict[str, RunRow]):
 
     @classmethod
     def of_plain(cls, rows: Mapping[str, Mapping[str, Any]]) -> Self:
-        """Rows that come as plain mappings."""
+        """Rows from plain mappings."""
         return rows if isinstance(rows, cls) else cls({i: RunRow(r) for i, r in rows.items()})
 
     def of(self, run_id: str) -> RunRow:
-        """A run's row; of a run that has none yet an empty one, which is `pending`."""
+        """A run's row; an empty one, which is `pending`, if it has none yet."""
         return self.get(run_id) or RunRow()
 
     def status(self, run_id: str) -> Status:
-        """How a run stands."""
+        """The status of a run."""
         return self.of(run_id).status
 
     def new(self, run_id: str) -> RunRow:
-        """A run's row, which is entered as `pending` where there is none."""
+        """A run's row, added as `pending` if there is none."""
         return self.setdefault(run_id, RunRow(run_id=run_id, status=Status.PENDING.value))

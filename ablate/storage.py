@@ -1,4 +1,4 @@
-"""The file system of a study directory: whether an error is its doing, and no run's."""
+"""Decides whether an error is due to the study directory's file system, and not to a run."""
 
 import errno
 import os
@@ -15,23 +15,23 @@ FAULTS = frozenset(
         errno.ETIMEDOUT,
     }
 )  # fmt: skip
-"""What a file system says that cannot take a file, whoever asks."""
+"""Errors of a file system that cannot take a file, whoever writes it."""
 TRIED_BYTES = 2**20
-"""Written to see whether there is room."""
+"""Written to test whether there is room."""
 
 
 def fault_of(error: BaseException, paths: StudyPaths) -> StorageError | None:
-    """What an error in a run, or in what drives it, says of the study's storage.
+    """The storage failure behind an error in a run or in what drives it.
 
-    Libraries wrap what the operating system says, or drop it: where no file of the study
-    directory is named, it is tried out.
+    Libraries wrap or drop the operating system's errors: if none names a file of the study
+    directory, the directory is tested.
 
     Args:
         error: Anything that was raised.
         paths: The study directory.
 
     Returns:
-        The fault, None where the storage is as it should be.
+        The failure; None if the storage is fine.
     """
     for cause in _causes(error):
         if isinstance(cause, StorageError):
@@ -49,7 +49,7 @@ def fault_of(error: BaseException, paths: StudyPaths) -> StorageError | None:
 
 
 def check_storage(paths: StudyPaths) -> None:
-    """Whether the study directory is still there, and still the study's.
+    """Checks that the study directory is still there, and still the study's.
 
     Raises:
         StorageError: If it was removed, or its file system is no longer mounted.

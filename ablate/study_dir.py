@@ -15,7 +15,7 @@ from ablate.text import storable
 
 @dataclass(frozen=True)
 class StudyPaths:
-    """Where things are in a study directory."""
+    """The paths of everything in a study directory."""
 
     root: Path
 
@@ -26,7 +26,7 @@ class StudyPaths:
 
     @property
     def uid(self) -> Path:
-        """The directory's own identity, new after a fresh start."""
+        """The directory's identity, new after a fresh start."""
         return self.root / ".uid"
 
     @property
@@ -41,7 +41,7 @@ class StudyPaths:
 
     @property
     def seed_decisions(self) -> Path:
-        """What rules for seeds decided, in order."""
+        """Decisions of the seed rule, in order."""
         return self.root / "seeds.json"
 
     @property
@@ -54,7 +54,7 @@ class StudyPaths:
         return self.launches / str(number)
 
     def launch_record(self, number: int) -> Path:
-        """What a launch set out to do."""
+        """The record of what a launch set out to do."""
         return self.launch(number) / "launch.json"
 
     def trial(self, number: int, name: str) -> Path:
@@ -69,7 +69,7 @@ class StudyPaths:
 
     @property
     def next_launch(self) -> int:
-        """The number of a launch that is to be new."""
+        """The number of a new launch."""
         return max(self.launch_numbers(), default=0) + 1
 
     def best(self, run_name: str) -> Path:
@@ -83,7 +83,7 @@ class StudyPaths:
 
     @property
     def runs_parquet(self) -> Path:
-        """One row a run."""
+        """One row per run."""
         return self.ledger / "runs.parquet"
 
     @property
@@ -102,7 +102,7 @@ class StudyPaths:
 
     @property
     def history(self) -> Path:
-        """Curves, a file a run."""
+        """Curves, one file per run."""
         return self.ledger / "history"
 
     @property
@@ -112,7 +112,7 @@ class StudyPaths:
 
     @property
     def smoke(self) -> Path:
-        """A small study directory of its own, for trying every cell."""
+        """A separate small study directory for smoke tests."""
         return self.root / "smoke"
 
     def log(self, run_name: str) -> Path:
@@ -121,12 +121,12 @@ class StudyPaths:
 
     @property
     def ray_log(self) -> Path:
-        """What Ray and Tune had to say."""
+        """The output of Ray and Tune."""
         return self.root / "logs" / "ray.log"
 
     @property
     def wandb(self) -> Path:
-        """The directory that `wandb` gets as its own: offline runs are in `wandb/` below it."""
+        """The directory passed to `wandb`: offline runs are in `wandb/` below it."""
         return self.root
 
     @property
@@ -141,7 +141,7 @@ class StudyPaths:
 
     @property
     def wandb_notes(self) -> Path:
-        """What W&B has of which run, a line each."""
+        """What W&B has of each run, one per line."""
         return self.root / ".wandb-notes.jsonl"
 
     @property
@@ -151,29 +151,29 @@ class StudyPaths:
 
     @property
     def sink_log(self) -> Path:
-        """What the W&B sink had to say."""
+        """The output of the W&B sink."""
         return self.root / "logs" / "wandb-sink.log"
 
 
 MAX_PART = 80
-"""Characters of a part of a file name, several of which make one."""
+"""Characters of one part of a file name, which may have several."""
 
 
 MAX_NAME = 120
-"""Longest run name: file systems allow 255 bytes, suffixes need some."""
+"""Longest run name: file systems allow 255 bytes, and suffixes need some."""
 _NAME = re.compile(rf"[A-Za-z0-9_=+-][A-Za-z0-9._=+-]{{0,{MAX_NAME + 20}}}")
-"""What Ablate itself calls runs and trials (`icfm-s42+3`), see `file_name`."""
+"""The names that Ablate gives to runs and trials (`icfm-s42+3`), see `file_name`."""
 
 
 def check_names(names: Iterable[Any], source: Path | str) -> None:
-    """Refuses names of runs that cannot become part of a path, or would lead somewhere else.
+    """Refuses run names that cannot be part of a path, or would lead out of the directory.
 
     Args:
-        names: As a study directory has them, which may be somebody else's, or tampered with.
-        source: What errors call that.
+        names: As found in a study directory, which may be another user's, or tampered with.
+        source: What errors call the directory.
 
     Raises:
-        InputError: With all of them.
+        InputError: With all such names.
     """
     wrong = [n for n in names if not (isinstance(n, str) and _NAME.fullmatch(n))]
     if wrong:
@@ -188,14 +188,14 @@ def _checked(name: str) -> str:
     """A name that becomes part of a path.
 
     Raises:
-        InputError: If it is none that Ablate gives: somebody else has written it.
+        InputError: If Ablate does not give such names: somebody else has written it.
     """
     check_names([name], "the study directory")
     return name
 
 
 def file_name(text: str) -> str:
-    """Text as a part of a file name: what file systems and shells take as it is."""
+    """Text as a part of a file name that file systems and shells take as it is."""
     name = re.sub(r"[^A-Za-z0-9._=+-]+", "_", text).strip("._") or "_"
     if len(name) <= MAX_PART:
         return name
@@ -203,9 +203,9 @@ def file_name(text: str) -> str:
 
 
 def user_cache() -> Path:
-    """Where things are kept that can be made again, for all studies of this user.
+    """The folder for things that can be recreated, shared by all studies of this user.
 
-    Below `os.devnull`, where nothing can be kept, for a user whom the system does not know.
+    For a user without a home it is below `os.devnull`, where nothing can be written.
     """
     home = os.path.expanduser("~")  # unlike `Path.home` it never raises
     home = os.devnull if home == "~" else home
@@ -213,7 +213,7 @@ def user_cache() -> Path:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Writes a file by replacing it: a reader sees the old one or the new one, whoever writes."""
+    """Writes a file by replacing it: a reader sees either the old or the new one."""
     data = content.encode() if isinstance(content, str) else content
     with naming(path), replacing(path) as partial, partial.open("wb") as file:
         file.write(data)
@@ -223,9 +223,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Generator[Path]:
-    """A path of this process's own to write to, whose file then takes the place of the other.
+    """A path, private to this process, to write to; its file then replaces the other.
 
-    The folder has to be there: one that has gone must not come back empty.
+    The folder must exist: one that was removed must not come back empty.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -233,13 +233,13 @@ def replacing(path: Path) -> Generator[Path]:
         os.replace(partial, path)
     except BaseException:
         with contextlib.suppress(OSError):
-            partial.unlink()  # a full disk has no room for halves
+            partial.unlink()  # make room on a full disk
         raise
 
 
 @contextlib.contextmanager
 def naming(path: Path) -> Generator[None]:
-    """Lets an OSError within say which file it is of: one of `write` does not."""
+    """Adds the file's name to an OSError within that lacks it, as errors of `write` do."""
     try:
         yield
     except OSError as error:
@@ -249,5 +249,5 @@ def naming(path: Path) -> Generator[None]:
 
 
 def as_seen_from_here(path: Path) -> Path:
-    """A path relative to the working directory, where that is shorter."""
+    """A path relative to the working directory if it is below, else as it is."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

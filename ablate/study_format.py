@@ -15,17 +15,17 @@ def check_format(paths: StudyPaths) -> None:
     """Refuses a directory that a newer Ablate has written.
 
     Raises:
-        AblateError: If that is so.
+        AblateError: If a newer Ablate has written it.
     """
     written = paths.format.read_text("utf-8").strip() if paths.format.is_file() else ""
     if written.isdecimal() and int(written) > FORMAT:
         raise AblateError(
             f"{paths.root} has format {written}, made by a newer Ablate; this one knows formats up "
-            f"to {FORMAT}\n  update Ablate, or start a study of another name"
+            f"to {FORMAT}\n  update Ablate, or start a study under another name"
         )
 
 
 def write_format(paths: StudyPaths) -> None:
-    """From now on the directory is of today's format."""
+    """Marks the directory as being of the current format."""
     if not paths.format.is_file() or paths.format.read_text("utf-8").strip() != str(FORMAT):
         write_atomically(paths.format, f"{FORMAT}\n")

@@ -1,16 +1,15 @@
-"""How often verdicts are wrong where nothing differs, and what they find where something does.
+"""How often verdicts are wrong if nothing differs, and how much they find if something does.
 
     OMP_NUM_THREADS=1 python benchmarks/calibration.py                 # all, under two minutes
     OMP_NUM_THREADS=1 python benchmarks/calibration.py cells stages --studies 4000
 
-- cells: simulated studies without any effect, the share with at least one false verdict and with
-  every interval holding the truth; and the share that finds a cell that is better by 4 residual
-  sd. Beside Ablate's verdicts stands what papers do: a paired t test a cell, and the best mean
-  without any test.
-- factors: the main effect of a factor that does nothing, where seeds change what it does by half
-  the residual sd. Beside it a test on the residual of the cells.
-- stages: seeds until the intervals are narrow enough, by Stein's two stages; beside it the same
-  seeds with the variance of all of them, and stopping as soon as the intervals are narrow.
+- cells: in simulated studies without any effect, the share with at least one false verdict, and
+  with the truth in every interval; and the share that finds a cell that is better by 4 residual
+  sd. Compared with what papers do: a paired t test per cell, and the best mean without a test.
+- factors: the main effect of a factor that does nothing on average, but varies over seeds by half
+  the residual sd. Compared with a test on the residual of the cells.
+- stages: seeds until the intervals are narrow enough, by Stein's two stages. Compared with the same
+  seeds but the variance of all of them, and with stopping as soon as the intervals are narrow.
 - again: real runs of one config with 60 seeds, dealt into cells that differ in nothing else.
 """
 
@@ -43,7 +42,7 @@ NOISES: dict[str, Callable[[np.random.Generator, tuple[int, int]], Values]] = {
     "one cell x5": lambda rng, shape: _one_noisy(rng.normal(size=shape), 5),
 }
 OTHER_CELLS = 36
-"""Cells that each level of a factor has."""
+"""Cells per level of a factor."""
 MOST_SEEDS = 400
 POOL = 60
 """Real runs of one config."""
@@ -56,14 +55,14 @@ AA_CONFIG = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Calibration of Ablate's verdicts.")
-    parser.add_argument("sections", nargs="*", help=f"of {', '.join(SECTIONS)}; all where none")
-    parser.add_argument("--studies", type=int, default=500, help="simulated studies a line")
+    parser.add_argument("sections", nargs="*", help=f"of {', '.join(SECTIONS)}; by default all")
+    parser.add_argument("--studies", type=int, default=500, help="simulated studies per line")
     arguments = parser.parse_args(argv)
     unknown = set(arguments.sections) - set(SECTIONS)
     if unknown:
         parser.error(f"no section {', '.join(sorted(unknown))}: choose from {', '.join(SECTIONS)}")
     error = math.sqrt(ALPHA * (1 - ALPHA) / arguments.studies)
-    print(f"{arguments.studies} studies a line; Monte-Carlo error of 5 %: +- {2 * error:.1%}")
+    print(f"{arguments.studies} studies per line; Monte-Carlo error of 5 %: +- {2 * error:.1%}")
     for name in arguments.sections or SECTIONS:
         title, columns, rows = SECTIONS[name]
         print(f"\n{name}: {title}\n\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
@@ -129,7 +128,7 @@ def stages(studies: int) -> Iterator[Row]:
 
 
 def aa(studies: int) -> Iterator[Row]:
-    """Real A/A studies: the same runs, dealt anew into cells each time."""
+    """Real A/A studies: the same runs, dealt into different cells each time."""
     pool = _real_runs()
     for metric, results in pool.items():
         named = f"{metric} (skewness {stats.skew(results):.2f})"
@@ -143,9 +142,9 @@ def aa(studies: int) -> Iterator[Row]:
 
 
 def _verdicts(values: Values, cell: int | None = None) -> list[float]:
-    """Whether any cell, or the one named, is said to differ: by Ablate, t tests, best mean.
+    """Whether any cell, or the given one, differs according to Ablate, t tests, the best mean.
 
-    Last, whether all intervals hold zero.
+    Last, whether all intervals contain zero.
     """
     named = slice(1, None) if cell is None else slice(cell, cell + 1)
     comparisons = compare_to_baseline(values, 0, "min").each
@@ -168,7 +167,7 @@ def _one_noisy(values: Values, factor: float) -> Values:
 
 
 def _on_residual(values: Values, num_levels: int) -> float:
-    """Whether a test of level means on the cells' residual says that any differs."""
+    """Whether a test of level means on the cells' residual finds any difference."""
     means = values.reshape(num_levels, -1).mean(axis=1)
     df = (values.shape[0] - 1) * (values.shape[1] - 1)
     se = math.sqrt(_residual_variance(values) * 2 * num_levels / values.size)
@@ -196,13 +195,13 @@ def _critical(num_cells: int, num_seeds: int) -> float:
 
 
 def _residual_variance(values: Values) -> float:
-    """Of cells and seeds, no run missing."""
+    """The residual variance of cells x seeds without missing runs."""
     centred = values - values.mean(axis=0) - values.mean(axis=1, keepdims=True) + values.mean()
     return float((centred**2).sum() / ((values.shape[0] - 1) * (values.shape[1] - 1)))
 
 
 def _real_runs() -> dict[str, Values]:
-    """Metrics of `POOL` runs that differ in their seed alone; trained in about ten seconds."""
+    """Metrics of `POOL` runs that differ only in their seed; trained in about ten seconds."""
     import torch
 
     from trainables.flow.config.run import FlowConfig

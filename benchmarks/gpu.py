@@ -4,11 +4,10 @@
     python benchmarks/gpu.py --archs mlp --packs 8 32
 
 Needs torch, numpy, scipy and pydantic, and neither Ray nor W&B. A side's number is the median of
-its rounds. "eager" is the engine's ordinary step, of which the host sees each loss; "graphed" and
-packs are replayed as one CUDA graph (where none can be had, a line says why). Memory is what torch
-holds at most, by run. The share of the peak
-counts multiplications and additions of a whole step against what the device can do in float32
-with TF32, where its name is known.
+its rounds. "eager" is the engine's ordinary step, whose loss the host reads each time; "graphed"
+and packs are replayed as one CUDA graph (if that fails, a line says why). Memory is torch's maximum
+per run. The share of the peak compares the multiplications and additions of a whole step with the
+device's TF32 peak, if its name is known.
 """
 
 import argparse
@@ -24,9 +23,9 @@ from training_step import Engine, PlainLoop, config_of, timed
 from trainables.flow.data.dataset import load_dataset
 
 TF32_PEAK = {"H100": 495e12, "H200": 495e12, "A100": 156e12, "L40": 181e12, "4090": 83e12}
-"""Dense, by a part of the device's name, from the vendor's data sheets."""
+"""Dense FLOP/s by a part of the device's name, from the vendor's data sheets."""
 STUDY_RUNS, STUDY_STEPS = 324, 30_000
-"""The study that is projected: 36 cells, 9 seeds, 300 epochs of 100 steps."""
+"""The projected study: 36 cells, 9 seeds, 300 epochs of 100 steps."""
 BESIDE_TRAINING_S = 6.0
 """What a fresh process spends beside training: measured on a CPU machine, see README.md."""
 
@@ -53,7 +52,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def compare(arch: str, arguments: Any, device: torch.device, peak: float | None) -> None:
-    """Prints the rows of one architecture; a pack that does not fit ends them."""
+    """Prints the rows of one architecture, up to the first pack that does not fit.
+
+    Args:
+        arch: The architecture.
+        arguments: As typed.
+        device: The GPU.
+        peak: Its peak FLOP/s, if known.
+    """
     config = config_of(arch, arguments, dtype="tf32")
     data = load_dataset(config.data)
     flops = _flops_of_a_step(PlainLoop(config, data, device))
@@ -73,7 +79,7 @@ def compare(arch: str, arguments: Any, device: torch.device, peak: float | None)
         except torch.OutOfMemoryError:
             print(f"{arch:6}{name:<18} does not fit")
             break
-        except RuntimeError as error:  # the other sides' rows are worth having
+        except RuntimeError as error:  # the other sides still count
             print(f"{arch:6}{name:<18} fails: {error}")
     if "solo, eager" not in rates:
         return
@@ -108,7 +114,7 @@ def _row(
 
 
 def _freed_memory() -> int:
-    """Bytes that torch holds once nothing of the last side is left."""
+    """Bytes that torch holds once the last side is released."""
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()

@@ -4,8 +4,8 @@ python benchmarks/handwritten.py run 3        # one run in this process, seed 3
 python benchmarks/handwritten.py tune 12      # 12 runs as Ray Tune's documentation shows it
 python benchmarks/handwritten.py floor 12     # 12 runs, warm: prints their CPU-seconds
 
-Runs log their losses each epoch and end with two metrics of their samples, or there would be
-nothing to compare. The floor is the bare training.
+Runs log their losses each epoch and end with two metrics of their samples, so that there is
+something to compare. The floor is the bare training.
 """
 
 import sys
@@ -52,7 +52,7 @@ def train(seed: int, log: Callable[[dict[str, float]], None]) -> None:
 
 
 def tracked_run(seed: int) -> None:
-    """One run as a script of its own, with W&B."""
+    """One run as a separate script, with W&B."""
     import wandb
 
     run = wandb.init(project="orchestration", name=f"s{seed}", config={**BASE, "seed": seed})
@@ -102,7 +102,7 @@ def _loop(seed: int) -> tuple[PlainLoop, Dataset]:
 
 
 class _HeldOut:
-    """Validation and test rows, and fixed draws to go with them."""
+    """Validation and test rows, with fixed draws."""
 
     def __init__(self, data: Dataset) -> None:
         source = torch.Generator().manual_seed(0)
@@ -123,7 +123,7 @@ class _HeldOut:
         return error.square().mean().item()
 
     def metrics(self, loop: PlainLoop) -> dict[str, float]:
-        """Of samples, against the test rows."""
+        """Metrics of samples, against the test rows."""
         samples = integrate(loop.averaged(), self._noise)
         return {
             "energy_distance": energy_distance(samples, self._test),

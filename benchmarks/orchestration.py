@@ -3,9 +3,9 @@
     python benchmarks/orchestration.py               # 12 runs, a few minutes
     python benchmarks/orchestration.py --runs 12 36
 
-Baselines, each measured in the same call: one fresh process a run, one after the other, and Ray
-Tune with its W&B callback. The floor is the bare training, a plain PyTorch loop in one warm
-process, spread over the cores. W&B works offline everywhere; Ablate writes its report, too.
+Baselines, measured in the same call: a fresh process per run, one after another, and Ray Tune with
+its W&B callback. The floor is the bare training, a plain PyTorch loop in one warm process, divided
+by the number of cores. W&B is offline everywhere; Ablate also writes its report.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def ablate(pack: str) -> Callable[[int], None]:
-    """`python -m ablate.run`, packs as given."""
+    """`python -m ablate.run`, with the given packs."""
 
     def side(num_runs: int) -> None:
         study = {
@@ -71,13 +71,13 @@ def ablate(pack: str) -> Callable[[int], None]:
 
 
 def fresh_processes(num_runs: int) -> None:
-    """The usual loop: a script, once a run."""
+    """The usual loop: one script call per run."""
     for seed in range(num_runs):
         _python("handwritten.py", "run", seed)
 
 
 def stock_tune(num_runs: int) -> None:
-    """Ray Tune by its documentation."""
+    """Ray Tune as its documentation shows it."""
     _python("handwritten.py", "tune", num_runs)
 
 

@@ -1,4 +1,4 @@
-"""The three velocity networks as ordinary modules, as one would write them for a single run."""
+"""The three velocity networks as ordinary modules for a single run."""
 
 import torch
 from torch import Tensor, nn
@@ -118,7 +118,7 @@ class PlainDiT(nn.Module):
 
 
 class PlainByToken(nn.Module):
-    """A linear map of its own for each token."""
+    """A separate linear map for each token."""
 
     def __init__(self, num_tokens: int, width_in: int, width_out: int) -> None:
         super().__init__()

@@ -1,12 +1,12 @@
-"""What a run costs beside its training: studies of trivially short runs, through Ray.
+"""The overhead per run beside its training: studies of trivially short runs, through Ray.
 
     python benchmarks/scale.py                       # 100 and 1,000 runs, a few minutes
     python benchmarks/scale.py --runs 100 1000 10000
-    python benchmarks/scale.py --wandb disabled      # without W&B, which has a process of its own
+    python benchmarks/scale.py --wandb disabled      # without W&B, which runs in its own process
     python benchmarks/scale.py --alone               # without the baseline
 
-Each size is a study in a process of its own. The exponent says how a number grows with the number
-of runs: 1 is linear. The baseline is a run of Ray Tune without Ablate, actors reused, no loggers.
+Each size is a study in a separate process. The exponent says how a number grows with the number of
+runs: 1 is linear. The baseline is Ray Tune without Ablate, with reused actors and no loggers.
 """
 
 import argparse
@@ -29,21 +29,21 @@ HERE = Path(__file__).parent
 CELLS = 10
 PHASES = ("plan", "launch", "of it ledger", "report", "driver CPU", "memory, MB")
 TUNE = "Tune: "
-"""Before the phases of the baseline."""
+"""Prefix of the baseline's phases."""
 
 
 class Trivial(Trainable):
-    """One step of nothing."""
+    """A run of one empty step."""
 
     def step(self) -> dict[str, Any]:
         """Ends at once."""
         return {"score": float(self.config["gain"] + self.config["seed"]), "done": True}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """There is nothing to keep."""
+        """Saves nothing."""
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """The next run."""
+        """Takes the next run."""
         return True
 
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="The cost of a run beside its training.")
     parser.add_argument("--runs", type=int, nargs="+", default=[100, 1_000])
     parser.add_argument("--wandb", default="offline", choices=("offline", "disabled"))
-    parser.add_argument("--alone", action="store_true", help="without Tune by itself")
+    parser.add_argument("--alone", action="store_true", help="without the baseline")
     parser.add_argument("--side", choices=("ablate", "tune"), help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.side:
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def through_ablate(num_runs: int) -> dict[str, float]:
-    """Seconds of each phase of a study of so many runs, and the driver's memory."""
+    """Seconds of each phase of a study of `num_runs` runs, and the driver's memory."""
     from rich.console import Console
 
     from ablate.analysis.build import study_record
@@ -107,7 +107,7 @@ def through_ablate(num_runs: int) -> dict[str, float]:
 
 
 def through_tune(num_runs: int) -> dict[str, float]:
-    """The same runs by Tune alone."""
+    """The same runs with Tune alone."""
     import ray
     from ray import tune
 

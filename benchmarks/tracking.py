@@ -3,8 +3,8 @@
     python benchmarks/tracking.py                  # 30 short runs, each way of tracking
     python benchmarks/tracking.py --runs 12 --repeats 5
 
-The server is that of the tests, on loopback, behind the real wandb-core; with `latency` every
-answer takes 0.25 s. Each way is held against the same study with W&B disabled.
+The server is the tests', on loopback, behind the real wandb-core; with `latency` every answer takes
+0.25 s. Each way is compared with the same study with W&B disabled.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def end_s(way: str, num_runs: int) -> float:
-    """The time of one study, in seconds."""
+    """Seconds from the last run's end to the prompt, in one study."""
     with tempfile.TemporaryDirectory() as folder:
         study = read_study({
             "study": "tracking", "trainable": "toy:Counter", "metric": "score", "mode": "max",

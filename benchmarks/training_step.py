@@ -4,8 +4,8 @@
     python benchmarks/training_step.py --scale base --dim 1024 --batch-size 256   # for GPUs
 
 A step is a whole training step: draws, path, forward and backward pass, clipping, AdamW, EMA and
-schedule. Two sides take turns, and a ratio is that of the medians of their rounds. Needs neither
-Ray nor W&B.
+schedule. Two sides take turns; ratios are of the medians over their rounds. Needs neither Ray nor
+W&B.
 """
 
 import argparse
@@ -58,7 +58,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def compare(arch: str, arguments: argparse.Namespace, device: torch.device) -> None:
-    """Prints the rows of one architecture."""
+    """Prints the rows of one architecture.
+
+    Args:
+        arch: The architecture.
+        arguments: As typed.
+        device: Where to train.
+    """
     config = config_of(arch, arguments)
     data = load_dataset(config.data)
     solo = Engine(config, data, device, 1)
@@ -82,7 +88,7 @@ def config_of(arch: str, arguments: argparse.Namespace, **more: str) -> FlowConf
 
 
 def timed(sides: Sequence[Callable[[], int]], arguments: argparse.Namespace) -> list[float]:
-    """Median seconds a run-step of each side, which take turns."""
+    """Median seconds per run-step of each side; sides take turns."""
     for side in sides:
         side()
     rounds: list[list[float]] = [[] for _ in sides]

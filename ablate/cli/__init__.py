@@ -1,1 +1,1 @@
-"""Arguments, printing, exit codes; no decisions."""
+"""The commands: arguments, printing and exit codes, without decisions."""

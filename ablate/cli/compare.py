@@ -1,6 +1,6 @@
-"""`ablate compare STUDY_DIR STUDY_DIR`: two studies side by side where their runs agree in config.
+"""`ablate compare STUDY_DIR STUDY_DIR`: compares two studies over runs with the same config.
 
-For a study that was run again: on another machine, with another version, after a change of code.
+For a study that was repeated: on another machine, with another version, after a change of code.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from ablate.text import printable
 
 @dataclass(frozen=True, kw_only=True)
 class CellPair:
-    """One cell in two studies, over the seeds that both have."""
+    """One cell in two studies, over their common seeds."""
 
     name: str
     one: Spread
@@ -40,7 +40,7 @@ class CellPair:
     difference: Spread
     """Other minus one, paired by seed."""
     identical: int
-    """Runs whose values agree to the last bit."""
+    """Number of runs whose values agree to the last bit."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,14 @@ def compare_command(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def cell_pairs(plan: Plan, one: Ledger, other: Ledger, metric: str) -> list[CellPair]:
-    """The cells of a plan of which both ledgers have finished runs of the same config and seed."""
+    """The cells of a plan of which both ledgers have finished runs of the same config and seed.
+
+    Args:
+        plan: Of one of the studies.
+        one: A study's ledger.
+        other: The other study's ledger.
+        metric: The metric.
+    """
     pairs: list[CellPair] = []
     for cell in plan.cells:
         ids = [run.run_id for run in plan.runs_of[cell.index].values()]
@@ -128,7 +135,7 @@ def _ok(side: _Side) -> set[str]:
 
 
 def _print_unlike(what: str, one: Environment, other: Environment, console: Console) -> None:
-    """Says what differs between the makers of the two studies."""
+    """Prints a difference between the environments of the two studies."""
     a, b = getattr(one, what), getattr(other, what)
     if a != b:
         text = " | ".join("; ".join(values) or "unknown" for values in (a, b))

@@ -1,4 +1,4 @@
-"""`python -m ablate.evaluate STUDY_DIR --metric mmd`: a further metric of finished runs."""
+"""`python -m ablate.evaluate STUDY_DIR --metric mmd`: adds a metric to finished runs."""
 
 import argparse
 import sys
@@ -42,10 +42,10 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
 
 
 def evaluate_command(arguments: argparse.Namespace, console: Console) -> int:
-    """Evaluates the finished runs that lack the metric, enters it in the ledger, prints the table.
+    """Evaluates the finished runs that lack the metric, adds it to the ledger, prints the table.
 
     Raises:
-        AblateError: If there is no such metric, or the data are not those of the runs.
+        AblateError: If there is no such metric, or the runs were made with other data.
     """
     study = load_saved_study(Path(arguments.study_dir))
     paths, metric = StudyPaths(study.directory), arguments.metric
@@ -62,7 +62,7 @@ def evaluate_command(arguments: argparse.Namespace, console: Console) -> int:
     console.print(Text(f"{metric}: {len(missing) - failed} runs evaluated, {num_had} "
                        f"had it before{f', {failed} failed' if failed else ''}"))  # fmt: skip
     print_report(study_record(plan, ledger.rows, metric), console)
-    if paths.wandb_notes.exists():  # its runs are in W&B, where they lack the metric now
+    if paths.wandb_notes.exists():  # the runs in W&B now lack the metric
         for name, place in lacking_places(plan, ledger, destination(study), arguments.study_dir):
             console.print(Text(f"{name}: {place}"), soft_wrap=True)
     return 1 if failed else 0
@@ -80,7 +80,7 @@ def _evaluate(
         name = ledger.rows[run.run_id].run_name
         try:
             metrics = evaluate(paths.best(name), plan.launch_config(run), metric)
-        except Exception as error:  # noqa: BLE001 - a run's boundary: the others go on
+        except Exception as error:  # noqa: BLE001 - a run's boundary: the others continue
             failed += 1
             cause = f"{name}: {type(error).__name__}: {error}"
             console.print(Text(cause, style="red"), soft_wrap=True)
@@ -94,7 +94,7 @@ def _refuse_unknown(plan: Plan, metric: str) -> None:
     if plan.entry.hooks.evaluate is None:
         raise AblateError(f"{plan.entry.name} does not say how to evaluate finished runs")
     if metric not in measurable:
-        problem = Problem("--metric", "cannot be measured of finished runs", metric, measurable)
+        problem = Problem("--metric", "cannot be measured on finished runs", metric, measurable)
         raise InputError("command line", [problem])
 
 

@@ -1,4 +1,4 @@
-"""The boundary of a command: its streams, its signals, and what ends it without a traceback."""
+"""The boundary of a command: streams, signals, and errors without a traceback."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ from ablate.text import tolerate_all_text
 
 
 def guarded(command: Callable[[Console], int]) -> int:
-    """Runs a command; mistakes of the user's are told without a traceback.
+    """Runs a command; the user's mistakes are printed without a traceback.
 
     Returns:
         The command's exit code, or that of what ended it.
@@ -42,16 +42,16 @@ def _exit_code(command: Callable[[Console], int]) -> int:
         named = ": ".join(filter(None, [file_of(error), reason_of(error)]))
         return _told(named, AblateError.exit_code)
     except KeyboardInterrupt:
-        Console(stderr=True).print(Text("interrupted; the same command begins again"))
+        Console(stderr=True).print(Text("interrupted; the same command starts again"))
         return INTERRUPTED
 
 
 def ending_text(watched: Interrupts) -> str:
-    """What happened, and the command that goes on."""
+    """What happened, and the command that resumes the study."""
     happened = f"the cluster at {watched.gone} is gone" if watched.gone else "interrupted"
     if watched.resume_hint is None:
         return happened
-    way = "the state is saved. Go on with" if watched.has_begun else "start again with"
+    way = "the state is saved. Resume with" if watched.has_begun else "start again with"
     return f"{happened}; {way}:\n  {watched.resume_hint()}"
 
 
@@ -61,7 +61,7 @@ def _told(message: str, exit_code: int) -> int:
 
 
 def _leave_at_once(exit_code: int) -> NoReturn:
-    """Ends the process without what others have registered for its end: Ray would wait there."""
+    """Ends the process without exit handlers: Ray's would hang."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # a closed pipe
             stream.flush()
@@ -69,7 +69,7 @@ def _leave_at_once(exit_code: int) -> NoReturn:
 
 
 def _end_at_once(watched: Interrupts) -> NoReturn:
-    """Nothing more is said or written but this, whatever the process is at."""
+    """Ends the process at once, whatever it is doing, after a last message."""
     with contextlib.suppress(OSError):
         os.write(1, f"\n{ending_text(watched)}\n".encode())
     os._exit(CLUSTER_GONE if watched.gone else INTERRUPTED)

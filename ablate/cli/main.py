@@ -29,9 +29,9 @@ from ablate.tracking.wandb.places import tracked_at
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a subcommand; returns its exit code."""
-    with contextlib.suppress(FileNotFoundError):  # `guarded` tells
+    with contextlib.suppress(FileNotFoundError):  # `guarded` reports it
         if str(Path.cwd()) not in sys.path:
-            sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: trainables of one's own
+            sys.path.insert(0, str(Path.cwd()))  # as `python -m` does, for users' trainables
     parser = Arguments(prog="ablate", description="Ablation studies that hold up.")
     commands = parser.add_subparsers(dest="command", required=True)
     build_parser(commands.add_parser("run", help="run a study, or finish it"))
@@ -69,7 +69,12 @@ def command() -> NoReturn:
 
 
 def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
-    """Prints the ablation table of a study directory, also of one that is still running.
+    """Prints the ablation table of a study directory; the study may still be running.
+
+    Args:
+        study_dir: The study directory.
+        console: Where to print.
+        metric: What to report instead of the study's metrics, without writing the report.
 
     Raises:
         InputError: If no run has such a metric.
@@ -90,17 +95,17 @@ def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
 
 
 def _write_report(record: StudyRecord, paths: StudyPaths, console: Console) -> None:
-    """Writes the report where that can be done: its table has been printed by then."""
+    """Writes the report if possible; otherwise the printed table has to do."""
     try:
         print_undrawn(write_report(record, paths), console)
         line = f"report: {paths.report / 'index.html'}"
     except OSError as error:
-        line = f"note: the report is not written: {file_of(error)}: {reason_of(error)}"
+        line = f"note: the report was not written: {file_of(error)}: {reason_of(error)}"
     console.print(Text(line), soft_wrap=True)
 
 
 def status(study_dir: Path, console: Console) -> int:
-    """Prints how many runs of a study directory there are of each status."""
+    """Prints how many runs of a study directory have each status."""
     study = load_saved_study(study_dir)
     ledger = Ledger(StudyPaths(study.directory))
     plan = plan_so_far(study, ledger)

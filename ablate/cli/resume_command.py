@@ -1,4 +1,4 @@
-"""What to type to go on with a study that did not come to its end."""
+"""The command that resumes a study which did not finish."""
 
 import argparse
 
@@ -15,18 +15,18 @@ _KEPT = (
     "--wait-for-lock",
     "--trust-owner",
 )
-"""Options that the study directory does not remember."""
+"""Options that the study directory does not store."""
 _BEGUN = ("--set", "--storage", "--pack", "--wandb-project", "--smoke", "--retry-failed", "--fresh")
-"""Options that are done with once the study directory knows of them."""
+"""Options that are no longer needed once the study directory has taken them up."""
 
 
 def resume_command(arguments: argparse.Namespace, study: Study, has_begun: bool) -> str:
     """The command, quoted for the shell.
 
     Args:
-        arguments: What was typed.
-        study: The study that it named.
-        has_begun: Whether the study directory knows what was asked for; else all is typed again.
+        arguments: As typed.
+        study: The study that they name.
+        has_begun: Whether the study directory has taken them up; else they are all repeated.
     """
     if has_begun:
         words = ["--resume", str(as_seen_from_here(study.directory)), *_typed(arguments, _KEPT)]
@@ -39,7 +39,7 @@ def resume_command(arguments: argparse.Namespace, study: Study, has_begun: bool)
 
 
 def _of_tracking(arguments: argparse.Namespace) -> list[str]:
-    """Where to track is asked for by each command anew."""
+    """The options that say where to track, which every command needs again."""
     words = _typed(arguments, ("--wandb-project",))
     for override in arguments.set:
         if override.startswith(("tracking.", "tracking=")):
@@ -48,7 +48,7 @@ def _of_tracking(arguments: argparse.Namespace) -> list[str]:
 
 
 def _typed(arguments: argparse.Namespace, options: tuple[str, ...]) -> list[str]:
-    """The options among some that were given, with their values."""
+    """Those of some options that were given, with their values."""
     words: list[str] = []
     for option in options:
         value = getattr(arguments, option.removeprefix("--").replace("-", "_"))

@@ -1,4 +1,4 @@
-"""`python -m ablate.run grid.yaml`: the main job, argument parsing and wiring only."""
+"""`python -m ablate.run grid.yaml`: runs a study; argument parsing and wiring only."""
 
 import argparse
 import contextlib
@@ -28,7 +28,7 @@ from ablate.tracking.base import Trackers
 from ablate.tracking.wandb.settings import destination, given_keys
 
 TOO_LARGE = (
-    "this machine holds no such trial: the study needs a cluster whose nodes do (--address asks "
+    "no trial fits on this machine: the study needs a cluster with larger nodes (--address uses "
     "one), or smaller resources"
 )
 
@@ -48,16 +48,16 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     parser = parser or Arguments(
         prog="python -m ablate.run",
         description="Runs every cell x seed of a study, or what is left of it.",
-        epilog="Running the same command again goes on: finished runs are kept.",
+        epilog="The same command resumes the study: finished runs are kept.",
     )
     add = parser.add_argument
     add("grid", nargs="?", metavar="GRID", help="the study's YAML file")
-    add("--resume", metavar="DIR", help="continue a study directory, without its YAML")
+    add("--resume", metavar="DIR", help="resume a study directory, without its YAML")
     add("--plan", action="store_true", help="show cells, runs and what is done; start nothing")
-    add("--local", action="store_true", help="in this process, one run after another, no Ray")
+    add("--local", action="store_true", help="run in this process, one run after another, no Ray")
     add("--smoke", action="store_true", help="first try every cell for two steps")
-    add("--only", metavar="KEY=VALUE,...", help="only a part of the plan: flow=vp,seed=42")
-    add("--pdb", action="store_true", help="with --local: stop in the debugger where a run fails")
+    add("--only", metavar="KEY=VALUE,...", help="run only a part of the plan: flow=vp,seed=42")
+    add("--pdb", action="store_true", help="as --local; stop in the debugger when a run fails")
     add(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the YAML"
     )
@@ -68,7 +68,7 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--trust-owner", action="store_true", help="unpickle checkpoints that another user owns")
     add("--pack", metavar="N|auto", help="runs of one shape that share a trial (default 1)")
     add("--address", metavar="ADDR", help="address of a running Ray cluster, or local")
-    add("--backend", metavar="NAME", help="where runs are done: ray (default), local, or a plug-in")
+    add("--backend", metavar="NAME", help="where to run: ray (default), local, or a plug-in")
     add("--wait-for-lock", metavar="SECONDS", type=_seconds, default=0.0,
         help="wait for another driver on the study directory to end")  # fmt: skip
     add("--wandb-project", metavar="NAME", help="the W&B project")
@@ -81,12 +81,12 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds; write 300, say")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds; write 300, say")
     return seconds
 
 
 def run_command(arguments: argparse.Namespace, console: Console) -> int:
-    """What `python -m ablate.run` does with its arguments.
+    """Executes `python -m ablate.run`, given its arguments.
 
     Raises:
         AblateError: If the input is wrong.
@@ -108,7 +108,7 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         wait_for_lock_s=arguments.wait_for_lock,
         backend=arguments.backend,
     )
-    # Before anything else: the environment may be wrong, too.
+    # Checked first: mistakes in the environment are the user's, too.
     destination(study, given_keys(_overrides(arguments)))
     Trackers(study)
     if arguments.plan:
@@ -130,14 +130,20 @@ def _run(study: Study, options: Options, arguments: argparse.Namespace, console:
             tried = try_cells(study, options, console)
         if tried.exit_code:
             return tried.exit_code
-    from ablate.driver.finish import complete_study  # half a second of imports that no plan needs
+    from ablate.driver.finish import complete_study  # takes half a second, and no plan needs it
 
     with _going_on(study, arguments):
         return complete_study(study, options, console, given_keys(_overrides(arguments))).exit_code
 
 
 def show_plan(study: Study, options: Options, console: Console) -> int:
-    """`--plan`: what would be run, and what is done already."""
+    """`--plan`: prints what would be run, and what is done already.
+
+    Args:
+        study: A checked study.
+        options: How it would be run.
+        console: Where to print.
+    """
     ledger = Ledger(StudyPaths(study.directory)) if not options.fresh else no_ledger(study)
     plan, remaining = examine(study, ledger, options)
     preflight_facts = check_data(plan, [*remaining.todo, *remaining.kept])
@@ -158,7 +164,7 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
 
 @contextlib.contextmanager
 def _going_on(study: Study, arguments: argparse.Namespace) -> Generator[None]:
-    """Lets a failure of the study's storage say how to go on."""
+    """Adds the command that resumes the study to a failure of its storage."""
     try:
         yield
     except StorageError as error:
@@ -191,7 +197,7 @@ def _overrides(arguments: argparse.Namespace) -> list[str]:
 
 
 def _literal(key: str, text: str) -> str:
-    """An override whose value is text, whatever YAML would read in it."""
+    """An override whose value is text, even if YAML would read something else."""
     return f"{key}={dump_yaml(text)}"
 
 

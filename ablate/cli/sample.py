@@ -1,4 +1,4 @@
-"""`python -m ablate.sample STUDY_DIR RUN_NAME -n 1000 -o samples.parquet`: draw from a run."""
+"""`python -m ablate.sample STUDY_DIR RUN_NAME -n 1000 -o samples.parquet`: draws from a run."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""`ablate sync STUDY_DIR`: brings W&B to what the ledger has, from whatever state it is in."""
+"""`ablate sync STUDY_DIR`: brings W&B up to date with the ledger, from any state."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -41,11 +41,11 @@ def sync_command(arguments: argparse.Namespace, console: Console) -> int:
     """Asks W&B what it has of each run, and sends the rest.
 
     Returns:
-        0 where W&B has everything then (or would, with `--dry-run`), else 1.
+        0 if W&B has everything afterwards (or would, with `--dry-run`), else 1.
 
     Raises:
         AblateError: If there is no key, or the directory is in use.
-        InputError: If the study or the place is none.
+        InputError: If the study or the destination is invalid.
     """
     study = load_saved_study(Path(arguments.study_dir))
     paths = StudyPaths(study.directory)
@@ -83,7 +83,7 @@ def _port(
 
 
 def _to(study: Study, arguments: argparse.Namespace, home: Home | None) -> Destination:
-    """Where the runs are, or are to be from now on."""
+    """Where the runs are, or will be from now on."""
     to = replace(destination(study), mode="online")
     if not has_credentials(to.server):
         raise AblateError(
@@ -129,7 +129,7 @@ def _table(plan: Plan, ledger: Ledger, paths: StudyPaths) -> Complete:
 def _tell(
     runs: Sequence[Complete], port: SinkPort, record: WandbRecord, dry_run: bool, console: Console
 ) -> int:
-    """Says of each run what was there and what has come of it; returns how many W&B lacks."""
+    """Prints what W&B had of each run and what was sent; returns how many it still lacks."""
     if not port.served:
         console.print(Text("W&B did not answer; nothing was sent"))
         return len(runs)

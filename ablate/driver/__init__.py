@@ -1,1 +1,1 @@
-"""One command over a study directory."""
+"""Runs one command over a study directory."""

@@ -1,4 +1,4 @@
-"""Executes pending runs on a backend, once it is sure that they can start."""
+"""Executes the remaining runs on a backend."""
 
 import contextlib
 from collections.abc import Callable, Generator, Sequence
@@ -28,7 +28,7 @@ from ablate.trainable.loaded_code import import_path
 
 @dataclass(frozen=True)
 class Caller:
-    """What whoever runs a study brings along."""
+    """What the caller of a study's run provides."""
 
     console: Console
     sink: SharedSink
@@ -37,7 +37,7 @@ class Caller:
     interrupts: Interrupts
 
 
-def do_runs(
+def execute_runs(
     plan: Plan,
     remaining: Remaining,
     ledger: Ledger,
@@ -45,22 +45,22 @@ def do_runs(
     caller: Caller,
     enter: Callable[[], None],
 ) -> bool:
-    """Does what is left.
+    """Executes the remaining runs.
 
     Args:
         plan: The plan.
-        remaining: Its runs that are to be done.
+        remaining: Its runs to do.
         ledger: Their record.
         options: How to do them.
         caller: Who watches.
-        enter: Enters them into the ledger, and takes out what no longer counts; called once they
-            can start, so that a command that cannot has changed nothing.
+        enter: Enters them into the ledger, and resets what no longer counts; called once they can
+            start, so that a command that fails earlier has changed nothing.
 
     Returns:
         Whether it was interrupted.
 
     Raises:
-        StorageError: If the study's storage failed once the runs could start.
+        StorageError: If the study's storage failed after the runs could start.
     """
     interrupts, entered = caller.interrupts, False
     with (
@@ -88,7 +88,7 @@ def do_runs(
 
 @contextlib.contextmanager
 def _blaming_storage(context: JobContext) -> Generator[None]:
-    """What drives the runs fails where the study's storage does, each library in its own way."""
+    """Attributes errors to the study's storage if that failed; libraries raise their own."""
     try:
         yield
     except Exception as error:
@@ -100,7 +100,7 @@ def _blaming_storage(context: JobContext) -> Generator[None]:
 
 def _progress(plan: Plan, remaining: Remaining, options: Options, caller: Caller) -> Progress:
     names = {run.run_id: run.run_name for run in remaining.todo}
-    # A view that is drawn anew all the time leaves a debugger no prompt.
+    # A live view that keeps redrawing would hide a debugger's prompt.
     live = not options.local
     return Progress(names, (plan.study.metric, "val_loss"), caller.console, live)
 
@@ -109,7 +109,7 @@ def _context(
     plan: Plan, ledger: Ledger, progress: Progress, caller: Caller, stop: Callable[[], None]
 ) -> JobContext:
     paths = StudyPaths(plan.study.directory)
-    # The sink imports W&B while Ray starts. Runs that are only tried are nobody's business.
+    # The sink imports W&B while Ray starts. Smoke runs are not tracked.
     port = None if plan.is_smoke else caller.sink.port(progress.say)
     trackers: list[Listener] = []
     if port:

@@ -1,4 +1,4 @@
-"""A whole command over a study: what it still needs is run, then reported, tracked and told."""
+"""A whole command over a study: executes what remains, then reports and tracks the results."""
 
 import contextlib
 import functools
@@ -40,14 +40,14 @@ def complete_study(
     given: frozenset[str] = frozenset(),
     listeners: Sequence[Listener] = (),
 ) -> Outcome:
-    """Runs what a study still needs, and ends it: report, tables, what W&B lacks.
+    """Runs what a study still needs, then writes the report and tables, and completes W&B.
 
     Args:
         study: A checked study.
         options: How to run it.
         console: Where progress, tables and places are shown.
         given: The keys of `tracking` that were given on the command line.
-        listeners: The caller's own: they hear of the runs too.
+        listeners: The caller's own, which also get the events of runs.
     """
     trackers = Trackers(study)
     with contextlib.closing(SharedSink(study, given)) as sink, Renderer() as renderer:
@@ -57,7 +57,7 @@ def complete_study(
         try:
             table = _report(outcome, sink, trackers, renderer, console)
             sink.close()
-        finally:  # also where somebody does not wait for W&B
+        finally:  # even if the user does not wait for W&B
             _print_places(outcome, sink.to, table, console)
     return outcome
 
@@ -96,7 +96,7 @@ def _report(
 def _complete(
     trackers: Trackers, record: StudyRecord, outcome: Outcome, say: Callable[[str], None]
 ) -> None:
-    """Gives the trackers what they missed, and the tables."""
+    """Sends the trackers what they missed, and the tables."""
     study, ledger = outcome.plan.study, outcome.ledger
     trackers.open(TrackedStudy(study=study, directory=study.directory, ledger=ledger), say)
     rows = ledger.rows

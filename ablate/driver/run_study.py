@@ -1,4 +1,4 @@
-"""What `from ablate import ...` offers for running a study; the commands do the same."""
+"""The Python interface to running a study, equivalent to the commands."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,29 +32,29 @@ def run_study(
     wait_for_lock_s: float = 0.0,
     listeners: Sequence[Listener] = (),
 ) -> Ledger:
-    """Runs what a study still needs, as `python -m ablate.run` does, report and tracking included.
+    """Runs what a study still needs, as `python -m ablate.run` does, with report and tracking.
 
     Args:
         study: A checked study, from `load_study`.
         console: Where progress and tables are shown; the terminal by default.
-        local: In this process, one run after another, without Ray.
-        only: Only a part of the plan: `flow=vp,seed=42`.
+        local: Run in this process, one run after another, without Ray.
+        only: Run only a part of the plan: `flow=vp,seed=42`.
         retry_failed: Run failed and diverged runs again.
         fresh: Start over; the old directory is renamed and kept.
         accept_changed_data: Keep runs made with different data.
         address: Of a running Ray cluster, or `local`.
         trust_owner: Unpickle checkpoints that another user owns.
         wait_for_lock_s: How long to wait for another driver on the study directory to end.
-        listeners: They hear what happens to runs.
+        listeners: Get the events of runs.
 
     Returns:
         The ledger: `rows` by run id, `history(run_id)`.
 
     Raises:
         InputError: If the options, the data or the cluster do not fit the study.
-        StudyInUseError: If another driver works on the study directory.
-        KeyboardInterrupt: If it was interrupted, once everything is saved.
-        ClusterGoneError: If the cluster was lost, once everything is saved.
+        StudyInUseError: If another driver is using the study directory.
+        KeyboardInterrupt: If it was interrupted, after everything is saved.
+        ClusterGoneError: If the cluster was lost, after everything is saved.
     """
     options = Options(
         local=local, only=only, retry_failed=retry_failed, fresh=fresh,
@@ -73,8 +73,8 @@ def study_record(study_dir: str | Path, metric: str | None = None) -> StudyRecor
     """What the report of a study says, as records: cells, comparisons, effects, missing runs.
 
     Args:
-        study_dir: A study directory, also of a study that still runs.
-        metric: What to report in the place of the study's own metrics.
+        study_dir: A study directory; the study may still be running.
+        metric: What to report instead of the study's own metrics.
 
     Raises:
         InputError: If the directory holds no study.

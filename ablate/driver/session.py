@@ -1,4 +1,4 @@
-"""The main job: a study directory, what it still needs, and getting it done."""
+"""Runs a study: plans, reconciles with the ledger, executes what remains."""
 
 import contextlib
 import functools
@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from ablate.analysis.seed_rule import keep_decision, plan_so_far
-from ablate.driver.execute import Caller, do_runs
+from ablate.driver.execute import Caller, execute_runs
 from ablate.errors import (
     CLUSTER_GONE,
     INTERRUPTED,
@@ -49,13 +49,13 @@ from ablate.tracking.wandb.port import SharedSink
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a study stands when the command ends."""
+    """The state of a study when the command ends."""
 
     plan: Plan
     ledger: Ledger
     interrupted: bool
     gone: str | None = None
-    """The address of the cluster, where it is gone and that is why."""
+    """The address of the cluster, if the command ended because it is gone."""
 
     @property
     def exit_code(self) -> int:
@@ -76,15 +76,15 @@ def execute(
     trackers: Trackers | None = None,
     listeners: Sequence[Listener] = (),
 ) -> Outcome:
-    """Runs what a study still needs, and no more than that; see `ablate.driver.finish`.
+    """Executes the runs that a study still needs, and nothing else; see `ablate.driver.finish`.
 
     Args:
         study: A checked study.
         options: How to run it.
         console: Where progress is shown.
-        sink: The caller's own way to W&B, which goes on after the runs; else they get one.
-        trackers: The caller's own, which go on after the runs; else they get their own.
-        listeners: The caller's own: they hear of the runs too.
+        sink: The caller's W&B sink, which stays open after the runs; by default a new one.
+        trackers: The caller's trackers, which stay open after the runs; by default new ones.
+        listeners: The caller's own, which also get the events of runs.
     """
     if sink is None:
         with contextlib.closing(SharedSink(study)) as own:
@@ -124,7 +124,13 @@ def _execute(study: Study, options: Options, caller: Caller) -> Outcome:
 
 
 def examine(study: Study, ledger: Ledger, options: Options) -> tuple[Plan, Remaining]:
-    """The plan, with the names that runs already have, and what is left of it to do."""
+    """The plan, with the names that runs already have, and the runs that remain.
+
+    Args:
+        study: A checked study.
+        ledger: Its record.
+        options: Which part of the plan is wanted, and what is run again.
+    """
     plan = plan_so_far(study, ledger, options.is_smoke)
     runs = select_runs(plan, options.only) if options.only else plan.runs
     outdated = CodeToday(plan.entry).outdated(ledger.rows)
@@ -133,7 +139,7 @@ def examine(study: Study, ledger: Ledger, options: Options) -> tuple[Plan, Remai
 
 
 def no_ledger(study: Study) -> Ledger:
-    """The ledger of a study that starts over: nothing is in it."""
+    """The empty ledger of a study that starts over."""
     return Ledger(StudyPaths(study.directory / ".nothing"))
 
 
@@ -142,10 +148,10 @@ def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
     """Checks the data of runs.
 
     Returns:
-        What the trainable's preflight says, by run id: `data_fingerprint`, `num_parameters`.
+        What the trainable's preflight returns, by run id: `data_fingerprint`, `num_parameters`.
 
     Raises:
-        InputError: With what is wrong with each data set, once.
+        InputError: With the mistakes of each data set, once.
     """
     preflight = plan.entry.preflight()
     if preflight is None:
@@ -170,11 +176,11 @@ def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
 
 @gc_paused()
 def plan_notes(plan: Plan, preflight_facts: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What is worth knowing of a plan, once its data have been looked at.
+    """Notes about a plan, once its data have been checked.
 
     Args:
         plan: The plan.
-        preflight_facts: What `check_data` found, by run id.
+        preflight_facts: What `check_data` returned, by run id.
     """
     trainings = {
         run.cell.index: preflight_facts[run.run_id]["same_training"]
@@ -195,10 +201,10 @@ def _run_stages(
     options: Options,
     caller: Caller,
 ) -> tuple[Plan, bool]:
-    """Does what is left, and what its results ask for then: a rule for seeds may want more.
+    """Executes the remaining runs, then those that a seed rule adds because of their results.
 
     Returns:
-        The plan at the end, and whether it was interrupted.
+        The final plan, and whether it was interrupted.
     """
     while True:
         keep_decision(plan)
@@ -206,7 +212,7 @@ def _run_stages(
             _begin, plan, remaining, preflight_facts, ledger, caller.interrupts
         )
         if remaining.todo:
-            interrupted = do_runs(plan, remaining, ledger, options, caller, enter)
+            interrupted = execute_runs(plan, remaining, ledger, options, caller, enter)
             _tell_edited(plan, remaining, ledger, caller.console)
         else:
             enter()
@@ -219,13 +225,15 @@ def _run_stages(
 
 
 def _tell_edited(plan: Plan, done: Remaining, ledger: Ledger, console: Console) -> None:
-    """What was trained is by now of the code before: better said at once than next time."""
+    """Says if training code was edited meanwhile, so that the new runs are outdated already."""
     ids = [run.run_id for run in done.todo if run.run_id in ledger.rows]
     rows = RunRows({run_id: ledger.rows[run_id] for run_id in ids})
     outdated = CodeToday(plan.entry).outdated(rows)
     if outdated:
         files = some(sorted(frozenset[str]().union(*outdated.values())))
-        note = f"note: training code was edited meanwhile; not of today's: {len(outdated)} of "
+        note = (
+            f"note: training code was edited meanwhile; made with older code: {len(outdated)} of "
+        )
         console.print(Text(f"{note}{len(rows)} runs ({files})"), soft_wrap=True)
 
 
@@ -236,9 +244,9 @@ def _begin(
     ledger: Ledger,
     interrupts: Interrupts,
 ) -> None:
-    """From here on the study directory knows what the command asked for."""
+    """Records in the study directory what the command asked for."""
     _enter_rows(plan, remaining, preflight_facts, ledger)
-    interrupts.has_begun = not plan.is_smoke  # cells that are only tried are of no study
+    interrupts.has_begun = not plan.is_smoke  # a smoke test leaves nothing to resume
 
 
 def _enter_rows(
@@ -247,7 +255,7 @@ def _enter_rows(
     preflight_facts: Mapping[str, Mapping[str, Any]],
     ledger: Ledger,
 ) -> None:
-    """Rows for the planned runs; those to be done say what they are made with."""
+    """Adds rows for the planned runs; those to do get the code and data they are made with."""
     code = provenance(plan.entry)
     launch = StudyPaths(plan.study.directory).next_launch
     ledger.protect(plan.factors)
@@ -256,7 +264,7 @@ def _enter_rows(
         ledger.reset(run_id)
         ledger.patch(run_id, restarted_in=launch)
     for run_id in todo & ledger.settled():
-        ledger.patch(run_id, status=Status.INTERRUPTED)  # also where this command never comes to it
+        ledger.patch(run_id, status=Status.INTERRUPTED)  # in case this command never gets to it
     for run_id in remaining.mixed:
         ledger.warn(run_id, ["resumed with different training code"])
     for run in plan.runs:
@@ -283,9 +291,9 @@ def _with_data_of_today(
     preflight_facts: Mapping[str, Mapping[str, Any]],
     options: Options,
 ) -> Remaining:
-    """What is left, where the data are those of earlier runs, or may be others.
+    """The remaining runs, given today's data; refuses changed data unless they are accepted.
 
-    Then finished runs stay, and unfinished ones begin again: no run is trained on both.
+    If accepted, finished runs are kept and unfinished ones restart: no run is trained on both.
     """
     now = {i: facts.get("data_fingerprint", "") for i, facts in preflight_facts.items()}
     going_on = [run for run in remaining.todo if run.run_id not in remaining.restart]
@@ -303,18 +311,18 @@ def _with_data_of_today(
 
 
 def _make_uid(paths: StudyPaths, has_runs: bool, console: Console) -> None:
-    """Gives the directory its identity, where it has none that can be read."""
+    """Gives the directory an identity, unless it has a valid one."""
     written = paths.uid.read_bytes().strip() if paths.uid.exists() else b""
     if re.fullmatch(rb"[0-9a-f]{32}", written):
         return
     if has_runs:
-        note = f"note: {paths.uid} was lost and is made anew: W&B will take the runs for new ones"
+        note = f"note: {paths.uid} was lost and is recreated: W&B will take the runs for new ones"
         console.print(Text(note), soft_wrap=True)
     write_atomically(paths.uid, uuid.uuid4().hex)
 
 
 def _with_whole_curves(paths: StudyPaths, ledger: Ledger, remaining: Remaining) -> Remaining:
-    """What is left, where runs begin again whose checkpoints know of points that are lost."""
+    """The remaining runs; those restart whose checkpoints count points that are lost."""
     going_on = {run.run_id: run for run in remaining.todo if run.run_id not in remaining.restart}
     checkpoints = newest_checkpoints(paths, ledger.restarts())
     ahead = ahead_of_curves(
@@ -323,7 +331,7 @@ def _with_whole_curves(paths: StudyPaths, ledger: Ledger, remaining: Remaining) 
     if not ahead:
         return remaining
     names = some([going_on[i].run_name for i in ahead])
-    note = f"begun again, for points of their curves are lost ({len(ahead)}: {names})"
+    note = f"restarted, since points of their curves are lost ({len(ahead)}: {names})"
     return replace(
         remaining, restart=remaining.restart | set(ahead), notes=[*remaining.notes, note]
     )
@@ -347,14 +355,14 @@ def make_directory(study: Study, paths: StudyPaths) -> None:
 
 
 def _check_from_scratch(study: Study, options: Options) -> None:
-    """A command that cannot start must not have put the old directory aside."""
+    """Checks that a fresh start can succeed, before the old directory is put aside."""
     backend_of(options).check(options)
     plan, remaining = examine(study, no_ledger(study), options)
     check_data(plan, remaining.todo)
 
 
 def _set_aside(paths: StudyPaths, wait_for_lock_s: float) -> None:
-    """A fresh start: the old directory is kept under another name."""
+    """Renames the old directory for a fresh start."""
     if not paths.root.exists():
         return
     with driver_lock(paths.lock, wait_for_lock_s):

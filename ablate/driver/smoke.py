@@ -1,6 +1,6 @@
-"""`--smoke`: every distinct cell for two steps, final metrics included, before the study starts.
+"""`--smoke`: runs every cell for two steps, final metrics included, before the study starts.
 
-A cell that cannot start, sample or be measured is known after a minute, not after a night.
+So a cell that cannot start, sample or be measured shows after a minute, not after a night.
 """
 
 import shutil
@@ -20,11 +20,16 @@ from ablate.study_dir import StudyPaths
 def try_cells(study: Study, options: Options, console: Console) -> Outcome:
     """Runs each cell on its first seed for two steps, beside the study and untracked.
 
+    Args:
+        study: A checked study.
+        options: How to run it.
+        console: Where progress and the result are shown.
+
     Returns:
-        How that went; what it wrote is kept where a cell failed.
+        The outcome; the smoke test's files are kept if a cell failed.
 
     Raises:
-        StudyInUseError: Where another driver works in the study directory.
+        StudyInUseError: If another driver works in the study directory.
     """
     paths = StudyPaths(study.directory)
     make_directory(study, paths)
@@ -64,6 +69,6 @@ def _try_cells(study: Study, paths: StudyPaths, options: Options, console: Conso
 
 
 def _without_seed(only: str | None) -> str | None:
-    """The cells of `--only`: the seed is the study's first one."""
+    """`--only` without its seed: a smoke test uses the study's first one."""
     parts = [part for part in (only or "").split(",") if not part.strip().startswith("seed=")]
     return ",".join(filter(None, parts)) or None

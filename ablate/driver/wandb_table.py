@@ -16,7 +16,7 @@ def table_message(record: StudyRecord, study: Study, paths: StudyPaths) -> Compl
 
     Args:
         record: The report.
-        study: Says what it is called.
+        study: The study, for its name and tags.
         paths: The study directory.
     """
     tables = {_key(n, table): _content(table) for n, table in enumerate(tables_of(record))}

@@ -1,1 +1,1 @@
-"""Design -> plan; plan - ledger = what is left to do. Pure."""
+"""Design -> plan; plan - ledger = the remaining runs. Pure."""

@@ -1,4 +1,4 @@
-"""Which runs share a trial: runs of one shape can be trained as one."""
+"""Decides which runs share a trial: runs of one shape can be trained as one."""
 
 import math
 from collections.abc import Container, Mapping, Sequence
@@ -12,26 +12,26 @@ Rows = Mapping[str, Mapping[str, Any]]
 MOST_ON_GPU = 32
 """Small networks saturate a GPU at 16 to 32 runs."""
 MOST_ON_CPU = 8
-"""A CPU gains up to a third from packs where steps are small, and nothing from more than 8 runs."""
+"""On a CPU, packs gain up to a third if steps are small, and nothing beyond 8 runs."""
 SMALL_STEP = 70_000_000
-"""Parameters x batch above which one run's arithmetic keeps a CPU core busy: hardly a gain."""
+"""Parameters x batch above which one run keeps a CPU core busy: packs hardly gain."""
 BYTES_A_PARAMETER = 48
-"""Weights, gradient, average, two moments, and activations beside them."""
+"""Weights, gradient, average, two moments, and activations."""
 GPU_BYTES = 16 * 1024**3
-"""Memory that every GPU in use has; nobody asks the workers' GPUs before they start."""
+"""Memory assumed of every GPU: the workers' GPUs are unknown before they start."""
 
 
 def packs_of(
     plan: Plan, runs: Sequence[Run], rows: Rows, at_once: int, alone: Container[str] = ()
 ) -> list[RunPack]:
-    """Runs as packs, in the order of the plan: each pack where its first run would be.
+    """Groups runs into packs, in the order of the plan: each pack in the place of its first run.
 
     Args:
         plan: The plan; its study says how many runs a pack may hold, or `auto`.
         runs: The runs to do.
-        rows: The ledger's rows by run id: `num_parameters`, where it is known.
+        rows: The ledger's rows by run id, for `num_parameters` if known.
         at_once: Trials that run at a time.
-        alone: Ids of runs that share a pack with no other.
+        alone: Ids of runs that get a pack of their own.
     """
     by_key: dict[object, list[Run]] = {}
     for index, run in enumerate(runs):
@@ -53,19 +53,19 @@ def auto_size(
     gpu: float,
     gains_on_cpu: bool = True,
 ) -> int:
-    """Runs of one shape that a trial should carry.
+    """How many runs of one shape a trial should carry.
 
-    Up to what the hardware gains from: on a GPU what saturates it and fits its memory, on a CPU
-    only where steps are so small that calls cost more than arithmetic. No more than leave a trial
-    for every free place, and so many that all places are busy to the end.
+    At most what the hardware gains from: on a GPU as many as saturate it and fit its memory, on a
+    CPU more than one only if calls cost more than arithmetic. Within that, few enough that every
+    place gets a trial, and all places are busy to the end.
 
     Args:
         num_runs: Runs of the shape.
         at_once: Trials that run at a time.
-        num_parameters: Of the network; 0 where nobody knows.
-        batch_size: Rows a step.
-        gpu: GPUs that a trial takes.
-        gains_on_cpu: Whether small runs of the shape gain from packs on a CPU, too.
+        num_parameters: Of the network; 0 if unknown.
+        batch_size: Rows per step.
+        gpu: GPUs per trial.
+        gains_on_cpu: Whether packs of small runs of the shape pay off on a CPU.
     """
     if gpu:
         fit = int(GPU_BYTES * min(1.0, gpu) / max(1, BYTES_A_PARAMETER * num_parameters))
@@ -80,7 +80,7 @@ def auto_size(
 
 
 def _key(plan: Plan, run: Run, index: int) -> object:
-    """Equal for runs that may share a pack; a number of its own where none may."""
+    """Equal for runs that may share a pack; the run's own index if it may not share one."""
     if not plan.entry.hooks.packs or plan.study.pack == 1:
         return index
     key = plan.model.pack_key(plan.model.validate(run.config))

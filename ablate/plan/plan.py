@@ -41,12 +41,12 @@ class Run:
     seed: int
     cell: Cell
     config: Mapping[str, Any]
-    """Resolved, as hashed; `launch_config` has its paths made absolute."""
+    """Resolved, as hashed; in `launch_config` its paths are absolute."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedBlock:
-    """Factors that are varied together, and where their cells stand in the plan."""
+    """Factors that are varied together, and the positions of their cells in the plan."""
 
     name: str
     design: str
@@ -54,10 +54,10 @@ class PlannedBlock:
     members: tuple[int, ...]
     """Positions in the plan's cells."""
     levels: tuple[Mapping[str, int], ...]
-    """Of each member, the number of each factor's level, where the factor applies."""
+    """For each member, the index of the level of each factor that applies."""
     baseline: int
     conditions: frozenset[str]
-    """Factors on whose levels it depends whether others apply."""
+    """Factors whose levels decide whether others apply."""
 
     @property
     def near_baseline(self) -> list[int]:
@@ -84,11 +84,11 @@ class Plan:
     seeds: tuple[int, ...]
     runs: Sequence[Run]
     aa_cell: Cell | None = None
-    """The second baseline, where the study asks for one."""
+    """The baseline on other seeds (A/A), if the study asks for it."""
     is_smoke: bool = False
-    """Whether runs end after two steps: to see that they start and end at all."""
+    """Whether runs end after two steps, to test that they start and end at all."""
     seeding: str = ""
-    """What a rule for the number of seeds decided, and why."""
+    """What a seed rule decided, and why."""
     seeds_decided: bool = False
     """Whether such a rule has had the results that it needs."""
     origin: str = ""
@@ -112,12 +112,12 @@ class Plan:
 
     @property
     def baseline(self) -> Cell:
-        """The cell that the others are compared with; further blocks may have one of their own."""
+        """The cell that the others are compared with; further blocks may have their own."""
         return self.cells[self.blocks[0].baseline]
 
     @cached_property
     def notes(self) -> Sequence[str]:
-        """What is worth knowing of it before the data have been looked at."""
+        """Notes about the plan that do not depend on the data."""
         trainings = [self.model.same_training(cell.validated) for cell in self.cells]
         if None in trainings:
             return self.base_notes
@@ -144,7 +144,7 @@ class Plan:
     def references(self) -> tuple[int, ...]:
         """The cell that each cell is compared with: its block's baseline; a baseline with itself.
 
-        A cell of several blocks goes by the first one in which it is not the baseline itself.
+        For a cell in several blocks, the first in which it is not the baseline counts.
         """
         references = list(range(len(self.cells)))
         for block in reversed(self.blocks):
@@ -175,7 +175,7 @@ class Plan:
         return runs
 
     def launch_config(self, run: Run) -> dict[str, Any]:
-        """A run's config for the worker, which works in another directory: absolute paths."""
+        """A run's config with absolute paths, for the worker, which runs in another directory."""
         config: dict[str, Any] = copied(run.config)
         for key in self.model.paths:
             path = value_at(config, key)
@@ -197,7 +197,7 @@ def plan_study(
     Args:
         study: A checked study.
         names: Names that runs already have in the ledger, by run id.
-        seeds: The seeds, where a rule has decided how many; by default the study's first ones.
+        seeds: The seeds, if a rule has decided how many; by default the study's first ones.
         is_smoke: Whether runs end after two steps.
         entry: What is known of the trainable, where nobody can look it up.
 
@@ -231,11 +231,11 @@ def plan_study(
 
 
 def twin_notes(cells: Sequence[Cell], trainings: Sequence[Any]) -> list[str]:
-    """Cells that would train the same thing under two names.
+    """Notes on cells that would train the same thing under two names.
 
     Args:
         cells: The cells.
-        trainings: What each of them trains: equal where it is the same thing.
+        trainings: What each cell trains; equal for the same training.
     """
     seen: dict[str, Cell] = {}
     notes: list[str] = []
@@ -248,7 +248,7 @@ def twin_notes(cells: Sequence[Cell], trainings: Sequence[Any]) -> list[str]:
 
 @dataclass(frozen=True)
 class _Training:
-    """What the runs of a cell train, all but their seeds."""
+    """What the runs of a cell train, except their seeds."""
 
     cell: Cell
     config: dict[str, Any]
@@ -266,7 +266,7 @@ def _trainings(
     trainable: str,
     over: Mapping[str, Any],
 ) -> tuple[list[_Training], list[PlannedBlock]]:
-    """The cells of all blocks, those that coincide once, and the blocks."""
+    """The cells of all blocks, without duplicates, and the blocks."""
     trainings: list[_Training] = []
     position: dict[str, int] = {}
     planned: list[PlannedBlock] = []
@@ -282,7 +282,7 @@ def _trainings(
             at = position.setdefault(canonical_json(content), len(trainings))
             if at == len(trainings):
                 trainings.append(_Training(cell, config, content))
-            else:  # one cell, with the labels that each block has for it
+            else:  # the same cell, with the labels of all its blocks
                 own = trainings[at].cell.levels
                 levels = {**own, **{n: v for n, v in cell.levels.items() if n not in own}}
                 trainings[at] = replace(
@@ -313,7 +313,7 @@ def _content(
     config: dict[str, Any],
     defaults: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What a run's identity is made of, all but its seed."""
+    """What a run's identity consists of, except its seed."""
     return {
         "trainable": trainable,
         "version": model.version,
@@ -345,7 +345,7 @@ def _run_name(cell: Cell, seed: int) -> str:
 
 
 def _named(runs: Sequence[Run], names: Mapping[str, str]) -> list[Run]:
-    """Runs with names that are unique in the study, and stay what they were in the ledger."""
+    """Runs with names that are unique in the study, and those in the ledger unchanged."""
     taken = set(names.values())
     named: list[Run] = []
     for run in runs:

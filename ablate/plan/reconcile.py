@@ -1,4 +1,4 @@
-"""What a study still needs: the plan compared with the ledger."""
+"""Compares a plan with the ledger: the runs that remain to be done."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ablate.text import some
 
 @dataclass(frozen=True)
 class Remaining:
-    """Runs to do, and how; `kept` are those that are done."""
+    """Runs to do, and how; `kept` are those that need nothing more."""
 
     todo: Sequence[Run]
     restart: frozenset[str]
@@ -18,9 +18,9 @@ class Remaining:
     kept: Sequence[Run]
     notes: Sequence[str]
     mixed: frozenset[str] = frozenset()
-    """Ids of runs that go on with other training code than they began with."""
+    """Ids of runs that resume with other training code than they started with."""
     crashed: frozenset[str] = frozenset()
-    """Ids of runs that had failed: each goes alone, for one of them may have crashed others."""
+    """Ids of runs that had failed: each runs alone, since one may have crashed the others."""
 
 
 def reconcile(
@@ -36,10 +36,10 @@ def reconcile(
     Args:
         plan: The plan.
         rows: The ledger's rows by run id.
-        runs: The part of the plan that is wanted, all of it or what `--only` names.
-        outdated: Runs that were made, or begun, with other code than today's, and its files.
-        retry_failed: Whether failed and diverged runs are run again, and those with lost files.
-        lost: By run, what has happened to its files.
+        runs: The wanted part of the plan: all of it, or what `--only` names.
+        outdated: Runs made or started with other code than today's, with the changed files.
+        retry_failed: Whether to rerun failed and diverged runs, and those with lost files.
+        lost: What has happened to the files of runs, by run id.
     """
     lost = lost or {}
     other = {run.run_id: outdated[run.run_id] for run in runs if run.run_id in outdated}
@@ -57,7 +57,7 @@ def reconcile(
             kept.append(run)
             continue
         todo.append(run)
-        if stale or status is Status.DIVERGED:  # it would diverge again from where it did
+        if stale or status is Status.DIVERGED:  # resumed, it would diverge again
             restart.add(run.run_id)
         if status is Status.FAILED:
             crashed.add(run.run_id)
@@ -76,7 +76,7 @@ def reconcile(
 
 
 def changed_data(rows: RunRows, runs: Sequence[Run], now: Mapping[str, str]) -> list[Run]:
-    """Runs, finished or begun, whose data had another fingerprint than today's.
+    """Runs, finished or started, whose data had another fingerprint than today's.
 
     Args:
         rows: The ledger's rows by run id.
@@ -102,7 +102,7 @@ def _code_notes(finished: int, begun: int, rerun: bool, files: Collection[str]) 
         notes.append(f"{what} made with different training code: {fate} {rule}")
     if begun:
         what = "1 unfinished run" if begun == 1 else f"{begun} unfinished runs"
-        fate = "starting over" if rerun else "going on with today's"
+        fate = "starting over" if rerun else "resuming with today's"
         notes.append(f"{what} started with different training code: {fate} {rule}")
     return notes
 
@@ -123,10 +123,10 @@ def _kept_note(count: int) -> str:
 
 
 def lost_notes(rows: RunRows, lost: Mapping[str, str]) -> list[str]:
-    """What is to be told of lost files, in one note."""
+    """A note on lost files; empty if there are none."""
     if not lost:
         return []
     losses = [f"{rows[run_id].run_name}: {loss}" for run_id, loss in list(lost.items())[:5]]
-    more = f"; and {len(lost) - 5} runs more" if len(lost) > 5 else ""
+    more = f"; and {len(lost) - 5} more runs" if len(lost) > 5 else ""
     return [f"files of finished runs are lost: {'; '.join(losses)}{more} "
-            "(--retry-failed makes them again)"]  # fmt: skip
+            "(--retry-failed recreates them)"]  # fmt: skip

@@ -1,4 +1,4 @@
-"""A part of a plan, as `--only flow=vp,seed=42` names it."""
+"""Selects a part of a plan: `--only flow=vp,seed=42`."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from ablate.spec.models import text
 from ablate.spec.yaml12 import parse_yaml
 
 _UNREADABLE = object()
-"""Stands for what is not YAML."""
+"""Stands for text that is not YAML."""
 
 
 def select_runs(plan: Plan, only: str) -> list[Run]:
@@ -50,14 +50,14 @@ def read_choice(
 
 
 class _Labels:
-    """The labels of a factor, called as they are shown, or as YAML has them (1e-3 for 0.001)."""
+    """The labels of a factor, found as shown or as any YAML spelling (1e-3 for 0.001)."""
 
     def __init__(self, labels: Sequence[Any]) -> None:
         self.by_text = {text(label): label for label in labels}
         self._by_key = {canonical_json(label): label for label in labels}
 
     def label(self, written: str) -> Any:
-        """The label that is written in some way; `_UNREADABLE` for none."""
+        """The label that a text stands for; `_UNREADABLE` if none."""
         if written in self.by_text:
             return self.by_text[written]
         value = _parsed(written)
@@ -65,10 +65,10 @@ class _Labels:
 
 
 def _read(only: str, keys: Mapping[str, _Labels]) -> dict[str, Any] | None:
-    """The labels by factor; None where it cannot be read as names and levels of the study.
+    """The labels by factor; None if the text does not consist of the study's names and levels.
 
-    Names and labels may hold whatever separates them: a value ends at the first comma after which
-    it is a level and the rest can be read, too.
+    Names and labels may contain the separators: a value ends at the first comma at which it is a
+    level and the rest can be read, too.
     """
     for name, start in _names_at_the_start(only, keys):
         for end in _ends(only, start):
@@ -125,7 +125,7 @@ def _problems(option: str, only: str, keys: Mapping[str, _Labels], whole: str) -
 
 
 def _parts(only: str) -> list[str]:
-    """`a=x,y,seed=1` as `a=x,y` and `seed=1`: labels may have commas."""
+    """`a=x,y,seed=1` as `a=x,y` and `seed=1`: labels may contain commas."""
     parts: list[str] = []
     for part in only.split(","):
         if parts and "=" not in part:

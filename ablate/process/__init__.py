@@ -1,1 +1,1 @@
-"""What a command stands on: its account, machine, modules, streams, signals."""
+"""The process that a command runs in: its account, machine, modules, streams, signals."""

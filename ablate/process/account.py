@@ -1,4 +1,4 @@
-"""The account and the place that a command runs in, as libraries expect them to be."""
+"""Makes the account and the directory of a command what libraries expect."""
 
 import getpass
 import os
@@ -6,13 +6,13 @@ import os
 from ablate.errors import AblateError
 
 NO_HOME = "/nonexistent"
-"""The home of those who have none: nothing can be kept there."""
+"""The home of users without one; nothing can be written there."""
 
 
 def settle_in() -> None:
-    """Makes up what a user whom the system does not know lacks: libraries fail without.
+    """Makes up a name and a home for users without them, since libraries fail otherwise.
 
-    Containers are often run by a number alone, without a name and a home.
+    Containers are often run under a bare user id.
 
     Raises:
         AblateError: If the current directory is gone.
@@ -27,4 +27,4 @@ def settle_in() -> None:
         os.getcwd()
     except FileNotFoundError as error:
         raise AblateError("the current directory is gone\n"
-                          "  fix: change to one that is there") from error  # fmt: skip
+                          "  fix: change to one that exists") from error  # fmt: skip

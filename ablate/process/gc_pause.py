@@ -1,4 +1,4 @@
-"""No garbage collection for a while: during large imports and plans, and while Ray ends."""
+"""Pauses garbage collection during large imports and plans, and while Ray ends."""
 
 import contextlib
 import gc
@@ -7,15 +7,15 @@ from collections.abc import Generator
 
 _lock = threading.Lock()
 _within = 0
-"""How many threads and blocks are at it: the last one lets the collection go on."""
+"""Active `gc_paused` blocks, over all threads; the last one re-enables collection."""
 _was_enabled = False
 
 
 @contextlib.contextmanager
 def gc_paused() -> Generator[None]:
-    """No garbage collection meanwhile, in any thread.
+    """Pauses garbage collection in all threads.
 
-    Ray, Tune and torch import an eighth faster so; large plans are made of what stays.
+    Ray, Tune and torch import an eighth faster this way; large plans consist of objects that stay.
     """
     _enter()
     try:

@@ -15,36 +15,36 @@ STOP_SIGNALS = tuple(
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
     if hasattr(signal, name)
 )
-"""What people, batch systems, dying terminals and limits send."""
+"""Sent by people, batch systems, closing terminals and limits."""
 SAME_EVENT_S = 0.5
-"""`timeout` and batch systems signal a process and its group: that asks once, not twice."""
+"""`timeout` and batch systems signal a process and its group: this counts as one request."""
 
 _SENT_AGAIN = frozenset(
     getattr(signal, name) for name in ("SIGHUP", "SIGXCPU") if hasattr(signal, name)
 )
-"""The kernel itself repeats them."""
+"""Repeated by the kernel itself."""
 _ACKNOWLEDGE_S = 2.0
-"""For the main thread to hear that the cluster is gone: in a call of Ray's it never does."""
+"""For the main thread to notice that the cluster is gone: inside a Ray call it never does."""
 _IMPORT_S = 3.0
-"""For an import to end: what is raised within may be swallowed by a module's C code."""
+"""For an import to finish: a module's C code may swallow exceptions raised during it."""
 
 
 class ClusterGone(KeyboardInterrupt):
-    """What ends everything else where the cluster is gone."""
+    """Ends everything else once the cluster is gone."""
 
 
 class Interrupts:
     """Whether something asked the job to stop.
 
-    Tune ends in good order by its own handler of SIGUSR1 while it is fitting; everything else in
-    this process ends by a `KeyboardInterrupt`, which the job catches at its boundary.
+    While Tune is fitting, its own SIGUSR1 handler ends it in good order; everything else in this
+    process ends by a `KeyboardInterrupt`, which the job catches at its boundary.
 
     Attributes:
-        seen: Whether it is to stop.
-        gone: The address of the cluster, where that is why.
-        cluster_lost: Whether the cluster is gone, also where there are other reasons to stop.
+        seen: Whether the job is to stop.
+        gone: The address of the cluster, if its loss is the reason.
+        cluster_lost: Whether the cluster is gone, even if there is another reason to stop.
         end_at_once: What a second signal does in a command's own process; does not return.
-        resume_hint: The command that goes on.
+        resume_hint: Gives the command that resumes the study.
         has_begun: Whether the command has taken effect: its runs are in the ledger.
     """
 
@@ -65,7 +65,7 @@ class Interrupts:
 
     @contextlib.contextmanager
     def watched(self) -> Generator["Interrupts"]:
-        """Handles the signals, in the main thread; elsewhere the caller's handling stays."""
+        """Handles the signals if called in the main thread; else the caller's handlers stay."""
         self.install()
         try:
             yield self
@@ -75,7 +75,7 @@ class Interrupts:
             self._previous.clear()
 
     def install(self) -> None:
-        """Takes the signals over; again after `ray.init`, which takes SIGTERM for itself."""
+        """Installs the handlers; again after `ray.init`, which replaces that of SIGTERM."""
         if threading.current_thread() is not threading.main_thread():
             return
         for number in STOP_SIGNALS:
@@ -87,7 +87,7 @@ class Interrupts:
                 self._previous.setdefault(number, current)
 
     def take_from_tune(self) -> None:
-        """While Tune fits: its handler of SIGUSR1, by which it stops, is called for all signals."""
+        """While Tune fits, calls its SIGUSR1 handler, by which it stops, for all signals."""
         if threading.current_thread() is threading.main_thread():
             current = signal.getsignal(signal.SIGUSR1)
             self._tune = current if current != self._handle else self._tune
@@ -96,18 +96,18 @@ class Interrupts:
                 self._tune(signal.SIGUSR1, None)
 
     def tune_ended(self) -> None:
-        """Signals are no longer Tune's."""
+        """Stops passing signals on to Tune."""
         self._tune = None
         self.install()
 
     def check(self) -> None:
-        """Stops here where a signal has been seen, and somebody has swallowed what it raised."""
+        """Raises again if a signal was seen, in case its exception was swallowed."""
         if self.seen:
             raise KeyboardInterrupt
 
     @contextlib.contextmanager
     def last_resort(self, save: Callable[[], None]) -> Generator[None]:
-        """What another thread saves where the main thread is stuck with a cluster that is gone."""
+        """Registers what another thread saves if the main thread is stuck on a lost cluster."""
         self._last_resorts.append(save)
         try:
             yield
@@ -115,14 +115,14 @@ class Interrupts:
             self._last_resorts.remove(save)
 
     def cluster_is_gone(self, address: str) -> None:
-        """Ends the job, from another thread, since Ray would end the process without a word."""
-        self.gone = None if self.seen else address  # who signals everything ends clusters, too
+        """Ends the job, from another thread, before Ray ends the process silently."""
+        self.gone = None if self.seen else address  # a signal to all processes ends clusters, too
         self.seen = self.cluster_lost = self._is_breaking = True
         os.kill(os.getpid(), signal.SIGUSR2)
         if self._acknowledged.wait(_ACKNOWLEDGE_S):
             return
         for save in reversed(self._last_resorts):
-            with contextlib.suppress(OSError):  # what cannot be saved keeps nothing else from it
+            with contextlib.suppress(OSError):  # still save the rest
                 save()
         if self.end_at_once:
             self.end_at_once()
@@ -134,7 +134,7 @@ class Interrupts:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        signal.signal(number, self._handle)  # Ray's C++ passes one SIGTERM on, and no second
+        signal.signal(number, self._handle)  # Ray's C++ forwards only the first SIGTERM
         if self._is_breaking:
             self._is_breaking = False
             self._acknowledged.set()
@@ -162,7 +162,7 @@ class Interrupts:
 
     def _stop_again(self) -> None:
         self._is_put_off = True
-        _thread.interrupt_main(signal.SIGUSR2)  # nothing happens where we no longer handle it
+        _thread.interrupt_main(signal.SIGUSR2)  # no effect once our handler is gone
 
 
 def _is_importing(frame: FrameType | None) -> bool:
@@ -192,13 +192,13 @@ def interrupts() -> Generator[Interrupts]:
 
 @contextlib.contextmanager
 def unheard_by_children() -> Generator[None]:
-    """Processes started within never hear the signals: the driver is who answers them.
+    """Blocks the signals in processes started within: the driver handles them.
 
-    A mask is inherited, also through exec and by their own children. Who ignores signals instead
-    loses that to the handlers that such processes install. Between threads of this process the
-    signals find the one that does not block them, or wait.
+    A signal mask is inherited, through exec and by their own children; ignored signals would be
+    undone by the handlers that such processes install. Within this process, signals go to a thread
+    that does not block them, or stay pending.
     """
-    quiet = set(STOP_SIGNALS) - {signal.SIGINT}  # Ray's own do not hear that anyway
+    quiet = set(STOP_SIGNALS) - {signal.SIGINT}  # Ray's processes ignore that anyway
     before = signal.pthread_sigmask(signal.SIG_BLOCK, quiet)
     try:
         yield

@@ -1,6 +1,6 @@
-"""What a machine or a cluster has for a study, and how many of its trials that holds at once.
+"""The resources of a machine or a cluster, and how many trials fit on it at once.
 
-Counted without Ray and without torch, so that a plan can say it in an instant.
+Counted without Ray and torch, so that a plan can show it instantly.
 """
 
 import contextlib
@@ -17,12 +17,12 @@ CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUP = Path("/proc/self/cgroup")
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 OWN_PROCESSES = Path("/proc/self/ns/pid")
-"""All are Linux's; elsewhere there are none."""
+"""All exist on Linux only."""
 _ROUNDING = 1e-9
 
 
 class Needs(Protocol):
-    """What a trial takes."""
+    """The resources that a trial needs."""
 
     @property
     def cpu(self) -> float:
@@ -37,26 +37,26 @@ class Needs(Protocol):
 
 @dataclass(frozen=True)
 class Node:
-    """What trials can take of one machine."""
+    """The resources of one machine."""
 
     cpus: float
     gpus: float
 
 
 def this_machine() -> Node:
-    """What this process may use of the machine that it runs on."""
+    """What this process may use of its machine."""
     return Node(num_cpus(), num_gpus())
 
 
 def trials_at_once(resources: Needs, nodes: Sequence[Node]) -> int:
-    """How many trials run at once, as Ray places them: each on one node, a share of one GPU."""
+    """How many trials run at once, as Ray places them: each on one node, GPU shares on one GPU."""
     return sum(_fitting(resources, node) for node in nodes)
 
 
 def num_cpus() -> int:
-    """The CPUs that a study may use: what the scheduler, Slurm and the container allow."""
+    """The CPUs that a study may use: the least that scheduler, Slurm and container allow."""
     allowed = [os.cpu_count() or 1, _affinity(), _of_slurm()]
-    if not os.environ.get("RAY_USE_MULTIPROCESSING_CPU_COUNT"):  # then Ray asks no container
+    if not os.environ.get("RAY_USE_MULTIPROCESSING_CPU_COUNT"):  # with it Ray ignores containers
         allowed.append(_quota())
     return max(1, int(min(allowed)))
 
@@ -71,7 +71,7 @@ def num_gpus() -> int:
 
 
 def process_space() -> str:
-    """The running kernel and the namespace of its process ids, as far as they can be told."""
+    """Identifies the running kernel and its namespace of process ids, as far as possible."""
     parts: list[str] = []
     with contextlib.suppress(OSError):
         parts.append(BOOT.read_text("ascii").strip())
@@ -99,7 +99,7 @@ def _affinity() -> float:
 
 
 def _of_slurm() -> float:
-    """CPUs of a task, where a job has asked for them; not every Slurm binds tasks to them."""
+    """CPUs of a task, if a job has asked for them: not every Slurm binds tasks to them."""
     given = os.environ.get("SLURM_CPUS_PER_TASK", "")
     return int(given) if given.isdecimal() and int(given) else math.inf
 
@@ -110,7 +110,7 @@ def _quota() -> float:
 
 
 def _groups() -> list[Path]:
-    """The folders of this process's cgroup (version 2) and of those that it is in."""
+    """The folders of this process's cgroup (version 2) and of its parents."""
     try:
         lines = OWN_CGROUP.read_text("ascii").splitlines()
     except OSError:
@@ -121,7 +121,7 @@ def _groups() -> list[Path]:
 
 
 def _quota_of(group: Path) -> float:
-    """CPUs of one cgroup, of version 2 or 1; infinitely many where it sets no limit."""
+    """CPUs of one cgroup, of version 2 or 1; infinite without a limit."""
     for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
         try:
             quota, period = " ".join((group / name).read_text() for name in names).split()
@@ -133,7 +133,7 @@ def _quota_of(group: Path) -> float:
 
 
 def _nvidia_gpus() -> int:
-    """As many as the driver's own library counts: that is whom Ray asks, too."""
+    """The count of the driver's own library, which Ray asks, too."""
     count = ctypes.c_uint()
     try:
         nvml = ctypes.CDLL("libnvidia-ml.so.1")

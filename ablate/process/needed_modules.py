@@ -1,8 +1,8 @@
-"""What Ablate needs is imported from where it is installed, whatever lies in the working folder.
+"""Imports what Ablate needs from where it is installed, whatever is in the working folder.
 
-Python looks in the folder that somebody works in first: a `torch.py` or a package `wandb` there
-would stand in for the library, in the driver, in the W&B process and in Ray's workers. Everything
-else of that folder is imported as ever: the trainables that somebody writes are there.
+Python searches the working folder first: a `torch.py` or a package `wandb` there would shadow the
+library, in the driver, in the W&B process and in Ray's workers. Everything else in that folder is
+imported as usual: users' trainables are there.
 """
 
 import functools
@@ -14,12 +14,12 @@ from pathlib import Path
 from types import ModuleType
 
 OURS = "trainables"
-"""A package of Ablate's own, beside `ablate`; an editable install finds it last."""
+"""Ablate's own second package, beside `ablate`; an editable install finds it last."""
 LIBRARIES = frozenset({
     "altair", "cloudpickle", "jinja2", "numpy", "pyarrow", "pydantic", "ray", "rich", "scipy",
     "sklearn", "torch", "vl_convert", "wandb", "yaml",
 })  # fmt: skip
-"""Modules of the dependencies in pyproject.toml; those that they need are looked up."""
+"""Modules of the dependencies in pyproject.toml; their own dependencies are looked up."""
 _HOME = str(Path(__file__).absolute().parents[2])
 _STANDARD_LIBRARY = os.path.dirname(os.__file__)
 _INSTALLED = ("site-packages", "dist-packages", _STANDARD_LIBRARY)
@@ -28,14 +28,14 @@ _aside: dict[str, str] = {}
 
 
 def ignored_modules() -> dict[str, str]:
-    """Modules of the working folder that were not imported, by name: their paths."""
+    """Paths of the working folder's modules that were passed over, by name."""
     return dict(_aside)
 
 
 def namesake() -> str | None:
-    """What the working folder has under the name of `ablate` itself, which no finder can mend.
+    """What shadows `ablate` itself in the working folder, which no finder can fix; None if nothing.
 
-    Processes that Ablate starts look for it before they have anything of Ablate.
+    Processes that Ablate starts import `ablate` before anything of it can intervene.
     """
     spec = PathFinder.find_spec("ablate", ["", *sys.path])
     places = [] if spec is None else [spec.origin, *(spec.submodule_search_locations or ())]
@@ -46,12 +46,18 @@ def namesake() -> str | None:
 
 
 class NeededModules:
-    """Finds needed modules past the folders that somebody works in; all else is for others."""
+    """Finds needed modules outside the working folders; leaves the rest to other finders."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Where a needed module is installed, where a folder holds another of its name."""
+        """The installed version of a needed module that a working folder shadows.
+
+        Args:
+            fullname: The module's name.
+            path: Its package's path; None for top-level modules, the only ones handled.
+            target: Unused.
+        """
         if path is not None:
             return None
         folders = _working_folders()
@@ -68,15 +74,15 @@ class NeededModules:
 
 
 def install() -> None:
-    """Puts the finder first, once."""
+    """Puts the finder first, unless it is there already."""
     if not any(isinstance(finder, NeededModules) for finder in sys.meta_path):
         sys.meta_path.insert(0, NeededModules())
 
 
 def _working_folders() -> dict[str, str]:
-    """Entries of the path ahead of what is installed, but for PYTHONPATH's, which somebody wants.
+    """Import path entries before the installed ones, except PYTHONPATH's, which are deliberate.
 
-    The working directory, a script's folder, and what Ray adds of them in its workers.
+    They are the working directory, a script's folder, and what Ray adds of these in its workers.
     """
     wanted = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     folders: dict[str, str] = {}
@@ -90,11 +96,11 @@ def _working_folders() -> dict[str, str]:
 
 
 def _module_in(folder: str, name: str) -> str | None:
-    """The module or package of a name in a folder; one without `__init__` gives way by itself."""
+    """The module or package of a name in a folder, except packages without `__init__`."""
     for path in (os.path.join(folder, name, "__init__.py"), os.path.join(folder, f"{name}.py")):
         if os.path.isfile(path):
             return os.path.abspath(path)
-    # An editable install of ours is found last, after folders that are no package.
+    # An editable install of ours is found last, after folders without `__init__`.
     bare = os.path.join(folder, name)
     return os.path.abspath(bare) if name == OURS and os.path.isdir(bare) else None
 
@@ -110,7 +116,7 @@ def _is_needed(name: str) -> bool:
 
 @functools.cache
 def _needed_distributions() -> frozenset[str]:
-    """Installed distributions that the libraries need, and those that these need."""
+    """The installed distributions that the libraries depend on, directly or not."""
     from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 
     providers = packages_distributions()
@@ -133,7 +139,7 @@ def _needed_distributions() -> frozenset[str]:
 
 
 def _normal(requirement: str) -> str:
-    """The name that a requirement begins with, in one spelling."""
+    """The name in a requirement, normalised."""
     import re
 
     name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]

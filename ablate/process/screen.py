@@ -1,4 +1,4 @@
-"""What people see in a terminal: text that a terminal shows, and never obeys."""
+"""Console output: text that a terminal shows, and never obeys."""
 
 import argparse
 from typing import NoReturn
@@ -12,8 +12,8 @@ class Text(rich.text.Text):
     """Text for the console; everything that is printed goes through here.
 
     Args:
-        text: Of any origin: a label, a path, an exception's message.
-        style: Rich's.
+        text: From any source: a label, a path, an exception's message.
+        style: As in Rich.
     """
 
     def __init__(self, text: str = "", style: str = "") -> None:
@@ -21,8 +21,8 @@ class Text(rich.text.Text):
 
 
 class Arguments(argparse.ArgumentParser):
-    """A parser whose complaints about the command line are text, too."""
+    """A parser whose messages are printed as such text, too."""
 
     def error(self, message: str) -> NoReturn:
-        """Tells a mistake, and ends with exit code 2."""
+        """Prints a mistake, and exits with code 2."""
         super().error(printable_lines(message))

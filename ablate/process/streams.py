@@ -1,7 +1,7 @@
-"""The terminal as a view: where it goes away, what is said is lost and nothing else.
+"""Standard streams that never fail: if the terminal goes away, only its output is lost.
 
-A closed pipe, a dead connection, a full disk behind `> log`: the study goes on, and its exit code
-is its own.
+After a closed pipe, a dead connection or a full disk behind `> log`, the study goes on, and its
+exit code is unaffected.
 """
 
 import contextlib
@@ -15,33 +15,33 @@ class View(io.TextIOBase):
     """A stream whose writes never fail.
 
     Args:
-        stream: What it writes to for as long as somebody is there.
+        stream: Where it writes for as long as that works.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Writes what can be written."""
+        """Writes as much as possible."""
         try:
             self._stream.write(text)
         except UnicodeEncodeError:
             self.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
-        except (OSError, ValueError):  # gone, or closed by somebody
+        except (OSError, ValueError):  # gone, or closed
             pass
         return len(text)
 
     def flush(self) -> None:
-        """Flushes, where there is somebody to flush to."""
+        """Flushes, if possible."""
         with contextlib.suppress(OSError, ValueError):
             self._stream.flush()
 
     def writable(self) -> bool:
-        """Always, also where nothing arrives."""
+        """Always true, even if nothing arrives."""
         return True
 
     def isatty(self) -> bool:
-        """Whether a terminal is there."""
+        """Whether it is a terminal that is still there."""
         with contextlib.suppress(OSError, ValueError):
             return self._stream.isatty()
         return False
@@ -51,8 +51,8 @@ class View(io.TextIOBase):
         return self._stream.fileno()
 
     def __getattr__(self, name: str) -> Any:
-        """What else the stream has: its name, say, or `reconfigure`."""
-        if name == "_stream":  # of a view that is not made yet
+        """Other attributes of the stream: its name, say, or `reconfigure`."""
+        if name == "_stream":  # in a view that is not initialised yet
             raise AttributeError(name)
         return getattr(self._stream, name)
 
@@ -68,15 +68,15 @@ class View(io.TextIOBase):
 
     @property
     def buffer(self) -> io.BufferedIOBase:
-        """The stream's own: what is written there may fail."""
+        """The stream's own; writes to it may fail."""
         return self._stream.buffer  # pyright: ignore[reportReturnType]
 
 
 def open_standard_streams() -> None:
-    """Makes the standard streams of a command's process views, also where they are closed.
+    """Replaces the standard streams of a command's process by views, even if they are closed.
 
-    Descriptors 0 to 2 that are closed would be given to the next files and sockets that anybody
-    opens, and what is printed, here or by a child, would go into them.
+    Closed descriptors 0 to 2 would be reused for the next files and sockets that are opened, and
+    output, from here or a child process, would go into them.
     """
     for number in range(3):
         try:

@@ -1,4 +1,4 @@
-"""Mistakes in the design of a study: factors, levels, and the cells that come of them."""
+"""Finds mistakes in the design of a study: factors, levels, and the cells they form."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -18,11 +18,11 @@ from ablate.text import first_line, message_of
 from ablate.trainable.config_model import ConfigModel
 
 RESERVED = frozenset(COLUMNS)
-"""Columns of the ledger that a factor cannot be called."""
+"""Columns of the ledger, whose names factors cannot have."""
 
 
 def well_formed(study: Study) -> tuple[Study, list[Problem]]:
-    """The study without the factors whose very shape is wrong, so that the rest is checked."""
+    """The study without malformed factors, so that the rest can be checked, and their mistakes."""
     fields, problems = _well_formed(study, "")
     blocks: list[Any] = []
     for index, block in enumerate(study.blocks):
@@ -35,7 +35,7 @@ def well_formed(study: Study) -> tuple[Study, list[Problem]]:
 
 
 def design_problems(study: Study, blocks: Sequence[DesignBlock]) -> list[Problem]:
-    """Every mistake of a study's factors, cells and configs, once their shapes are right."""
+    """Every mistake of a study's factors, cells and configs, once factors are well-formed."""
     problems = [*_base_problems(study, blocks)]
     for block in blocks:
         problems += _factor_problems(block)
@@ -47,7 +47,7 @@ def design_problems(study: Study, blocks: Sequence[DesignBlock]) -> list[Problem
 
 
 def name_problems(study: Study, model: ConfigModel) -> Iterator[Problem]:
-    """Factors whose column in the ledger would be that of a metric."""
+    """Factors whose column in the ledger would clash with a metric's."""
     metrics = dict.fromkeys([*study.metrics, *model.metrics])
     columns = {f"{name}{end}" for name in metrics for end in ("", "_best", "_final", "_floor")}
     places = [("", study), *((f"blocks[{n}].", block) for n, block in enumerate(study.blocks))]
@@ -55,11 +55,11 @@ def name_problems(study: Study, model: ConfigModel) -> Iterator[Problem]:
         for name in block.factors:
             if name in columns:
                 yield Problem(f"{place}factors.{name}", "has the name of a metric's column",
-                              fix="rename the factor, and give its levels names")  # fmt: skip
+                              fix="rename the factor, and name its levels")  # fmt: skip
 
 
 def block_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
-    """Blocks that hide something of each other, or of the study."""
+    """Blocks that conflict with each other or with the study."""
     if study.blocks and not study.factors:
         for key in ("baseline", "cells", "when", "exclude"):
             if getattr(study, key):
@@ -85,9 +85,9 @@ def block_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Prob
 
 
 def torn_cells(blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
-    """Cells that two blocks share, and that each would compare with a baseline of its own."""
+    """Cells that two blocks share, but would compare with different baselines."""
     if len(blocks) == 1:
-        return  # the cells of a large grid need not be resolved once more
+        return  # no need to resolve the cells of a large grid
     seen: dict[str, tuple[str, str]] = {}
     for block in blocks:
         assert block.baseline is not None
@@ -104,7 +104,7 @@ def torn_cells(blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
 
 
 def coinciding_cells(blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
-    """Cells of one block that are the same; those of several blocks are run once."""
+    """Cells of one block that are the same; cells shared by blocks are run once."""
     for block in blocks:
         seen: dict[str, Cell] = {}
         for cell in block.cells:
@@ -119,7 +119,7 @@ def coinciding_cells(blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
 
 
 def _training_key(cell: Cell) -> str:
-    """Equal for cells that are one training."""
+    """Equal for cells that are the same training."""
     return canonical_json(hashed_config(cell.model, cell.config))
 
 
@@ -156,7 +156,7 @@ def _shape_problems(key: str, name: str, raw: Any) -> Iterator[Problem]:
     names = [name, *(str(set_) for sets in raw.values() if isinstance(sets, Mapping)
                      for set_ in sets)] if isinstance(raw, Mapping) else [name]  # fmt: skip
     for deep in (name for name in names if name.count(".") >= MAX_DEPTH):
-        yield Problem(key, f"names a key below {deep.count('.')} others", deep,
+        yield Problem(key, f"names a key nested {deep.count('.')} deep", deep,
                       fix=f"nest at most {MAX_DEPTH} deep")  # fmt: skip
 
 
@@ -170,17 +170,17 @@ def _named_level_problems(key: str, levels: Mapping[Any, Any]) -> Iterator[Probl
                           fix=f"write {label}: {{key: value, ...}}")  # fmt: skip
             continue
         for odd in (set_ for set_ in sets if not isinstance(set_, str) or not set_):
-            yield Problem(f"{key}.{label}", "sets a key that is no word", odd,
+            yield Problem(f"{key}.{label}", "sets a key that is not a name", odd,
                           fix="name a config key, dotted where it is nested")  # fmt: skip
 
 
 def _base_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
-    """Keys of a `base` that are there twice, once nested and once with dots."""
+    """Keys that a `base` sets twice, once nested and once with dots."""
     model = blocks[0].model.model if blocks else None
     bases = [("", study.base), *((b.place, b.spec.base) for b in blocks if b.place)]
     for place, base in bases:
         for key in doubled_keys(model, base):
-            yield Problem(f"{place}base.{key}", "is set twice, or below what is no mapping",
+            yield Problem(f"{place}base.{key}", "is set twice, or inside a value, not a mapping",
                           base[key], fix="keep one of them")  # fmt: skip
 
 
@@ -202,7 +202,7 @@ def _factor_problems(block: DesignBlock) -> Iterator[Problem]:
             if model and not is_known(model, key):
                 yield Problem(place, "is not a config key", key, keys)
             elif above := blocking_key(block.base, key):
-                yield Problem(place, f"sets a key below {above}, which base says is no mapping",
+                yield Problem(place, f"sets a key inside {above}, which is not a mapping in base",
                               key, fix=f"write base.{above} as a mapping, or set all of it in "
                               "each level")  # fmt: skip
             if key in owners:
@@ -234,10 +234,10 @@ def _choices(block: DesignBlock) -> Iterator[Problem]:
 
 
 def _way_back(when: Mapping[str, Mapping[str, Any]], name: str) -> tuple[str, ...]:
-    """The factors by which one's condition comes back to itself; empty where it does not."""
+    """The cycle of factors through which a factor depends on itself; empty if it does not."""
     ways = [(other,) for other in when[name]]
     seen: set[str] = set()
-    for way in ways:  # grows meanwhile: the shortest way is found first
+    for way in ways:  # grows meanwhile: breadth first
         if way[-1] == name:
             return way
         if way[-1] not in seen:
@@ -281,7 +281,7 @@ def _cell_problems(block: DesignBlock) -> Iterator[Problem]:
 
 
 def _unvaried(block: DesignBlock, cells: Sequence[Cell], message: str) -> Iterator[Problem]:
-    """Factors that apply in none of some cells."""
+    """Factors that apply in none of the cells."""
     for factor in block.factors:
         if not any(factor.name in cell.levels for cell in cells):
             yield Problem(f"{block.place}when.{factor.name}", message,
@@ -304,7 +304,7 @@ def _compare_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[P
 def _idle(
     choices: Sequence[Mapping[str, Any]], cells: Sequence[Cell], takes_all: bool = False
 ) -> list[int]:
-    """The numbers of choices that no cell has; an empty one may be taken as all cells."""
+    """The indices of choices that match no cell; an empty one may stand for all cells."""
     if not choices:
         return []
     indexed = Choices(choices)
@@ -315,7 +315,7 @@ def _idle(
 def _config_problems(blocks: Sequence[DesignBlock], reported_keys: set[str]) -> list[Problem]:
     """What the config model refuses, each mistake once, at the place in the YAML that sets it.
 
-    What was told of a factor already is not told once more.
+    Unknown keys of factors that were reported already are left out.
     """
     problems: dict[str, Problem] = {}
     for block in blocks:
@@ -340,7 +340,7 @@ def _refused(block: DesignBlock, cell: Cell) -> list[Problem]:
         cell.config  # noqa: B018
     except ValidationError as error:
         return problems_of(error, model, lambda path: _place(block, cell, path))
-    except Exception as error:  # noqa: BLE001 - validators of somebody's model may raise anything
+    except Exception as error:  # noqa: BLE001 - custom validators may raise anything
         cause = first_line(f"{type(error).__name__}: {message_of(error)}")
         message = f"{model.__name__} cannot take the config of cell {cell.name}: {cause}"
         return [Problem(f"{block.place}base", message, fix="change the config, or the model")]

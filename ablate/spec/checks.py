@@ -1,4 +1,4 @@
-"""What pydantic cannot see of a study file: how its parts fit each other and the trainable."""
+"""Checks what pydantic cannot: how the parts of a study fit each other and the trainable."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ from ablate.trainable.registry import find_trainable
 
 @gc_paused()
 def study_problems(study: Study) -> list[Problem]:
-    """Mistakes of a study whose fields are well-formed one by one, all but those of its place."""
+    """Mistakes of a study whose single fields are valid, except those about its directory."""
     problems = list(_seed_problems(study))
     entry = find_trainable(study.trainable)
     if isinstance(entry, Problem):
@@ -50,7 +50,7 @@ def study_problems(study: Study) -> list[Problem]:
 
 
 def storage_problems(study: Study) -> Iterator[Problem]:
-    """Whether the study's directory can be made where it is to be."""
+    """Why the study's directory cannot be created."""
     if "://" in study.storage:
         yield Problem(
             "storage",
@@ -74,7 +74,7 @@ def storage_problems(study: Study) -> Iterator[Problem]:
         yield from unusable
         return
     existing = study.directory
-    while not os.path.exists(existing):  # unlike Path.exists it never raises
+    while not os.path.exists(existing):  # unlike Path.exists, it never raises
         existing = existing.parent
     if not existing.is_dir():
         yield Problem("storage", f"{existing} is a file, not a directory", study.storage,
@@ -85,7 +85,7 @@ def storage_problems(study: Study) -> Iterator[Problem]:
 
 
 def path_problems(key: str, directory: Path) -> list[Problem]:
-    """Whether Parquet and Ray can take the path of a study directory."""
+    """Why Parquet and Ray cannot take the path of a study directory."""
     path = str(directory)
     if storable(path) == path:
         return []
@@ -151,7 +151,7 @@ def _comparability(
 def _unmeasured(
     study: Study, model: ConfigModel, blocks: Sequence[DesignBlock]
 ) -> Iterator[Problem]:
-    """A metric that the trainable knows, but that a cell's config does not ask for."""
+    """Metrics that the trainable knows, but that a cell's config does not turn on."""
     cells = [cell for block in blocks for cell in block.cells]
     for key, metric in _metrics(study):
         lacking = next((c for c in cells if not model.measured(c.validated, metric)), None)

@@ -1,4 +1,4 @@
-"""Which levels go together: the choices of a design, counted before they are made."""
+"""The combinations of levels in a design, and how to count them beforehand."""
 
 import itertools
 import math
@@ -10,11 +10,11 @@ from ablate.spec.models import Block, Factor, Level
 
 Levels = Mapping[str, Level]
 Conditions = Mapping[str, Mapping[str, frozenset[str]]]
-"""By factor, for each other factor that it depends on: the keys of the levels that it needs."""
+"""By factor, and by each factor that it depends on: the keys of the levels that it needs."""
 
 
 class Choices:
-    """Levels of some factors each, as `exclude` and `compare` name them."""
+    """Partial assignments of levels, as in `exclude` and `compare`."""
 
     def __init__(self, written: Iterable[Mapping[str, Any]]) -> None:
         self._keys: dict[tuple[str, ...], dict[tuple[str, ...], list[int]]] = {}
@@ -24,11 +24,11 @@ class Choices:
             self._keys.setdefault(names, {}).setdefault(keys, []).append(index)
 
     def hold(self, levels: Levels) -> bool:
-        """Whether one of the choices is among some levels."""
+        """Whether one of the choices matches some levels."""
         return any(True for _ in self.holding(levels))
 
     def holding(self, levels: Levels) -> Iterator[int]:
-        """The numbers of the choices that are among some levels."""
+        """The indices of the choices that match some levels."""
         for names, choices in self._keys.items():
             if all(name in levels for name in names):
                 yield from choices.get(tuple(levels[name].key for name in names), ())
@@ -47,20 +47,20 @@ def conditions_of(spec: Block, factors: Sequence[Factor]) -> Conditions:
 
 
 def accepted(factor: Factor | None, written: Any) -> list[Any]:
-    """The labels that a condition names: `si` and `[si, vp]` alike, unless the list is a level."""
+    """The labels that a condition names: `si` or `[si, vp]`, unless the list itself is a level."""
     is_level = factor is not None and factor.level(written) is not None
     is_several = isinstance(written, list | tuple) and not is_level
     return list(written) if is_several else [written]
 
 
 def applicable(levels: Levels, conditions: Conditions) -> Levels:
-    """Levels without those of factors that do not apply; dropping one may drop others."""
+    """Levels of the factors that apply; dropping one may make others not apply."""
     applying = {n: level for n, level in levels.items() if _holds(conditions.get(n), levels)}
     return applying if len(applying) == len(levels) else applicable(applying, conditions)
 
 
 def grid(factors: Sequence[Factor], conditions: Conditions) -> Iterator[Levels]:
-    """Every combination of levels, in the order of the factors, the last one fastest."""
+    """Every combination of levels, in the order of the factors; the last one varies fastest."""
     if not conditions:
         for levels in itertools.product(*[factor.levels for factor in factors]):
             yield {f.name: level for f, level in zip(factors, levels, strict=True)}
@@ -76,9 +76,12 @@ def grid(factors: Sequence[Factor], conditions: Conditions) -> Iterator[Levels]:
 
 
 def num_combinations(spec: Block, factors: Sequence[Factor], most: int) -> tuple[int, bool]:
-    """How many cells a block has before any is excluded, and whether that is all.
+    """How many cells a block has before exclusion, and whether that count is complete.
 
-    Where factors depend on each other, counting ends above `most`.
+    Args:
+        spec: The block.
+        factors: Its factors.
+        most: Where counting stops if factors depend on each other.
     """
     if spec.design == "cells":
         return len(spec.cells), True
@@ -95,7 +98,7 @@ def num_combinations(spec: Block, factors: Sequence[Factor], most: int) -> tuple
 def _conditional(
     factors: Sequence[Factor], conditions: Conditions, most: float = math.inf
 ) -> list[Levels]:
-    """Combinations of the levels of factors that apply, in any order; not many above `most`."""
+    """Combinations of levels of applicable factors, in any order; stops soon after `most`."""
     combinations: list[dict[str, Level]] = [{}]
     for factor in _in_order(factors, conditions):
         grown: list[dict[str, Level]] = []
@@ -111,14 +114,14 @@ def _conditional(
 
 
 def _in_order(factors: Sequence[Factor], conditions: Conditions) -> list[Factor]:
-    """The factors, each after those that it depends on."""
+    """The factors, each after those it depends on."""
     unordered = {factor.name: factor for factor in factors}
     ordered: list[Factor] = []
     while unordered:
         ready = [
             f for n, f in unordered.items() if not unordered.keys() & conditions.get(n, {}).keys()
         ]
-        ready = ready or list(unordered.values())  # they depend on each other, which is told
+        ready = ready or list(unordered.values())  # a cycle, which is reported elsewhere
         ordered += ready
         unordered = {name: factor for name, factor in unordered.items() if factor not in ready}
     return ordered

@@ -1,4 +1,4 @@
-"""The keys of a config model: which there are, and what lies below them."""
+"""The keys of a config model, and what is nested below them."""
 
 import datetime
 import enum
@@ -21,7 +21,7 @@ _KEYLESS = (
 
 
 def keys_of(model: Model, above: tuple[Model, ...] = ()) -> list[str]:
-    """All dotted keys of a model; of a union those of each member."""
+    """All dotted keys of a model; for a union, those of each member."""
     keys: dict[str, None] = {}
     for name, field in model.model_fields.items():
         inner = [kind for kind in members(field.annotation) if is_model(kind)]
@@ -32,12 +32,12 @@ def keys_of(model: Model, above: tuple[Model, ...] = ()) -> list[str]:
 
 
 def is_known(model: Model, dotted: str) -> bool:
-    """Whether a dotted name may be a key of a model: of a field, or of what the field holds."""
+    """Whether a dotted name may be a key of a model: a field, or nested in one."""
     return any(_knows(kind, dotted.split(".")) for kind in members(model))
 
 
 def as_nested(model: Model | None, base: Mapping[str, Any]) -> dict[str, Any]:
-    """A config where dotted keys that mean nested ones of the model are such."""
+    """A config in which dotted keys that mean nested ones of the model are nested."""
     dotted = set(dotted_keys(model, base))
     config = {key: value for key, value in base.items() if key not in dotted}
     for key in dotted_keys(model, base):
@@ -46,12 +46,12 @@ def as_nested(model: Model | None, base: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def dotted_keys(model: Model | None, base: Mapping[str, Any]) -> list[str]:
-    """Keys of a config that, by their dots, mean nested ones of the model."""
+    """Keys of a config whose dots mean nested keys of the model."""
     return [key for key in base if model and "." in key and _means_nested(model, key)]
 
 
 def doubled_keys(model: Model | None, base: Mapping[str, Any]) -> list[str]:
-    """Those of the dotted keys whose nested key is set, too, or cannot be."""
+    """The dotted keys whose nested key is also set, or cannot be set."""
     dotted = dotted_keys(model, base)
     config: dict[str, Any] = {key: value for key, value in base.items() if key not in dotted}
     doubled: list[str] = []
@@ -64,7 +64,13 @@ def doubled_keys(model: Model | None, base: Mapping[str, Any]) -> list[str]:
 
 
 def base_notes(model: Model | None, base: Mapping[str, Any], place: str = "") -> list[str]:
-    """How keys of a `base` are read, where somebody may have meant another thing."""
+    """How keys of a `base` are read, where something else may have been meant.
+
+    Args:
+        model: The config model.
+        base: The `base`.
+        place: What its name in the YAML is prefixed with.
+    """
     notes: list[str] = []
     read = dotted_keys(model, base)
     for key in (key for key in base if "." in key):
@@ -75,19 +81,19 @@ def base_notes(model: Model | None, base: Mapping[str, Any], place: str = "") ->
             notes.append(f"{place}base: {key} reaches the trainable as one key, dots and all; a "
                          f"nested one is written {first}: {{{rest}: ...}}")  # fmt: skip
     keys = [key for key, _ in flatten(as_nested(model, base))] if model else []
-    notes += [f"{place}base.{key} is no key of {model.__name__}, which leaves it out"
+    notes += [f"{place}base.{key} is not a key of {model.__name__}, which ignores it"
               for key in keys if model and not is_known(model, key)]  # fmt: skip
     return notes
 
 
 @functools.cache
 def may_have_keys_of_its_own(kind: Any) -> bool:
-    """Whether mappings of a type, or in it, may have keys that are no words."""
+    """Whether mappings of a type, or nested in it, may have keys other than strings."""
     return _may(kind, ())
 
 
 def members(annotation: Any) -> Iterator[Any]:
-    """The types that an annotation stands for: of a union each, of an alias what it names."""
+    """The types that an annotation stands for, with unions and aliases resolved."""
     origin = get_origin(annotation)
     if origin is Annotated:
         yield from members(get_args(annotation)[0])
@@ -103,7 +109,7 @@ def members(annotation: Any) -> Iterator[Any]:
 
 
 def below(kinds: Iterable[Any], key: Any) -> list[Any]:
-    """The types that types have under a key or at a position; empty where there is none."""
+    """The types under a key or at a position of some types; empty if there is none."""
     return [inner for kind in kinds for inner in _below(kind, key)]
 
 
@@ -113,7 +119,7 @@ def is_model(kind: Any) -> bool:
 
 
 def is_keyless(kind: Any) -> bool:
-    """Whether nothing of a type has keys."""
+    """Whether values of a type have no keys."""
     origin = get_origin(kind)
     if origin is Literal:
         return True

@@ -16,24 +16,24 @@ from ablate.text import printable
 from ablate.trainable.config_model import ANY_CONFIG, ConfigModel
 
 UNPLACED = -1
-"""The index of a second baseline, which is none of a plan's cells, and of cells without a plan."""
+"""The index of the A/A cell, which is not among a plan's cells, and of cells without a plan."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One choice of a level for every factor that applies."""
+    """One level of every factor that applies."""
 
     levels: Levels
     base: Mapping[str, Any]
-    """The config that the levels' keys are set in."""
+    """The config in which the levels' keys are set."""
     block: str = ""
-    """The block's name where it has a base of its own: its labels alone do not say it all."""
+    """The block's name if it has its own base: then labels alone do not identify the cell."""
     is_aa: bool = False
-    """A second baseline, run on other seeds (A/A)."""
+    """Whether it is the A/A cell: the baseline on other seeds."""
     model: ConfigModel = ANY_CONFIG
     """The config model of the trainable."""
     index: int = UNPLACED
-    """Position in the plan's cells, by which whatever belongs to it is found."""
+    """Position in the plan's cells, the key of everything that belongs to it."""
 
     @cached_property
     def labels(self) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class Cell:
         return f"{name} again" if self.is_aa else name
 
     def placed(self, index: int) -> "Cell":
-        """The cell at its place in a plan, with the config that has been validated already."""
+        """The cell at its place in a plan, keeping its validated config."""
         cell = replace(self, index=index)
         vars(cell).update({k: vars(self)[k] for k in ("validated", "config") if k in vars(self)})
         return cell
@@ -64,13 +64,13 @@ class Cell:
             for key, value in level.sets.items():
                 if "." in key:
                     config = with_key(config, key, value)
-                else:  # often by far the most, and no reason to copy the others
+                else:  # the most common case, without copying the other keys
                     config[key] = value
         return config
 
     @cached_property
     def validated(self) -> Any:
-        """The config as its model has it; as it is written where there is no model.
+        """The config as validated by its model; as written if there is none.
 
         Raises:
             ValidationError: If the config model refuses it.
@@ -85,11 +85,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class DesignBlock:
-    """Factors that are varied together, the study's own or those of one of its `blocks`."""
+    """Factors that are varied together: the study's own, or those of one of its `blocks`."""
 
     name: str
     place: str
-    """Where it stands in the YAML: `` or `blocks[0].`."""
+    """Its prefix in the YAML: `` or `blocks[0].`."""
     spec: Block
     base: Mapping[str, Any]
     """The study's base with the block's own over it, nested."""
@@ -103,7 +103,7 @@ class DesignBlock:
 
     @cached_property
     def candidates(self) -> tuple[Cell, ...]:
-        """The cells of the design before any is excluded."""
+        """The cells of the design before exclusion."""
         cells: dict[tuple[Any, ...], Cell] = {}
         name = self.name if self.place and self.spec.base else ""
         for levels in self._combinations():
@@ -120,14 +120,14 @@ class DesignBlock:
 
     @cached_property
     def baseline_labels(self) -> dict[str, Any]:
-        """Labels of the baseline: as the YAML says, else the first level of each factor."""
+        """Labels of the baseline: those in the YAML, by default each factor's first level."""
         first = {f.name: f.levels[0].label for f in self.factors if f.levels}
         listed = self.spec.design == "cells" and self.spec.cells and not self.spec.baseline
         return {**first, **(self.spec.cells[0] if listed else self.spec.baseline)}
 
     @cached_property
     def baseline(self) -> Cell | None:
-        """The cell that the others are compared with; None where the design has no such cell."""
+        """The cell that the others are compared with; None if the design lacks it."""
         levels = applicable(self._levels(self.baseline_labels), self._conditions)
         wanted = {name: level.key for name, level in levels.items()}
         return next(
@@ -140,7 +140,7 @@ class DesignBlock:
         return conditions_of(self.spec, self.factors)
 
     def _combinations(self) -> Iterator[Levels]:
-        """Levels of the factors that apply; some more than once."""
+        """Combinations of applicable levels, possibly repeated."""
         if self.spec.design == "grid":
             yield from grid(self.factors, self._conditions)
             return
@@ -148,7 +148,7 @@ class DesignBlock:
             yield applicable(levels, self._conditions)
 
     def _chosen(self) -> Iterator[Levels]:
-        """Choices of a level for each factor, applicable or not."""
+        """Combinations with a level of each factor, applicable or not."""
         start = self._levels(self.baseline_labels)
         if self.spec.design == "cells":
             yield from ({**start, **self._levels(labels)} for labels in self.spec.cells)
@@ -163,10 +163,10 @@ class DesignBlock:
 
 
 def blocks_of(study: Study, model: ConfigModel) -> list[DesignBlock]:
-    """The study's own factors, then its further blocks.
+    """The study's own factors as a block, then its further blocks.
 
-    The study's own are left out where it has none, but blocks. What was made of the same parts
-    last is given again, with the configs that were validated on the way.
+    The first is left out if the study has blocks but no factors of its own. The latest result is
+    cached, with the configs that were validated meanwhile.
     """
     parts = (model, repr([getattr(study, name) for name in _PARTS]))
     if _LAST and _LAST[0][0] == parts:
@@ -176,7 +176,7 @@ def blocks_of(study: Study, model: ConfigModel) -> list[DesignBlock]:
 
 
 _PARTS = ("base", "factors", "baseline", "design", "cells", "when", "exclude", "blocks")
-"""What of a study its design is made of."""
+"""The fields of a study that define its design."""
 _LAST: list[tuple[tuple[ConfigModel, str], list[DesignBlock]]] = []
 
 
@@ -193,7 +193,7 @@ def _blocks(study: Study, model: ConfigModel) -> list[DesignBlock]:
 
 
 def factors_of(blocks: Sequence[Any]) -> dict[str, Factor]:
-    """The factors of all blocks by name; one that stands in several has the levels of all."""
+    """The factors of all blocks by name; a factor in several blocks has the levels of all."""
     factors: dict[str, Factor] = {}
     for factor in (factor for block in blocks for factor in block.factors):
         merged_factor = factors.get(factor.name, Factor(factor.name, (), factor.named))
@@ -213,13 +213,13 @@ def plain_config(validated: Any) -> dict[str, Any]:
 
 
 def hashed_config(model: ConfigModel, config: Mapping[str, Any]) -> dict[str, Any]:
-    """A resolved config without the keys that change no result."""
+    """A resolved config without the keys that do not affect results."""
     unhashed = model.unhashed
     return {key: value for key, value in config.items() if key not in unhashed}
 
 
 def _with_own_keys(dumped: Any, plain: Any) -> Any:
-    """Plain values with the keys as they are: JSON makes words of numbers and null."""
+    """Plain values with their original keys: JSON turns numbers and null into strings."""
     if isinstance(dumped, Mapping) and isinstance(plain, dict):
         if len(dumped) == len(plain):
             pairs = zip(dumped.items(), plain.items(), strict=True)

@@ -1,4 +1,4 @@
-"""YAML -> study: read, override, validate, and tell every mistake at once."""
+"""YAML -> study: reads, overrides, validates, and reports every mistake at once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +20,7 @@ from ablate.text import storable
 from ablate.trainable.contract import MetricSpec
 
 DOTTED = ("factors", "baseline")
-"""Top-level mappings whose keys are dotted names themselves."""
+"""Top-level mappings whose keys are themselves dotted names."""
 
 
 def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
@@ -28,10 +28,10 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
 
     Args:
         path: The YAML file.
-        overrides: `key=value` each, as if the YAML said so; values are parsed as YAML.
+        overrides: `key=value` each, as if written in the YAML; values are parsed as YAML.
 
     Returns:
-        The study, frozen, every default filled in.
+        The study, frozen, with defaults filled in.
 
     Raises:
         InputError: With all mistakes of the file and the overrides at once.
@@ -42,13 +42,13 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
 def read_study(
     raw: Any, source: str, overrides: Sequence[str] = (), has_place: bool = False
 ) -> Study:
-    """Checks a study that is given as plain values.
+    """Checks a study given as plain values.
 
     Args:
-        raw: A mapping, as the YAML holds it.
+        raw: A mapping, as in the YAML.
         source: What errors call it.
         overrides: As in `load_study`.
-        has_place: Whether it has a directory already, which may be one to read only.
+        has_place: Whether it already has a directory, which may be read-only.
 
     Raises:
         InputError: With all mistakes at once.
@@ -60,7 +60,7 @@ def read_study(
     words = {key: value for key, value in raw.items() if key not in odd}
     values, problems = _overridden(words, overrides)
     values = {key: value for key, value in values.items() if value is not None}
-    problems += [Problem(str(key), "is not a key of a study: keys are words", key)
+    problems += [Problem(str(key), "is not a key of a study: keys are strings", key)
                  for key in odd]  # fmt: skip
     deep = [key for key, value in values.items() if is_too_deep(value)]
     problems += [Problem(key, f"is nested more than {MAX_DEPTH} deep") for key in deep]
@@ -78,17 +78,17 @@ def read_study(
 
 
 def save_study(study: Study, paths: StudyPaths) -> None:
-    """Keeps the study, resolved, in its directory."""
+    """Writes the study, resolved, to its directory."""
     paths.root.mkdir(parents=True, exist_ok=True)
     spec = _metrics_of(study).get(study.metric)
-    is_its_own = spec is not None and spec.mode == study.mode  # and not that of another metric
+    is_its_own = spec is not None and spec.mode == study.mode  # not given for another metric
     write_atomically(
         paths.study_yaml, dump_yaml(study.model_dump(exclude={"mode"} if is_its_own else None))
     )
 
 
 def load_saved_study(directory: Path, overrides: Sequence[str] = ()) -> Study:
-    """The study of a study directory, wherever the directory has been moved to.
+    """The study of a study directory, which may have been moved.
 
     Raises:
         InputError: If the directory holds no study.
@@ -106,15 +106,15 @@ def load_saved_study(directory: Path, overrides: Sequence[str] = ()) -> Study:
         raise InputError("command line", [problem])
     check_format(paths)
     raw = _read_saved(paths.study_yaml)
-    # Its place is where it is, and its name is there already.
+    # Its place and name are those of the directory.
     raw = {**raw, "storage": str(root.parent), "study": "study"}
     study = read_study(raw, str(paths.study_yaml), overrides, has_place=True)
     return study.model_copy(update={"storage": str(root.parent), "study": root.name})
 
 
 def _read_saved(path: Path) -> Any:
-    """A study that was written here: where it is none any more, how to have it again."""
-    fix = "run the study's own YAML once more: that writes it anew, and finished runs are kept"
+    """A study that was written here; if it is damaged, the error says how to restore it."""
+    fix = "run the study's own YAML again: that rewrites this file, and finished runs are kept"
     try:
         raw = _read(path)
     except InputError as error:
@@ -128,7 +128,7 @@ def _read_saved(path: Path) -> Any:
 def _read(path: Path) -> Any:
     try:
         with path.open("rb") as file:
-            read = file.read(4 * MAX_LENGTH + 1)  # of what may never end
+            read = file.read(4 * MAX_LENGTH + 1)  # it may never end
         content = read.decode("utf-8", "ignore" if len(read) > 4 * MAX_LENGTH else "strict")
     except OSError as error:
         fix = "check the path" if isinstance(error, FileNotFoundError) else ""
@@ -142,7 +142,7 @@ def _read(path: Path) -> Any:
 
 
 def _validate(values: dict[str, Any]) -> tuple[Study | None, list[Problem]]:
-    """The study, and its problems; with the wrong fields left out, so that the rest is checked."""
+    """The study and its problems; wrong fields are left out, so that the rest can be checked."""
     try:
         return Study.model_validate(values), []
     except ValidationError as error:
@@ -157,12 +157,12 @@ def _validate(values: dict[str, Any]) -> tuple[Study | None, list[Problem]]:
 
 
 def _any_metric(study: Study) -> str:
-    """A stand-in for a missing metric, so that it is not told twice."""
+    """A stand-in for a missing metric, so that it is not reported twice."""
     return next(iter(_metrics_of(study)), "?")
 
 
 def _mode(study: Study) -> dict[str, str]:
-    """The direction that the study's metric itself has, where the study gives none."""
+    """The metric's own direction, if the study does not give one."""
     metrics = _metrics_of(study)
     if "mode" in study.model_fields_set or study.metric not in metrics:
         return {}
@@ -201,7 +201,7 @@ def _overridden(
             problems.append(Problem(f"--set {key}", f"{top} is not a mapping", values[top],
                                     fix=f"write --set {top}=value"))  # fmt: skip
         elif not all(key.split(".")) or key.count(".") > MAX_DEPTH:
-            problems.append(Problem("--set", "is no dotted name of a key", key,
+            problems.append(Problem("--set", "is not the dotted name of a key", key,
                                     fix="write --set base.epochs=5, say"))  # fmt: skip
         elif rest and top in DOTTED:
             values[top] = {**(values.get(top) or {}), rest: value}

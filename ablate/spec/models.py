@@ -1,4 +1,4 @@
-"""The study file as frozen models: what a researcher may write, with its defaults."""
+"""The study file as frozen models: its keys and their defaults."""
 
 import re
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ Bool = Annotated[bool, Strict()]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Study names and level names become file names."""
 AA_SEED_OFFSET = 1_000_000
-"""Added to the study's seeds for a second baseline: seeds that nobody else uses."""
+"""Added to the study's seeds for the A/A cell, so that it uses seeds of its own."""
 
 
 class _Frozen(BaseModel):
@@ -39,7 +39,7 @@ class _Frozen(BaseModel):
 
 
 class Resources(_Frozen):
-    """What one trial takes of the cluster."""
+    """What one trial needs from the cluster."""
 
     cpu: Annotated[Float, Field(ge=0)] = 1
     gpu: Annotated[Float, Field(ge=0)] = 0
@@ -59,7 +59,7 @@ class Resources(_Frozen):
 
 
 MAX_WANDB_NAME = 128
-"""Letters of a W&B project or group, its own limit."""
+"""Characters of a W&B project or group: its own limit."""
 PROJECT_RULE = (
     f"at most {MAX_WANDB_NAME} characters, none of / \\ # ? % : and no control characters"
 )
@@ -67,7 +67,7 @@ ENTITY_RULE = "a user or team: letters, digits, '-', '_' and '.'"
 
 
 def project_problem(name: str) -> str:
-    """Why W&B would refuse a project's name; empty where it takes it."""
+    """Why W&B would refuse a project's name; empty if it would not."""
     if not name.strip():
         return "is empty"
     if len(name) > MAX_WANDB_NAME:
@@ -77,8 +77,8 @@ def project_problem(name: str) -> str:
 
 
 def entity_problem(name: str) -> str:
-    """Why W&B would refuse an entity's name; empty where it takes it."""
-    return "" if re.fullmatch(r"[\w.-]{1,128}", name) else "is no name of a W&B user or team"
+    """Why W&B would refuse an entity's name; empty if it would not."""
+    return "" if re.fullmatch(r"[\w.-]{1,128}", name) else "is not a W&B user or team name"
 
 
 class Tracking(_Frozen):
@@ -110,7 +110,7 @@ class Tracking(_Frozen):
     def _are_tags(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
         for tag in tags:
             if not tag.strip() or not tag.isprintable():
-                raise ValueError(f"{tag!r} is no tag: W&B takes 1 to 64 printable characters")
+                raise ValueError(f"{tag!r} is not a tag: W&B takes 1 to 64 printable characters")
         return tags
 
 
@@ -125,7 +125,7 @@ MOST_SEEDS = 10_000
 
 
 class SeedRule(_Frozen):
-    """As many seeds as an interval of a given width needs; see `ablate.stats.replication`."""
+    """As many seeds as intervals of a given width need; see `ablate.stats.replication`."""
 
     min: Annotated[Int, Field(ge=2, le=MOST_SEEDS)] = 3
     """Seeds of the first stage, which measures how much runs vary."""
@@ -140,7 +140,7 @@ class SeedRule(_Frozen):
 
 
 def _count(seeds: Any) -> Any:
-    """A number of seeds as the seeds 0, 1, 2, ..."""
+    """Turns a number of seeds into the seeds 0, 1, 2, ..."""
     if not isinstance(seeds, int) or isinstance(seeds, bool):
         return seeds
     if not 1 <= seeds <= MOST_SEEDS:
@@ -152,7 +152,7 @@ def _kind(seeds: Any) -> str:
     return "<rule>" if isinstance(seeds, Mapping | SeedRule) else "<list>"
 
 
-# Tags in angle brackets are no part of a key, see `ablate.spec.pydantic_problems`.
+# Tags in angle brackets are not part of a key, see `ablate.spec.pydantic_problems`.
 Seeds = Annotated[
     Annotated[
         tuple[Annotated[Int, Field(ge=0, lt=2**32)], ...],
@@ -184,7 +184,7 @@ class Level:
 
     @cached_property
     def key(self) -> str:
-        """The label in a form that does not depend on how a number was written."""
+        """The label in a canonical form, independent of how a number was written."""
         return canonical_json(self.label)
 
     @cached_property
@@ -224,7 +224,7 @@ class Factor:
 
 
 class _Question(_Frozen):
-    """What is asked, and of what."""
+    """The question of a study, and its metric."""
 
     study: Text
     question: Text = ""
@@ -235,12 +235,12 @@ class _Question(_Frozen):
     """Which of a run's values of a metric is its result: that of its best weights, or the last
     one. By default the best where all cells choose it by a yardstick that they share."""
     report_metrics: tuple[Text, ...] = ()
-    """Further metrics to report; lower or higher is better as for `metric`, and no verdict on one
-    is adjusted for the others."""
+    """Further metrics to report; verdicts on one are not adjusted for the others. A metric without
+    a direction of its own has that of `metric`."""
     margin: Annotated[Float, Field(gt=0)] | None = None
-    """Differences of the metric smaller than this do not matter; fixed before the study is run."""
+    """Differences of the metric below this do not matter; fixed before the study is run."""
     log_scale: Bool = False
-    """Compare ratios: differences of logarithms, and `margin` a share (0.05: 5 %)."""
+    """Compare ratios, as differences of logarithms; `margin` is then a share (0.05: 5 %)."""
     allow_incomparable: Bool = False
 
     @field_validator("study")
@@ -253,13 +253,13 @@ class Block(_Frozen):
     """Factors that are varied together, and which of their combinations are cells."""
 
     base: dict[str, Any] = {}
-    """What every run starts from; that of a block lies over that of the study."""
+    """The config that every run starts from; a block's is merged over the study's."""
     factors: dict[str, Any] = {}
     baseline: dict[str, Any] = {}
-    """The levels of the cell that the others are compared with; the first ones by default."""
+    """The levels of the cell that the others are compared with; by default the first ones."""
     design: Literal["grid", "one_at_a_time", "cells"] = "grid"
     cells: tuple[dict[str, Any], ...] = ()
-    """For `design: cells`: the levels of each; what one leaves out is as in the baseline."""
+    """For `design: cells`: the levels of each cell; omitted ones are the baseline's."""
     when: dict[str, dict[str, Any]] = {}
     """Factors that apply only where others have certain levels: `gamma: {flow: si}`."""
     exclude: tuple[dict[str, Any], ...] = ()
@@ -285,29 +285,29 @@ class Study(Block, _Question):
     """One study: a question, a base config, the factors, the seeds."""
 
     blocks: tuple[NamedBlock, ...] = ()
-    """Further blocks, each with factors of its own; cells that coincide are run once."""
+    """Further blocks, each with its own factors; cells that coincide are run once."""
     compare: tuple[dict[str, Any], ...] | None = None
-    """The cells whose comparison with the baseline was planned, by levels; all by default."""
+    """The cells whose comparison with the baseline was planned, by levels; by default all."""
     seeds: Seeds
     aa: Bool = False
-    """Whether the baseline is run again on other seeds."""
+    """Whether the baseline is also run on other seeds (A/A)."""
     resources: Resources = Resources()
     pack: Annotated[Int, Field(ge=1)] | Literal["auto"] = 1
-    """Runs of one shape that a trial carries at most, where the trainable can train them as one."""
+    """The most runs of one shape per trial, if the trainable can train them as one."""
     retries: Annotated[Int, Field(ge=0)] = 2
     checkpoint_every_s: Annotated[Float, Field(ge=0)] = 10
-    """Training time between checkpoints; longer where they cost much, unless it is 0."""
+    """Training time between checkpoints; longer if they are costly, unless it is 0."""
     on_code_change: Literal["keep", "rerun"] = "keep"
     tracking: Tracking = Tracking()
     trackers: tuple[Text, ...] = ()
     """Trackers beside W&B: names of installed ones, or `module:Class`."""
     storage: Text = "./studies"
     folder: Text | None = None
-    """Relative paths start here; None is the folder that the command is run in."""
+    """Relative paths start here; None is the folder in which the command is run."""
 
     @property
     def first_seeds(self) -> tuple[int, ...]:
-        """The seeds that are run in any case."""
+        """The seeds that are always run."""
         return tuple(range(self.seeds.min)) if isinstance(self.seeds, SeedRule) else self.seeds
 
     @property
@@ -320,7 +320,7 @@ class Study(Block, _Question):
         try:
             expanded = Path(written).expanduser()
         except RuntimeError as error:
-            raise AblateError(f"{written}: whose home that is, nobody knows here; "
+            raise AblateError(f"{written}: this home folder is unknown here; "
                               "write the path in full") from error  # fmt: skip
         return Path(self.folder or Path.cwd(), expanded).resolve()
 

@@ -1,4 +1,4 @@
-"""pydantic's errors as problems of a file: key path, bad value, valid choices, fix."""
+"""Turns pydantic's errors into problems: key path, bad value, valid choices, fix."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from ablate.spec.config_keys import below, field_of, is_keyless, is_model, membe
 
 Path = tuple[str | int, ...]
 _OF_A_KEY = "[key]"
-"""What pydantic adds to the path of a key that is itself wrong."""
+"""Added by pydantic to the path of a key that is itself invalid."""
 
 
 def problems_of(
@@ -37,7 +37,7 @@ def _problem(path: Path, items: Sequence[Any], owners: Sequence[Any], key: str) 
     first = items[0]
     value = first["input"]
     if first["loc"][-1:] == (_OF_A_KEY,) or first["type"] == "invalid_key":
-        return Problem(key, "is no key here: keys are words", path[-1] if path else value,
+        return Problem(key, "is not a key here: keys are strings", path[-1] if path else value,
                        fix=f"put quotes around it: '{value}'")  # fmt: skip
     if all(item["type"] == "extra_forbidden" for item in items):
         field_names = dict.fromkeys(name for owner in owners for name in owner.model_fields)
@@ -84,7 +84,7 @@ def _field_path(
             path.append(part)
             holders, kinds = models, below(models, part)
         elif models and not isinstance(part, int):
-            # The name of a member of a union, unless it is the very key that nobody knows.
+            # The name of a union's member, unless it is the unknown key itself.
             if is_unknown and position == len(location) - 1:
                 path.append(part)
                 holders = models
@@ -100,7 +100,7 @@ def _has_keys(kinds: Sequence[Any], part: str | int) -> bool:
 
 
 def _names(kind: Any) -> set[Any]:
-    """What pydantic may call a member of a union: its name, or the values that discriminate it."""
+    """What pydantic may call a union's member: its name, or its discriminator values."""
     if not is_model(kind):
         return set()
     literals = [

@@ -1,4 +1,4 @@
-"""How large a study may be: counted before it is made."""
+"""Limits the size of a study, counted before its cells are made."""
 
 import math
 import os
@@ -9,14 +9,14 @@ from ablate.spec.combinations import num_combinations
 from ablate.spec.models import SeedRule, Study
 
 MAX_CELLS = 100_000
-"""Cells of a study, unless the environment says otherwise."""
+"""Most cells of a study, unless the environment sets another limit."""
 VARIABLE = "ABLATE_MAX_CELLS"
 RUNS_A_CELL = 10
-"""On average, of a study as large as it may be: runs are what a plan and a ledger hold."""
+"""On average, in a study of the maximal size: runs are what fills plan and ledger."""
 
 
 def size_problems(study: Study) -> Iterator[Problem]:
-    """A study with more cells or runs than a plan should have; its factors are well-formed."""
+    """Why a study, whose factors are well-formed, has too many cells or runs for a plan."""
     most = _max_cells()
     if isinstance(most, Problem):
         yield most
@@ -67,5 +67,5 @@ def _max_cells() -> int | Problem:
         return MAX_CELLS
     if written.isascii() and written.isdecimal() and len(written) < 19 and int(written) > 0:
         return int(written)
-    return Problem(VARIABLE, "is no number of cells: the environment sets it", written,
+    return Problem(VARIABLE, "in the environment is not a number of cells", written,
                    fix=f"unset it, or write a whole number such as {MAX_CELLS}")  # fmt: skip

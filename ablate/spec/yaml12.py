@@ -1,4 +1,4 @@
-"""YAML as people mean it: 1.2 scalars (`1e-3` is a number, `off` a word), no duplicate keys."""
+"""YAML 1.2: `1e-3` is a number, `off` a string, and duplicate keys are errors."""
 
 import re
 from collections.abc import Hashable
@@ -20,9 +20,9 @@ if yaml.__with_libyaml__:
     from yaml.cyaml import CParser as FastParser  # pyright: ignore[reportAttributeAccessIssue]
 
 MAX_LENGTH = 4_000_000
-"""Characters of a document."""
+"""Most characters of a document."""
 LONG = 20_000
-"""Characters of a document from which on it is worth while to read it in C."""
+"""Documents of more characters are worth reading in C."""
 
 
 class _Schema(SafeConstructor, Resolver):
@@ -37,7 +37,7 @@ class _Schema(SafeConstructor, Resolver):
         self._looked_at: set[int] = set()
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """As the parent's, noting keys that stand twice; before merges, which may repeat keys."""
+        """As the parent's, noting duplicate keys first: merges may repeat keys legitimately."""
         if id(node) not in self._looked_at:
             self._looked_at.add(id(node))
             self._note_duplicates(node)
@@ -86,7 +86,7 @@ _add("tag:yaml.org,2002:float", _Schema.construct_yaml_float)
 
 
 class _Loader(Reader, Scanner, Parser, Composer, _Schema):
-    """Reads everything that a study may hold."""
+    """Reads everything that a study may contain."""
 
     def __init__(self, text: str) -> None:
         Reader.__init__(self, text)
@@ -97,9 +97,9 @@ class _Loader(Reader, Scanner, Parser, Composer, _Schema):
 
 
 class _FastLoader(Composer, FastParser, _Schema):
-    """As the other, several times as fast.
+    """As `_Loader`, but several times faster.
 
-    Nodes are composed in Python: it has a limit of recursion, where C would crash.
+    Nodes are composed in Python, which has a recursion limit, where C would crash.
     """
 
     def __init__(self, text: str) -> None:
@@ -109,7 +109,7 @@ class _FastLoader(Composer, FastParser, _Schema):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes every text that a reader of YAML 1.1 or 1.2 would take for something else."""
+    """Quotes every string that a reader of YAML 1.1 or 1.2 would take for something else."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012
         first: [
@@ -122,7 +122,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def dump_yaml(value: Any) -> str:
-    """One YAML document, which `parse_yaml` reads back as it was."""
+    """One YAML document, from which `parse_yaml` reads the same value."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
@@ -131,7 +131,7 @@ def parse_yaml(text: str, source: str) -> Any:
 
     Args:
         text: The document.
-        source: What errors call it, a file name say.
+        source: What errors call it: a file name, say.
 
     Raises:
         InputError: If the text is not YAML, or a mapping has a key twice.
@@ -167,7 +167,7 @@ def _built(loader: _Loader | _FastLoader, source: str) -> Any:
 
 
 def _loader(text: str) -> _Loader | _FastLoader:
-    # Escapes may be lone surrogates, which C does not read.
+    # Escapes may be lone surrogates, which C cannot read.
     is_for_c = yaml.__with_libyaml__ and len(text) > LONG and "\\" not in text
     return _FastLoader(text) if is_for_c else _Loader(text)
 

@@ -1,4 +1,4 @@
-"""What a YAML document may not be made of: looked at node by node, before anything is built."""
+"""Checks a YAML document node by node, before any value is constructed."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -11,9 +11,9 @@ from ablate.errors import Problem
 from ablate.text import printable
 
 MAX_DIGITS = 100
-"""Of a number that is read at all."""
+"""Of a number; longer ones are not parsed."""
 MAX_NODES = 1_000_000
-"""Values of a document once its aliases (*) are written out."""
+"""Most values of a document once its aliases (*) are expanded."""
 _PREFIX = "tag:yaml.org,2002:"
 MERGE = f"{_PREFIX}merge"
 _TEXT = f"{_PREFIX}str"
@@ -26,10 +26,10 @@ _TAGS: dict[type[yaml.Node], set[str]] = {
 
 
 class Inspection:
-    """Every node of a document once, however often aliases repeat it.
+    """Checks every node of a document once, however often aliases repeat it.
 
     Args:
-        construct: Builds a scalar's value; raises where its text is not of its kind.
+        construct: Builds a scalar's value; raises if its text does not fit its type.
     """
 
     def __init__(self, construct: Callable[[yaml.Node], Any]) -> None:
@@ -43,14 +43,14 @@ class Inspection:
         size, depth = self._look_at(root, "")
         if size > MAX_NODES:
             key = max(_children(root), key=lambda child: self._sizes[id(child[1])][0])[0]
-            message = f"is {size:,} values long once its aliases (*) are written out"
+            message = f"is {size:,} values long once its aliases (*) are expanded"
             self._note(root, key, message, f"have {MAX_NODES:,} at most: drop aliases")
         if depth > MAX_DEPTH:
             key = max(_children(root), key=lambda child: self._sizes[id(child[1])][1])[0]
             self._note(root, key, f"is nested {depth} deep", f"nest at most {MAX_DEPTH} deep")
 
     def _look_at(self, node: yaml.Node, place: str) -> tuple[int, int]:
-        """Number of values and depth of a node, with all aliases written out."""
+        """Number of values and depth of a node, with all aliases expanded."""
         measured = self._sizes.get(id(node))
         if measured is not None:
             return measured
@@ -70,7 +70,7 @@ class Inspection:
 
     def _look_at_itself(self, node: yaml.Node, place: str) -> None:
         if node.tag not in _TAGS[type(node)]:
-            message = f"has the tag {_shown(node.tag)}, which is no type of a study's values"
+            message = f"has the tag {_shown(node.tag)}, which is not a type of a study's values"
             self._note(node, place, message, "drop the tag, or put quotes around a text")
         elif isinstance(node, yaml.MappingNode):
             for key, _ in node.value:
@@ -85,7 +85,7 @@ class Inspection:
         except OutOfRangeError as error:
             self._note(node, place, str(error), "write a smaller one, or quotes around a text")
         except (ValueError, LookupError, AttributeError, TypeError, yaml.YAMLError):
-            message = f"{printable(node.value)!r} is no {_shown(node.tag)}"
+            message = f"{printable(node.value)!r} is not {_shown(node.tag)}"
             self._note(node, place, message, "drop the tag")
 
     def _note(self, node: yaml.Node, place: str, message: str, fix: str) -> None:
@@ -95,7 +95,7 @@ class Inspection:
 
 
 class OutOfRangeError(ValueError):
-    """A number that 64 bits do not hold."""
+    """A number does not fit into 64 bits."""
 
 
 def int_of(digits: str) -> int:
@@ -108,14 +108,14 @@ def int_of(digits: str) -> int:
 
 
 def float_of(digits: str, value: float) -> float:
-    """A float as it was read, unless it was written as a number and became infinite."""
+    """A float as it was read; a finite number that overflowed is refused."""
     if math.isinf(value) and "inf" not in digits.lower():
         raise OutOfRangeError("is beyond 64 bits, which end at 1.8e308")
     return value
 
 
 def _read_merge_as_text(node: yaml.Node) -> None:
-    """`<<` merges as a key alone."""
+    """Reads `<<` as text where it is a value: it merges only as a key."""
     values: list[yaml.Node] = []
     if isinstance(node, yaml.SequenceNode):
         values = node.value
@@ -131,7 +131,7 @@ def _shown(tag: str) -> str:
 
 
 def _children(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
-    """The nodes below a node, keys included, and their place."""
+    """The child nodes of a node, keys included, with their places."""
     if isinstance(node, yaml.SequenceNode):
         yield from ((f"[{index}]", item) for index, item in enumerate(node.value))
     elif isinstance(node, yaml.MappingNode):

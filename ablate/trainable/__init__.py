@@ -1,1 +1,1 @@
-"""What Ablate asks of a trainable, and the trainables that it knows."""
+"""What Ablate asks of a trainable, and the trainables it knows."""

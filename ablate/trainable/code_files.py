@@ -1,4 +1,4 @@
-"""The files that training code is made of, named the same on every machine and in every folder."""
+"""The files of training code, named independently of the machine and the folder."""
 
 import functools
 import hashlib
@@ -14,15 +14,15 @@ from typing import NamedTuple
 from ablate.process.needed_modules import LIBRARIES
 
 IMPORTED = ""
-"""The place of what Python finds by its path, wherever that is."""
+"""The place of files found by Python's import path, wherever they are."""
 
 
 class CodeFile(NamedTuple):
     """A file of code.
 
     Attributes:
-        place: The folder that its import began in, relative to the one of the trainable; or
-            `IMPORTED`, where Python's path has that folder.
+        place: The folder it was imported from, relative to the trainable's; `IMPORTED` if that
+            folder is on Python's import path.
         path: The file's, relative to its place.
     """
 
@@ -31,11 +31,11 @@ class CodeFile(NamedTuple):
 
 
 Hashes = Mapping[CodeFile, str]
-"""What files held."""
+"""Content hashes of files."""
 
 
 def hash_of(path: Path) -> str:
-    """A hash of a file's content; none where it cannot be read."""
+    """A hash of a file's content; empty if it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     except OSError:
@@ -43,7 +43,7 @@ def hash_of(path: Path) -> str:
 
 
 def dump_hashes(hashes: Hashes) -> str:
-    """Hashes as a row of the ledger keeps them: by place and path."""
+    """Hashes as stored in a row of the ledger: by place and path."""
     places: dict[str, dict[str, str]] = {}
     for file in sorted(hashes):
         places.setdefault(file.place, {})[file.path] = hashes[file]
@@ -51,7 +51,7 @@ def dump_hashes(hashes: Hashes) -> str:
 
 
 def parse_hashes(text: str | None) -> Hashes:
-    """What `dump_hashes` wrote; nothing where there is none, as in rows of earlier versions."""
+    """What `dump_hashes` wrote; empty if there is nothing, as in rows of earlier versions."""
     try:
         places: dict[str, dict[str, str]] = json.loads(text or "{}")
         return {
@@ -64,17 +64,17 @@ def parse_hashes(text: str | None) -> Hashes:
 
 
 def shown(file: CodeFile) -> str:
-    """A file as people are told of it."""
+    """A file's path for people."""
     return os.path.normpath(f"{file.place or '.'}/{file.path}")
 
 
 def differing(hashes: Hashes, others: Hashes) -> list[str]:
-    """The files that both know, with other content."""
+    """The files in both whose content differs."""
     return [shown(file) for file, was in hashes.items() if others.get(file, was) != was]
 
 
 def num_versions(all_hashes: Iterable[Hashes]) -> int:
-    """How many versions of code there are at least, where each may know only some files of it."""
+    """A lower bound on the number of code versions; each may cover only some of the files."""
     versions: list[dict[CodeFile, str]] = []
     for hashes in all_hashes:
         same = next((version for version in versions if not differing(hashes, version)), None)
@@ -87,10 +87,10 @@ def num_versions(all_hashes: Iterable[Hashes]) -> int:
 
 @dataclass(frozen=True)
 class OwnCode:
-    """The trainable's own package, as it is found in this process.
+    """The trainable's own package, as found in this process.
 
     Attributes:
-        package: Its name; of a module that is in none, the module's.
+        package: Its name; the module's if the module is not in a package.
         root: The folder that it is in.
         files: All its files beside and below the trainable's module, imported or not.
     """
@@ -101,14 +101,14 @@ class OwnCode:
 
     @classmethod
     def of(cls, target: str) -> "OwnCode":
-        """That of `module:Class`; without files where it has none, as a built-in module."""
+        """The package of `module:Class`; without files if it has none, as a built-in module."""
         module = target.partition(":")[0]
         names = module.split(".")
         prefixes = [".".join(names[: i + 1]) for i in range(len(names))]
         try:
-            # A folder without `__init__` is a package that others share.
+            # A folder without `__init__` may be shared by other packages.
             package = next(name for name in prefixes if _origin(name))
-            if package in LIBRARIES:  # all of which would be too much
+            if package in LIBRARIES:  # a whole library would be too much
                 package = module.rpartition(".")[0] or module
             origin = _origin(module)
         except (StopIteration, ImportError, ValueError):
@@ -120,15 +120,15 @@ class OwnCode:
         return cls(package, root, _files_beside(module, origin))
 
     def has(self, name: str) -> bool:
-        """Whether a module is of the package."""
+        """Whether a module belongs to the package."""
         return name == self.package or name.startswith(f"{self.package}.")
 
     def name(self, root: Path, path: str, import_path: Collection[str]) -> CodeFile:
-        """How a file is called.
+        """The name of a file.
 
         Args:
-            root: The folder that its import began in.
-            path: The file's below it.
+            root: The folder that it was imported from.
+            path: The file's path below it.
             import_path: The driver's.
         """
         if _real(root) in import_path:
@@ -136,7 +136,7 @@ class OwnCode:
         return CodeFile(Path(os.path.relpath(root, self.root)).as_posix(), path)
 
     def hashes(self, import_path: Collection[str]) -> dict[CodeFile, str]:
-        """What its files hold now.
+        """The hashes of its files as they are now.
 
         Args:
             import_path: The driver's.
@@ -149,18 +149,18 @@ class OwnCode:
 
 
 def on_disk(path: Path) -> Path | None:
-    """The file that a path is of or in: the path itself, or an archive that it leads into."""
+    """The file that a path names or is inside of: the path itself, or an archive."""
     return next((p for p in (path, *path.parents) if p.is_file()), None)
 
 
 def split_path(name: str, file: Path) -> tuple[Path, str]:
-    """The folder that a module's import began in, and the file's path below it."""
+    """The folder that a module was imported from, and the file's path below it."""
     parts = name.split(".")
     if file.name.partition(".")[0] == "__init__":
         parts.append("__init__")
     below = file.parts[-len(parts) :]
     if [*below[:-1], below[-1].partition(".")[0]] != parts:
-        return file.parent, file.name  # under another name than its own, or in an archive
+        return file.parent, file.name  # imported under another name, or from an archive
     return file.parents[len(parts) - 1], "/".join(below)
 
 
@@ -168,7 +168,7 @@ _real = functools.cache(os.path.realpath)
 
 
 def _origin(name: str) -> Path | None:
-    """What a module is made from; None for a folder that is a package, and for built-in ones."""
+    """The file of a module; None for built-in ones and packages without `__init__`."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None or not spec.has_location:
         return None
@@ -189,7 +189,7 @@ def _files_beside(module: str, origin: Path) -> tuple[Path, ...]:
 
 
 def _is_plain(path: Path) -> bool:
-    """Whether it is no cache, nor an editor's or an environment's own."""
+    """Whether it is not part of a cache, an editor's files or an environment."""
     return not any(
         part[0] == "." or part in ("__pycache__", "site-packages") for part in path.parts
     )

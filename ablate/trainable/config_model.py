@@ -1,4 +1,4 @@
-"""A trainable's config model, whatever its author made of it: every hook has an answer."""
+"""Wraps any config model of a trainable, so that every hook has an answer."""
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from ablate.dotted import copied
 from ablate.trainable.contract import MetricSpec, TrainableConfig
 
 Config = Any
-"""A validated config: an instance of the model, or a plain mapping where there is none."""
+"""A validated config: an instance of the model, or a plain mapping without one."""
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,14 @@ class ConfigModel:
     """The hooks of a config model: its own, or the defaults of `TrainableConfig`.
 
     Attributes:
-        model: The pydantic model; None where any config will do.
+        model: The pydantic model; None if any config is valid.
     """
 
     model: type[BaseModel] | None = None
 
     @classmethod
     def of(cls, config_class: object) -> "ConfigModel":
-        """Of a class attribute `Config`, which may be something else altogether."""
+        """Wraps a class attribute `Config`, which may not be a model at all."""
         return cls(
             config_class
             if isinstance(config_class, type) and issubclass(config_class, BaseModel)
@@ -34,27 +34,27 @@ class ConfigModel:
         )
 
     def validate(self, config: Mapping[str, Any]) -> Config:
-        """The config with its defaults.
+        """The config with its defaults filled in.
 
         Raises:
             pydantic.ValidationError: If the model refuses it.
         """
-        # A copy: somebody's validators may change what they are given.
+        # A copy: custom validators may modify their input.
         return config if self.model is None else self.model.model_validate(copied(config))
 
     @property
     def fields(self) -> Mapping[str, FieldInfo]:
-        """The keys that a config may have; none where any will do."""
+        """The keys that a config may have; empty if any are valid."""
         return {} if self.model is None else self.model.model_fields
 
     @property
     def version(self) -> int:
-        """See `TrainableConfig`, as of all that follows."""
+        """See `TrainableConfig`, as for the hooks below."""
         return self._attribute("version")
 
     @property
     def unhashed(self) -> frozenset[str]:
-        """Keys that change no result."""
+        """Keys that do not affect results."""
         return self._attribute("unhashed")
 
     @property
@@ -64,12 +64,12 @@ class ConfigModel:
 
     @property
     def metrics(self) -> Mapping[str, MetricSpec]:
-        """What a study can be about."""
+        """The metrics that a study can use."""
         return self._attribute("metrics")
 
     @property
     def smoke(self) -> Mapping[str, Any] | None:
-        """Keys that make a run as short as it can be."""
+        """Keys that make a run as short as possible."""
         return self._attribute("smoke")
 
     @property
@@ -83,7 +83,7 @@ class ConfigModel:
         return self._attribute("fixed_length")
 
     def metric(self, name: str) -> MetricSpec:
-        """What a metric is; of one that nobody describes, that it ranks and has ratios."""
+        """A metric's spec; the default one for a metric that is not declared."""
         return self.metrics.get(name, MetricSpec())
 
     def measured(self, config: Config, metric: str) -> bool:
@@ -98,28 +98,28 @@ class ConfigModel:
         return config.comparison(metric) if self._has("comparison") else {}
 
     def same_training(self, config: Config) -> Mapping[str, Any] | None:
-        """The config, other spellings of one training folded together; None where nobody says."""
+        """The config, with spellings of the same training made equal; None without the hook."""
         return config.same_training() if self._has("same_training") else None
 
     def pack_key(self, config: Config) -> Hashable | None:
-        """Runs with equal keys can share a trial; None: with no other."""
+        """Equal for runs that can share a trial; None for runs that cannot."""
         return config.pack_key() if self._has("pack_key") else None
 
     def rows_a_step(self, config: Config) -> int:
-        """Rows that a step of one run computes on."""
+        """Rows that one run's step computes on."""
         return config.rows_a_step() if self._has("rows_a_step") else 1
 
     def gains_on_cpu(self, config: Config) -> bool:
-        """Whether small runs gain from packs on a CPU, too."""
+        """Whether packs of small runs also pay off on a CPU."""
         return config.gains_on_cpu() if self._has("gains_on_cpu") else True
 
     def _attribute(self, name: str) -> Any:
         return getattr(self.model if self._has(name) else TrainableConfig, name)
 
     def _has(self, name: str) -> bool:
-        """Whether the model has a hook: a field of that name is a key of its own."""
+        """Whether the model has a hook; a field of that name is a key instead."""
         return name not in self.fields and hasattr(self.model, name)
 
 
 ANY_CONFIG = ConfigModel()
-"""Of a trainable that says nothing of its config."""
+"""The model of a trainable that does not declare one."""

@@ -1,4 +1,4 @@
-"""Mistakes in the hooks of a config model, which would otherwise count as not there."""
+"""Finds mistakes in the hooks of a config model, which would otherwise be ignored silently."""
 
 import difflib
 from collections.abc import Iterator, Mapping, Set
@@ -14,16 +14,16 @@ _HOOKS = tuple(name for name in vars(TrainableConfig) if not name.startswith(("_
 
 
 def hook_problems(model: ConfigModel) -> Iterator[Problem]:
-    """Hooks that are misspelt, and attributes of them that are of another kind."""
+    """Hooks that are misspelt, and hook attributes of the wrong type."""
     if model.model is None:
         return
-    # A model that is not derived may have whatever names it likes.
+    # A model that is not derived from `TrainableConfig` may use any names.
     own = _names(model.model) if issubclass(model.model, TrainableConfig) else set[str]()
     for name in sorted(own - set(_HOOKS) - model.fields.keys()):
         for near in difflib.get_close_matches(name, _HOOKS, 1, 0.8):
             yield Problem(
-                "trainable", f"{model.model.__name__}.{name} is no hook of a config model", name,
-                _HOOKS, f"rename it: {near}, if that is meant",
+                "trainable", f"{model.model.__name__}.{name} is not a hook of config models", name,
+                _HOOKS, f"rename it to {near}, if that is meant",
             )  # fmt: skip
     for name, kind, what in _KINDS:
         value: Any = getattr(model, name)
@@ -47,6 +47,6 @@ _KINDS = (
 
 
 def _names(model: type[BaseModel]) -> set[str]:
-    """What the author of a model has written in it and in the classes that it is made of."""
+    """The names defined in a model and its base classes, pydantic's excluded."""
     own = [cls for cls in model.__mro__ if cls.__module__.partition(".")[0] != "pydantic"]
     return {name for cls in own for name in vars(cls) if not name.startswith("_")}

@@ -1,9 +1,9 @@
 """The training code that this process has loaded.
 
-Python does not keep what a module was made from, and a file may be edited while its module stays
-as it was. So a file is read once, when its module is first seen here, and that is what counts for
-as long as the module lives: right after the trainable's class was imported, when a trial begins,
-and with each result after which there are more modules than before.
+Python does not keep a module's source, and a file may be edited after its module was imported. So
+a file is read once, when its module is first seen here, and that content counts for as long as the
+module lives. Modules are looked at right after the trainable's class was imported, when a trial
+starts, and with each result after which there are more modules than before.
 """
 
 import os
@@ -30,25 +30,25 @@ _INSTALLED = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist
 _STANDARD = tuple({f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "platstdlib")})
 _ABLATE = f"{Path(__file__).absolute().parents[1]}{os.sep}"
 _SCRIPTS = frozenset({"__main__", "__mp_main__"})
-"""What a process was started with: no worker imports that."""
+"""The script that started a process: workers do not import it."""
 
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A file that a module came from, and the hash of what it held."""
+    """The file of a module, and the hash of its content at the time."""
 
     file: Path
     content: str
 
 
 class LoadedCode:
-    """What modules were made from, by name."""
+    """The files that modules were loaded from, by module name."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[object, _Loaded | None]] = {}
 
     def look(self, own: OwnCode) -> None:
-        """Takes note of modules that are new, or new again."""
+        """Records modules that are new or were reloaded."""
         for name, module in list(sys.modules.items()):
             content: dict[str, Any] = getattr(module, "__dict__", None) or {}
             made_by = content.get("__spec__") or module
@@ -66,7 +66,7 @@ class LoadedCode:
 
 
 _LOADED = LoadedCode()
-"""Of this process: modules outlive trials."""
+"""One per process: modules outlive trials."""
 
 
 class RunCode:
@@ -83,19 +83,19 @@ class RunCode:
         self._modules = -1
         _LOADED.look(self._own)
         self._at_start = self._own.hashes(self._import_path)
-        self._told = ""
+        self._reported = ""
 
     def news(self) -> str:
-        """The files by now, as a row keeps them; nothing where nothing has changed."""
+        """The current files as stored in a row; empty if unchanged since the last call."""
         if len(sys.modules) == self._modules:
             return ""
         self._modules = len(sys.modules)
         _LOADED.look(self._own)
-        before, self._told = self._told, dump_hashes(self.hashes())
-        return self._told if self._told != before else ""
+        before, self._reported = self._reported, dump_hashes(self.hashes())
+        return self._reported if self._reported != before else ""
 
     def hashes(self) -> dict[CodeFile, str]:
-        """What the files held when they were loaded; of those that are not, when it began."""
+        """Hashes of the files when they were loaded; when the trial began if they were not."""
         own, path, files = self._own, self._import_path, dict(self._at_start)
         for name, loaded in _LOADED.of(own).items():
             file = own.name(*split_path(name, loaded.file), path)
@@ -111,13 +111,13 @@ def import_path() -> list[str]:
 
 
 def note_loaded(target: str) -> None:
-    """Takes note of what this process has loaded by now, for a trial of a trainable to come."""
+    """Records what this process has loaded so far, for later trials of a trainable."""
     if target.partition(".")[0] not in LIBRARIES:
         _LOADED.look(OwnCode.of(target))
 
 
 def _is_made(file: CodeFile, path: Path, own: OwnCode) -> bool:
-    """Whether nobody wrote it: compilers leave modules in caches and temporary folders."""
+    """Whether it was generated: compilers leave modules in caches and temporary folders."""
     temporary = Path(tempfile.gettempdir())
     if path.is_relative_to(temporary) and not own.root.is_relative_to(temporary):
         return True
@@ -126,7 +126,7 @@ def _is_made(file: CodeFile, path: Path, own: OwnCode) -> bool:
 
 
 def _loaded(name: str, content: dict[str, Any], own: OwnCode) -> _Loaded | None:
-    """The file that a module of some content is from, where that is training code."""
+    """The file that a module was loaded from; None if it is not training code."""
     origin = content.get("__file__") or getattr(content.get("__spec__"), "origin", None)
     if not isinstance(origin, str) or not _counts(name, os.path.abspath(origin), own):
         return None
@@ -135,7 +135,7 @@ def _loaded(name: str, content: dict[str, Any], own: OwnCode) -> _Loaded | None:
 
 
 def _counts(name: str, path: str, own: OwnCode) -> bool:
-    """Whether a module is training code: a worker's, and no library."""
+    """Whether a module is training code, and not a library."""
     if own.has(name):
         return True
     installed = path.startswith((_ABLATE, *_STANDARD)) or any(part in path for part in _INSTALLED)

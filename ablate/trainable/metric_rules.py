@@ -1,4 +1,4 @@
-"""What a metric can be compared across."""
+"""Decides across which configs a metric can be compared."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from ablate.trainable.config_model import Config, ConfigModel
 
 
 def differing_keys(model: ConfigModel, configs: Sequence[Config], metric: str) -> list[str]:
-    """Config keys by which a metric measures another thing from config to config.
+    """Config keys because of which a metric measures different things in different configs.
 
     Args:
         model: Says what must be equal.
@@ -36,5 +36,5 @@ def can_compare(model: ConfigModel, configs: Iterable[Config], metric: str) -> b
 
 
 def _differ(values: Sequence[Any]) -> bool:
-    alike = {repr(value): value for value in values}  # of ten thousand cells all but a few
+    alike = {repr(value): value for value in values}  # few, even for ten thousand cells
     return len({canonical_json(value) for value in alike.values()}) > 1

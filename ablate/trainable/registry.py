@@ -1,4 +1,4 @@
-"""The trainables that Ablate knows: its own, those of installed packages, and `module:Class`."""
+"""Looks up trainables: built-in ones, those of installed packages, and `module:Class`."""
 
 import importlib
 import importlib.metadata
@@ -13,7 +13,7 @@ from ablate.trainable.contract import TrainableHooks
 from ablate.trainable.loaded_code import note_loaded
 
 ENTRY_POINTS = "ablate.trainables"
-"""The group of entry points by which packages name trainables: `name = module:Class`, or a
+"""The entry point group by which packages provide trainables: `name = module:Class`, or a
 `TrainableEntry` in a module that imports neither torch nor Ray."""
 
 
@@ -32,16 +32,16 @@ class TrainableEntry:
     hooks: TrainableHooks = field(default_factory=TrainableHooks)
 
     def load_class(self) -> type[Any]:
-        """The trainable's class; imports what it needs, Ray among it."""
+        """The trainable's class; imports what it needs, including Ray."""
         cls = load_object(self.target)
         note_loaded(self.target)
         return cls
 
     def config_model(self) -> ConfigModel:
-        """The config model with its hooks; a model of anything where the trainable has none.
+        """The config model with its hooks; one that accepts anything if the trainable has none.
 
         Raises:
-            ImportError: If a foreign trainable's module cannot be imported.
+            ImportError: If a user's module cannot be imported.
             AttributeError: If the module has no such class.
         """
         named = self.hooks.config
@@ -54,11 +54,11 @@ class TrainableEntry:
         return _loaded(self.hooks.preflight)
 
     def sample(self) -> Callable[..., Any] | None:
-        """What draws from best weights, or None."""
+        """The function that draws from best weights, or None."""
         return _loaded(self.hooks.sample)
 
     def evaluate(self) -> Callable[..., Any] | None:
-        """What measures best weights, or None."""
+        """The function that measures best weights, or None."""
         return _loaded(self.hooks.evaluate)
 
 
@@ -79,7 +79,7 @@ REGISTERED: dict[str, TrainableEntry] = {
 
 
 def known_trainables() -> tuple[str, ...]:
-    """The names of trainables that need no `module:Class`."""
+    """The names of built-in and installed trainables."""
     installed = importlib.metadata.entry_points(group=ENTRY_POINTS).names
     return (*REGISTERED, *sorted(installed - REGISTERED.keys()))
 
@@ -97,19 +97,19 @@ def find_trainable(name: str) -> TrainableEntry | Problem:
             "not a registered trainable",
             name,
             known_trainables(),
-            "write one of them, or module:Class of a ray.tune.Trainable of your own",
+            "write one of them, or module:Class of your own ray.tune.Trainable",
         )
     if module == "__main__":
-        return Problem("trainable", "is in the script that runs, which workers cannot import", name,
+        return Problem("trainable", "is in the running script, which workers cannot import", name,
                        fix="move the class to a module of its own")  # fmt: skip
     return _entry_of(name, name, lambda: load_object(name))
 
 
 def _entry_of(name: str, target: str, load: Callable[[], Any]) -> TrainableEntry | Problem:
-    """The entry of what is to be imported, or why it is no trainable."""
+    """The entry of an importable target, or why it is not a trainable."""
     try:
         loaded = load()
-    except Exception as error:  # noqa: BLE001 - somebody's module may raise anything
+    except Exception as error:  # noqa: BLE001 - a user's module may raise anything
         kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
         message = f"cannot be imported: {kind}{error}"
         return Problem("trainable", message, name, fix=_fix_of_import())
@@ -120,7 +120,7 @@ def _entry_of(name: str, target: str, load: Callable[[], Any]) -> TrainableEntry
                        fix="derive it from ray.tune.Trainable")  # fmt: skip
     hooks = getattr(loaded, "ablate", None)
     if not isinstance(hooks, TrainableHooks | None):
-        return Problem("trainable", "has an attribute `ablate` that is no TrainableHooks", name,
+        return Problem("trainable", "has an attribute `ablate` that is not TrainableHooks", name,
                        fix="write ablate = TrainableHooks(...)")  # fmt: skip
     return TrainableEntry(name, target, hooks or TrainableHooks())
 
@@ -132,9 +132,9 @@ def _loaded(named: Any) -> Any:
 def _fix_of_import() -> str:
     aside = ignored_modules()
     if not aside:
-        return "start from the folder that holds the module, or install it"
+        return "start in the folder that holds the module, or install it"
     paths = ", ".join(aside.values())
-    return f"rename {paths}: Ablate, or a library that it needs, imports another of that name"
+    return f"rename {paths}: Ablate, or a library that it needs, imports a module of that name"
 
 
 def load_object(target: str) -> Any:

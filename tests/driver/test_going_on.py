@@ -66,7 +66,7 @@ def test_a_run_begun_with_other_code(tmp_path, console, monkeypatch, policy):
     outcome = run(study, console)
     [row] = outcome.ledger.rows.values()
     fate = {
-        "keep": "going on with today's (on_code_change: keep)",
+        "keep": "resuming with today's (on_code_change: keep)",
         "rerun": "starting over (on_code",
     }
     assert f"different training code: {fate[policy]}" in console.export_text()

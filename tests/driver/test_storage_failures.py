@@ -310,7 +310,7 @@ def test_a_directory_that_may_only_be_read(read_only):
     done = command("report", read_only)
     assert done.returncode == 0, done.stderr
     assert "sliced_w2" in done.stdout
-    assert "note: the report is not written: " in done.stdout
+    assert "note: the report was not written: " in done.stdout
     assert "Permission denied" in done.stdout
     assert command("status", read_only).stdout.endswith("4 runs: 4 ok\n")
     for arguments in (["evaluate", read_only, "--metric", "mmd"],

@@ -29,7 +29,7 @@ def mistakes(**raw):
          "its teacher makes of it, which mixup would break up: set aug: none"),
         ({"flow": "si", "sigma": 0.1}, "flow si takes no sigma: set sigma: 0, its noise is gamma"),
         ({"flow": "reflow", "epochs": 1}, "flow reflow needs at least 2 epochs or steps"),
-        ({"dtype": "bfloat16", "batch_size": 1}, "dtype bfloat16 needs a batch_size of 2"),
+        ({"dtype": "bfloat16", "batch_size": 1}, "dtype bfloat16 needs a batch_size of at least 2"),
         ({"epochs": 3, "steps": 4}, "give epochs or steps, exactly one of the two"),
         ({"epochs": None}, "give epochs or steps, exactly one of the two"),
         ({"data": {"source": "moons", "dim": 3}}, "data.dim is for source gaussians"),

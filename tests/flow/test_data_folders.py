@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from trainables.flow.config.data import DataConfig
-from trainables.flow.data import reaching
+from trainables.flow.data import reachability
 from trainables.flow.data.errors import DataError
 from trainables.flow.data.npy import read_npy
 from trainables.flow.data.parquet import read_parquet
@@ -215,7 +215,7 @@ def test_arrays_of_other_tools(tmp_path):
 
 
 def test_a_store_that_does_not_answer_is_told_within_seconds(monkeypatch):
-    monkeypatch.setattr(reaching, "ANSWER_TIMEOUT_S", 3.0)
+    monkeypatch.setattr(reachability, "ANSWER_TIMEOUT_S", 3.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         where = f"127.0.0.1:{silent.getsockname()[1]}"
         store = f"gs://anonymous@bucket/rows.parquet?scheme=http&endpoint_override={where}"

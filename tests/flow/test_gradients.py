@@ -5,7 +5,7 @@ import torch
 
 from trainables.flow.config.run import FlowConfig
 from trainables.flow.engine.gradients import fill_gradients
-from trainables.flow.engine.parameters import Layout
+from trainables.flow.engine.parameters import RowLayout
 from trainables.flow.networks.velocity import initial_state, velocity
 
 
@@ -20,7 +20,7 @@ def test_are_the_bits_of_autograd(arch, dtype, num_runs, dim):
     torch.set_num_threads(1)
     config = FlowConfig(arch=arch, scale="tiny", dtype=dtype)
     states = [initial_state(config, dim, seed) for seed in range(num_runs)]
-    layout = Layout(states[0])
+    layout = RowLayout(states[0])
     rows = layout.rows(states, torch.device("cpu"))
     source = torch.Generator().manual_seed(1)
     rows += 0.1 * torch.randn(rows.shape, generator=source)  # gains and modulations start at zero

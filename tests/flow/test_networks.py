@@ -8,7 +8,7 @@ import torch
 
 from trainables.flow.config.run import FlowConfig
 from trainables.flow.config.shapes import num_parameters
-from trainables.flow.engine.parameters import Layout
+from trainables.flow.engine.parameters import RowLayout
 from trainables.flow.networks.layers import time_embedding
 from trainables.flow.networks.velocity import initial_state, velocity, velocity_of
 
@@ -47,7 +47,7 @@ def test_equals_the_plain_module(arch, dim):
     config = FlowConfig(arch=arch, scale="tiny")
     x, t = torch.randn(13, dim), torch.rand(13)
     modules, states = zip(*[plain_and_state(config, dim, seed) for seed in range(3)], strict=True)
-    layout = Layout(states[0])
+    layout = RowLayout(states[0])
     weights = layout.views(layout.rows(states, torch.device("cpu")))
     together = velocity(config, weights, x.expand(3, -1, -1), t.expand(3, -1))
     for module, state, found in zip(modules, states, together, strict=True):

@@ -1,7 +1,7 @@
 import torch
 
 from trainables.flow.engine.optimizer import AdamW
-from trainables.flow.engine.parameters import Layout, Rows
+from trainables.flow.engine.parameters import RowLayout, Rows
 
 SETTINGS = {"lr": 3e-3, "betas": (0.8, 0.99), "weight_decay": 0.1}
 
@@ -27,7 +27,7 @@ class Ours:
 
     def __init__(self, tensors):
         named = {str(number): tensor for number, tensor in enumerate(tensors)}
-        layout = Layout(named)
+        layout = RowLayout(named)
         row = Rows.of(layout.rows([named] * 3, torch.device("cpu"))).row(1)
         self.optimizer = AdamW(layout, row, **SETTINGS)
         self.tensors = list(layout.views(row.weights).values())

@@ -168,7 +168,7 @@ def test_a_cluster_that_dies_ends_the_study_with_a_word(short_folder, tmp_path, 
         code, out, err = study.end(100)
         assert (code, err) == (4, "")
         port = address.rpartition(":")[2]
-        assert f":{port} is gone; the state is saved. Go on with:\n  python -m ablate.run" in out
+        assert f":{port} is gone; the state is saved. Resume with:\n  python -m ablate.run" in out
         assert "interrupted" in study.statuses()
     done = SlowStudy(tmp_path, length=80)
     code, out, err = done.end(200)

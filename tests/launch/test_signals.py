@@ -107,7 +107,7 @@ def test_a_signal_to_every_process_leaves_nothing_and_goes_on_with_the_same_bits
         process.send_signal(signal.SIGTERM)
     code, out, err = study.end(100)
     assert (code, err) == (130, "")
-    assert "Go on with:\n  python -m ablate.run --resume studies/slow --address local" in out
+    assert "Resume with:\n  python -m ablate.run --resume studies/slow --address local" in out
     assert not psutil.wait_procs(below, timeout=20)[1]
     assert "interrupted" in study.statuses()
     command = [sys.executable, "-m", "ablate.run", "--resume", "studies/slow", "--address", "local"]

@@ -38,7 +38,7 @@ def test_points_that_are_lost_beside_a_whole_checkpoint(tmp_path, console, monke
     live = paths.history / f"{run_id}.jsonl"
     cut(live, 2)
     outcome = run(study, console)
-    assert "begun again, for points of their curves are lost (1: gain=1-s1)" in (
+    assert "restarted, since points of their curves are lost (1: gain=1-s1)" in (
         console.export_text()
     )
     assert [point["step"] for point in History(paths).read(run_id)] == [1, 2, 3, 4, 5, 6]

@@ -191,7 +191,7 @@ def test_one_bad_curve_costs_that_curve_alone(done, console, capsys, how):
     assert main(["report", str(study.directory)]) == 0
     assert f"gain=1-s1: the curve {fate}" in " ".join(capsys.readouterr().out.split())
     assert run(study, console).exit_code == 0
-    assert f"gain=1-s1: the curve {fate} (--retry-failed makes them again)" in told(console)
+    assert f"gain=1-s1: the curve {fate} (--retry-failed recreates them)" in told(console)
     again = run(study, console, retry_failed=True).ledger
     assert History(paths).read(a) == before
     assert again.rows[a]["score_final"] == rows[a]["score_final"]
@@ -245,9 +245,9 @@ def test_a_study_file_and_an_identity_are_written_anew(done, console, capsys, ho
         assert main([command, str(study.directory)]) == 2
         shown = capsys.readouterr().err
         assert str(paths.study_yaml) in shown
-        assert "run the study's own YAML once more" in " ".join(shown.split())
+        assert "run the study's own YAML again" in " ".join(shown.split())
     assert run(study, console).ledger.rows == rows
-    assert ".uid was lost and is made anew" in told(console)
+    assert ".uid was lost and is recreated" in told(console)
     assert main(["status", str(study.directory)]) == 0
 
 

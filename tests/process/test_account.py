@@ -56,7 +56,7 @@ def test_a_current_directory_that_is_gone(tmp_path, arguments):
     done = command(GONE, tmp_path, *arguments)
     assert done.returncode == 2
     assert done.stderr == (
-        "error: the current directory is gone\n  fix: change to one that is there\n"
+        "error: the current directory is gone\n  fix: change to one that exists\n"
     )
 
 
@@ -102,5 +102,5 @@ def test_nothing_is_kept_in_a_folder_of_that_name(monkeypatch):
 
 
 def test_a_home_that_nobody_knows(tmp_path):
-    with pytest.raises(AblateError, match=r"~nobody-here/x: whose home that is, nobody knows"):
+    with pytest.raises(AblateError, match=r"~nobody-here/x: this home folder is unknown"):
         _ = toy_study("~nobody-here/x").directory

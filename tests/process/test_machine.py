@@ -117,7 +117,7 @@ def test_a_plan_counts_gpus(tmp_path, console, monkeypatch):
 
 def test_a_plan_says_that_no_trial_fits(tmp_path, console):
     show_plan(toy_study(tmp_path, resources={"cpu": 1, "gpu": 8}), Options(), console)
-    assert "note: this machine holds no such trial" in console.export_text()
+    assert "note: no trial fits on this machine" in console.export_text()
 
 
 def test_a_ray_of_our_own_gets_the_cpus_that_the_study_may_use(monkeypatch, tmp_path):

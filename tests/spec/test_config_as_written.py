@@ -77,8 +77,8 @@ def test_dots_of_factors_levels_and_set_address_keys_as_they_are_spelled():
 
 def test_a_level_below_what_is_no_mapping_is_refused():
     told = mistakes(base={"opt": "adam", "list": [1]}, factors={"opt.lr": [1], "list.0": [2]})
-    assert "factors.opt.lr: sets a key below opt, which base says is no mapping" in told
-    assert "factors.list.0: sets a key below list" in told
+    assert "factors.opt.lr: sets a key inside opt, which is not a mapping in base" in told
+    assert "factors.list.0: sets a key inside list" in told
     assert "base.opt is not a mapping" in mistakes(["base.opt.lr=1"], base={"opt": "adam"})
 
 

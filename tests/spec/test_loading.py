@@ -113,7 +113,7 @@ folder (nearest: study)
          "      choices: flow_matching (nearest: flow_matching)"),
         ({"trainable": "no_such:Class"}, "cannot be imported: No module named 'no_such'"),
         ({"trainable": "./toys.py:T"}, "'./toys.py:T': cannot be imported: TypeError: "),
-        ({"trainable": "__main__:T"}, "is in the script that runs, which workers cannot import"),
+        ({"trainable": "__main__:T"}, "is in the running script, which workers cannot import"),
         ({"resources": {"cpu": 0}}, "resources: a trial needs a share of CPUs or GPUs: set cpu or"),
         ({"factors": {"data": [{"source": "digits"}, {"source": "moons", "row": 1000}]}},
          "factors.data[1] = 'row': unknown key\n      choices: source, path"),

@@ -232,7 +232,7 @@ def test_code_that_is_edited_while_a_study_runs(tmp_path, console, monkeypatch):
     told = "trained with other code than the launch began with: "
     assert [told in (row.get("warnings") or "") for row in rows.values()] == [False, True]
     assert "note: edited while the study runs: " in console.export_text(clear=False)
-    assert "not of today's: 1 of 2 runs" in console.export_text()
+    assert "made with older code: 1 of 2 runs" in console.export_text()
     [note] = how_it_came(outcome.plan, outcome.ledger.rows)
     assert note.startswith("the runs were made with 2 versions of the training code (")
     assert note.endswith("late_helper.py)")

@@ -146,10 +146,10 @@ def test_a_package_plugs_in_a_trainable_a_tracker_and_a_backend(plugin, capsys):
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("def comparison(self", "def compairson(self", "Config.compairson is no hook"),
+        ("def comparison(self", "def compairson(self", "Config.compairson is not a hook"),
         ('MetricSpec(ranks=False)', '"unranked"', "Config.metrics should map names to MetricSpec"),
         ("TrainableHooks(preflight=preflight", "TrainableHooks(preflite=preflight", "preflite"),
-        ("    ablate = TrainableHooks(", "    ablate = dict(", "is no TrainableHooks"),
+        ("    ablate = TrainableHooks(", "    ablate = dict(", "is not TrainableHooks"),
         ("config[\"gain\"] > 100", "config[\"gain\"] > 1", "gain is beyond the data"),
     ],
 )  # fmt: skip

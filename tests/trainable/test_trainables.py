@@ -89,7 +89,7 @@ def test_a_result_without_the_metric_is_told_at_once_and_once(tmp_path, console)
     shown = console.export_text()
     assert shown.count("the first result has no number `score`") == 1
     assert "it has loss, score (list)" in shown
-    assert shown.index("in the first result") < shown.index("[1/4]")
+    assert shown.index("the first result has") < shown.index("[1/4]")
     assert all(not row.get("warnings") for row in execute_rows(study))
 
 

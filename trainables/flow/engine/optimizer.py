@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables.flow.engine.parameters import Layout, Rows
+from trainables.flow.engine.parameters import RowLayout, Rows
 
 EPS = 1e-8
 
@@ -29,7 +29,7 @@ class AdamW:
 
     def __init__(
         self,
-        layout: Layout,
+        layout: RowLayout,
         row: Rows,
         lr: float,
         betas: tuple[float, float],

@@ -22,7 +22,7 @@ from trainables.flow.engine.gpu.graphed_step import (
 )
 from trainables.flow.engine.gpu.prefetch import prefetched
 from trainables.flow.engine.gradients import fill_gradients
-from trainables.flow.engine.parameters import Layout, Rows
+from trainables.flow.engine.parameters import RowLayout, Rows
 from trainables.flow.engine.reflow import begin_student, make_pairs
 from trainables.flow.engine.run import FlowRun
 from trainables.flow.engine.state import RunSpec
@@ -65,7 +65,7 @@ class Pack:
         ]
         _check_alike(specs, states)
         self._config = specs[0].config
-        self._layout = Layout(states[0])
+        self._layout = RowLayout(states[0])
         self._stack(Rows.of(self._layout.rows(states, device)))
         self.runs = [
             FlowRun(spec, data, self._layout, self.rows.row(k))

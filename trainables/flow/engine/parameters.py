@@ -19,7 +19,7 @@ ALIGNED = 64
 then a run's bits would depend on its row."""
 
 
-class Layout:
+class RowLayout:
     """Where each parameter is in a row.
 
     Args:

@@ -14,7 +14,7 @@ from trainables.flow.engine.batches import RunData
 from trainables.flow.engine.checkpoint import Stateful
 from trainables.flow.engine.normalisation import NormalisationState
 from trainables.flow.engine.optimizer import AdamW
-from trainables.flow.engine.parameters import Layout, Rows
+from trainables.flow.engine.parameters import RowLayout, Rows
 from trainables.flow.engine.state import Point, Progress, RunSpec
 from trainables.flow.networks.velocity import State
 
@@ -47,7 +47,7 @@ class FlowRun:
         row: Its row of the pack's numbers.
     """
 
-    def __init__(self, spec: RunSpec, dataset: Dataset, layout: Layout, row: Rows) -> None:
+    def __init__(self, spec: RunSpec, dataset: Dataset, layout: RowLayout, row: Rows) -> None:
         config = spec.config
         self.spec = spec
         self.dataset = dataset
