@@ -97,8 +97,10 @@ class StudyPaths:
 
     def journals(self) -> dict[str, Path]:
         """All journals by name, in the order in which they are read: the main one first."""
-        others = sorted(self.ledger.glob("journal-*.jsonl"))
-        return {"": self.journal} | {path.stem.partition("-")[2]: path for path in others}
+        names = (path.stem.partition("-")[2] for path in self.ledger.glob("journal-*.jsonl"))
+        return {"": self.journal} | {
+            name: self.journal_of(name) for name in sorted(names) if _NAME.fullmatch(name)
+        }
 
     @property
     def history(self) -> Path:

@@ -118,7 +118,7 @@ def _numbers_in(table: "pa.Table | None") -> dict[str, int]:
     metadata = {} if table is None else table.schema.metadata or {}
     numbers: dict[str, int] = {}
     for key, value in metadata.items():
-        note, _, journal = key.decode().partition("-")
+        note, _, journal = key.decode("utf-8", "replace").partition("-")
         if note == _UP_TO and value.isdigit():
             numbers[journal] = int(value)
     return numbers

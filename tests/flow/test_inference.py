@@ -9,6 +9,7 @@ from studies import by_name, flow_study
 from ablate.cli import evaluate, sample
 from ablate.driver.run_study import run_study
 from ablate.errors import AblateError, InputError
+from ablate.ledger.journal import read_journal
 from ablate.ledger.ledger import Ledger
 from ablate.plan.plan import plan_study
 from ablate.study_dir import StudyPaths
@@ -90,6 +91,7 @@ def test_evaluate_gives_what_training_measured(study, console):
     for run_id, row in Ledger(paths).rows.items():
         for name in ("mmd_best", "mmd_floor"):
             assert row[name] == before[run_id][name]
+    assert len(read_journal(paths.journal_of("evaluate")).patches) == len(before)
     shown = console.export_text()
     assert "mmd: 2 runs evaluated, 0 had it before" in shown
     assert "mmd (lower is better)" in shown

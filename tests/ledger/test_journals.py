@@ -109,3 +109,18 @@ def test_a_journal_of_its_own_mends_nothing_and_ends_nobodys_runs(paths):
 def test_names_of_journals_are_names_of_files(paths):
     with pytest.raises(Exception, match="not a file name"):
         Ledger(paths, journal="../elsewhere").open()
+
+
+def test_files_of_somebody_else_are_no_journals(paths):
+    for name in ("journal-.jsonl", "journal-a b.jsonl", "journal.jsonl.bak"):
+        (paths.ledger / name).write_text('{"run_id": "a", "score": 9.0, "_n": 99}\n')
+    assert values(paths, "score") == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("included", ["[]", '{"evaluate": "7"}', "3"])
+def test_an_odd_header_is_no_header(paths, included):
+    evaluated(paths, mmd_best=0.1)
+    _, *lines = paths.journal.read_text("utf-8").splitlines(keepends=True)
+    header = f'{{"num_rows": 2, "included": {included}}}\n'
+    paths.journal.write_text("".join([header, *lines]), "utf-8")
+    assert (values(paths, "score"), values(paths, "mmd_best")) == ([1.0, 1.0], [0.1, 0.1])

@@ -180,8 +180,10 @@ class SinkPort:
             for line in stdout:
                 try:
                     self._hear(decode_fact(line))
-                except (ValueError, UnknownMessageError) as error:
-                    self._say_once(f"W&B's process said what its driver does not know: {error}")
+                except ValueError:
+                    return  # the sink died within a line
+                except UnknownMessageError as error:
+                    self._say_once(f"a message of W&B's process is unknown: {error}")
 
     def _hear(self, fact: Fact) -> None:
         self._heard_at = time.monotonic()
