@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from ablate.analysis.arrays import Values, on_scale, uses_log, values_again, values_of
 from ablate.analysis.background import environment, how_it_came, missing_runs, run_records
+from ablate.analysis.cost import compute_of, with_costs
 from ablate.analysis.records import (
     BlockRecord,
     CellRecord,
     MetricRecord,
     StudyRecord,
 )
+from ablate.analysis.scope import scope_of
 from ablate.analysis.seed_rule import first_stage
 from ablate.plan.plan import Plan, PlannedBlock
 from ablate.run_row import RunRows, Status
@@ -60,9 +62,8 @@ def study_record(
     study, rows = plan.study, RunRows.of_plain(rows)
     names = study.metrics if metric is None else (metric,)
     incomparable = _incomparable(plan)
-    first, *further = [
-        _metric_record(plan, rows, name, incomparable.get(name, ())) for name in names
-    ]
+    metrics = [_metric_record(plan, rows, name, incomparable.get(name, ())) for name in names]
+    first, *further = with_costs(plan, rows, metrics)
     runs = run_records(plan, rows)
     return StudyRecord(
         name=study.study,
@@ -80,6 +81,8 @@ def study_record(
         study_yaml=study_yaml,
         incomparable=incomparable,
         tracked_at=tracked_at,
+        seeding=plan.seeding,
+        compute=compute_of(plan, rows),
     )
 
 
@@ -109,6 +112,7 @@ def _metric_record(
         cautions=[*cautions, *_wider_than_asked(plan, judgement, measured, metric)],
         margin=None if measured.margin is None else plan.study.margin,
         again=_again(plan, rows, metric, measured),
+        scope=scope_of(plan, rows, metric),
     )
 
 

@@ -1,5 +1,6 @@
 """What a report says, before anything is rendered: plain records, the same for every renderer."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,6 +52,34 @@ class RunRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a run of a cell costs on average, beside what its baseline's costs."""
+
+    seconds: float = math.nan
+    """Training time of a finished run on average; nan where it is unknown."""
+    num_parameters: int | None = None
+    time_ratio: float = math.nan
+    """Over the baseline's training time; nan where the two cannot be compared."""
+    parameter_ratio: float = math.nan
+    """Over the baseline's number of parameters; nan where either is unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compute:
+    """What all planned runs of a study have cost together, the failed ones included."""
+
+    device: Literal["GPU", "CPU core"]
+    """What a trial takes, and time is counted by."""
+    per_trial: float
+    """How many of them a trial took."""
+    seconds: float
+    """Training time of the runs whose time is known."""
+    num_begun: int
+    num_timed: int
+    """Of the runs that have begun, those whose time is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CellRecord:
     """One row of the ablation table."""
 
@@ -65,6 +94,9 @@ class CellRecord:
     num_planned: int
     value: Spread
     comparison: Comparison
+    may_be_best: bool | None = None
+    """Whether no other cell is found to be better; None where that cannot be said."""
+    cost: Cost = Cost()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +144,8 @@ class MetricRecord:
     """As in the study file; a share on the log scale; None but for the study's own metric."""
     again: Again | None = None
     """The baseline against itself on other seeds."""
+    scope: str = ""
+    """Of which data, split, test part and samples it is, as far as the trainable says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +157,8 @@ class Environment:
     devices: Sequence[str]
     started: datetime | None
     ended: datetime | None
+    data: Sequence[str] = ()
+    """Fingerprints of the rows that were trained on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +186,14 @@ class StudyRecord:
     """Of metrics that measure another thing from cell to cell: the config keys that make it so."""
     tracked_at: str = ""
     """The page of its runs in W&B, where they are online."""
+    seeding: str = ""
+    """What a rule for the number of seeds decided, and why."""
+    compute: Compute | None = None
+
+    @property
+    def scope(self) -> str:
+        """What its verdicts are of, in one line; empty where the trainable says nothing."""
+        return self.metric.scope
 
     @property
     def metrics(self) -> Sequence[MetricRecord]:

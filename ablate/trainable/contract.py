@@ -73,6 +73,10 @@ class TrainableConfig(BaseModel):
         """What must be equal between two runs for a metric to measure the same thing in both."""
         return {}
 
+    def scope(self, metric: str) -> str | Mapping[str, str]:
+        """What a metric is measured of, by part (`{"split": "fold 0", ...}`); for every report."""
+        return {}
+
     def same_training(self) -> Mapping[str, Any]:
         """The config, other spellings of one training folded together; equal ones are told."""
         return self.model_dump(mode="json")

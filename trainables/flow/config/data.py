@@ -16,6 +16,8 @@ DEFAULT_ROWS = 5_000
 DEFAULT_DIM = 2
 MIN_ROWS = 20
 """Before they are split: a tenth of them are two."""
+VALIDATION_SHARE = 0.10
+TEST_SHARE = 0.20
 
 
 @dataclass(frozen=True, kw_only=True)
