@@ -81,7 +81,6 @@ def study_record(
         study_yaml=study_yaml,
         incomparable=incomparable,
         tracked_at=tracked_at,
-        seeding=plan.seeding,
         compute=compute_of(plan, rows),
     )
 

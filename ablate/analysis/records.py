@@ -99,6 +99,21 @@ class CellRecord:
     cost: Cost = Cost()
 
 
+@dataclass(frozen=True)
+class Scope:
+    """What the results of a metric are of."""
+
+    said: str = ""
+    """Data, split, test part, samples: as far as the trainable says."""
+    value: str = ""
+    """Which value of a run counts, where it was measured more than once."""
+
+    @property
+    def line(self) -> str:
+        """For people, in one line."""
+        return "; ".join(filter(None, [self.said, self.value]))
+
+
 @dataclass(frozen=True, kw_only=True)
 class BlockRecord:
     """What the factors of one block do, each over all the others."""
@@ -144,8 +159,7 @@ class MetricRecord:
     """As in the study file; a share on the log scale; None but for the study's own metric."""
     again: Again | None = None
     """The baseline against itself on other seeds."""
-    scope: str = ""
-    """Of which data, split, test part and samples it is, as far as the trainable says."""
+    scope: Scope = Scope()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,14 +200,12 @@ class StudyRecord:
     """Of metrics that measure another thing from cell to cell: the config keys that make it so."""
     tracked_at: str = ""
     """The page of its runs in W&B, where they are online."""
-    seeding: str = ""
-    """What a rule for the number of seeds decided, and why."""
     compute: Compute | None = None
 
     @property
     def scope(self) -> str:
-        """What its verdicts are of, in one line; empty where the trainable says nothing."""
-        return self.metric.scope
+        """What its verdicts are of, in one line; empty where nobody says."""
+        return self.metric.scope.line
 
     @property
     def metrics(self) -> Sequence[MetricRecord]:

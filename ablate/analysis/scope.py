@@ -1,17 +1,16 @@
 """What the results of a study are of: data, split, test part, samples, weights."""
 
-from collections.abc import Mapping
-
+from ablate.analysis.records import Scope
 from ablate.plan.plan import Plan
 from ablate.run_row import RunRows, Status
-from ablate.text import printable, some
+from ablate.text import printable
 
 MOST_NAMED = 4
 """Ways in which cells differ that are named one by one."""
 
 
-def scope_of(plan: Plan, rows: RunRows, metric: str) -> str:
-    """What a metric's verdicts are of, in one line.
+def scope_of(plan: Plan, rows: RunRows, metric: str) -> Scope:
+    """What a metric's verdicts are of.
 
     What the trainable says of each cell, see `TrainableConfig.scope`, and which value of a run
     counts. Where cells differ in a part, it has what each says: `solver by cell: euler | heun`.
@@ -24,26 +23,22 @@ def scope_of(plan: Plan, rows: RunRows, metric: str) -> str:
     told = [plan.model.scope(cell.validated, metric) for cell in plan.cells]
     names = dict.fromkeys(name for parts in told for name in parts)
     parts = [_part(name, [said.get(name, "none") for said in told]) for name in names]
-    return "; ".join([*parts, *_value_taken(plan, rows, metric)])
+    return Scope("; ".join(parts), _value_taken(plan, rows, metric))
 
 
 def _part(name: str, texts: list[str]) -> str:
     different = list(dict.fromkeys(map(printable, texts)))
-    name = printable(name)
     if len(different) == 1:
-        return f"{name} {different[0]}".strip()
+        return f"{printable(name)} {different[0]}".strip()
     listed = " | ".join(different[:MOST_NAMED])
     more = len(different) - MOST_NAMED
-    return f"{name} by cell: {listed}".strip() + f" and {more} more" * (more > 0)
+    return f"{printable(name)} by cell: {listed}".strip() + f" and {more} more" * (more > 0)
 
 
-def _value_taken(plan: Plan, rows: RunRows, metric: str) -> list[str]:
-    """Which of a run's values its result is, where it was measured more than once."""
+def _value_taken(plan: Plan, rows: RunRows, metric: str) -> str:
+    """Which of a run's values its result is; nothing where there is only one."""
+    kinds = {f"{metric}_best": "the best", metric: "", f"{metric}_final": "the last"}
     done = [row for run in plan.runs if (row := rows.of(run.run_id)).status is Status.OK]
-    kinds: Mapping[str, str] = {
-        f"{metric}_best": "of each run the best value",
-        metric: "",
-        f"{metric}_final": "of each run the last value",
-    }
     taken = [next((kinds[name] for name in kinds if row.get(name) is not None), "") for row in done]
-    return [some(told)] if (told := [text for text in dict.fromkeys(taken) if text]) else []
+    told = [kind for kind in dict.fromkeys(taken) if kind]
+    return f"{' or '.join(told)} value of each run" if told else ""

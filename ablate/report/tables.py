@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note, StudyRecord
 from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
+from ablate.report.cost import costlier_levels_text, costlier_text, price_of_better, price_of_level
 from ablate.stats.again import Again
 from ablate.stats.effects import Effects, MainEffect
 from ablate.stats.layout import ROUNDING
@@ -26,11 +27,14 @@ class TableRow:
     verdict: Verdict
     own_spread: bool = False
     """Whether it was judged by the spread of its own pairs."""
+    costlier: bool = False
+    """Whether it is better, and costs clearly more than its baseline."""
 
     @property
     def verdict_text(self) -> str:
         """The verdict for people."""
-        return self.verdict.text + " (own spread)" * self.own_spread
+        marks = " (own spread)" * self.own_spread + " (costlier)" * self.costlier
+        return self.verdict.text + marks
 
     @property
     def texts(self) -> list[str]:
@@ -72,6 +76,8 @@ def metric_table(record: StudyRecord, metric: MetricRecord) -> TextTable:
     labels = ["block"] * _has_blocks(metric) + list(record.factors)
     labels += ["compared with"] * _has_baselines(metric)
     notes = _notes(metric, whole=metric is record.metric)
+    if metric.scope.line != record.scope:
+        notes.append(Note(f"scope: {metric.scope.line}"))
     title = headline(record, metric)
     return TextTable(title=title, labels=labels, numbers=numbers, rows=rows, notes=notes)
 
@@ -85,6 +91,8 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
     title = f"{printable(metric.name)}: each factor{of}, over all the others"
     numbers = ("mean", *_comparison_titles(metric), "share of variance")
     notes = [*_margin_notes(metric), *_effect_notes(block, effects)]
+    costlier = costlier_levels_text(block, metric.cells, effects)
+    notes += [_caution(costlier)] if costlier else []
     labels = ("factor", "level")
     return TextTable(title=title, labels=labels, numbers=numbers, rows=rows, notes=notes)
 
@@ -131,6 +139,7 @@ def _cell_row(record: StudyRecord, metric: MetricRecord, cell: CellRecord) -> Ta
         ],
         verdict=found.verdict,
         own_spread=not found.pooled,
+        costlier=bool(price_of_better(cell)),
     )
 
 
@@ -151,6 +160,7 @@ def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: MainEffect) -
                 f"{effect.omega2:.0%}" if is_first and effect.omega2 == effect.omega2 else "",
             ],
             verdict=comparison.verdict,
+            costlier=bool(price_of_level(block, metric.cells, effect, number)),
         ))  # fmt: skip
     return rows
 
@@ -228,6 +238,7 @@ def _notes(metric: MetricRecord, whole: bool) -> list[Note]:
     if whole and metric.resolution > 0 and metric.judgement.spread_check:
         notes.append(Note(metric.judgement.spread_check))
     notes += _margin_notes(metric)
+    notes += [_caution(told)] if (told := costlier_text(metric.cells)) else []
     if _is_certain(metric.judgement):
         notes.append(_caution(_what_never_varies(metric.cells)))
     if metric.again is not None:
