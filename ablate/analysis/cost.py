@@ -10,8 +10,8 @@ from ablate.analysis.records import Compute, Cost, MetricRecord
 from ablate.plan.plan import Plan, Run
 from ablate.run_row import RunRow, RunRows, Status
 
-LEAST_COMPARED_S = 1.0
-"""Training times below say more of a start than of a cell."""
+LEAST_COMPARED_S = 10.0
+"""Of shorter runs a start, and what else the machine has to do, is more than a tenth."""
 
 Trial = tuple[int | None, str | None]
 

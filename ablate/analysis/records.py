@@ -103,7 +103,7 @@ class CellRecord:
 class Scope:
     """What the results of a metric are of."""
 
-    said: str = ""
+    parts: Sequence[str] = ()
     """Data, split, test part, samples: as far as the trainable says."""
     value: str = ""
     """Which value of a run counts, where it was measured more than once."""
@@ -111,7 +111,15 @@ class Scope:
     @property
     def line(self) -> str:
         """For people, in one line."""
-        return "; ".join(filter(None, [self.said, self.value]))
+        return "; ".join(self._told)
+
+    def unlike(self, other: "Scope") -> str:
+        """What it has that another one has not, in one line."""
+        return "; ".join(told for told in self._told if told not in other._told)
+
+    @property
+    def _told(self) -> Sequence[str]:
+        return [*self.parts, *([self.value] if self.value else [])]
 
 
 @dataclass(frozen=True, kw_only=True)

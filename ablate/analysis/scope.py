@@ -23,7 +23,7 @@ def scope_of(plan: Plan, rows: RunRows, metric: str) -> Scope:
     told = [plan.model.scope(cell.validated, metric) for cell in plan.cells]
     names = dict.fromkeys(name for parts in told for name in parts)
     parts = [_part(name, [said.get(name, "none") for said in told]) for name in names]
-    return Scope("; ".join(parts), _value_taken(plan, rows, metric))
+    return Scope([part for part in parts if part], _value_taken(plan, rows, metric))
 
 
 def _part(name: str, texts: list[str]) -> str:

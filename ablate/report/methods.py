@@ -50,11 +50,15 @@ def _experiments(record: StudyRecord) -> Iterator[str]:
             " and others" * (len(baselines) > 6)
         )
     yield from _seeds(record)
-    for metric in record.metrics:
-        direction = "lower is better" if metric.mode == "min" else "higher is better"
-        direction = direction if metric.ranked else "neither lower nor higher is better"
-        what = "verdicts are about" if metric is record.metric else "also reported is"
-        yield f"{what} {metric.name} ({direction})"
+    yield f"Verdicts are about {_directed(record.metric)}"
+    if record.further:
+        yield f"Also reported: {', '.join(map(_directed, record.further))}"
+
+
+def _directed(metric: MetricRecord) -> str:
+    """`sliced_w2 (lower is better)`."""
+    direction = "lower is better" if metric.mode == "min" else "higher is better"
+    return f"{metric.name} ({direction if metric.ranked else 'neither side is better'})"
 
 
 def _seeds(record: StudyRecord) -> Iterator[str]:
@@ -87,9 +91,11 @@ def _missing(record: StudyRecord) -> Iterator[str]:
 
 
 def _variation(record: StudyRecord) -> Iterator[str]:
-    for metric in record.metrics:
-        if metric.scope.line and (metric is record.metric or metric.scope.line != record.scope):
-            yield f"scope of {metric.name}: {metric.scope.line}"
+    if record.scope:
+        yield f"scope of {record.metric.name}: {record.scope}"
+    for metric in record.further:
+        if unlike := metric.scope.unlike(record.metric.scope):
+            yield f"that of {metric.name} differs: {unlike}"
     if record.environment.data:
         several = len(record.environment.data) > 1
         yield f"Fingerprint{'s' * several} of the data: {'; '.join(record.environment.data)}"
@@ -170,7 +176,7 @@ def _software(record: StudyRecord) -> Iterator[str]:
 
 def _to_add(record: StudyRecord) -> Iterator[str]:
     """What checklists ask for and the record does not hold."""
-    if not record.metric.scope.said:
+    if not record.metric.scope.parts:
         yield "to add: data, split, test part, and what a seed varies"
     if record.compute is None or not record.compute.num_timed:
         yield "to add: what the runs cost, and on which devices"

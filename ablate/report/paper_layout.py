@@ -11,7 +11,7 @@ from ablate.text import shortened
 
 TEXT_WIDTH_PT = 345.0
 """Of LaTeX's `article`; those of journals and conferences are wider."""
-TITLE_CHARACTERS = 14
+TITLE_CHARACTERS = 16
 """Of a line of a column's title."""
 MOST_TITLE = 84
 LABELS_CHARACTERS = 42

@@ -76,8 +76,8 @@ def metric_table(record: StudyRecord, metric: MetricRecord) -> TextTable:
     labels = ["block"] * _has_blocks(metric) + list(record.factors)
     labels += ["compared with"] * _has_baselines(metric)
     notes = _notes(metric, whole=metric is record.metric)
-    if metric.scope.line != record.scope:
-        notes.append(Note(f"scope: {metric.scope.line}"))
+    unlike = metric.scope.unlike(record.metric.scope)
+    notes += [Note(f"its scope differs: {unlike}")] if unlike else []
     title = headline(record, metric)
     return TextTable(title=title, labels=labels, numbers=numbers, rows=rows, notes=notes)
 

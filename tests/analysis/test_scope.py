@@ -81,7 +81,7 @@ def test_every_output_has_the_scope(tmp_path):
     print_report(found, console)
     terminal = console.file.getvalue()
     assert f"scope: {told}\n" in terminal
-    assert "scope: fold by cell: 1 | 2; test <b> other" in terminal, "another one is in its table"
+    assert "its scope differs: test <b> other\n" in terminal, "another one is in its table"
     assert "scope: fold by cell: 1 | 2; test &lt;b&gt; score" in page(found, [], "")
     assert "Scope: fold by cell: 1 \\| 2; test &lt;b&gt; score" in markdown(found)
     assert f"% scope: {told}" in latex(found)
@@ -94,7 +94,7 @@ def test_who_says_nothing_has_no_scope(tmp_path):
     plan = plan_study(toy_study(tmp_path))
     rows = rows_of(plan, lambda labels, seed: labels["gain"] + seed)
     found = study_record(plan, rows)
-    assert not found.metric.scope.said
+    assert not found.metric.scope.parts
     assert found.scope == "the best value of each run"
 
 

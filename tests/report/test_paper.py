@@ -158,7 +158,7 @@ def test_a_better_cell_that_costs_over_a_tenth_more_is_flagged(tmp_path):
      "trial": lambda gain, seed: "pack" if gain == 2 else f"t{seed}"},
     {"seconds": lambda gain, seed: 90.0 * gain, "trial": lambda gain, seed: f"t{seed}"},
     # Starts, not training.
-    {"seconds": lambda gain, seed: 0.01 * gain},
+    {"seconds": lambda gain, seed: 2.0 * gain},
     {"seconds": lambda gain, seed: None},
 ])  # fmt: skip
 def test_no_price_is_told_that_is_small_or_not_known(tmp_path, costly):
