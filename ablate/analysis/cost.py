@@ -10,8 +10,8 @@ from ablate.analysis.records import Compute, Cost, MetricRecord
 from ablate.plan.plan import Plan, Run
 from ablate.run_row import RunRow, RunRows, Status
 
-LEAST_COMPARED_S = 10.0
-"""Of shorter runs a start, and what else the machine has to do, is more than a tenth."""
+LEAST_COMPARED_S = 5.0
+"""Of shorter runs (by the median) a start, and what else the machine does, is over a tenth."""
 
 Trial = tuple[int | None, str | None]
 
@@ -102,17 +102,18 @@ class _Trials:
             for seed, run in self._plan.runs_of[index].items()
             if seed in others
         ]
-        ratios = [
-            one.seconds / other.seconds
+        times = [
+            (one.seconds, other.seconds)
             for one, other in pairs
             if one.seconds and other.seconds and self._are_alike(one, other)
         ]
-        return median(ratios) if ratios else math.nan
+        if not times or min(map(median, zip(*times, strict=True))) < LEAST_COMPARED_S:
+            return math.nan
+        return median(one / other for one, other in times)
 
     def _are_alike(self, one: RunRow, other: RunRow) -> bool:
         return (
             one.status is other.status is Status.OK
-            and min(one.seconds or 0, other.seconds or 0) >= LEAST_COMPARED_S
             and one.device == other.device
             and self._size(one) == self._size(other)
             and self._is_of_one_cell(one)

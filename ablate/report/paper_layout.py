@@ -188,7 +188,11 @@ def _tabular(columns: Sequence[Column], rows: range, breaks: Sequence[int]) -> l
 def _table(
     size: Size, title: Sequence[str], tabulars: Sequence[Sequence[str]], notes: Sequence[str]
 ) -> list[str]:
-    lines = [*title, rf"{size.command}\setlength{{\tabcolsep}}{{{size.gap_pt:g}pt}}"]
+    lines = [
+        *title,
+        r"\par\smallskip",
+        rf"{size.command}\setlength{{\tabcolsep}}{{{size.gap_pt:g}pt}}",
+    ]
     for number, tabular in enumerate(tabulars):
         lines += [*([r"\par\medskip"] if number else []), *tabular]
     if notes:

@@ -175,6 +175,11 @@ def test_packs_of_one_cell_each_can_be_compared_and_one_slow_start_changes_nothi
     assert found.metric.cells[1].cost.time_ratio == 2.0
 
 
+def test_one_slow_start_makes_no_short_runs_comparable(tmp_path):
+    found = costs(tmp_path, lambda gain, seed: 2.0 * gain + 30 * (seed == 1))
+    assert math.isnan(found.metric.cells[1].cost.time_ratio)
+
+
 def test_a_better_level_of_a_factor_has_its_price_over_the_others(tmp_path):
     study = toy_study(tmp_path, factors={"a": [1, 2], "b": [1, 2]}, seeds=[1, 2, 3, 4])
     plan, draw = plan_study(study), random.Random(3)
