@@ -34,6 +34,14 @@ def value_taken(plan: Plan, rows: RunRows, metric: str) -> Value:
     return other if all(row.has(metric, other) for row in measured) else plan.value
 
 
+def value_text(plan: Plan, rows: RunRows, metric: str) -> str:
+    """Which value of a run a number is, for people: `final weights`, `last value`."""
+    value, chosen_by = value_taken(plan, rows, metric), plan.model.selected_by
+    if chosen_by is None:
+        return f"{value} value"
+    return f"best weights by {chosen_by}" if value == "best" else "final weights"
+
+
 def values_again(plan: Plan, rows: RunRows, metric: str) -> Values:
     """A metric of the second baseline, (num_seeds,)."""
     assert plan.aa_cell is not None

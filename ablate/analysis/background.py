@@ -84,6 +84,7 @@ def environment(plan: Plan, rows: RunRows) -> Environment:
         versions=_distinct(row.versions for row in known),
         code=_distinct(code),
         devices=_distinct(row.device for row in known),
+        data=_distinct(row.data_fingerprint for row in known),
         started=min(started, default=None),
         ended=max(ended, default=None),
     )

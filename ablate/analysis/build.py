@@ -11,20 +11,22 @@ from ablate.analysis.arrays import (
     Values,
     on_scale,
     uses_log,
-    value_taken,
+    value_text,
     values_again,
     values_of,
 )
 from ablate.analysis.background import environment, how_it_came, missing_runs, run_records
+from ablate.analysis.cost import compute_of, with_costs
 from ablate.analysis.records import (
     BlockRecord,
     CellRecord,
     MetricRecord,
     StudyRecord,
 )
+from ablate.analysis.scope import scope_of
 from ablate.analysis.seed_rule import first_stage
 from ablate.plan.plan import Plan, PlannedBlock
-from ablate.run_row import RunRows, Status, Value
+from ablate.run_row import RunRows, Status
 from ablate.spec.models import SeedRule, text
 from ablate.stats.aa_test import AATest, compare_aa
 from ablate.stats.effects import Effects, MainEffect, factor_effects
@@ -69,9 +71,8 @@ def study_record(
     study, rows = plan.study, RunRows.of_plain(rows)
     names = study.metrics if metric is None else (metric,)
     incomparable = _incomparable(plan)
-    first, *further = [
-        _metric_record(plan, rows, name, incomparable.get(name, ())) for name in names
-    ]
+    metrics = [_metric_record(plan, rows, name, incomparable.get(name, ())) for name in names]
+    first, *further = with_costs(plan, rows, metrics)
     runs = run_records(plan, rows)
     return StudyRecord(
         name=study.study,
@@ -90,6 +91,7 @@ def study_record(
         incomparable=incomparable,
         tracked_at=tracked_at,
         origin=plan.origin,
+        compute=compute_of(plan, rows),
     )
 
 
@@ -108,7 +110,7 @@ def _metric_record(
         name=metric,
         mode=measured.mode,
         ranked=measured.ranked,
-        value_text=_value_text(plan, metric, value_taken(plan, rows, metric)),
+        value_text=value_text(plan, rows, metric),
         log_scale=measured.log_scale,
         values=values,
         cells=_cells(plan, values, comparisons, measured),
@@ -125,6 +127,7 @@ def _metric_record(
         margin=None if measured.margin is None else plan.study.margin,
         is_foreign=bool(plan.origin),
         again=_again(plan, rows, metric, measured),
+        scope=scope_of(plan, rows, metric),
     )
 
 
@@ -305,13 +308,6 @@ def _selected(plan: Plan, rows: RunRows) -> list[str]:
     stopped = any(rows.of(run.run_id).stop_reason == EARLY for run in plan.runs)
     early = plan.selection.early_ends if stopped else []
     return [*early, *plan.selection.chosen_weights]
-
-
-def _value_text(plan: Plan, metric: str, value: Value) -> str:
-    """Which value of a run a number of the table is, for people."""
-    if plan.model.selected_by is None:
-        return f"{value} value"
-    return f"best weights by {plan.model.selected_by}" if value == "best" else "final weights"
 
 
 def _resolution(comparisons: Comparisons) -> float:

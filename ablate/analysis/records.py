@@ -1,5 +1,6 @@
 """What a report says, before anything is rendered: plain records, the same for every renderer."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,6 +52,34 @@ class RunRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a run of a cell costs on average, beside what its baseline's costs."""
+
+    seconds: float = math.nan
+    """Training time of a finished run on average; nan where it is unknown."""
+    num_parameters: int | None = None
+    time_ratio: float = math.nan
+    """Over the baseline's training time; nan where the two cannot be compared."""
+    parameter_ratio: float = math.nan
+    """Over the baseline's number of parameters; nan where either is unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compute:
+    """What all planned runs of a study have cost together, the failed ones included."""
+
+    device: Literal["GPU", "CPU core"]
+    """What a trial takes, and time is counted by."""
+    per_trial: float
+    """How many of them a trial took."""
+    seconds: float
+    """Training time of the runs whose time is known."""
+    num_begun: int
+    num_timed: int
+    """Of the runs that have begun, those whose time is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CellRecord:
     """One row of the ablation table."""
 
@@ -65,6 +94,32 @@ class CellRecord:
     num_planned: int
     value: Spread
     comparison: Comparison
+    may_be_best: bool | None = None
+    """Whether no other cell is found to be better; None where that cannot be said."""
+    cost: Cost = Cost()
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What the results of a metric are of."""
+
+    parts: Sequence[str] = ()
+    """Data, split, test part, samples: as far as the trainable says."""
+    value: str = ""
+    """Which value of a run counts, where it was measured more than once."""
+
+    @property
+    def line(self) -> str:
+        """For people, in one line."""
+        return "; ".join(self._told)
+
+    def unlike(self, other: "Scope") -> str:
+        """What it has that another one has not, in one line."""
+        return "; ".join(told for told in self._told if told not in other._told)
+
+    @property
+    def _told(self) -> Sequence[str]:
+        return [*self.parts, *([self.value] if self.value else [])]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +171,7 @@ class MetricRecord:
     """Whether somebody else made the results: what was fixed before them nobody knows."""
     again: AATest | None = None
     """The baseline against itself on other seeds."""
+    scope: Scope = Scope()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +183,8 @@ class Environment:
     devices: Sequence[str]
     started: datetime | None
     ended: datetime | None
+    data: Sequence[str] = ()
+    """Fingerprints of the rows that were trained on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +216,12 @@ class StudyRecord:
     """Where results come from that Ablate did not make."""
     command: str = ""
     """What gives the report again, where there is no study to run again."""
+    compute: Compute | None = None
+
+    @property
+    def scope(self) -> str:
+        """What its verdicts are of, in one line; empty where nobody says."""
+        return self.metric.scope.line
 
     @property
     def metrics(self) -> Sequence[MetricRecord]:

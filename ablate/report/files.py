@@ -3,15 +3,11 @@
 from collections.abc import Sequence
 
 from ablate.analysis.records import MissingRun, StudyRecord
+from ablate.report.latex import comments, row, tex
 from ablate.report.tables import TextTable, tables_of
 from ablate.report.words import answers
-from ablate.text import printable, printable_lines
+from ablate.text import printable_lines
 
-LATEX = str.maketrans({
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "±": r"$\pm$", "–": "--",
-})  # fmt: skip
 MARKDOWN = str.maketrans({
     "\\": "\\\\", "|": "\\|", "&": "&amp;", "<": "&lt;", ">": "&gt;", "*": "\\*", "_": "\\_",
     "`": "\\`", "[": "\\[", "]": "\\]", "~": "\\~", "$": "\\$", "\n": " ", "\t": " ",
@@ -22,6 +18,7 @@ def markdown(record: StudyRecord) -> str:
     """The report in Markdown; what users wrote is shown as it stands, never as markup."""
     lines = [f"# {_md(record.question or record.name)}", ""]
     lines += [f"- {_md(answer)}" for answer in answers(record)]
+    lines += ["", f"Scope: {_md(record.scope)}"] if record.scope else []
     for table in tables_of(record):
         lines += ["", f"## {_md(table.title)}", "", *_md_table(table), ""]
         lines += [f"- {_md(note.line)}" for note in table.notes]
@@ -36,12 +33,13 @@ def markdown(record: StudyRecord) -> str:
 def latex(record: StudyRecord) -> str:
     """The tables in LaTeX, a `table` with booktabs each."""
     lines = ["% needs \\usepackage{booktabs}"]
+    lines += comments([f"scope: {record.scope}"]) if record.scope else []
     for table in tables_of(record):
         lines += _tex_table(table, record.question or record.name)
-        lines += _tex_comments([note.line for note in table.notes])
+        lines += comments([note.line for note in table.notes])
     origin = [record.origin] * bool(record.origin)
     told = [*record.notes, *origin, *map(_missing, record.missing)]
-    return "\n".join([*lines, *_tex_comments(told), ""])
+    return "\n".join([*lines, *comments(told), ""])
 
 
 def _missing(run: MissingRun) -> str:
@@ -67,28 +65,13 @@ def _tex_table(table: TextTable, caption: str) -> list[str]:
     return [
         "\\begin{table}",
         "  \\centering",
-        f"  \\caption{{{_tex(' '.join(caption.split()))} {_tex(table.title)}.}}",
+        f"  \\caption{{{tex(' '.join(caption.split()))} {tex(table.title)}.}}",
         f"  \\begin{{tabular}}{{{'l' * len(table.labels)}{'r' * len(table.numbers)}l}}",
         "    \\toprule",
-        f"    {_tex_row(table.columns)}",
+        f"    {row([*map(tex, table.columns)])}",
         "    \\midrule",
-        *(f"    {_tex_row(row.texts)}" for row in table.rows),
+        *(f"    {row([*map(tex, each.texts)])}" for each in table.rows),
         "    \\bottomrule",
         "  \\end{tabular}",
         "\\end{table}",
     ]
-
-
-def _tex_comments(notes: Sequence[str]) -> list[str]:
-    # A message may have several lines: none of them may leave the comment.
-    return [f"% {printable(' '.join(note.split()))}" for note in notes]
-
-
-def _tex(text: str) -> str:
-    return printable(text).translate(LATEX)
-
-
-def _tex_row(cells: Sequence[str]) -> str:
-    # At the start of a row these would be read as an argument of the last row's end.
-    guard = "{}" if cells[0][:1] in ("[", "*") else ""
-    return f"{guard}{' & '.join(_tex(cell) for cell in cells)} \\\\"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note
 from ablate.numbers import interval_text, p_text, rounded, share_text
+from ablate.report.cost import costlier_text
 from ablate.stats.aa_test import AATest
 from ablate.stats.effects import Effects
 from ablate.stats.layout import ROUNDING
@@ -86,6 +87,11 @@ def _certainty_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
         yield _caution(_what_never_varies(metric.cells))
 
 
+def _cost_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
+    if text := costlier_text(metric.cells):
+        yield _caution(text)
+
+
 def _again_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
     if metric.again is not None:
         yield _again_note(metric.again, metric.log_scale)
@@ -159,6 +165,7 @@ NOTES: Mapping[str, Callable[[MetricRecord, bool], Iterable[Note]]] = {
     "unmeasured": _unmeasured_notes,
     "resolution": _resolution_notes,
     "margin": lambda metric, whole: margin_notes(metric),
+    "cost": _cost_notes,
     "certainty": _certainty_notes,
     "aa": _again_notes,
     "cautions": lambda metric, whole: map(_caution, metric.cautions),

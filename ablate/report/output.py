@@ -9,6 +9,8 @@ from ablate.analysis.records import StudyRecord
 from ablate.ledger.history import History
 from ablate.process.gc_pause import gc_paused
 from ablate.report.files import latex, markdown
+from ablate.report.methods import methods
+from ablate.report.paper import paper
 from ablate.report.renderer import NotDrawnError, Renderer
 from ablate.study_dir import StudyPaths, write_atomically
 
@@ -27,7 +29,7 @@ def prepare_report(renderer: Renderer) -> None:
 def write_report(
     record: StudyRecord, paths: StudyPaths, renderer: Renderer | None = None
 ) -> list[str]:
-    """Writes `index.html`, `table.md`, `table.tex` and `figures/`.
+    """Writes `index.html`, `table.md`, `table.tex`, `paper.tex`, `methods.tex` and `figures/`.
 
     Args:
         record: What the report says.
@@ -48,6 +50,8 @@ def write_report(
     paths.report.mkdir(exist_ok=True)
     write_atomically(paths.report / "table.md", markdown(record))
     write_atomically(paths.report / "table.tex", latex(record))
+    write_atomically(paths.report / "paper.tex", paper(record))
+    write_atomically(paths.report / "methods.tex", methods(record))
     sections = sections_of(record, History(paths))
     script, undrawn = "", []
     try:

@@ -122,7 +122,8 @@ def _made(record: StudyRecord) -> list[tuple[str, Sequence[str]]]:
     made = record.environment
     span = [f"{moment:%Y-%m-%d %H:%M} UTC" for moment in (made.started, made.ended) if moment]
     named = [
-        ("code", made.code), ("versions", made.versions), ("devices", made.devices),
+        ("data", made.data), ("code", made.code), ("versions", made.versions),
+        ("devices", made.devices),
         ("made", [" to ".join(span)] if span else []),
     ]  # fmt: skip
     return [(name, values) for name, values in named if values]

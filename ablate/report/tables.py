@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note, StudyRecord
 from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
+from ablate.report.cost import costlier_levels_text, price_of_better, price_of_level
 from ablate.report.notes import NOTES, effect_notes, margin_notes
 from ablate.stats.effects import Effects, MainEffect
 from ablate.stats.verdicts import Comparison, Verdict, VerdictKind
@@ -25,11 +26,14 @@ class TableRow:
     verdict: Verdict
     own_spread: bool = False
     """Whether it was judged by the spread of its own pairs."""
+    costlier: bool = False
+    """Whether it is better, and costs clearly more than its baseline."""
 
     @property
     def verdict_text(self) -> str:
         """The verdict for people."""
-        return self.verdict.text + " (own spread)" * self.own_spread
+        marks = " (own spread)" * self.own_spread + " (costlier)" * self.costlier
+        return self.verdict.text + marks
 
     @property
     def texts(self) -> list[str]:
@@ -68,6 +72,8 @@ def metric_table(record: StudyRecord, metric: MetricRecord) -> TextTable:
     labels += ["compared with"] * _has_baselines(metric)
     whole = metric is record.metric
     notes = [note for make in NOTES.values() for note in make(metric, whole)]
+    unlike = metric.scope.unlike(record.metric.scope)
+    notes += [Note(f"its scope differs: {unlike}")] if unlike else []
     title = headline(record, metric)
     return TextTable(title=title, labels=labels, numbers=numbers, rows=rows, notes=notes)
 
@@ -81,6 +87,8 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
     title = f"{printable(metric.name)}, {metric.value_text}: each factor{of}, over all the others"
     numbers = ("mean", *_comparison_titles(metric), "share of variance")
     notes = [*margin_notes(metric), *effect_notes(block, effects)]
+    costlier = costlier_levels_text(block, metric.cells, effects)
+    notes += [Note(costlier, is_caution=True)] if costlier else []
     labels = ("factor", "level")
     return TextTable(title=title, labels=labels, numbers=numbers, rows=rows, notes=notes)
 
@@ -127,6 +135,7 @@ def _cell_row(record: StudyRecord, metric: MetricRecord, cell: CellRecord) -> Ta
         ],
         verdict=found.verdict,
         own_spread=not found.pooled,
+        costlier=bool(price_of_better(cell)),
     )
 
 
@@ -147,6 +156,7 @@ def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: MainEffect) -
                 f"{effect.omega2:.0%}" if is_first and effect.omega2 == effect.omega2 else "",
             ],
             verdict=comparison.verdict,
+            costlier=bool(price_of_level(block, metric.cells, effect, number)),
         ))  # fmt: skip
     return rows
 

@@ -28,6 +28,8 @@ def print_report(record: StudyRecord, console: Console) -> None:
     """Prints the tables, then every planned run that is missing from them with its cause."""
     console.print()
     console.print(Text(record.question or record.name, style="bold"), soft_wrap=True)
+    if record.scope:
+        console.print(Text(f"scope: {record.scope}", style="dim"), soft_wrap=True)
     for table in tables_of(record):
         _print_table(table, console)
     for note in record.notes:

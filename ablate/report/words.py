@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, StudyRecord
 from ablate.numbers import p_text
+from ablate.report.cost import price_of_better, price_of_level
 from ablate.report.notes import ALPHA
 from ablate.report.tables import difference_text
 from ablate.stats.verdicts import Cause, Verdict, VerdictKind
@@ -44,6 +45,7 @@ def _effect_answers(record: StudyRecord, metric: MetricRecord) -> list[str]:
                     told.append(
                         f"{name}, over all other factors: {_verdict(found.verdict, against)}, "
                         f"{shown}, adjusted p {p_text(found.p)}"
+                        f"{_at(price_of_level(block, metric.cells, effect, number))}"
                     )
         told += _interacting(block)
     return told
@@ -73,12 +75,16 @@ def _differing(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
     told = [
         f"{cell.name}: {_verdict(cell.comparison.verdict, _reference(metric, cell))}, "
         f"{difference_text(cell.comparison, metric.log_scale)}, "
-        f"adjusted p {p_text(cell.comparison.p)}"
+        f"adjusted p {p_text(cell.comparison.p)}{_at(price_of_better(cell))}"
         for cell in found[:NAMED]
     ]
     if len(found) > NAMED:
         told.append(f"and {len(found) - NAMED} more cells differ from the baseline: see the table")
     return told
+
+
+def _at(price: str) -> str:
+    return f", at {price}" if price else ""
 
 
 def _verdict(verdict: Verdict, against: str) -> str:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ablate.dotted import copied
+from ablate.text import first_line, message_of
 from ablate.trainable.contract import MetricSpec, TrainableConfig
 
 Config = Any
@@ -96,6 +97,19 @@ class ConfigModel:
     def comparison(self, config: Config, metric: str) -> Mapping[str, Any]:
         """What must be equal between two runs for a metric to measure the same thing in both."""
         return config.comparison(metric) if self._has("comparison") else {}
+
+    def scope(self, config: Config, metric: str) -> Mapping[str, str]:
+        """What a metric is measured of, by part; one without a name where it comes as a text."""
+        if not self._has("scope") or self.model is None:
+            return {}
+        if not issubclass(self.model, TrainableConfig):
+            return {}  # a method of that name of somebody's own is no answer to us
+        try:
+            found: Any = config.scope(metric)
+        except Exception as error:  # noqa: BLE001 - a report is not lost to a sentence of it
+            return {"scope": f"unknown: {type(error).__name__}: {first_line(message_of(error))}"}
+        parts = found if isinstance(found, Mapping) else {"": found} if found else {}
+        return {str(name): str(text) for name, text in parts.items()}
 
     def same_training(self, config: Config) -> Mapping[str, Any] | None:
         """The config, with spellings of the same training made equal; None without the hook."""

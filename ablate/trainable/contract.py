@@ -80,6 +80,10 @@ class TrainableConfig(BaseModel):
         """What must be equal between two runs for a metric to measure the same thing in both."""
         return {}
 
+    def scope(self, metric: str) -> str | Mapping[str, str]:
+        """What a metric is measured of, by part (`{"split": "fold 0", ...}`); for every report."""
+        return {}
+
     def same_training(self) -> Mapping[str, Any]:
         """The config, with spellings of the same training made equal; duplicates are reported."""
         return self.model_dump(mode="json")

@@ -43,7 +43,8 @@ def test_tables_page_and_figures_are_written(tmp_path):
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     charts = {"forest", "factors", "pair-a-b", "curves", "run-times"}
     figures = {f"figures/{name}.{kind}" for name in charts for kind in ("svg", "pdf")}
-    assert names == {"index.html", "table.md", "table.tex", *figures}
+    texts = {"index.html", "table.md", "table.tex", "paper.tex", "methods.tex"}
+    assert names == texts | figures
     for name in figures:
         content = (folder / name).read_bytes()
         assert content.startswith(b"<svg" if name.endswith("svg") else b"%PDF")

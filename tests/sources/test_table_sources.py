@@ -82,8 +82,8 @@ def test_the_ledger_of_a_study_gives_its_own_report(tmp_path, console, second_ba
     assert_alike(record, own)
     [effects], [expected] = ([b.effects for b in r.metric.blocks] for r in (record, own))
     for found, wanted in zip(effects.mains, expected.mains, strict=True):
-        assert [c.p for c in found.judgement.comparisons] == pytest.approx(
-            [c.p for c in wanted.judgement.comparisons], nan_ok=True
+        assert [c.p for c in found.comparisons.each] == pytest.approx(
+            [c.p for c in wanted.comparisons.each], nan_ok=True
         )
     left_out = any("second baseline" in note for note in record.notes)
     assert left_out == second_baseline

@@ -12,7 +12,9 @@ SIZES = {"1k": 1_000, "5k": 5_000, "10k": 10_000}
 DEFAULT_ROWS = 5_000
 DEFAULT_DIM = 2
 MIN_ROWS = 20
-"""Before the split: a tenth of them must be at least two."""
+"""Before they are split: a tenth of them are two."""
+VALIDATION_SHARE = 0.10
+TEST_SHARE = 0.20
 
 
 @dataclass(frozen=True, kw_only=True)

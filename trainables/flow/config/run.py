@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from ablate.trainable.contract import MetricSpec, TrainableConfig
 from trainables.flow.config import identity, sharing
+from trainables.flow.config import scope as scopes
 from trainables.flow.config.augmentations import AUGMENTATIONS, AugmentationKeys
 from trainables.flow.config.data import DataConfig
 from trainables.flow.config.flows import FlowKeys, flow_rows
@@ -129,6 +130,10 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
     def comparison(self, metric: str) -> dict[str, Any]:
         """What must be equal between two runs for a metric to measure the same thing in both."""
         return identity.comparison(self, metric)
+
+    def scope(self, metric: str) -> dict[str, str]:
+        """What a metric is measured of: data, split, test part, solver, weights, seeds."""
+        return scopes.scope(self, metric)
 
     def pack_key(self) -> tuple[Any, ...]:
         """Runs with equal keys can be trained as one pack."""

@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.flow.config.data import MIN_ROWS, DataConfig
+from trainables.flow.config.data import MIN_ROWS, TEST_SHARE, VALIDATION_SHARE, DataConfig
 from trainables.flow.config.run import FlowConfig
 from trainables.flow.config.shapes import num_parameters
 from trainables.flow.data.errors import DataError, Floats
 from trainables.flow.data.memory import check_rows, check_run
 from trainables.flow.data.sources import read_rows, stamp
 
-VALIDATION_SHARE = 0.10
-TEST_SHARE = 0.20
 ODDLY_COMMON = 0.25
 """A row repeated more often than this share of the validation part is kept for training."""
 REFERENCE_ROWS = 4_096

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from trainables.flow.config.metrics import METRICS
+from trainables.flow.config.metrics import MAX_ROWS, METRICS
 from trainables.flow.config.run import FlowConfig
 from trainables.flow.data.dataset import Normalisation
 from trainables.flow.engine.batches import RunData
@@ -17,9 +17,6 @@ from trainables.flow.evaluation.distances import energy_distance, mmd, nearest_d
 from trainables.flow.evaluation.likelihood import negative_log_likelihood
 from trainables.flow.networks.velocity import State, velocity_of
 from trainables.flow.sampling import Velocity, solve
-
-MAX_ROWS = 2_048
-"""The metrics use at most so many test rows, and as many samples."""
 
 
 @dataclass
