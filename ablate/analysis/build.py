@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from ablate.analysis.arrays import Values, on_scale, uses_log, values_again, values_of
 from ablate.analysis.background import environment, how_it_came, missing_runs, run_records
+from ablate.analysis.deviations import with_deviations
+from ablate.analysis.kept_analysis import KeptAnalysis
 from ablate.analysis.records import (
     BlockRecord,
     CellRecord,
@@ -46,6 +48,7 @@ def study_record(
     study_yaml: str = "",
     notes: Sequence[str] = (),
     tracked_at: str = "",
+    kept: KeptAnalysis | None = None,
 ) -> StudyRecord:
     """The results of a plan, from the rows of its ledger.
 
@@ -56,6 +59,7 @@ def study_record(
         study_yaml: The study as last run.
         notes: What else the reader should know.
         tracked_at: The page of its runs in W&B.
+        kept: The analysis as it was fixed, up to today's; nothing is said of that where None.
     """
     study, rows = plan.study, RunRows.of_plain(rows)
     names = study.metrics if metric is None else (metric,)
@@ -64,7 +68,7 @@ def study_record(
         _metric_record(plan, rows, name, incomparable.get(name, ())) for name in names
     ]
     runs = run_records(plan, rows)
-    return StudyRecord(
+    record = StudyRecord(
         name=study.study,
         question=study.question,
         metric=first,
@@ -81,6 +85,7 @@ def study_record(
         incomparable=incomparable,
         tracked_at=tracked_at,
     )
+    return record if kept is None else with_deviations(record, plan, rows, kept)
 
 
 def _metric_record(

@@ -1,11 +1,12 @@
 """What a report says, before anything is rendered: plain records, the same for every renderer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from ablate.analysis.arrays import Values
+from ablate.plan.analysis_plan import ChangeKind, Deviation, results_text
 from ablate.run_row import Status
 from ablate.stats.again import Again
 from ablate.stats.effects import Effects
@@ -51,6 +52,49 @@ class RunRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fixing:
+    """Since when a choice has been what it is."""
+
+    num_results: int
+    """Results that were there by then."""
+    is_fixed: bool = True
+    """Whether a later choice would count as a change."""
+    change: ChangeKind | None = None
+    """How it differs from what was fixed, where it does."""
+    unknown: str = ""
+    """Why that is not known, where it is not."""
+
+    @property
+    def text(self) -> str:
+        """For people: `fixed before the first result`."""
+        if self.change is not None:
+            return f"{self.change} {results_text(self.num_results)}"
+        if self.unknown:
+            return f"whether it was fixed beforehand was not kept: {self.unknown}"
+        word = "fixed" if self.is_fixed else "set"
+        if self.num_results == 0:
+            return f"{word} before the first result"
+        were = "result was" if self.num_results == 1 else "results were"
+        return f"{word} when {self.num_results} {were} there"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisHistory:
+    """What was fixed before results were seen, for people."""
+
+    summary: str
+    log: Sequence[str]
+    """Every change since the analysis was first kept, in order."""
+
+
+def remark(exploratory: Sequence[Deviation], added_after: int | None) -> str:
+    """What is to be said with a verdict, for people; empty where it was planned all along."""
+    if exploratory:
+        return " (exploratory)"
+    return "" if added_after is None else f" (added {results_text(added_after)})"
+
+
+@dataclass(frozen=True, kw_only=True)
 class CellRecord:
     """One row of the ablation table."""
 
@@ -65,6 +109,15 @@ class CellRecord:
     num_planned: int
     value: Spread
     comparison: Comparison
+    exploratory: Sequence[Deviation] = ()
+    """What was changed after results were there and its verdict depends on."""
+    added_after: int | None = None
+    """Results that were there when it, or its comparison, was added; None where it was planned."""
+
+    @property
+    def remark(self) -> str:
+        """What is to be said with its verdict, for people."""
+        return remark(self.exploratory, self.added_after)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +137,14 @@ class BlockRecord:
     """Factors on whose levels it depends whether others apply: their effects hold those."""
     effects: Effects | None
     """Of grids of several factors: elsewhere the cells themselves say it."""
+    exploratory: Sequence[Deviation] = ()
+    """What was changed after results were there and the effects depend on."""
+    levels_added_after: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    """By factor and level, for levels that were added: the results that were there by then."""
+
+    def remark(self, factor: int, level: int) -> str:
+        """What is to be said with the verdict on a level, for people."""
+        return remark(self.exploratory, self.levels_added_after.get((factor, level)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +173,8 @@ class MetricRecord:
     """As in the study file; a share on the log scale; None but for the study's own metric."""
     again: Again | None = None
     """The baseline against itself on other seeds."""
+    margin_fixing: Fixing | None = None
+    """Since when the margin has been what it is; None where that was not asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +213,8 @@ class StudyRecord:
     """Of metrics that measure another thing from cell to cell: the config keys that make it so."""
     tracked_at: str = ""
     """The page of its runs in W&B, where they are online."""
+    history: AnalysisHistory | None = None
+    """What was fixed beforehand; None where that was not asked."""
 
     @property
     def metrics(self) -> Sequence[MetricRecord]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ablate.analysis.build import study_record
+from ablate.analysis.kept_analysis import analysis_today
 from ablate.analysis.seed_rule import plan_so_far
 from ablate.cli.guard import guarded
 from ablate.driver.session import check_data
@@ -60,7 +61,8 @@ def evaluate_command(arguments: argparse.Namespace, console: Console) -> int:
             failed = _evaluate(plan, ledger, paths, left, metric, console)
     console.print(Text(f"{metric}: {len(left) - failed} runs evaluated, {len(done) - len(left)} "
                        f"had it before{f', {failed} failed' if failed else ''}"))  # fmt: skip
-    print_report(study_record(plan, ledger.rows, metric), console)
+    kept = analysis_today(plan, ledger.rows)
+    print_report(study_record(plan, ledger.rows, metric, kept=kept), console)
     if paths.wandb_notes.exists():  # its runs are in W&B, where they lack the metric now
         for name, told in lacking_places(plan, ledger, destination(study), arguments.study_dir):
             console.print(Text(f"{name}: {told}"), soft_wrap=True)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ablate.cli.going_on import command_to_go_on
 from ablate.cli.guard import guarded, how_to_go_on
-from ablate.driver.session import check_data, examine, no_ledger, plan_notes
+from ablate.driver.session import check_data, deviation_notes, examine, no_ledger, plan_notes
 from ablate.driver.smoke import try_cells
 from ablate.errors import CLUSTER_GONE, INTERRUPTED, AblateError, StorageError
 from ablate.launch.base import Options, backend_of
@@ -145,6 +145,7 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
     print_plan(plan, left, ledger.rows, known, max(1, slots), console)
     too_large = "" if slots else TOO_LARGE
     told = plan.seeding, *plan_notes(plan, known), *ledger.notes, *left.notes, too_large
+    told = *told, *([] if options.fresh else deviation_notes(plan, ledger))
     for note in filter(None, told):
         console.print(Text(f"note: {note}"), soft_wrap=True)
     return 0

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from ablate.analysis.kept_analysis import analysis_today, keep_analysis
 from ablate.analysis.seed_rule import keep_decision, plan_so_far
 from ablate.driver.execute import Caller, do_runs
 from ablate.errors import (
@@ -32,6 +33,7 @@ from ablate.ledger.ledger import Ledger
 from ablate.ledger.lock import driver_lock
 from ablate.ledger.provenance import provenance
 from ablate.ledger.seals import lost_files
+from ablate.plan.analysis_plan import deviations_text
 from ablate.plan.plan import Plan, Run, twin_notes
 from ablate.plan.reconcile import Remaining, changed_data, remaining
 from ablate.plan.select import select_runs
@@ -107,6 +109,7 @@ def _execute(study: Study, options: Options, caller: Caller) -> Outcome:
         left = _with_data_of_today(ledger, left, known, options)
         left = _with_whole_curves(paths, ledger, left)
         told = plan.seeding, *plan_notes(plan, known), *ledger.notes, *left.notes
+        told = *told, *deviation_notes(plan, ledger)
         for note in filter(None, told):
             caller.console.print(Text(f"note: {note}"), soft_wrap=True)
         if not options.trust_owner:
@@ -183,6 +186,14 @@ def plan_notes(plan: Plan, known: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys([*before, *twins]))
 
 
+def deviation_notes(plan: Plan, ledger: Ledger) -> list[str]:
+    """What of a study's analysis is no longer as it was fixed."""
+    if plan.short:
+        return []
+    told = deviations_text(analysis_today(plan, ledger.rows).deviations)
+    return [f"not as the analysis was fixed: {'; '.join(told)}"] if told else []
+
+
 def _run_stages(
     plan: Plan,
     left: Remaining,
@@ -202,6 +213,8 @@ def _run_stages(
         if left.todo:
             interrupted = do_runs(plan, left, ledger, options, caller, enter)
             _tell_edited(plan, left, ledger, caller.console)
+            if not plan.short:
+                keep_analysis(plan, ledger.rows)
         else:
             enter()
             interrupted = False
@@ -231,6 +244,8 @@ def _begin(
     interrupts: Interrupts,
 ) -> None:
     """From here on the study directory knows what the command asked for."""
+    if not plan.short:
+        keep_analysis(plan, ledger.rows)  # with the results that are there before any is reset
     _enter_rows(plan, left, known, ledger)
     interrupts.has_begun = not plan.short  # cells that are only tried are of no study
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ablate.analysis.records import MissingRun, StudyRecord
-from ablate.report.tables import TextTable, tables_of
+from ablate.report.tables import TextTable, history_lines, tables_of
 from ablate.report.words import answers
 from ablate.text import printable, printable_lines
 
@@ -25,7 +25,7 @@ def markdown(record: StudyRecord) -> str:
     for table in tables_of(record):
         lines += ["", f"## {_md(table.title)}", "", *_md_table(table), ""]
         lines += [f"- {_md(note.line)}" for note in table.notes]
-    lines += ["", *(f"- {_md(note)}" for note in record.notes)]
+    lines += ["", *(f"- {_md(note)}" for note in [*record.notes, *history_lines(record)])]
     if record.tracked_at:
         lines.append(f"- W&amp;B: <{record.tracked_at}>")
     return "\n".join([*lines, *(f"- {_md(_missing(run))}" for run in record.missing), ""])
@@ -37,7 +37,8 @@ def latex(record: StudyRecord) -> str:
     for table in tables_of(record):
         lines += _tex_table(table, record.question or record.name)
         lines += _tex_comments([note.line for note in table.notes])
-    return "\n".join([*lines, *_tex_comments([*record.notes, *map(_missing, record.missing)]), ""])
+    notes = [*record.notes, *history_lines(record), *map(_missing, record.missing)]
+    return "\n".join([*lines, *_tex_comments(notes), ""])
 
 
 def _missing(run: MissingRun) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note, StudyRecord
 from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
+from ablate.plan.analysis_plan import Deviation, deviations_text
 from ablate.stats.again import Again
 from ablate.stats.effects import Effects, MainEffect
 from ablate.stats.layout import ROUNDING
@@ -26,11 +27,13 @@ class TableRow:
     verdict: Verdict
     own_spread: bool = False
     """Whether it was judged by the spread of its own pairs."""
+    remark: str = ""
+    """Whether it was planned before the results, where it was not."""
 
     @property
     def verdict_text(self) -> str:
         """The verdict for people."""
-        return self.verdict.text + " (own spread)" * self.own_spread
+        return self.verdict.text + " (own spread)" * self.own_spread + self.remark
 
     @property
     def texts(self) -> list[str]:
@@ -84,9 +87,17 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
     of = f" of {block.name}" if block.name else ""
     title = f"{printable(metric.name)}: each factor{of}, over all the others"
     numbers = ("mean", *_comparison_titles(metric), "share of variance")
-    notes = [*_margin_notes(metric), *_effect_notes(block, effects)]
+    notes = [*_exploratory_notes(block.exploratory), *_margin_notes(metric)]
+    notes += _effect_notes(block, effects)
     labels = ("factor", "level")
     return TextTable(title=title, labels=labels, numbers=numbers, rows=rows, notes=notes)
+
+
+def history_lines(record: StudyRecord) -> list[str]:
+    """What was fixed before the results, and how that was changed since: the report's footnote."""
+    if record.history is None:
+        return []
+    return [record.history.summary, *(f"change: {line}" for line in record.history.log)]
 
 
 def headline(record: StudyRecord, metric: MetricRecord) -> str:
@@ -131,6 +142,7 @@ def _cell_row(record: StudyRecord, metric: MetricRecord, cell: CellRecord) -> Ta
         ],
         verdict=found.verdict,
         own_spread=not found.pooled,
+        remark=cell.remark,
     )
 
 
@@ -151,6 +163,7 @@ def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: MainEffect) -
                 f"{effect.omega2:.0%}" if is_first and effect.omega2 == effect.omega2 else "",
             ],
             verdict=comparison.verdict,
+            remark="" if is_baseline else block.remark(effect.factor, number),
         ))  # fmt: skip
     return rows
 
@@ -214,7 +227,7 @@ def _false_share(num_factors: int) -> str:
 
 def _notes(metric: MetricRecord, whole: bool) -> list[Note]:
     """How the table is to be read, and what this study cannot see; of further metrics in brief."""
-    notes: list[Note] = []
+    notes = _exploratory_notes([d for cell in metric.cells for d in cell.exploratory])
     if metric.floor is not None:
         low, high = (rounded(bound) for bound in metric.floor)
         shown = low if low == high else f"{low} to {high}"
@@ -235,6 +248,12 @@ def _notes(metric: MetricRecord, whole: bool) -> list[Note]:
     return [*notes, *map(_caution, metric.cautions)]
 
 
+def _exploratory_notes(deviations: Sequence[Deviation]) -> list[Note]:
+    """What was changed after results were there, each once."""
+    told = deviations_text(list(dict.fromkeys(deviations)))
+    return [_caution(f"exploratory: {'; '.join(told)}")] if told else []
+
+
 def _margin_notes(metric: MetricRecord) -> list[Note]:
     if metric.margin is None:
         return []
@@ -242,10 +261,15 @@ def _margin_notes(metric: MetricRecord) -> list[Note]:
     if metric.log_scale:
         bound = math.log1p(metric.margin)
         shown = f"{share_text(-bound)} to {share_text(bound)}"
-    return [Note(
-        f"margin {shown}, fixed beforehand; equivalent: the 90 % interval of that one comparison "
-        "lies inside it (two one-sided tests, not adjusted for the number of comparisons)"
-    )]  # fmt: skip
+    told = (
+        "the 90 % interval of that one comparison lies inside it (two one-sided tests, not "
+        "adjusted for the number of comparisons)"
+    )
+    return [Note(f"margin {shown}{_since_when(metric)}; equivalent: {told}")]
+
+
+def _since_when(metric: MetricRecord) -> str:
+    return f", {metric.margin_fixing.text}" if metric.margin_fixing else ""
 
 
 def _is_certain(judgement: Judgement) -> bool:

@@ -43,6 +43,7 @@ def _effect_answers(record: StudyRecord, metric: MetricRecord) -> list[str]:
                     told.append(
                         f"{name}, over all other factors: {_verdict(found.verdict, against)}, "
                         f"{shown}, adjusted p {p_text(found.p)}"
+                        f"{block.remark(effect.factor, number)}"
                     )
         told += _interacting(block)
     return told
@@ -72,7 +73,7 @@ def _differing(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
     told = [
         f"{cell.name}: {_verdict(cell.comparison.verdict, _reference(metric, cell))}, "
         f"{difference_text(cell.comparison, metric.log_scale)}, "
-        f"adjusted p {p_text(cell.comparison.p)}"
+        f"adjusted p {p_text(cell.comparison.p)}{cell.remark}"
         for cell in found[:NAMED]
     ]
     if len(found) > NAMED:
@@ -102,7 +103,7 @@ def _alike(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
         (VerdictKind.EQUIVALENT, "equivalent to the baseline, within the margin"),
         (VerdictKind.WITHIN_NOISE, "within noise of the baseline: this study cannot tell it apart"),
     ):
-        found = [cell.name for cell in cells if cell.comparison.verdict.kind is kind]
+        found = [c.name + c.remark for c in cells if c.comparison.verdict.kind is kind]
         if found:
             told.append(f"{_names(found)}: {words}")
     return told
