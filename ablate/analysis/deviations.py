@@ -49,7 +49,7 @@ def with_deviations(
         metric=first,
         further=further,
         notes=[*record.notes, *left_out_notes(plan, rows)],
-        history=AnalysisHistory(summary=_summary(kept), log=kept.log),
+        history=_history(kept),
     )
 
 
@@ -138,10 +138,11 @@ def _margin_fixing(late: Sequence[Deviation], kept: KeptAnalysis) -> Fixing:
     )
 
 
-def _summary(kept: KeptAnalysis) -> str:
-    told = f"analysis {fixing_of(kept)}"
-    differing = deviations_text(kept.deviations)
-    return f"{told}; {'; '.join(differing)}" if differing else told
+def _history(kept: KeptAnalysis) -> AnalysisHistory:
+    told, log = f"analysis {fixing_of(kept)}", kept.log
+    deviations = deviations_text(kept.deviations)
+    told += "; changed meanwhile, and changed back" if log and not deviations else ""
+    return AnalysisHistory(summary=told, deviations=deviations, log=log)
 
 
 def fixing_of(kept: KeptAnalysis) -> str:

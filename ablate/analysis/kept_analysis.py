@@ -4,7 +4,6 @@ Whoever looks at results and then chooses a margin, a baseline or a metric explo
 before, confirms. Which of the two a verdict does is only known where the choices are kept.
 """
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Self
@@ -119,10 +118,12 @@ def analysis_today(plan: Plan, rows: RunRows) -> KeptAnalysis:
     if kept is None:
         first = Version(analysis=analysis, num_results=num, at=datetime.now(UTC))
         kept = KeptAnalysis(versions=(first,))
-        if num:
+        if any(row.started_at or row.status is Status.OK for row in rows.values()):
             unknown = unknown or f"made by {_versions(rows)}"
             return kept.model_copy(update={"unknown": unknown}).fixed_now(FixedBy.RESULTS)
-    if has_whole_replicate(plan, rows):  # whatever is changed now comes after it
+    if kept.fixed is None and has_whole_replicate(
+        plan, rows
+    ):  # whatever is changed now comes after it
         kept = kept.fixed_now(FixedBy.REPLICATE)
     return kept.with_version(analysis, num)
 
@@ -172,7 +173,7 @@ def _read(paths: StudyPaths) -> tuple[KeptAnalysis | None, str]:
 
 
 def _versions(rows: RunRows) -> str:
-    """`ablate 0.1.0`: what the results there are were made by."""
-    ok: Sequence[str | None] = [r.versions for r in rows.values() if r.status is Status.OK]
-    known = sorted({version_in(versions, "ablate") for versions in ok if versions} - {""})
+    """`ablate 0.1.0`: what the runs there are were made by."""
+    made = {row.versions for row in rows.values() if row.started_at}
+    known = sorted({version_in(versions, "ablate") for versions in made if versions} - {""})
     return " and ".join(f"ablate {version}" for version in known) or "an unknown version"

@@ -13,7 +13,7 @@ NAMED = 20
 
 
 def left_out_notes(plan: Plan, rows: RunRows) -> list[str]:
-    """`6 runs with results are left out: seed 123 (6 cells)`; nothing where all are in."""
+    """`6 runs with results are left out: seed 123 (6 cells)`. Nothing where all are in."""
     out = [r for i, r in rows.items() if r.status is Status.OK and i not in plan.by_id]
     if not out:
         return []
@@ -23,7 +23,7 @@ def left_out_notes(plan: Plan, rows: RunRows) -> list[str]:
     named = [f"seed {seed} ({_counted(num, 'cell')})" for seed, num in sorted(seeds.items())]
     named += [f"{name} ({_counted(num, 'seed')})" for name, num in cells.items()]
     what = "1 run with results is" if len(out) == 1 else f"{len(out)} runs with results are"
-    return [f"{what} left out: {some(named, NAMED)}"]
+    return [f"{what} left out: {some(named, NAMED, '; ')}"]
 
 
 def _cell_name(plan: Plan, row: RunRow) -> str:

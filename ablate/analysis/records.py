@@ -83,6 +83,8 @@ class AnalysisHistory:
     """What was fixed before results were seen, for people."""
 
     summary: str
+    deviations: Sequence[str]
+    """How today's analysis differs from what was fixed."""
     log: Sequence[str]
     """Every change since the analysis was first kept, in order."""
 

@@ -78,7 +78,7 @@ def analysis_lines(analysis: AnalysisPlan) -> list[str]:
     """What an analysis fixes, for people."""
     directions = {"min": "lower is better", "max": "higher is better"}
     baselines = {cell.reference for cell in analysis.cells}
-    compared = [c for c in analysis.cells if c.is_compared and c.reference != c.trains]
+    compared = [c for c in analysis.cells if c.is_compared and not c.is_baseline]
     named = "; ".join(c.name for c in analysis.cells if c.trains in baselines)
     margin = "none" if analysis.margin is None else f"{analysis.margin:g}"
     rule = analysis.seed_rule

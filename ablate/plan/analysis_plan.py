@@ -26,6 +26,12 @@ class AnalysedCell(_Frozen):
     reference: str
     """The `trains` of the cell that it is compared with; its own for a baseline."""
     is_compared: bool
+    """Whether that comparison is planned."""
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether others are compared with it, and it with none."""
+        return self.reference == self.trains
 
 
 class AnalysisPlan(_Frozen):
@@ -224,7 +230,7 @@ def _of_cell(
         old, new = before.by_training[was.reference].name, after.by_training[now.reference].name
         if old != new or was.reference in after.by_training:  # else its training was changed
             yield Change(Topic.BASELINE, ChangeKind.CHANGED, now.trains, now.name, old, new)
-    if was.is_compared != now.is_compared:
+    if was.is_compared != now.is_compared and not (was.is_baseline or now.is_baseline):
         kind = ChangeKind.ADDED if now.is_compared else ChangeKind.DROPPED
         yield Change(Topic.COMPARISON, kind, now.trains, now.name)
 
@@ -271,6 +277,6 @@ _OF = (Topic.DIRECTION, Topic.TRAINING, Topic.BASELINE, Topic.COMPARISON)
 def _told(change: Change, names: Sequence[str], num_results: int) -> str:
     topic, was, now = change.topic, change.was or "none", change.now or "none"
     several = "s" * (len(names) > 1 and topic not in _OF)
-    named = f"{' of' * (topic in _OF)} {some(names)}" if names else ""
+    named = f"{' of' * (topic in _OF)} {some(names, between='; ')}" if names else ""
     values = f" ({was} -> {now})" if was != now else ""
     return f"{topic}{several}{named} {change.kind} {results_text(num_results)}{values}"

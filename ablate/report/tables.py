@@ -93,11 +93,13 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
     return TextTable(title=title, labels=labels, numbers=numbers, rows=rows, notes=notes)
 
 
-def history_lines(record: StudyRecord) -> list[str]:
+def history_lines(record: StudyRecord, with_log: bool = True) -> list[str]:
     """What was fixed before the results, and how that was changed since: the report's footnote."""
-    if record.history is None:
+    found = record.history
+    if found is None:
         return []
-    return [record.history.summary, *(f"change: {line}" for line in record.history.log)]
+    log = [f"change: {line}" for line in found.log] if with_log else []
+    return [found.summary, *(f"since then: {line}" for line in found.deviations), *log]
 
 
 def headline(record: StudyRecord, metric: MetricRecord) -> str:
@@ -251,7 +253,7 @@ def _notes(metric: MetricRecord, whole: bool) -> list[Note]:
 def _exploratory_notes(deviations: Sequence[Deviation]) -> list[Note]:
     """What was changed after results were there, each once."""
     told = deviations_text(list(dict.fromkeys(deviations)))
-    return [_caution(f"exploratory: {'; '.join(told)}")] if told else []
+    return [_caution(f"exploratory: {line}") for line in told]
 
 
 def _margin_notes(metric: MetricRecord) -> list[Note]:

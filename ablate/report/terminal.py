@@ -32,7 +32,7 @@ def print_report(record: StudyRecord, console: Console) -> None:
         _print_table(table, console)
     for note in record.notes:
         console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
-    for line in history_lines(record):
+    for line in history_lines(record, with_log=False):
         console.print(Text(line, style="dim"), soft_wrap=True)
     _print_missing(record, console)
     console.print(Text(f"training time, all runs together: {clock(record.seconds)}"))
