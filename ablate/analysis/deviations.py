@@ -13,18 +13,17 @@ from ablate.analysis.records import (
     MetricRecord,
     StudyRecord,
 )
-from ablate.plan.analysis_plan import (
+from ablate.plan.analysis_changes import (
     Change,
     ChangeKind,
     Deviation,
     Topic,
     deviations_text,
+    there_text,
 )
 from ablate.plan.plan import Plan
 from ablate.run_row import RunRows
-from ablate.stats.verdicts import VerdictKind
 
-_SAYS_NOTHING = (VerdictKind.BASELINE, VerdictKind.NOT_COMPARED, VerdictKind.NONE)
 _ADDED = ((Topic.CELL, ChangeKind.ADDED), (Topic.COMPARISON, ChangeKind.ADDED))
 
 
@@ -79,13 +78,8 @@ def _cell(
     cell: CellRecord, trains: str, metric: str, late: Sequence[Deviation], is_main: bool
 ) -> CellRecord:
     added = [d.num_results for d in late if _is_added(d.change) and d.change.subject == trains]
-    touching = list(_touching(late, metric, trains, is_main))
-    says_nothing = cell.comparison.verdict.kind in _SAYS_NOTHING
-    return replace(
-        cell,
-        exploratory=[] if says_nothing else touching,
-        added_after=max(added, default=None),
-    )
+    touching = [] if cell.is_baseline else list(_touching(late, metric, trains, is_main))
+    return replace(cell, exploratory=touching, added_after=max(added, default=None))
 
 
 def _block(
@@ -128,9 +122,8 @@ def _margin_fixing(late: Sequence[Deviation], kept: KeptAnalysis) -> Fixing:
     of_it = [d for d in late if d.change.topic in (Topic.MARGIN, Topic.METRIC, Topic.SCALE)]
     if of_it:
         newest = max(of_it, key=lambda d: (d.num_results, d.change.topic is Topic.MARGIN))
-        is_its_own = newest.change.topic is Topic.MARGIN
-        kind = newest.change.kind if is_its_own else ChangeKind.CHANGED
-        return Fixing(num_results=newest.num_results, change=kind)
+        kind = newest.change.kind if newest.change.topic is Topic.MARGIN else None
+        return Fixing(num_results=newest.num_results, change=kind, is_fixed=False)
     return Fixing(
         num_results=kept.base.num_results,
         is_fixed=kept.fixed is not None,
@@ -149,8 +142,7 @@ def fixing_of(kept: KeptAnalysis) -> str:
     """When the analysis was fixed, for people."""
     number = kept.base.num_results
     if kept.unknown:
-        what = "1 result" if number == 1 else f"{number} results"
-        return f"not kept: {kept.unknown}; kept since {what} were there"
+        return f"not kept: {kept.unknown}; kept since {there_text(number)}"
     told = Fixing(num_results=number, is_fixed=kept.fixed is not None).text
     if kept.fixed is None:
         return f"{told}, not yet fixed (by the first whole replicate, or `ablate freeze`)"

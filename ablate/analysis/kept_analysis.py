@@ -12,13 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ablate.analysis.background import code_versions
 from ablate.ledger.provenance import version_in
-from ablate.plan.analysis_plan import (
-    AnalysisPlan,
-    Change,
-    Deviation,
-    changes_text,
-    differences,
-)
+from ablate.plan.analysis_changes import Change, Deviation, changes_text, differences
+from ablate.plan.analysis_plan import AnalysisPlan
 from ablate.plan.plan import Plan
 from ablate.run_row import RunRows, Status
 from ablate.study_dir import StudyPaths, write_atomically

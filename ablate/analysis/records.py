@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ablate.analysis.arrays import Values
-from ablate.plan.analysis_plan import ChangeKind, Deviation, results_text
+from ablate.plan.analysis_changes import ChangeKind, Deviation, results_text, there_text
 from ablate.run_row import Status
 from ablate.stats.again import Again
 from ablate.stats.effects import Effects
 from ablate.stats.spread import Spread
-from ablate.stats.verdicts import Comparison, Judgement
+from ablate.stats.verdicts import Comparison, Judgement, Verdict, VerdictKind
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,7 @@ class Fixing:
         word = "fixed" if self.is_fixed else "set"
         if self.num_results == 0:
             return f"{word} before the first result"
-        were = "result was" if self.num_results == 1 else "results were"
-        return f"{word} when {self.num_results} {were} there"
+        return f"{word} when {there_text(self.num_results)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +88,12 @@ class AnalysisHistory:
     """Every change since the analysis was first kept, in order."""
 
 
-def remark(exploratory: Sequence[Deviation], added_after: int | None) -> str:
+_SAYS_NOTHING = (VerdictKind.BASELINE, VerdictKind.NOT_COMPARED, VerdictKind.NONE)
+
+
+def remark(verdict: Verdict, exploratory: Sequence[Deviation], added_after: int | None) -> str:
     """What is to be said with a verdict, for people; empty where it was planned all along."""
-    if exploratory:
+    if exploratory and verdict.kind not in _SAYS_NOTHING:
         return " (exploratory)"
     return "" if added_after is None else f" (added {results_text(added_after)})"
 
@@ -119,7 +121,7 @@ class CellRecord:
     @property
     def remark(self) -> str:
         """What is to be said with its verdict, for people."""
-        return remark(self.exploratory, self.added_after)
+        return remark(self.comparison.verdict, self.exploratory, self.added_after)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,9 +146,9 @@ class BlockRecord:
     levels_added_after: Mapping[tuple[int, int], int] = field(default_factory=dict)
     """By factor and level, for levels that were added: the results that were there by then."""
 
-    def remark(self, factor: int, level: int) -> str:
-        """What is to be said with the verdict on a level, for people."""
-        return remark(self.exploratory, self.levels_added_after.get((factor, level)))
+    def remark(self, verdict: Verdict, factor: int, level: int) -> str:
+        """What is to be said with the verdict on a level of a factor, for people."""
+        return remark(verdict, self.exploratory, self.levels_added_after.get((factor, level)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,8 @@ from ablate.analysis.kept_analysis import FixedBy, KeptAnalysis, analysis_today,
 from ablate.analysis.seed_rule import plan_so_far
 from ablate.errors import AblateError
 from ablate.ledger.ledger import Ledger
-from ablate.plan.analysis_plan import AnalysisPlan, deviations_text
+from ablate.plan.analysis_changes import deviations_text
+from ablate.plan.analysis_plan import AnalysisPlan
 from ablate.process.screen import Text
 from ablate.spec.load import load_saved_study, load_study, save_study
 from ablate.spec.models import Study
@@ -61,8 +62,9 @@ def _already(kept: KeptAnalysis, console: Console) -> int:
     differing = deviations_text(kept.deviations)
     if differing:
         raise AblateError(
-            f"the analysis is kept already, {fixing_of(kept)}; since then: {'; '.join(differing)}"
-            "\n  only a study that begins afresh (--fresh, or another name) fixes another one"
+            f"the analysis is {fixing_of(kept)}; since then:\n"
+            + "".join(f"  {line}\n" for line in differing)
+            + "  only a study that begins afresh (--fresh, or another name) fixes another one"
         )
     console.print(Text(f"nothing to do: analysis {fixing_of(kept)}"), soft_wrap=True)
     _print(kept, console)

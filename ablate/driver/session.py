@@ -33,7 +33,7 @@ from ablate.ledger.ledger import Ledger
 from ablate.ledger.lock import driver_lock
 from ablate.ledger.provenance import provenance
 from ablate.ledger.seals import lost_files
-from ablate.plan.analysis_plan import deviations_text
+from ablate.plan.analysis_changes import deviations_text
 from ablate.plan.plan import Plan, Run, twin_notes
 from ablate.plan.reconcile import Remaining, changed_data, remaining
 from ablate.plan.select import select_runs
@@ -191,7 +191,7 @@ def deviation_notes(plan: Plan, ledger: Ledger) -> list[str]:
     if plan.short:
         return []
     told = deviations_text(analysis_today(plan, ledger.rows).deviations)
-    return [f"not as the analysis was fixed: {'; '.join(told)}"] if told else []
+    return [f"not as the analysis was fixed: {line}" for line in told]
 
 
 def _run_stages(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note, StudyRecord
 from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
-from ablate.plan.analysis_plan import Deviation, deviations_text
+from ablate.plan.analysis_changes import Deviation, deviations_text
 from ablate.stats.again import Again
 from ablate.stats.effects import Effects, MainEffect
 from ablate.stats.layout import ROUNDING
@@ -165,7 +165,7 @@ def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: MainEffect) -
                 f"{effect.omega2:.0%}" if is_first and effect.omega2 == effect.omega2 else "",
             ],
             verdict=comparison.verdict,
-            remark="" if is_baseline else block.remark(effect.factor, number),
+            remark=block.remark(comparison.verdict, effect.factor, number),
         ))  # fmt: skip
     return rows
 

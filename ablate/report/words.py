@@ -43,7 +43,7 @@ def _effect_answers(record: StudyRecord, metric: MetricRecord) -> list[str]:
                     told.append(
                         f"{name}, over all other factors: {_verdict(found.verdict, against)}, "
                         f"{shown}, adjusted p {p_text(found.p)}"
-                        f"{block.remark(effect.factor, number)}"
+                        f"{block.remark(found.verdict, effect.factor, number)}"
                     )
         told += _interacting(block)
     return told
@@ -56,7 +56,7 @@ def _interacting(block: BlockRecord) -> list[str]:
             one, other = (block.factors[number] for number in pair.factors)
             told.append(
                 f"{one} and {other} interact (adjusted p {p_text(pair.p)}): what {one} does "
-                f"depends on {other}"
+                f"depends on {other}{' (exploratory)' * bool(block.exploratory)}"
             )
     return told
 

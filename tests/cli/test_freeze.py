@@ -49,7 +49,7 @@ def test_it_is_fixed_once(study, console, capsys):
     execute(later, Options(local=True), console)
     code, told = freeze(study.directory, capsys)
     assert code == 2
-    assert "margin changed before the first result (0.5 -> 2)" in told
+    assert "margin changed before the first result (0.5 -> 2) only a study" in told
     record = ablate.study_record(study.directory)
     assert [cell.remark for cell in record.metric.cells] == ["", ""], "nothing had been seen"
     assert record.history.log

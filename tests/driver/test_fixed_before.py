@@ -134,8 +134,7 @@ def test_added_cells_and_seeds_are_marked_and_leave_the_others_as_planned(run, t
     marked = "added after 12 results"
     assert remarks(record.metric) == ["", "", "", "", marked, marked]
     block = record.metric.blocks[0]
-    assert [block.remark(0, level) for level in range(3)] == ["", "", f" ({marked})"]
-    assert [block.remark(1, level) for level in range(2)] == ["", ""]
+    assert block.levels_added_after == {(0, 2): 12}
     assert "seed 4 added after 12 results" in record.history.deviations
     for text in outputs(tmp_path / "toys", capsys):
         assert f"better ({marked})" in text
