@@ -116,10 +116,8 @@ def analysis_today(plan: Plan, rows: RunRows) -> KeptAnalysis:
         if any(row.started_at or row.status is Status.OK for row in rows.values()):
             unknown = unknown or f"made by {_versions(rows)}"
             return kept.model_copy(update={"unknown": unknown}).fixed_now(FixedBy.RESULTS)
-    if kept.fixed is None and has_whole_replicate(
-        plan, rows
-    ):  # whatever is changed now comes after it
-        kept = kept.fixed_now(FixedBy.REPLICATE)
+    if kept.fixed is None and has_whole_replicate(plan, rows):
+        kept = kept.fixed_now(FixedBy.REPLICATE)  # before what is changed now
     return kept.with_version(analysis, num)
 
 
