@@ -45,6 +45,11 @@ class StudyPaths:
         return self.root / "seeds.json"
 
     @property
+    def analysis(self) -> Path:
+        """The analysis as it was fixed, and its changes since."""
+        return self.root / "analysis.json"
+
+    @property
     def launches(self) -> Path:
         """Ray Tune experiment directories, by number."""
         return self.root / "launches"

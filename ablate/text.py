@@ -88,9 +88,9 @@ def without_middle(text: str, length: int) -> str:
     return f"{text[:half]}\n... {len(text) - 2 * half} characters left out ...\n{text[-half:]}"
 
 
-def some(words: Sequence[str], most: int = 5) -> str:
-    """The first few of many words, joined by commas."""
-    return ", ".join([*words[:most], *["..."] * (len(words) > most)])
+def some(words: Sequence[str], most: int = 5, between: str = ", ") -> str:
+    """The first few of many words, with commas between, or something else."""
+    return between.join([*words[:most], *["..."] * (len(words) > most)])
 
 
 def quoted(words: Sequence[str | os.PathLike[str]]) -> str:

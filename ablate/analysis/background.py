@@ -133,8 +133,8 @@ def _failures(plan: Plan, rows: RunRows) -> list[str]:
     return [f"failure rates differ between cells (p {p_text(p)}): {told}"]
 
 
-def _other_code(plan: Plan, rows: RunRows) -> list[str]:
-    begun = [rows[run.run_id] for run in plan.runs if rows.of(run.run_id).started_at]
+def code_versions(begun: Sequence[RunRow]) -> tuple[int, list[str]]:
+    """How many versions of the training code runs were made with, and the files that differ."""
     made_with = dict.fromkeys((row.code_files, row.code_hash) for row in begun)
     hashes = [parse_hashes(files) for files, _ in made_with]
     package = CodeFile(IMPORTED, "")
@@ -144,10 +144,16 @@ def _other_code(plan: Plan, rows: RunRows) -> list[str]:
             for known, (_, whole) in zip(hashes, made_with, strict=True)
         ]
     count = num_versions(hashes)
+    files = {file for known in hashes for file in differing(known, hashes[0])} - {shown(package)}
+    return count, sorted(files)
+
+
+def _other_code(plan: Plan, rows: RunRows) -> list[str]:
+    begun = [rows[run.run_id] for run in plan.runs if rows.of(run.run_id).started_at]
+    count, files = code_versions(begun)
     if count < 2:
         return []
-    files = {file for known in hashes for file in differing(known, hashes[0])} - {shown(package)}
-    named = f" ({some(sorted(files))})" if files else ""
+    named = f" ({some(files)})" if files else ""
     return [f"the runs were made with {count} versions of the training code{named}"]
 
 

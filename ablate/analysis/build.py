@@ -17,6 +17,8 @@ from ablate.analysis.arrays import (
 )
 from ablate.analysis.background import environment, how_it_came, missing_runs, run_records
 from ablate.analysis.cost import compute_of, with_costs
+from ablate.analysis.deviations import with_deviations
+from ablate.analysis.kept_analysis import KeptAnalysis
 from ablate.analysis.records import (
     BlockRecord,
     CellRecord,
@@ -57,6 +59,7 @@ def study_record(
     study_yaml: str = "",
     notes: Sequence[str] = (),
     tracked_at: str = "",
+    kept: KeptAnalysis | None = None,
 ) -> StudyRecord:
     """The results of a plan, from the rows of its ledger.
 
@@ -67,6 +70,7 @@ def study_record(
         study_yaml: The study as last run.
         notes: What else the reader should know.
         tracked_at: The page of its runs in W&B.
+        kept: The analysis as it was fixed, up to today's; nothing is said of that where None.
     """
     study, rows = plan.study, RunRows.of_plain(rows)
     names = study.metrics if metric is None else (metric,)
@@ -74,7 +78,7 @@ def study_record(
     metrics = [_metric_record(plan, rows, name, incomparable.get(name, ())) for name in names]
     first, *further = with_costs(plan, rows, metrics)
     runs = run_records(plan, rows)
-    return StudyRecord(
+    record = StudyRecord(
         name=study.study,
         question=study.question,
         metric=first,
@@ -93,6 +97,7 @@ def study_record(
         origin=plan.origin,
         compute=compute_of(plan, rows),
     )
+    return record if kept is None else with_deviations(record, plan, rows, kept)
 
 
 def _metric_record(

@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from ablate.analysis.arrays import Values
+from ablate.analysis.fixing import AnalysisHistory, Fixing, remark
+from ablate.plan.analysis_changes import Deviation
 from ablate.run_row import Status
 from ablate.stats.aa_test import AATest
 from ablate.stats.effects import Effects
 from ablate.stats.spread import Spread
-from ablate.stats.verdicts import Comparison, Comparisons
+from ablate.stats.verdicts import Comparison, Comparisons, Verdict
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,15 @@ class CellRecord:
     may_be_best: bool | None = None
     """Whether no other cell is found to be better; None where that cannot be said."""
     cost: Cost = Cost()
+    exploratory: Sequence[Deviation] = ()
+    """What was changed after results were there and its verdict depends on."""
+    added_after: int | None = None
+    """Results that were there when it, or its comparison, was added; None where it was planned."""
+
+    @property
+    def remark(self) -> str:
+        """What is to be said with its verdict, for people."""
+        return remark(self.comparison.verdict, self.exploratory, self.added_after)
 
 
 @dataclass(frozen=True)
@@ -139,6 +150,14 @@ class BlockRecord:
     """Factors on whose levels it depends whether others apply: their effects hold those."""
     effects: Effects | None
     """Of grids of several factors: elsewhere the cells themselves say it."""
+    exploratory: Sequence[Deviation] = ()
+    """What was changed after results were there and the effects depend on."""
+    levels_added_after: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    """By factor and level, for levels that were added: the results that were there by then."""
+
+    def remark(self, verdict: Verdict, factor: int, level: int) -> str:
+        """What is to be said with the verdict on a level of a factor, for people."""
+        return remark(verdict, self.exploratory, self.levels_added_after.get((factor, level)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +191,8 @@ class MetricRecord:
     again: AATest | None = None
     """The baseline against itself on other seeds."""
     scope: Scope = Scope()
+    margin_fixing: Fixing | None = None
+    """Since when the margin has been what it is; None where that was not asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +243,9 @@ class StudyRecord:
     def scope(self) -> str:
         """What its verdicts are of, in one line; empty where nobody says."""
         return self.metric.scope.line
+
+    history: AnalysisHistory | None = None
+    """What was fixed beforehand; None where that was not asked."""
 
     @property
     def metrics(self) -> Sequence[MetricRecord]:

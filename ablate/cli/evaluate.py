@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ablate.analysis.build import study_record
+from ablate.analysis.kept_analysis import analysis_today
 from ablate.analysis.seed_rule import plan_so_far
 from ablate.cli.guard import guarded
 from ablate.driver.session import check_data
@@ -61,7 +62,8 @@ def evaluate_command(arguments: argparse.Namespace, console: Console) -> int:
     num_had = len(done) - len(missing)
     console.print(Text(f"{metric}: {len(missing) - failed} runs evaluated, {num_had} "
                        f"had it before{f', {failed} failed' if failed else ''}"))  # fmt: skip
-    print_report(study_record(plan, ledger.rows, metric), console)
+    kept = analysis_today(plan, ledger.rows)
+    print_report(study_record(plan, ledger.rows, metric, kept=kept), console)
     if paths.wandb_notes.exists():  # the runs in W&B now lack the metric
         for name, place in lacking_places(plan, ledger, destination(study), arguments.study_dir):
             console.print(Text(f"{name}: {place}"), soft_wrap=True)

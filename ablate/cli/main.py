@@ -1,4 +1,4 @@
-"""The `ablate` command: run, plan, report, status, judge, compare, sample, evaluate, sync."""
+"""The `ablate` command: run, plan, freeze, report, status, judge, compare, sample, ..."""
 
 import contextlib
 import re
@@ -10,9 +10,10 @@ from typing import NoReturn
 from rich.console import Console
 
 from ablate.analysis.build import study_record
+from ablate.analysis.kept_analysis import analysis_today
 from ablate.analysis.records import StudyRecord
 from ablate.analysis.seed_rule import plan_so_far
-from ablate.cli import compare, evaluate, judge, sample, sync
+from ablate.cli import compare, evaluate, freeze, judge, sample, sync
 from ablate.cli.guard import guarded
 from ablate.cli.run import build_parser, run_command
 from ablate.errors import InputError, Problem, file_of, reason_of
@@ -36,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     build_parser(commands.add_parser("run", help="run a study, or finish it"))
     build_parser(commands.add_parser("plan", help="show what a study would run"))
+    freeze.build_parser(
+        commands.add_parser("freeze", help="fix a study's analysis before its results")
+    )
     for name, what in (
         ("report", "print a study's table, write its report"),
         ("status", "how many runs are done"),
@@ -53,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return guarded(lambda console: run_command(arguments, console))
     work = {
         "report": lambda console: report(Path(arguments.study_dir), console, arguments.metric),
+        "freeze": lambda console: freeze.freeze_command(arguments, console),
         "status": lambda console: status(Path(arguments.study_dir), console),
         "sample": lambda console: sample.sample_command(arguments, console),
         "judge": lambda console: judge.judge_command(arguments, console),
@@ -87,7 +92,8 @@ def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
     paths = StudyPaths(study.directory)
     lost = lost_notes(ledger.rows, lost_files(paths, ledger.rows, plan.by_id))
     notes, study_yaml = [*ledger.notes, *lost], paths.study_yaml.read_text(encoding="utf-8")
-    record = study_record(plan, ledger.rows, metric, study_yaml, notes, tracked_at(study))
+    kept = analysis_today(plan, ledger.rows)
+    record = study_record(plan, ledger.rows, metric, study_yaml, notes, tracked_at(study), kept)
     print_report(record, console)
     if metric is None:
         _write_report(record, paths, console)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ablate.cli.guard import ending_text, guarded
 from ablate.cli.resume_command import resume_command
-from ablate.driver.session import check_data, examine, no_ledger, plan_notes
+from ablate.driver.session import check_data, deviation_notes, examine, no_ledger, plan_notes
 from ablate.driver.smoke import try_cells
 from ablate.errors import CLUSTER_GONE, INTERRUPTED, AblateError, StorageError
 from ablate.launch.base import Options, backend_of
@@ -156,6 +156,7 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
         *ledger.notes,
         *remaining.notes,
         too_large,
+        *([] if options.fresh else deviation_notes(plan, ledger)),
     )
     for note in filter(None, notes):
         console.print(Text(f"note: {note}"), soft_wrap=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ablate.analysis.build import study_record
+from ablate.analysis.kept_analysis import analysis_today
 from ablate.analysis.seed_rule import plan_so_far
 from ablate.driver.wandb_table import table_message
 from ablate.errors import AblateError, InputError, Problem
@@ -122,7 +123,8 @@ def _runs(plan: Plan, ledger: Ledger, paths: StudyPaths) -> list[Complete]:
 
 
 def _table(plan: Plan, ledger: Ledger, paths: StudyPaths) -> Complete:
-    record = study_record(plan, ledger.rows, tracked_at=tracked_at(plan.study))
+    kept = analysis_today(plan, ledger.rows)
+    record = study_record(plan, ledger.rows, tracked_at=tracked_at(plan.study), kept=kept)
     return table_message(record, plan.study, paths)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from ablate.driver.first_replicate import FirstReplicate
 from ablate.events import Broadcast, Listener
 from ablate.launch.base import Options, backend_of
 from ablate.launch.checkpoints import drop_checkpoints
@@ -119,10 +120,11 @@ def _context(
         trackers += caller.trackers.open(tracked, progress.say)
     begun_with = OwnCode.of(plan.entry.target).hashes(import_path())
     code = CodeWatch(ledger, begun_with, progress.say)
+    first: list[Listener] = [code] if plan.is_smoke else [code, FirstReplicate(plan, ledger)]
     return JobContext(
         plan,
         paths,
-        Broadcast(ledger, [code, progress, *trackers, *caller.listeners], stop, progress.say),
+        Broadcast(ledger, [*first, progress, *trackers, *caller.listeners], stop, progress.say),
         progress.say,
         ledger.settled,
         caller.interrupts,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from ablate.analysis.build import study_record
+from ablate.analysis.kept_analysis import analysis_today
 from ablate.analysis.records import StudyRecord
 from ablate.driver.session import Outcome, execute
 from ablate.driver.wandb_table import table_message
@@ -70,7 +71,8 @@ def _report(
     paths = StudyPaths(study.directory)
     study_yaml = paths.study_yaml.read_text(encoding="utf-8")
     lost = lost_notes(ledger.rows, lost_files(paths, ledger.rows, plan.by_id))
-    record = study_record(plan, ledger.rows, study_yaml=study_yaml, notes=lost)
+    kept = analysis_today(plan, ledger.rows)
+    record = study_record(plan, ledger.rows, study_yaml=study_yaml, notes=lost, kept=kept)
     print_report(record, console)
     tracks = not outcome.interrupted and sink.to.mode != "disabled"
     say = _say(console)

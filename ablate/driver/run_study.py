@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ablate.analysis import build
+from ablate.analysis.kept_analysis import analysis_today
 from ablate.analysis.records import StudyRecord
 from ablate.analysis.seed_rule import plan_so_far
 from ablate.driver.finish import complete_study
@@ -81,4 +82,5 @@ def study_record(study_dir: str | Path, metric: str | None = None) -> StudyRecor
     """
     study = load_saved_study(Path(study_dir))
     ledger = Ledger(StudyPaths(study.directory))
-    return build.study_record(plan_so_far(study, ledger), ledger.rows, metric)
+    plan = plan_so_far(study, ledger)
+    return build.study_record(plan, ledger.rows, metric, kept=analysis_today(plan, ledger.rows))

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from ablate.analysis.kept_analysis import analysis_today, keep_analysis
 from ablate.analysis.seed_rule import keep_decision, plan_so_far
 from ablate.driver.execute import Caller, execute_runs
 from ablate.errors import (
@@ -32,6 +33,7 @@ from ablate.ledger.ledger import Ledger
 from ablate.ledger.lock import driver_lock
 from ablate.ledger.provenance import provenance
 from ablate.ledger.seals import lost_files
+from ablate.plan.analysis_changes import deviations_text
 from ablate.plan.plan import Plan, Run, twin_notes
 from ablate.plan.reconcile import Remaining, changed_data, reconcile
 from ablate.plan.select import select_runs
@@ -107,7 +109,7 @@ def _execute(study: Study, options: Options, caller: Caller) -> Outcome:
         remaining = _with_data_of_today(ledger, remaining, preflight_facts, options)
         remaining = _with_whole_curves(paths, ledger, remaining)
         notes = plan.seeding, *plan_notes(plan, preflight_facts), *ledger.notes, *remaining.notes
-        for note in filter(None, notes):
+        for note in filter(None, (*notes, *deviation_notes(plan, ledger))):
             caller.console.print(Text(f"note: {note}"), soft_wrap=True)
         if not options.trust_owner:
             going_on = {
@@ -193,6 +195,14 @@ def plan_notes(plan: Plan, preflight_facts: Mapping[str, Mapping[str, Any]]) -> 
     return list(dict.fromkeys([*before, *twins]))
 
 
+def deviation_notes(plan: Plan, ledger: Ledger) -> list[str]:
+    """What of a study's analysis is no longer as it was fixed."""
+    if plan.is_smoke:
+        return []
+    told = deviations_text(analysis_today(plan, ledger.rows).deviations)
+    return [f"not as the analysis was fixed: {line}" for line in told]
+
+
 def _run_stages(
     plan: Plan,
     remaining: Remaining,
@@ -214,6 +224,8 @@ def _run_stages(
         if remaining.todo:
             interrupted = execute_runs(plan, remaining, ledger, options, caller, enter)
             _tell_edited(plan, remaining, ledger, caller.console)
+            if not plan.is_smoke:
+                keep_analysis(plan, ledger.rows)
         else:
             enter()
             interrupted = False
@@ -245,6 +257,8 @@ def _begin(
     interrupts: Interrupts,
 ) -> None:
     """Records in the study directory what the command asked for."""
+    if not plan.is_smoke:
+        keep_analysis(plan, ledger.rows)  # with the results that are there before any is reset
     _enter_rows(plan, remaining, preflight_facts, ledger)
     interrupts.has_begun = not plan.is_smoke  # a smoke test leaves nothing to resume
 

@@ -50,6 +50,12 @@ def versions_of(packages: Iterable[str]) -> str:
     return ", ".join(installed)
 
 
+def version_in(versions: str, package: str) -> str:
+    """A package's version in what `versions_of` has made, empty where it is not among them."""
+    known = dict(entry.split(" ", 1) for entry in versions.split(", ") if " " in entry)
+    return known.get(package, "")
+
+
 def _sources(entry: TrainableEntry) -> list[Path]:
     module = entry.target.partition(":")[0]
     spec = importlib.util.find_spec(module)

@@ -162,6 +162,13 @@ class Plan:
         return tuple(planned.hold(cell.levels) for cell in self.cells)
 
     @cached_property
+    def trained(self) -> tuple[str, ...]:
+        """What each cell trains, all but the seed, as an id: two names of one thing have one."""
+        defaults = _defaults(self.model)
+        configs = [hashed_config(self.model, cell.config) for cell in self.cells]
+        return tuple(content_id([self.entry.name, difference(c, defaults)]) for c in configs)
+
+    @cached_property
     def by_id(self) -> dict[str, Run]:
         """Runs by id."""
         return {run.run_id: run for run in self.runs}

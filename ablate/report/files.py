@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ablate.analysis.records import MissingRun, StudyRecord
 from ablate.report.latex import comments, row, tex
-from ablate.report.tables import TextTable, tables_of
+from ablate.report.tables import TextTable, history_lines, tables_of
 from ablate.report.words import answers
 from ablate.text import printable_lines
 
@@ -22,7 +22,7 @@ def markdown(record: StudyRecord) -> str:
     for table in tables_of(record):
         lines += ["", f"## {_md(table.title)}", "", *_md_table(table), ""]
         lines += [f"- {_md(note.line)}" for note in table.notes]
-    lines += ["", *(f"- {_md(note)}" for note in record.notes)]
+    lines += ["", *(f"- {_md(note)}" for note in [*record.notes, *history_lines(record)])]
     if record.origin:
         lines.append(f"- {_md(record.origin)}")
     if record.tracked_at:
@@ -38,7 +38,7 @@ def latex(record: StudyRecord) -> str:
         lines += _tex_table(table, record.question or record.name)
         lines += comments([note.line for note in table.notes])
     origin = [record.origin] * bool(record.origin)
-    told = [*record.notes, *origin, *map(_missing, record.missing)]
+    told = [*record.notes, *history_lines(record), *origin, *map(_missing, record.missing)]
     return "\n".join([*lines, *comments(told), ""])
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note
 from ablate.numbers import interval_text, p_text, rounded, share_text
+from ablate.plan.analysis_changes import Deviation, deviations_text
 from ablate.report.cost import costlier_text
 from ablate.stats.aa_test import AATest
 from ablate.stats.effects import Effects
@@ -105,11 +106,29 @@ def margin_notes(metric: MetricRecord) -> list[Note]:
     if metric.log_scale:
         bound = math.log1p(metric.margin)
         shown = f"{share_text(-bound)} to {share_text(bound)}"
-    when = "given when the results were there" if metric.is_foreign else "fixed beforehand"
-    return [Note(
-        f"margin {shown}, {when}; equivalent: the 90 % interval of that one comparison "
-        "lies inside it (two one-sided tests, not adjusted for the number of comparisons)"
-    )]  # fmt: skip
+    told = (
+        "the 90 % interval of that one comparison lies inside it (two one-sided tests, not "
+        "adjusted for the number of comparisons)"
+    )
+    return [Note(f"margin {shown}{_since_when(metric)}; equivalent: {told}")]
+
+
+def exploratory_notes(deviations: Sequence[Deviation]) -> list[Note]:
+    """What was changed after results were there, each once."""
+    return [
+        _caution(f"exploratory: {line}")
+        for line in deviations_text(list(dict.fromkeys(deviations)))
+    ]
+
+
+def _exploratory_cells(metric: MetricRecord, whole: bool) -> list[Note]:
+    return exploratory_notes([d for cell in metric.cells for d in cell.exploratory])
+
+
+def _since_when(metric: MetricRecord) -> str:
+    if metric.is_foreign:
+        return ", given when the results were there"
+    return f", {metric.margin_fixing.text}" if metric.margin_fixing else ""
 
 
 def _is_certain(comparisons: Comparisons) -> bool:
@@ -161,6 +180,7 @@ def _again_note(again: AATest, log_scale: bool) -> Note:
 
 
 NOTES: Mapping[str, Callable[[MetricRecord, bool], Iterable[Note]]] = {
+    "exploratory": _exploratory_cells,
     "floor": _floor_notes,
     "unmeasured": _unmeasured_notes,
     "resolution": _resolution_notes,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note, StudyRecord
 from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
 from ablate.report.cost import costlier_levels_text, price_of_better, price_of_level
-from ablate.report.notes import NOTES, effect_notes, margin_notes
+from ablate.report.notes import NOTES, effect_notes, exploratory_notes, margin_notes
 from ablate.stats.effects import Effects, MainEffect
 from ablate.stats.verdicts import Comparison, Verdict, VerdictKind
 from ablate.text import printable
@@ -28,12 +28,14 @@ class TableRow:
     """Whether it was judged by the spread of its own pairs."""
     costlier: bool = False
     """Whether it is better, and costs clearly more than its baseline."""
+    remark: str = ""
+    """Whether it was planned before the results, where it was not."""
 
     @property
     def verdict_text(self) -> str:
         """The verdict for people."""
         marks = " (own spread)" * self.own_spread + " (costlier)" * self.costlier
-        return self.verdict.text + marks
+        return self.verdict.text + marks + self.remark
 
     @property
     def texts(self) -> list[str]:
@@ -86,11 +88,21 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
     of = f" of {block.name}" if block.name else ""
     title = f"{printable(metric.name)}, {metric.value_text}: each factor{of}, over all the others"
     numbers = ("mean", *_comparison_titles(metric), "share of variance")
-    notes = [*margin_notes(metric), *effect_notes(block, effects)]
+    notes = [*exploratory_notes(block.exploratory), *margin_notes(metric)]
+    notes += effect_notes(block, effects)
     costlier = costlier_levels_text(block, metric.cells, effects)
     notes += [Note(costlier, is_caution=True)] if costlier else []
     labels = ("factor", "level")
     return TextTable(title=title, labels=labels, numbers=numbers, rows=rows, notes=notes)
+
+
+def history_lines(record: StudyRecord, with_log: bool = True) -> list[str]:
+    """What was fixed before the results, and how that was changed since: the report's footnote."""
+    found = record.history
+    if found is None:
+        return []
+    log = [f"change: {line}" for line in found.log] if with_log else []
+    return [found.summary, *(f"since then: {line}" for line in found.deviations), *log]
 
 
 def headline(record: StudyRecord, metric: MetricRecord) -> str:
@@ -136,6 +148,7 @@ def _cell_row(record: StudyRecord, metric: MetricRecord, cell: CellRecord) -> Ta
         verdict=found.verdict,
         own_spread=not found.pooled,
         costlier=bool(price_of_better(cell)),
+        remark=cell.remark,
     )
 
 
@@ -157,6 +170,7 @@ def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: MainEffect) -
             ],
             verdict=comparison.verdict,
             costlier=bool(price_of_level(block, metric.cells, effect, number)),
+            remark=block.remark(comparison.verdict, effect.factor, number),
         ))  # fmt: skip
     return rows
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from ablate.analysis.records import StudyRecord
 from ablate.numbers import clock
 from ablate.process.screen import Text
-from ablate.report.tables import COUNTS, TextTable, tables_of
+from ablate.report.tables import COUNTS, TextTable, history_lines, tables_of
 from ablate.stats.verdicts import Cause, VerdictKind
 from ablate.text import first_line
 
@@ -34,6 +34,8 @@ def print_report(record: StudyRecord, console: Console) -> None:
         _print_table(table, console)
     for note in record.notes:
         console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
+    for line in history_lines(record, with_log=False):
+        console.print(Text(line, style="dim"), soft_wrap=True)
     _print_missing(record, console)
     told = record.origin or f"training time, all runs together: {clock(record.seconds)}"
     console.print(Text(told), soft_wrap=True)

@@ -46,6 +46,7 @@ def _effect_answers(record: StudyRecord, metric: MetricRecord) -> list[str]:
                         f"{name}, over all other factors: {_verdict(found.verdict, against)}, "
                         f"{shown}, adjusted p {p_text(found.p)}"
                         f"{_at(price_of_level(block, metric.cells, effect, number))}"
+                        f"{block.remark(found.verdict, effect.factor, number)}"
                     )
         told += _interacting(block)
     return told
@@ -58,7 +59,7 @@ def _interacting(block: BlockRecord) -> list[str]:
             one, other = (block.factors[number] for number in pair.factors)
             told.append(
                 f"{one} and {other} interact (adjusted p {p_text(pair.p)}): what {one} does "
-                f"depends on {other}"
+                f"depends on {other}{' (exploratory)' * bool(block.exploratory)}"
             )
     return told
 
@@ -76,6 +77,7 @@ def _differing(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
         f"{cell.name}: {_verdict(cell.comparison.verdict, _reference(metric, cell))}, "
         f"{difference_text(cell.comparison, metric.log_scale)}, "
         f"adjusted p {p_text(cell.comparison.p)}{_at(price_of_better(cell))}"
+        f"{cell.remark}"
         for cell in found[:NAMED]
     ]
     if len(found) > NAMED:
@@ -109,7 +111,7 @@ def _alike(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
         (VerdictKind.EQUIVALENT, "equivalent to the baseline, within the margin"),
         (VerdictKind.WITHIN_NOISE, "within noise of the baseline: this study cannot tell it apart"),
     ):
-        found = [cell.name for cell in cells if cell.comparison.verdict.kind is kind]
+        found = [c.name + c.remark for c in cells if c.comparison.verdict.kind is kind]
         if found:
             told.append(f"{_names(found)}: {words}")
     return told

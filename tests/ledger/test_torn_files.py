@@ -236,6 +236,27 @@ def test_a_decision_on_seeds_is_made_again(tmp_path, console, how):
     assert json.loads(path.read_text())[0]["num"] == 6
 
 
+@pytest.mark.parametrize("how", [*HARMS, "foreign", "of another shape"])
+def test_what_was_fixed_before_is_not_guessed(done, console, capsys, how):
+    """Of a damaged file it is not known what the analysis was: nothing is said to be fixed."""
+    study, rows, paths = done
+    study = study.model_copy(update={"margin": 1.0})
+    whole = json.loads(paths.analysis.read_text())
+    if how == "foreign":
+        paths.analysis.write_text('{"price": [1, 2]}')
+    elif how == "of another shape":
+        paths.analysis.write_text(json.dumps({**whole, "fixed": 7}))
+    else:
+        harm(paths.analysis, how)
+    for _ in range(2):
+        assert main(["report", str(study.directory)]) == 0
+        assert "analysis not kept: analysis.json was damaged" in capsys.readouterr().out
+        assert run(study, console).ledger.rows == rows
+    assert paths.analysis.with_suffix(".damaged").exists()
+    text = (paths.report / "table.md").read_text()
+    assert "margin ±1, whether it was fixed beforehand was not kept: analysis.json was" in text
+
+
 @pytest.mark.parametrize("how", HARMS)
 def test_a_study_file_and_an_identity_are_written_anew(done, console, capsys, how):
     study, rows, paths = done

@@ -84,7 +84,7 @@ def test_a_margin_makes_small_differences_equivalent(tmp_path):
     verdicts = [row.verdict.text for row in table_rows(record(tmp_path, margin=1.0))]
     assert verdicts == ["baseline", "better", "equivalent", "not enough seeds"]
     [note] = [note for note in footnotes(record(tmp_path, margin=1.0)) if "margin" in note]
-    assert note.startswith("margin ±1, fixed beforehand; equivalent: the 90 % interval of that ")
+    assert note.startswith("margin ±1; equivalent: the 90 % interval of that ")
     verdicts = [row.verdict.text for row in table_rows(record(tmp_path, margin=8.0))]
     assert verdicts[1] == "better, within margin"
 
@@ -217,7 +217,7 @@ def test_ratios_on_request(tmp_path):
     rows = table_rows(found)
     assert rows[1].numbers[2].startswith("+10.03 % [+")
     assert [row.verdict.text for row in rows] == ["baseline", "better", "equivalent"]
-    assert any(note.startswith("margin -4.8 % to +5.0 %, fixed") for note in footnotes(found))
+    assert any(note.startswith("margin -4.8 % to +5.0 %; ") for note in footnotes(found))
     negative = record(tmp_path, {1: [1.0, 2.0, 3.0], 2: [-1.0, 2.0, 3.0]}, log_scale=True)
     caution = "caution: score is not always positive: compared as it is, not by ratios, and "
     caution += "without a margin"

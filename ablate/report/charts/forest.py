@@ -57,7 +57,7 @@ def _rows(metric: MetricRecord) -> Rows:
         if metric.log_scale:
             bounds = tuple(100 * math.expm1(min(bound, MOST_LOG)) for bound in bounds)
         rows.append({
-            "cell": cell.name, "verdict": found.verdict.text, "difference": bounds[0],
+            "cell": cell.name + cell.remark, "verdict": found.verdict.text, "difference": bounds[0],
             "low": bounds[1], "high": bounds[2], "p": p_text(found.p),
             "shown": difference_text(found, metric.log_scale),
         })  # fmt: skip
