@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, Self, TypeVar
 
+from ablate.losses import Loss
+
 T = TypeVar("T")
 
 
@@ -108,6 +110,7 @@ class RunRow(dict[str, Any]):
     error_type = _optional(str)
     error = _optional(str)
     traceback = _optional(str)
+    lost_to = _optional(str)
     retries = _optional(int)
     warnings = _optional(str)
     stats_mismatch = _optional(str)
@@ -148,6 +151,22 @@ class RunRow(dict[str, Any]):
         if not isinstance(value, int | float) or not math.isfinite(value):
             return math.nan
         return float(value)
+
+    def loss(self, metric: str) -> Loss | None:
+        """To whom its result of a metric was lost; None where it has one, or may still get one.
+
+        A run that ended well and did not measure it may still: it is no loss.
+        """
+        match self.status:
+            case Status.OK:
+                is_lost = self.measured(metric) is not None and math.isnan(self.result(metric))
+                return Loss.CELL if is_lost else None
+            case Status.DIVERGED:
+                return Loss.CELL
+            case Status.FAILED:  # rows of earlier versions have the exception's name alone
+                return Loss.of(self.lost_to or Loss.of_kind(self.error_type or ""))
+            case _:
+                return None
 
     def blank(self) -> "RunRow":
         """The row of the same run before it had any result."""
