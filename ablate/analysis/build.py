@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.analysis.arrays import Values, on_scale, uses_log, values_again, values_of
+from ablate.analysis.arrays import (
+    Flags,
+    Values,
+    lost_of,
+    on_scale,
+    uses_log,
+    values_again,
+    values_of,
+)
 from ablate.analysis.background import environment, how_it_came, missing_runs, run_records
 from ablate.analysis.records import (
     BlockRecord,
@@ -33,6 +41,7 @@ from ablate.stats.verdicts import (
     VerdictKind,
     judge,
 )
+from ablate.stats.worst_case import of_those_that_ended, partial, worst_case
 from ablate.text import printable
 from ablate.trainable.metric_rules import differing_keys
 
@@ -88,11 +97,9 @@ def _metric_record(
 ) -> MetricRecord:
     """One metric, cell by cell: means, comparisons, effects of the factors."""
     values, measured = values_of(plan, rows, metric), _measured(plan, rows, metric)
-    judgement = judge(
-        measured.values, np.array(plan.references), measured.mode, measured.margin,
-        family=np.array(plan.compared), first_seeds=measured.first_seeds,
-    )  # fmt: skip
-    judgement = judgement if measured.ranked else _unranked(judgement)
+    has_some = ~np.isnan(measured.values).all(axis=1, keepdims=True)
+    judgement = _judged(plan, measured)
+    at_worst = measured.at_worst(plan, measured.lost & has_some)
     cautions = _cautions(plan, metric, measured.log_scale, incomparable)
     return MetricRecord(
         name=metric,
@@ -102,6 +109,8 @@ def _metric_record(
         values=values,
         cells=_cells(plan, values, judgement, measured),
         blocks=[_block(block, measured, plan) for block in plan.blocks],
+        num_lost=measured.lost.sum(axis=1).tolist(),
+        at_worst=_judged(plan, at_worst).comparisons if at_worst else (),
         judgement=judgement,
         resolution=_resolution(judgement),
         detectable=_detectable(judgement, measured.values),
@@ -121,11 +130,20 @@ class _Measured:
     """Of each cell, whether runs of it are still to come."""
     some_ok: Sequence[bool]
     """Of each cell, whether any run of it ended well."""
+    lost: Flags
+    """(num_cells, num_seeds), runs that their cell lost by itself."""
     ranked: bool
     log_scale: bool
     mode: Mode
     margin: float | None
     first_seeds: int | None
+
+    def at_worst(self, plan: Plan, lost: Flags) -> "_Measured | None":
+        """With lost runs as the worst of the table; None where there are none, or is no worst."""
+        if not (self.ranked and lost.any()):
+            return None
+        values = worst_case(self.values, lost, np.array(plan.references), self.mode)
+        return replace(self, values=values, lost=np.zeros_like(lost))
 
 
 def _measured(plan: Plan, rows: RunRows, metric: str) -> _Measured:
@@ -138,12 +156,26 @@ def _measured(plan: Plan, rows: RunRows, metric: str) -> _Measured:
         values=on_scale(values_of(plan, rows, metric), log_scale),
         waiting=[not all(s.has_ended for s in each) for each in statuses],
         some_ok=[Status.OK in each for each in statuses],
+        lost=lost_of(plan, rows, metric),
         ranked=plan.model.metric(metric).ranks,
         log_scale=log_scale,
         mode=plan.mode(metric),
         margin=_margin(plan, metric, log_scale),
         first_seeds=first_stage(plan),
     )
+
+
+def _judged(plan: Plan, measured: _Measured) -> Judgement:
+    """Every cell against its baseline, as what the metric says and the lost runs let one say."""
+    references = np.array(plan.references)
+    judgement = judge(
+        measured.values, references, measured.mode, measured.margin,
+        family=np.array(plan.compared), first_seeds=measured.first_seeds,
+    )  # fmt: skip
+    found = judgement.comparisons
+    found = found if measured.ranked else list(map(_without_rank, found))
+    found = of_those_that_ended(found, references, measured.lost)
+    return replace(judgement, comparisons=found)
 
 
 def _again(plan: Plan, rows: RunRows, metric: str, measured: _Measured) -> Again | None:
@@ -162,15 +194,11 @@ def _detectable(judgement: Judgement, compared: Values) -> float:
     )
 
 
-def _unranked(judgement: Judgement) -> Judgement:
+def _without_rank(found: Comparison) -> Comparison:
     """Of a metric that says nothing of better or worse."""
-    comparisons = [
-        replace(found, verdict=Verdict(VerdictKind.DIFFERS))
-        if found.verdict.is_different
-        else found
-        for found in judgement.comparisons
-    ]
-    return replace(judgement, comparisons=comparisons)
+    if not found.verdict.is_different:
+        return found
+    return replace(found, verdict=Verdict(VerdictKind.DIFFERS))
 
 
 def _margin(plan: Plan, metric: str, log_scale: bool) -> float | None:
@@ -227,9 +255,11 @@ def _block(block: PlannedBlock, measured: _Measured, plan: Plan) -> BlockRecord:
     baseline = block.levels[block.members.index(block.baseline)]
     baseline_levels = [baseline.get(name, 0) for name in names]
     labels = [[text(level.label) for level in factor.levels] for factor in block.factors]
-    effects = None
+    effects = at_worst = None
     if block.design == "grid" and len(names) > 1:
         effects = _effects(block, measured, np.array(codes), baseline_levels)
+        lost = measured.at_worst(plan, measured.lost)
+        at_worst = lost and _effects(block, lost, np.array(codes), baseline_levels)
     return BlockRecord(
         name=block.name,
         factors=[printable(name) for name in names],
@@ -239,6 +269,7 @@ def _block(block: PlannedBlock, measured: _Measured, plan: Plan) -> BlockRecord:
         codes=codes,
         conditions=frozenset(map(printable, block.conditions)),
         effects=effects,
+        at_worst=at_worst,
     )
 
 
@@ -272,6 +303,7 @@ def _told_effect(
     # Results that cannot be told from other factors' effects are too few, and no failure.
     there = (~np.isnan(measured.values)).sum(axis=1) > 0
     waiting, some_ok = there | np.array(measured.waiting), np.array(measured.some_ok)
+    with_lost = np.any(measured.lost, axis=1)
     comparisons: list[Comparison] = []
     for level, comparison in enumerate(effect.judgement.comparisons):
         cells = levels == level
@@ -279,9 +311,10 @@ def _told_effect(
         found = _with_cause(comparison, bool(waiting[cells].any()), unmeasured)
         if found.verdict.cause is Cause.NO_BASELINE and there[levels == baseline].any():
             found = replace(found, verdict=Verdict.none(Cause.TOO_FEW_SEEDS))
-        comparisons.append(found)
-    judgement = replace(effect.judgement, comparisons=comparisons)
-    return replace(effect, judgement=judgement if measured.ranked else _unranked(judgement))
+        found = found if measured.ranked else _without_rank(found)
+        is_partial = with_lost[cells | (levels == baseline)].any()
+        comparisons.append(partial(found) if is_partial else found)
+    return replace(effect, judgement=replace(effect.judgement, comparisons=comparisons))
 
 
 def _resolution(judgement: Judgement) -> float:

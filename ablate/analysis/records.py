@@ -84,6 +84,8 @@ class BlockRecord:
     """Factors on whose levels it depends whether others apply: their effects hold those."""
     effects: Effects | None
     """Of grids of several factors: elsewhere the cells themselves say it."""
+    at_worst: Effects | None = None
+    """The same with the runs that cells lost by themselves as the table's worst; None without."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +114,10 @@ class MetricRecord:
     """As in the study file; a share on the log scale; None but for the study's own metric."""
     again: Again | None = None
     """The baseline against itself on other seeds."""
+    num_lost: Sequence[int] = ()
+    """Of each cell: runs that it lost by itself, so that what is left flatters it."""
+    at_worst: Sequence[Comparison] = ()
+    """The comparisons with those runs as the table's worst; none where nothing was lost so."""
 
 
 @dataclass(frozen=True, kw_only=True)

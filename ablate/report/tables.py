@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note, StudyRecord
 from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
+from ablate.report.comparisons import difference_text, lost_level_notes, lost_runs_notes
 from ablate.stats.again import Again
 from ablate.stats.effects import Effects, MainEffect
 from ablate.stats.layout import ROUNDING
-from ablate.stats.verdicts import Cause, Comparison, Judgement, Verdict, VerdictKind
+from ablate.stats.verdicts import Cause, Judgement, Verdict, VerdictKind
 from ablate.text import printable
 
 NOT_APPLICABLE = "–"
@@ -84,7 +85,9 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
     of = f" of {block.name}" if block.name else ""
     title = f"{printable(metric.name)}: each factor{of}, over all the others"
     numbers = ("mean", *_comparison_titles(metric), "share of variance")
-    notes = [*_margin_notes(metric), *_effect_notes(block, effects)]
+    notes = [
+        *_margin_notes(metric), *_effect_notes(block, effects), *lost_level_notes(block, metric),
+    ]  # fmt: skip
     labels = ("factor", "level")
     return TextTable(title=title, labels=labels, numbers=numbers, rows=rows, notes=notes)
 
@@ -96,12 +99,6 @@ def headline(record: StudyRecord, metric: MetricRecord) -> str:
         direction = "neither lower nor higher is better"
     seeds = f"{len(record.seeds)} seed{'s' if len(record.seeds) != 1 else ''}"
     return f"{printable(metric.name)} ({direction}), {seeds}"
-
-
-def difference_text(comparison: Comparison, log_scale: bool) -> str:
-    """A difference with its interval; on the log scale a change by a share."""
-    show = share_text if log_scale else interval_text
-    return show(comparison.difference, comparison.low, comparison.high)
 
 
 def _comparison_titles(metric: MetricRecord) -> tuple[str, str]:
@@ -232,7 +229,7 @@ def _notes(metric: MetricRecord, whole: bool) -> list[Note]:
         notes.append(_caution(_what_never_varies(metric.cells)))
     if metric.again is not None:
         notes.append(_again_note(metric.again, metric.log_scale))
-    return [*notes, *map(_caution, metric.cautions)]
+    return [*notes, *lost_runs_notes(metric), *map(_caution, metric.cautions)]
 
 
 def _margin_notes(metric: MetricRecord) -> list[Note]:
