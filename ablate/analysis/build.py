@@ -23,6 +23,7 @@ from ablate.analysis.records import (
     MetricRecord,
     StudyRecord,
 )
+from ablate.analysis.resolution import found_equivalent
 from ablate.analysis.seed_rule import first_stage
 from ablate.plan.plan import Plan, PlannedBlock
 from ablate.run_row import RunRows, Status
@@ -114,6 +115,7 @@ def _metric_record(
         judgement=judgement,
         resolution=_resolution(judgement),
         detectable=_detectable(judgement, measured.values),
+        equivalence_power=found_equivalent(judgement, measured.values, measured.margin),
         floor=_floor(plan, rows, metric),
         cautions=[*cautions, *_wider_than_asked(plan, judgement, measured, metric)],
         margin=None if measured.margin is None else plan.study.margin,
@@ -269,6 +271,9 @@ def _block(block: PlannedBlock, measured: _Measured, plan: Plan) -> BlockRecord:
         codes=codes,
         conditions=frozenset(map(printable, block.conditions)),
         effects=effects,
+        detectable=[_detectable(e.judgement, e.level_table) for e in effects.mains]
+        if effects
+        else (),
         at_worst=at_worst,
     )
 

@@ -84,6 +84,8 @@ class BlockRecord:
     """Factors on whose levels it depends whether others apply: their effects hold those."""
     effects: Effects | None
     """Of grids of several factors: elsewhere the cells themselves say it."""
+    detectable: Sequence[float] = ()
+    """Of each factor, the difference of levels that such a study finds four times in five."""
     at_worst: Effects | None = None
     """The same with the runs that cells lost by themselves as the table's worst; None without."""
 
@@ -107,6 +109,8 @@ class MetricRecord:
     """The smallest difference that this study can tell from noise: half an interval's width."""
     detectable: float
     """The difference that such a study finds four times in five; on the scale of comparison."""
+    equivalence_power: float
+    """The chance that a cell which does not differ is found equivalent; nan without a margin."""
     floor: tuple[float, float] | None
     """Lowest and highest `<metric>_floor` of the runs: what a fresh sample of the data scores."""
     cautions: Sequence[str]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note, StudyRecord
 from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
 from ablate.report.comparisons import difference_text, lost_level_notes, lost_runs_notes
+from ablate.report.resolutions import equivalence_notes, factor_resolution_notes
 from ablate.stats.again import Again
 from ablate.stats.effects import Effects, MainEffect
 from ablate.stats.layout import ROUNDING
@@ -86,7 +87,8 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
     title = f"{printable(metric.name)}: each factor{of}, over all the others"
     numbers = ("mean", *_comparison_titles(metric), "share of variance")
     notes = [
-        *_margin_notes(metric), *_effect_notes(block, effects), *lost_level_notes(block, metric),
+        *_margin_notes(metric), *_effect_notes(block, effects),
+        *factor_resolution_notes(block, metric), *lost_level_notes(block, metric),
     ]  # fmt: skip
     labels = ("factor", "level")
     return TextTable(title=title, labels=labels, numbers=numbers, rows=rows, notes=notes)
@@ -224,7 +226,7 @@ def _notes(metric: MetricRecord, whole: bool) -> list[Note]:
         notes.append(Note(_resolution_text(metric)))
     if whole and metric.resolution > 0 and metric.judgement.spread_check:
         notes.append(Note(metric.judgement.spread_check))
-    notes += _margin_notes(metric)
+    notes += [*_margin_notes(metric), *equivalence_notes(metric)]
     if _is_certain(metric.judgement):
         notes.append(_caution(_what_never_varies(metric.cells)))
     if metric.again is not None:
