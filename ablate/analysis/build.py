@@ -257,11 +257,14 @@ def _block(block: PlannedBlock, measured: _Measured, plan: Plan) -> BlockRecord:
     baseline = block.levels[block.members.index(block.baseline)]
     baseline_levels = [baseline.get(name, 0) for name in names]
     labels = [[text(level.label) for level in factor.levels] for factor in block.factors]
+    is_member = np.isin(np.arange(len(measured.lost)), block.members)[:, np.newaxis]
+    lost = measured.lost & is_member
     effects = at_worst = None
     if block.design == "grid" and len(names) > 1:
         effects = _effects(block, measured, np.array(codes), baseline_levels)
-        lost = measured.at_worst(plan, measured.lost)
-        at_worst = lost and _effects(block, lost, np.array(codes), baseline_levels)
+        at_worst = measured.at_worst(plan, lost)
+        at_worst = at_worst and _effects(block, at_worst, np.array(codes), baseline_levels)
+    mains = effects.mains if effects else ()
     return BlockRecord(
         name=block.name,
         factors=[printable(name) for name in names],
@@ -271,9 +274,8 @@ def _block(block: PlannedBlock, measured: _Measured, plan: Plan) -> BlockRecord:
         codes=codes,
         conditions=frozenset(map(printable, block.conditions)),
         effects=effects,
-        detectable=[_detectable(e.judgement, e.level_table) for e in effects.mains]
-        if effects
-        else (),
+        detectable=[_detectable(e.judgement, e.level_table) for e in mains],
+        of_those_that_ended=bool(lost.any()),
         at_worst=at_worst,
     )
 

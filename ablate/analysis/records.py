@@ -86,8 +86,10 @@ class BlockRecord:
     """Of grids of several factors: elsewhere the cells themselves say it."""
     detectable: Sequence[float] = ()
     """Of each factor, the difference of levels that such a study finds four times in five."""
+    of_those_that_ended: bool = False
+    """Whether its cells lost runs by themselves: what factors do together is of the others, too."""
     at_worst: Effects | None = None
-    """The same with the runs that cells lost by themselves as the table's worst; None without."""
+    """The effects with such runs as the table's worst; None without any, or where no side is."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,10 @@
 """Comparisons in words: differences with intervals, and what lost runs may hide."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from ablate.analysis.records import BlockRecord, MetricRecord, Note
-from ablate.numbers import interval_text, share_text
+from ablate.numbers import interval_text, p_text, share_text
 from ablate.stats.effects import MainEffect
 from ablate.stats.verdicts import Comparison
 
@@ -49,6 +50,16 @@ def lost_level_notes(block: BlockRecord, metric: MetricRecord) -> list[Note]:
         for level, worst in _partial(effect, other)
     ]
     return _notes("some levels' cells lost runs by themselves", at_worst) if at_worst else []
+
+
+def pair_p_text(block: BlockRecord, number: int) -> str:
+    """The p of a pair of factors, for people; where its cells lost runs with that of the worst case."""
+    assert block.effects is not None
+    told = p_text(block.effects.interactions[number].p)
+    if not block.of_those_that_ended:
+        return told
+    worst = block.at_worst.interactions[number].p if block.at_worst else math.nan
+    return f"{told}, of the runs that ended" + f"; worst case {p_text(worst)}" * (worst == worst)
 
 
 def _partial(effect: MainEffect, at_worst: MainEffect) -> Iterator[tuple[int, Comparison]]:

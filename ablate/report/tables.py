@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note, StudyRecord
 from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
-from ablate.report.comparisons import difference_text, lost_level_notes, lost_runs_notes
+from ablate.report.comparisons import (
+    difference_text,
+    lost_level_notes,
+    lost_runs_notes,
+    pair_p_text,
+)
 from ablate.report.resolutions import equivalence_notes, factor_resolution_notes
 from ablate.stats.again import Again
 from ablate.stats.effects import Effects, MainEffect
@@ -174,13 +179,14 @@ def _effect_notes(block: BlockRecord, effects: Effects) -> list[Note]:
             f"{_false_share(len(effects.mains))}; share of variance: omega squared"
         )
     ]
-    for pair in effects.interactions:
+    for number, pair in enumerate(effects.interactions):
         one, other = (block.factors[number] for number in pair.factors)
         if not pair.estimable:
             notes.append(Note(f"{one} x {other}: cannot be estimated from these runs"))
         elif pair.p < ALPHA:
             told = f"what {one} does depends on {other}"
-            notes.append(_caution(f"{one} x {other} interact (adj. p {p_text(pair.p)}): {told}"))
+            p = pair_p_text(block, number)
+            notes.append(_caution(f"{one} x {other} interact (adj. p {p}): {told}"))
     notes += [
         Note(
             f"{block.factors[effect.factor]}: its levels are means of very different numbers of "

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, StudyRecord
 from ablate.numbers import p_text
-from ablate.report.comparisons import AT_WORST, difference_text, worst_text
+from ablate.report.comparisons import AT_WORST, difference_text, pair_p_text, worst_text
 from ablate.report.tables import ALPHA
 from ablate.stats.effects import MainEffect
 from ablate.stats.verdicts import Cause, Comparison, Verdict, VerdictKind
@@ -61,11 +61,11 @@ def _level_answers(block: BlockRecord, effect: MainEffect, log_scale: bool) -> l
 
 def _interacting(block: BlockRecord) -> list[str]:
     told: list[str] = []
-    for pair in block.effects.interactions if block.effects else ():
+    for number, pair in enumerate(block.effects.interactions if block.effects else ()):
         if pair.p < ALPHA:
             one, other = (block.factors[number] for number in pair.factors)
             told.append(
-                f"{one} and {other} interact (adjusted p {p_text(pair.p)}): what {one} does "
+                f"{one} and {other} interact (adjusted p {pair_p_text(block, number)}): what {one} does "
                 f"depends on {other}"
             )
     return told

@@ -2,9 +2,10 @@
 
 import io
 import math
+from dataclasses import replace
 
 import pytest
-from reports import record, rows_of
+from reports import grid, record, rows_of
 from rich.console import Console
 from studies import flow_study, toy_study
 
@@ -109,3 +110,14 @@ def test_levels_rest_on_cells_that_lost_runs(tmp_path):
     assert "b=y: worse" not in worst
     assert "b=z" not in worst
     assert answers(found)[0].startswith("a=2, over all other factors: better than a=1, of the runs")
+
+
+def test_pairs_of_factors_are_of_the_runs_that_ended_too(tmp_path):
+    found = grid(tmp_path)
+    [block] = found.metric.blocks
+    assert ", of the runs that ended" not in " ".join(answers(found))
+    effects = block.effects
+    lost = replace(block, of_those_that_ended=True, at_worst=effects)
+    table = effects_table(lost, effects, found.metric)
+    [said] = [note.text for note in table.notes if "interact" in note.text]
+    assert "(adj. p < 0.001, of the runs that ended; worst case < 0.001)" in said
