@@ -53,7 +53,7 @@ def lost_level_notes(block: BlockRecord, metric: MetricRecord) -> list[Note]:
 
 
 def pair_p_text(block: BlockRecord, number: int) -> str:
-    """The p of a pair of factors, for people; where its cells lost runs with that of the worst case."""
+    """The p of a pair of factors; where its cells lost runs, that of the worst case beside it."""
     assert block.effects is not None
     told = p_text(block.effects.interactions[number].p)
     if not block.of_those_that_ended:

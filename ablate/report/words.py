@@ -65,8 +65,8 @@ def _interacting(block: BlockRecord) -> list[str]:
         if pair.p < ALPHA:
             one, other = (block.factors[number] for number in pair.factors)
             told.append(
-                f"{one} and {other} interact (adjusted p {pair_p_text(block, number)}): what {one} does "
-                f"depends on {other}"
+                f"{one} and {other} interact (adjusted p {pair_p_text(block, number)}): what "
+                f"{one} does depends on {other}"
             )
     return told
 
