@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +96,16 @@ class StorageError(AblateError):
         if self.command:
             lines.append(f"  once it is writable again, resume with:\n    {self.command}")
         return "\n".join(lines)
+
+
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """An error and those behind it."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def file_of(error: OSError) -> str:

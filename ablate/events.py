@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ablate.errors import StorageError
+from ablate.losses import Loss
 from ablate.run_row import Status
 from ablate.text import message_of, printable_lines, storable, without_middle
 from ablate.trainable.contract import Point, RunReport
@@ -36,8 +37,11 @@ class Failure:
     kind: str
     message: str
     trace: str = ""
+    lost_to: Loss = Loss.CELL
+    """Of a run that ends with it: to whom its result is lost."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "lost_to", Loss.of(self.lost_to))  # as it was written down
         for name in ("kind", "message", "trace"):
             text = without_middle(storable(getattr(self, name)), MAX_TEXT)
             object.__setattr__(self, name, text)
@@ -46,7 +50,7 @@ class Failure:
     def of(cls, error: BaseException) -> "Failure":
         """An exception as a failure, with its traceback."""
         trace = "".join(traceback.format_exception(error))
-        return cls(type(error).__name__, message_of(error), trace)
+        return cls(type(error).__name__, message_of(error), trace, Loss.of_error(error))
 
     @classmethod
     def of_trace(cls, trace: str) -> "Failure":
@@ -56,7 +60,8 @@ class Failure:
         if not last:
             # No exception: the process itself is gone, and Ray's text is a long guess.
             return cls(WORKER_DIED, "the worker process died without an exception", trace)
-        return cls(kind.rsplit(".", 1)[-1], message, trace)
+        kind = kind.rsplit(".", 1)[-1]
+        return cls(kind, message, trace, Loss.of_kind(kind))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, Literal, Self, TypeVar
 
+from ablate.losses import Loss
+
 T = TypeVar("T")
 Value = Literal["best", "last"]
 """Which of a run's values of a metric is its result: that of its best weights, or the last one."""
@@ -110,6 +112,7 @@ class RunRow(dict[str, Any]):
     error_type = _optional(str)
     error = _optional(str)
     traceback = _optional(str)
+    lost_to = _optional(str)
     retries = _optional(int)
     warnings = _optional(str)
     stats_mismatch = _optional(str)
@@ -154,6 +157,24 @@ class RunRow(dict[str, Any]):
         if not isinstance(number, int | float) or not math.isfinite(number):
             return math.nan
         return float(number)
+
+    def loss(self, metric: str, value: Value = "last") -> Loss | None:
+        """To whom its result of a metric was lost; None where it has one, or may still get one.
+
+        A run that ended well and did not measure it may still: it is no loss.
+        """
+        match self.status:
+            case Status.OK:
+                is_lost = self.measured(metric) is not None and math.isnan(
+                    self.result(metric, value)
+                )
+                return Loss.CELL if is_lost else None
+            case Status.DIVERGED:
+                return Loss.CELL
+            case Status.FAILED:  # rows of earlier versions have the exception's name alone
+                return Loss.of(self.lost_to or Loss.of_kind(self.error_type or ""))
+            case _:
+                return None
 
     def blank(self) -> "RunRow":
         """The row of the same run before it had any result."""

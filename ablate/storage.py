@@ -2,10 +2,9 @@
 
 import errno
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-from ablate.errors import StorageError, file_of, reason_of
+from ablate.errors import StorageError, causes_of, file_of, reason_of
 from ablate.study_dir import StudyPaths
 
 FAULTS = frozenset(
@@ -33,7 +32,7 @@ def fault_of(error: BaseException, paths: StudyPaths) -> StorageError | None:
     Returns:
         The failure; None if the storage is fine.
     """
-    for cause in _causes(error):
+    for cause in causes_of(error):
         if isinstance(cause, StorageError):
             return cause
         if isinstance(cause, OSError) and cause.errno in FAULTS and _is_within(cause, paths.root):
@@ -67,16 +66,6 @@ def _write_something(paths: StudyPaths) -> None:
             os.fsync(file.fileno())
     finally:
         tried.unlink(missing_ok=True)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and those behind it."""
-    seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
-        yield cause
-        cause = cause.__cause__ or cause.__context__
 
 
 def _is_within(error: OSError, root: Path) -> bool:

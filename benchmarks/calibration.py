@@ -1,6 +1,6 @@
 """How often verdicts are wrong if nothing differs, and how much they find if something does.
 
-    OMP_NUM_THREADS=1 python benchmarks/calibration.py                 # all, under two minutes
+    OMP_NUM_THREADS=1 python benchmarks/calibration.py                 # all, a few minutes
     OMP_NUM_THREADS=1 python benchmarks/calibration.py cells stages --studies 4000
 
 - cells: in simulated studies without any effect, the share with at least one false verdict, and
@@ -10,12 +10,16 @@
   the residual sd. Compared with a test on the residual of the cells.
 - stages: seeds until the intervals are narrow enough, by Stein's two stages. Compared with the same
   seeds but the variance of all of them, and with stopping as soon as the intervals are narrow.
+- lost: a cell that differs in nothing but its noise (3 times the others'), and loses its worst
+  runs: a third of them, or whatever is worse than `LOST_ABOVE`. What is said of it then, and what
+  is said where lost runs count as the worst of the table. Beside it equal noise.
 - again: real runs of one config with 60 seeds, dealt into cells that differ in nothing else.
 """
 
 import argparse
 import math
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -30,6 +34,7 @@ from ablate.stats.dunnett import Family
 from ablate.stats.effects import factor_effects
 from ablate.stats.replication import needed_replicates
 from ablate.stats.verdicts import Comparison, compare_to_baseline
+from ablate.stats.worst_case import of_those_that_ended, worst_case
 
 Values = NDArray[np.float64]
 Row = Sequence[str]
@@ -44,6 +49,8 @@ NOISES: dict[str, Callable[[np.random.Generator, tuple[int, int]], Values]] = {
 OTHER_CELLS = 36
 """Cells per level of a factor."""
 MOST_SEEDS = 400
+LOST_ABOVE = 1.29
+"""A third of the values of a noise of 3 sd."""
 POOL = 60
 """Real runs of one config."""
 PACK = 16
@@ -127,8 +134,28 @@ def stages(studies: int) -> Iterator[Row]:
                    f"{reached:.1%}", f"{num:.1f}"]  # fmt: skip
 
 
+def lost(studies: int) -> Iterator[Row]:
+    """Null studies with one cell whose bad runs end without a result."""
+    for noise, num_cells in ((3.0, 9), (1.0, 9)):
+        for num_seeds in (3, 5, 10):
+            for rule in ("worst third", f"above {LOST_ABOVE:g} sd"):
+                rng, said = np.random.default_rng([num_cells, num_seeds, int(noise)]), Counter()
+                for _ in range(studies):
+                    values = rng.normal(size=(num_cells, num_seeds))
+                    values[-1] *= noise
+                    gone = np.zeros_like(values, dtype=bool)
+                    worst = np.sort(values[-1])[-math.ceil(num_seeds / 3)]
+                    least = worst if rule == "worst third" else LOST_ABOVE * noise / 3
+                    gone[-1] = values[-1] >= least
+                    if not gone[-1].all():
+                        said.update(_said_of_lost(values + 3 * rng.normal(size=num_seeds), gone))
+                shares = [said[name] / studies for name in _OF_LOST]
+                yield [f"x{noise:g}", str(num_cells), str(num_seeds), rule,
+                       *map("{:.1%}".format, shares)]  # fmt: skip
+
+
 def aa(studies: int) -> Iterator[Row]:
-    """Real A/A studies: the same runs, dealt into different cells each time."""
+    """Real A/A studies: the same runs, dealt anew into cells each time."""
     pool = _real_runs()
     for metric, results in pool.items():
         named = f"{metric} (skewness {stats.skew(results):.2f})"
@@ -155,6 +182,16 @@ def _verdicts(values: Values, cell: int | None = None) -> list[float]:
     held = all(c.low <= 0 <= c.high for c in comparisons[1:])
     return [_any_verdict(comparisons[named]), float(by_t_test[named].any()),
             float(best[named].any()), float(held)]  # fmt: skip
+
+
+def _said_of_lost(values: Values, gone: NDArray[np.bool_]) -> Iterator[str]:
+    """What is said of the last cell, without its lost runs and with them as the worst."""
+    ended = np.where(gone, math.nan, values)
+    judged = of_those_that_ended(compare_to_baseline(ended, 0, "min").each, 0, gone)[-1].verdict
+    worst = worst_case(ended, gone, 0, "min")
+    at_worst = compare_to_baseline(worst, 0, "min").each[-1].verdict
+    yield judged.text
+    yield f"at worst {at_worst.text}"
 
 
 def _any_verdict(comparisons: Sequence[Comparison]) -> float:
@@ -224,6 +261,10 @@ def _real_runs() -> dict[str, Values]:
     return {metric: np.array(values) for metric, values in results.items()}
 
 
+_OF_LOST = (
+    "better", "worse", "better, of the runs that ended", "worse, of the runs that ended",
+    "at worst better", "at worst worse",
+)  # fmt: skip
 _SIZE = ("cells", "seeds")
 _FALSE = ("ablate: false verdict", "t tests", "best mean", "ablate: all intervals hold")
 SECTIONS: dict[str, tuple[str, Sequence[str], Callable[[int], Iterator[Row]]]] = {
@@ -241,6 +282,11 @@ SECTIONS: dict[str, tuple[str, Sequence[str], Callable[[int], Iterator[Row]]]] =
         "seeds until intervals are narrow: how often all hold, and whether they are so narrow",
         ("rule", "cells", "first seeds", "half-width", "all hold", "narrow enough",
          "seeds in all, mean"), stages,
+    ),
+    "lost": (
+        "share of studies in which a cell of other noise, and no other mean, loses its worst runs "
+        "and is said to be ...",
+        ("noise", *_SIZE, "lost", *_OF_LOST), lost,
     ),
     "again": (
         f"share of studies of cells that differ in nothing, from {POOL} real runs",

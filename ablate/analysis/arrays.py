@@ -6,12 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ablate.losses import Loss
 from ablate.plan.plan import Plan
 from ablate.run_row import RunRows, Status, Value
 from ablate.spec.design import Cell
 from ablate.spec.models import AA_SEED_OFFSET
 
 Values = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 def values_of(plan: Plan, rows: RunRows, metric: str) -> Values:
@@ -48,6 +50,15 @@ def values_again(plan: Plan, rows: RunRows, metric: str) -> Values:
     seeds = [seed + AA_SEED_OFFSET for seed in plan.seeds]
     value = value_taken(plan, rows, metric)
     return np.array(_row(plan, rows, plan.aa_cell, seeds, metric, value))
+
+
+def lost_of(plan: Plan, rows: RunRows, metric: str) -> Flags:
+    """Runs whose result their cell lost by itself, (num_cells, num_seeds)."""
+    return np.array([
+        [rows.of(plan.runs_of[cell.index][seed].run_id).loss(metric) is Loss.CELL
+         for seed in plan.seeds]
+        for cell in plan.cells
+    ])  # fmt: skip
 
 
 def on_scale(values: Values, log_scale: bool) -> Values:

@@ -10,6 +10,7 @@ import numpy as np
 from ablate.analysis.arrays import value_taken
 from ablate.analysis.forecast import price
 from ablate.analysis.records import Environment, MissingRun, RunRecord
+from ablate.losses import Loss
 from ablate.numbers import p_text
 from ablate.plan.plan import Plan
 from ablate.run_row import ENDED, RunRow, RunRows, Status
@@ -58,8 +59,10 @@ def missing_runs(plan: Plan, rows: RunRows, metric: str) -> list[MissingRun]:
                     cause += f" (ablate evaluate STUDY_DIR --metric {quoted([metric])} adds it)"
                 missing.append(MissingRun(run_name=run.run_name, status=status, cause=cause))
             continue
-        cause = row.cause
-        missing.append(MissingRun(run_name=run.run_name, status=status, cause=first_line(cause)))
+        cause = first_line(row.cause)
+        if row.loss(metric) is Loss.INFRASTRUCTURE:
+            cause += " (lost to the infrastructure)"
+        missing.append(MissingRun(run_name=run.run_name, status=status, cause=cause))
     return missing
 
 
@@ -71,6 +74,7 @@ def how_it_came(plan: Plan, rows: RunRows) -> list[str]:
     left = price(plan, waiting, rows)
     if left and not plan.origin:
         notes.append(f"runs left: {len(waiting)}; {left}")
+    notes += _lost_to_machines(plan, rows)
     return [*notes, *_failures(plan, rows), *_other_code(plan, rows)]
 
 
@@ -113,6 +117,16 @@ def _added_seeds(plan: Plan, rows: RunRows) -> list[str]:
         "stopping: intervals cover less often than stated. A rule (seeds: {min, max, until}) "
         "decides in advance"
     ]
+
+
+def _lost_to_machines(plan: Plan, rows: RunRows) -> list[str]:
+    metric = plan.study.metric
+    lost = [
+        run.run_name for run in plan.runs if rows.of(run.run_id).loss(metric) is Loss.INFRASTRUCTURE
+    ]
+    what = f"{len(lost)} run{'s' * (len(lost) > 1)} lost to the infrastructure"
+    fix = "missing at random, whatever their cell (--retry-failed makes them again)"
+    return [f"{what} ({some(lost)}): {fix}"] * bool(lost)
 
 
 def _failures(plan: Plan, rows: RunRows) -> list[str]:

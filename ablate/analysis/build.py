@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.analysis.arrays import (
+    Flags,
     Values,
+    lost_of,
     on_scale,
     uses_log,
     value_text,
@@ -25,6 +27,7 @@ from ablate.analysis.records import (
     MetricRecord,
     StudyRecord,
 )
+from ablate.analysis.resolution import found_equivalent
 from ablate.analysis.scope import scope_of
 from ablate.analysis.seed_rule import first_stage
 from ablate.plan.plan import Plan, PlannedBlock
@@ -44,6 +47,7 @@ from ablate.stats.verdicts import (
     VerdictKind,
     compare_to_baseline,
 )
+from ablate.stats.worst_case import of_those_that_ended, partial, worst_case
 from ablate.text import printable
 from ablate.trainable.metric_rules import differing_keys
 
@@ -105,11 +109,9 @@ def _metric_record(
 ) -> MetricRecord:
     """One metric, cell by cell: means, comparisons, effects of the factors."""
     values, measured = values_of(plan, rows, metric), _measured(plan, rows, metric)
-    comparisons = compare_to_baseline(
-        measured.values, np.array(plan.references), measured.mode, measured.margin,
-        family=np.array(plan.compared), first_seeds=measured.first_seeds,
-    )  # fmt: skip
-    comparisons = comparisons if measured.ranked else _unranked(comparisons)
+    has_some = ~np.isnan(measured.values).all(axis=1, keepdims=True)
+    comparisons = _compared(plan, measured)
+    at_worst = measured.at_worst(plan, measured.lost & has_some)
     cautions = _cautions(plan, metric, measured.log_scale, incomparable)
     return MetricRecord(
         name=metric,
@@ -120,9 +122,12 @@ def _metric_record(
         values=values,
         cells=_cells(plan, values, comparisons, measured),
         blocks=[_block(block, measured, plan) for block in plan.blocks],
+        num_lost=measured.lost.sum(axis=1).tolist(),
+        at_worst=_compared(plan, at_worst).each if at_worst else (),
         comparisons=comparisons,
         resolution=_resolution(comparisons),
         detectable=_detectable(comparisons, measured.values),
+        equivalence_power=found_equivalent(comparisons, measured.values, measured.margin),
         floor=_floor(plan, rows, metric),
         cautions=[
             *cautions,
@@ -145,11 +150,20 @@ class _Measured:
     """Of each cell, whether runs of it are still to come."""
     some_ok: Sequence[bool]
     """Of each cell, whether any run of it ended well."""
+    lost: Flags
+    """(num_cells, num_seeds), runs that their cell lost by itself."""
     ranked: bool
     log_scale: bool
     mode: Mode
     margin: float | None
     first_seeds: int | None
+
+    def at_worst(self, plan: Plan, lost: Flags) -> "_Measured | None":
+        """With lost runs as the worst of the table; None where there are none, or is no worst."""
+        if not (self.ranked and lost.any()):
+            return None
+        values = worst_case(self.values, lost, np.array(plan.references), self.mode)
+        return replace(self, values=values, lost=np.zeros_like(lost))
 
 
 def _measured(plan: Plan, rows: RunRows, metric: str) -> _Measured:
@@ -162,12 +176,25 @@ def _measured(plan: Plan, rows: RunRows, metric: str) -> _Measured:
         values=on_scale(values_of(plan, rows, metric), log_scale),
         waiting=[not all(s.has_ended for s in each) for each in statuses],
         some_ok=[Status.OK in each for each in statuses],
+        lost=lost_of(plan, rows, metric),
         ranked=plan.model.metric(metric).ranks,
         log_scale=log_scale,
         mode=plan.mode(metric),
         margin=_margin(plan, metric, log_scale),
         first_seeds=first_stage(plan),
     )
+
+
+def _compared(plan: Plan, measured: _Measured) -> Comparisons:
+    """Every cell against its baseline, as what the metric says and the lost runs let one say."""
+    references = np.array(plan.references)
+    comparisons = compare_to_baseline(
+        measured.values, references, measured.mode, measured.margin,
+        family=np.array(plan.compared), first_seeds=measured.first_seeds,
+    )  # fmt: skip
+    each = comparisons.each
+    each = each if measured.ranked else list(map(_without_rank, each))
+    return replace(comparisons, each=of_those_that_ended(each, references, measured.lost))
 
 
 def _again(plan: Plan, rows: RunRows, metric: str, measured: _Measured) -> AATest | None:
@@ -186,15 +213,11 @@ def _detectable(comparisons: Comparisons, compared: Values) -> float:
     )
 
 
-def _unranked(comparisons: Comparisons) -> Comparisons:
+def _without_rank(found: Comparison) -> Comparison:
     """Of a metric that says nothing of better or worse."""
-    each = [
-        replace(comparison, verdict=Verdict(VerdictKind.DIFFERS))
-        if comparison.verdict.is_different
-        else comparison
-        for comparison in comparisons.each
-    ]
-    return replace(comparisons, each=each)
+    if not found.verdict.is_different:
+        return found
+    return replace(found, verdict=Verdict(VerdictKind.DIFFERS))
 
 
 def _margin(plan: Plan, metric: str, log_scale: bool) -> float | None:
@@ -251,9 +274,14 @@ def _block(block: PlannedBlock, measured: _Measured, plan: Plan) -> BlockRecord:
     baseline = block.levels[block.members.index(block.baseline)]
     baseline_levels = [baseline.get(name, 0) for name in names]
     labels = [[text(level.label) for level in factor.levels] for factor in block.factors]
-    effects = None
+    is_member = np.isin(np.arange(len(measured.lost)), block.members)[:, np.newaxis]
+    lost = measured.lost & is_member
+    effects = at_worst = None
     if block.design == "grid" and len(names) > 1:
         effects = _effects(block, measured, np.array(codes), baseline_levels)
+        at_worst = measured.at_worst(plan, lost)
+        at_worst = at_worst and _effects(block, at_worst, np.array(codes), baseline_levels)
+    mains = effects.mains if effects else ()
     return BlockRecord(
         name=block.name,
         factors=[printable(name) for name in names],
@@ -263,6 +291,9 @@ def _block(block: PlannedBlock, measured: _Measured, plan: Plan) -> BlockRecord:
         codes=codes,
         conditions=frozenset(map(printable, block.conditions)),
         effects=effects,
+        detectable=[_detectable(e.comparisons, e.level_table) for e in mains],
+        of_those_that_ended=bool(lost.any()),
+        at_worst=at_worst,
     )
 
 
@@ -296,6 +327,7 @@ def _told_effect(
     # Results that cannot be told from other factors' effects are too few, and no failure.
     there = (~np.isnan(measured.values)).sum(axis=1) > 0
     waiting, some_ok = there | np.array(measured.waiting), np.array(measured.some_ok)
+    with_lost = np.any(measured.lost, axis=1)
     each: list[Comparison] = []
     for level, comparison in enumerate(effect.comparisons.each):
         cells = levels == level
@@ -303,9 +335,10 @@ def _told_effect(
         told = _with_cause(comparison, bool(waiting[cells].any()), unmeasured)
         if told.verdict.cause is Cause.NO_BASELINE and there[levels == baseline].any():
             told = replace(told, verdict=Verdict.none(Cause.TOO_FEW_SEEDS))
-        each.append(told)
-    comparisons = replace(effect.comparisons, each=each)
-    return replace(effect, comparisons=comparisons if measured.ranked else _unranked(comparisons))
+        told = told if measured.ranked else _without_rank(told)
+        is_partial = with_lost[cells | (levels == baseline)].any()
+        each.append(partial(told) if is_partial else told)
+    return replace(effect, comparisons=replace(effect.comparisons, each=each))
 
 
 def _selected(plan: Plan, rows: RunRows) -> list[str]:

@@ -66,11 +66,12 @@ def visible(plan: Plan, rows: RunRows) -> str:
     found = detectable_difference(1.0, df, num_compared, num_seeds)
     if not sd > 0:
         return (
-            f"resolution: finds differences of {found:.2g} residual sd four times in five; once "
-            f"runs have ended: how much of {study.metric} that is"
+            f"resolution: finds differences of {found:.2g} residual sd four times in five "
+            f"(df {df}); once runs have ended: how much of {study.metric} that is"
         )
     shown = share_text(found * sd).lstrip("+") if log_scale else rounded(found * sd, found * sd)
     return (
         f"resolution: finds differences of {shown} in {study.metric} four times in five "
-        f"(residual sd so far {share_text(sd).lstrip('+') if log_scale else rounded(sd, sd)})"
+        f"(residual sd so far {share_text(sd).lstrip('+') if log_scale else rounded(sd, sd)}, "
+        f"df {df})"
     )

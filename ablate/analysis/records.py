@@ -159,6 +159,13 @@ class BlockRecord:
         """What is to be said with the verdict on a level of a factor, for people."""
         return remark(verdict, self.exploratory, self.levels_added_after.get((factor, level)))
 
+    detectable: Sequence[float] = ()
+    """Of each factor, the difference of levels that such a study finds four times in five."""
+    of_those_that_ended: bool = False
+    """Whether its cells lost runs by themselves: what factors do together is of the others, too."""
+    at_worst: Effects | None = None
+    """The effects with such runs as the table's worst; None without any, or where no side is."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MetricRecord:
@@ -181,6 +188,8 @@ class MetricRecord:
     """The smallest difference that this study can tell from noise: half an interval's width."""
     detectable: float
     """The difference that such a study finds four times in five; on the scale of comparison."""
+    equivalence_power: float
+    """The chance that a cell which does not differ is found equivalent; nan without a margin."""
     floor: tuple[float, float] | None
     """Lowest and highest `<metric>_floor` of the runs: what a fresh sample of the data scores."""
     cautions: Sequence[str]
@@ -193,6 +202,10 @@ class MetricRecord:
     scope: Scope = Scope()
     margin_fixing: Fixing | None = None
     """Since when the margin has been what it is; None where that was not asked."""
+    num_lost: Sequence[int] = ()
+    """Of each cell: runs that it lost by itself, so that what is left flatters it."""
+    at_worst: Sequence[Comparison] = ()
+    """The comparisons with those runs as the table's worst; none where nothing was lost so."""
 
 
 @dataclass(frozen=True, kw_only=True)

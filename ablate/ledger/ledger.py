@@ -304,8 +304,13 @@ def summary(points: Sequence[Mapping[str, Any]], metric: str, mode: str) -> dict
 
 def _error_columns(failure: Failure | None) -> dict[str, str | None]:
     if failure is None:
-        return {"error_type": None, "error": None, "traceback": None}
-    return {"error_type": failure.kind, "error": failure.message, "traceback": failure.trace}
+        return dict.fromkeys(("error_type", "error", "traceback", "lost_to"))
+    return {
+        "error_type": failure.kind,
+        "error": failure.message,
+        "traceback": failure.trace,
+        "lost_to": failure.lost_to.value,
+    }
 
 
 def _now() -> datetime:

@@ -4,9 +4,11 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note
-from ablate.numbers import interval_text, p_text, rounded, share_text
+from ablate.numbers import interval_text, rounded, share_text
 from ablate.plan.analysis_changes import Deviation, deviations_text
+from ablate.report.comparisons import lost_runs_notes, pair_p_text
 from ablate.report.cost import costlier_text
+from ablate.report.resolutions import equivalence_notes
 from ablate.stats.aa_test import AATest
 from ablate.stats.effects import Effects
 from ablate.stats.layout import ROUNDING
@@ -24,13 +26,14 @@ def effect_notes(block: BlockRecord, effects: Effects) -> list[Note]:
             f"{_false_share(len(effects.mains))}; share of variance: omega squared"
         )
     ]
-    for pair in effects.interactions:
+    for number, pair in enumerate(effects.interactions):
         one, other = (block.factors[number] for number in pair.factors)
         if not pair.estimable:
             notes.append(Note(f"{one} x {other}: cannot be estimated from these runs"))
         elif pair.p < ALPHA:
             told = f"what {one} does depends on {other}"
-            notes.append(_caution(f"{one} x {other} interact (adj. p {p_text(pair.p)}): {told}"))
+            p = pair_p_text(block, number)
+            notes.append(_caution(f"{one} x {other} interact (adj. p {p}): {told}"))
     notes += [
         Note(
             f"{block.factors[effect.factor]}: its levels are means of very different numbers of "
@@ -185,9 +188,11 @@ NOTES: Mapping[str, Callable[[MetricRecord, bool], Iterable[Note]]] = {
     "unmeasured": _unmeasured_notes,
     "resolution": _resolution_notes,
     "margin": lambda metric, whole: margin_notes(metric),
+    "equivalence": lambda metric, whole: equivalence_notes(metric),
     "cost": _cost_notes,
     "certainty": _certainty_notes,
     "aa": _again_notes,
+    "lost": lambda metric, whole: lost_runs_notes(metric),
     "cautions": lambda metric, whole: map(_caution, metric.cautions),
 }
 """What stands below a metric's table: how it is to be read, and what the study cannot see.

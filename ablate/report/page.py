@@ -105,6 +105,8 @@ _CLASSES = {
 
 def _css_class(verdict: Verdict) -> str:
     """How the style sheet calls what it shows alike."""
+    if verdict.is_partial:
+        return "partial"
     return _CLASSES.get(verdict.gist, verdict.gist.value)
 
 

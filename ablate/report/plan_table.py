@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ablate.analysis.forecast import price, visible
+from ablate.analysis.resolution import further_visible, no_verdict
 from ablate.plan.packing import packs_of
 from ablate.plan.plan import Plan
 from ablate.plan.reconcile import Remaining
@@ -50,12 +51,18 @@ def print_plan(
         f"{len(plan.runs)} runs"
     )
     console.print(Text(f"{total}; {len(left.todo)} to do, {len(left.kept)} done"))
-    for told in filter(None, (price(plan, left.todo, rows, at_once), visible(plan, rows))):
+    for told in filter(None, (price(plan, left.todo, rows, at_once), *_found(plan, rows))):
         console.print(Text(told), soft_wrap=True)
     if study.pack != 1:
         console.print(Text(_packs(plan, left, known, at_once)))
     console.print(Text(f"a trial takes {study.resources.cpu:g} CPU, {study.resources.gpu:g} GPU"))
     console.print(Text(f"study directory: {study.directory}"), soft_wrap=True)
+
+
+def _found(plan: Plan, rows: RunRows) -> list[str]:
+    """What the design can find, or why it can find nothing."""
+    seen = visible(plan, rows)
+    return [seen, *further_visible(plan, rows)] if seen else [no_verdict(plan)]
 
 
 def _table(plan: Plan, rows: RunRows, known: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note, StudyRecord
-from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
+from ablate.numbers import p_text, rounded, spread_text
+from ablate.report.comparisons import difference_text, lost_level_notes
 from ablate.report.cost import costlier_levels_text, price_of_better, price_of_level
 from ablate.report.notes import NOTES, effect_notes, exploratory_notes, margin_notes
+from ablate.report.resolutions import factor_resolution_notes
 from ablate.stats.effects import Effects, MainEffect
-from ablate.stats.verdicts import Comparison, Verdict, VerdictKind
+from ablate.stats.verdicts import Verdict, VerdictKind
 from ablate.text import printable
 
 COUNTS = ("ok/planned", "ok/found")
@@ -92,6 +94,7 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
     notes += effect_notes(block, effects)
     costlier = costlier_levels_text(block, metric.cells, effects)
     notes += [Note(costlier, is_caution=True)] if costlier else []
+    notes += [*factor_resolution_notes(block, metric), *lost_level_notes(block, metric)]
     labels = ("factor", "level")
     return TextTable(title=title, labels=labels, numbers=numbers, rows=rows, notes=notes)
 
@@ -112,12 +115,6 @@ def headline(record: StudyRecord, metric: MetricRecord) -> str:
         direction = "neither lower nor higher is better"
     seeds = f"{len(record.seeds)} seed{'s' if len(record.seeds) != 1 else ''}"
     return f"{printable(metric.name)} ({direction}), {metric.value_text}, {seeds}"
-
-
-def difference_text(comparison: Comparison, log_scale: bool) -> str:
-    """A difference with its interval; on the log scale a change by a share."""
-    show = share_text if log_scale else interval_text
-    return show(comparison.difference, comparison.low, comparison.high)
 
 
 def _comparison_titles(metric: MetricRecord) -> tuple[str, str]:

@@ -65,7 +65,8 @@ def _table(content: TextTable, width: int) -> Table:
         table.add_column(content.numbers[number], justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for row in content.rows:
-        verdict = Text(row.verdict_text, style=STYLES.get(row.verdict.gist, ""))
+        style = "yellow" if row.verdict.is_partial else STYLES.get(row.verdict.gist, "")
+        verdict = Text(row.verdict_text, style=style)
         table.add_row(*map(Text, row.labels), *(Text(row.numbers[n]) for n in shown), verdict)
     return table
 

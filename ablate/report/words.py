@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, StudyRecord
 from ablate.numbers import p_text
+from ablate.report.comparisons import AT_WORST, difference_text, pair_p_text, worst_text
 from ablate.report.cost import price_of_better, price_of_level
 from ablate.report.notes import ALPHA
-from ablate.report.tables import difference_text
-from ablate.stats.verdicts import Cause, Verdict, VerdictKind
+from ablate.stats.effects import MainEffect
+from ablate.stats.verdicts import Cause, Comparison, Verdict, VerdictKind
 
 NAMED = 6
 """Cells that are named one by one."""
@@ -36,30 +37,43 @@ def _effect_answers(record: StudyRecord, metric: MetricRecord) -> list[str]:
         for effect in block.effects.mains if block.effects else ():
             if block.factors[effect.factor] in block.conditions:
                 continue  # its effect holds those of the factors that depend on it
-            for number, found in enumerate(effect.comparisons.each):
-                if found.verdict.is_different:
-                    name = f"{block.factors[effect.factor]}={block.levels[effect.factor][number]}"
-                    shown = difference_text(found, metric.log_scale)
-                    than = "from" if found.verdict.kind is VerdictKind.DIFFERS else "than"
-                    against = f" {than} {_baseline_level(block, effect.factor)}"
-                    told.append(
-                        f"{name}, over all other factors: {_verdict(found.verdict, against)}, "
-                        f"{shown}, adjusted p {p_text(found.p)}"
-                        f"{_at(price_of_level(block, metric.cells, effect, number))}"
-                        f"{block.remark(found.verdict, effect.factor, number)}"
-                    )
+            told += _level_answers(block, effect, metric)
         told += _interacting(block)
+    return told
+
+
+def _level_answers(block: BlockRecord, effect: MainEffect, metric: MetricRecord) -> list[str]:
+    """The levels of a factor that differ from the baseline's."""
+    told: list[str] = []
+    comparisons, log_scale = effect.comparisons.each, metric.log_scale
+    lost = block.at_worst.mains[effect.factor].comparisons.each if block.at_worst else ()
+    levels = block.levels[effect.factor]
+    worst_cases = lost or [None] * len(levels)
+    for number, (found, level, worst) in enumerate(
+        zip(comparisons, levels, worst_cases, strict=True)
+    ):
+        if found.verdict.is_different:
+            than = "from" if found.verdict.kind is VerdictKind.DIFFERS else "than"
+            against = f" {than} {_baseline_level(block, effect.factor)}"
+            told.append(
+                f"{block.factors[effect.factor]}={level}, over all other factors: "
+                f"{_verdict(found.verdict, against)}, {difference_text(found, log_scale)}, "
+                f"adjusted p {p_text(found.p)}"
+                f"{_at(price_of_level(block, metric.cells, effect, number))}"
+                f"{block.remark(found.verdict, effect.factor, number)}"
+                f"{_at_worst(found, worst, log_scale)}"
+            )
     return told
 
 
 def _interacting(block: BlockRecord) -> list[str]:
     told: list[str] = []
-    for pair in block.effects.interactions if block.effects else ():
+    for number, pair in enumerate(block.effects.interactions if block.effects else ()):
         if pair.p < ALPHA:
             one, other = (block.factors[number] for number in pair.factors)
             told.append(
-                f"{one} and {other} interact (adjusted p {p_text(pair.p)}): what {one} does "
-                f"depends on {other}{' (exploratory)' * bool(block.exploratory)}"
+                f"{one} and {other} interact (adjusted p {pair_p_text(block, number)}): what "
+                f"{one} does depends on {other}{' (exploratory)' * bool(block.exploratory)}"
             )
     return told
 
@@ -72,12 +86,13 @@ def _differing(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
     """The cells that are better or worse, the best first."""
     found = [c for c in cells if c.comparison.verdict.is_different]
     sign = 1 if metric.mode == "min" else -1
+    worst = dict(zip((cell.name for cell in metric.cells), metric.at_worst, strict=False))
     found.sort(key=lambda cell: sign * cell.comparison.difference)
     told = [
         f"{cell.name}: {_verdict(cell.comparison.verdict, _reference(metric, cell))}, "
         f"{difference_text(cell.comparison, metric.log_scale)}, "
-        f"adjusted p {p_text(cell.comparison.p)}{_at(price_of_better(cell))}"
-        f"{cell.remark}"
+        f"adjusted p {p_text(cell.comparison.p)}{_at(price_of_better(cell))}{cell.remark}"
+        f"{_at_worst(cell.comparison, worst.get(cell.name), metric.log_scale)}"
         for cell in found[:NAMED]
     ]
     if len(found) > NAMED:
@@ -91,7 +106,19 @@ def _at(price: str) -> str:
 
 def _verdict(verdict: Verdict, against: str) -> str:
     """`better than a=1, but within the margin`."""
-    return verdict.kind + against + ", but within the margin" * verdict.within_margin
+    margin = ", but within the margin" * verdict.within_margin
+    return f"{verdict.kind}{against}{_ended(verdict.of_those_that_ended)}{margin}"
+
+
+def _ended(is_partial: bool) -> str:
+    return ", of the runs that ended" * is_partial
+
+
+def _at_worst(found: Comparison, worst: Comparison | None, log_scale: bool) -> str:
+    """What becomes of a verdict of the runs that ended where the lost ones count as the worst."""
+    if worst is None or not found.verdict.of_those_that_ended:
+        return ""
+    return f"; {AT_WORST}: {worst_text(worst, log_scale)}"
 
 
 def _has_baselines(metric: MetricRecord) -> bool:
@@ -108,13 +135,23 @@ def _reference(metric: MetricRecord, cell: CellRecord) -> str:
 def _alike(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
     told: list[str] = []
     for kind, words in (
-        (VerdictKind.EQUIVALENT, "equivalent to the baseline, within the margin"),
-        (VerdictKind.WITHIN_NOISE, "within noise of the baseline: this study cannot tell it apart"),
+        (VerdictKind.EQUIVALENT, "equivalent to the baseline{}, within the margin"),
+        (
+            VerdictKind.WITHIN_NOISE,
+            "within noise of the baseline{}: this study cannot tell it apart",
+        ),
     ):
-        found = [c.name + c.remark for c in cells if c.comparison.verdict.kind is kind]
-        if found:
-            told.append(f"{_names(found)}: {words}")
+        for is_partial in (False, True):
+            found = [
+                c.name + c.remark for c in cells if _is_so(c.comparison.verdict, kind, is_partial)
+            ]
+            if found:
+                told.append(f"{_names(found)}: {words.format(_ended(is_partial))}")
     return told
+
+
+def _is_so(verdict: Verdict, kind: VerdictKind, is_partial: bool) -> bool:
+    return verdict.kind is kind and verdict.of_those_that_ended == is_partial
 
 
 def _without_baseline(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:

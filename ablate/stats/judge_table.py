@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ablate.stats.verdicts import Comparison, Mode, compare_to_baseline
+from ablate.stats.worst_case import of_those_that_ended
 
 Cell = Hashable
 """A value of the column that names cells; of several columns, a tuple of theirs."""
@@ -31,7 +32,9 @@ def judge_table(
 
     Args:
         rows: One a run, as mappings of columns: `csv.DictReader`, `frame.to_dict("records")`.
-        metric: The column with the results; nothing or NaN where a run has none.
+        metric: The column with the results; nothing or NaN where a run has none: such a run counts
+            as lost by its cell, and verdicts on it are "of the runs that ended". Leave out rows of
+            runs that are missing at random.
         cell: The column that names cells, or several.
         seed: The column with the seeds: runs of one seed are paired.
         baseline: The cell that the others are compared with; the first one by default.
@@ -63,8 +66,9 @@ def judge_table(
         for key, value in found.items():
             table[at, seeds[key]] = value
     reference = 0 if baseline is None else list(values).index(baseline)
-    comparisons = compare_to_baseline(table, np.full(len(values), reference), mode, margin)
-    return dict(zip(values, comparisons.each, strict=True))
+    comparisons = compare_to_baseline(table, reference, mode, margin).each
+    lost = np.array([[math.isnan(one.get(key, 0)) for key in seeds] for one in values.values()])
+    return dict(zip(values, of_those_that_ended(comparisons, reference, lost), strict=True))
 
 
 def _names(cell: str | Sequence[str]) -> Sequence[str]:

@@ -48,6 +48,8 @@ class Verdict:
     kind: VerdictKind
     within_margin: bool = False
     """Of `better` and `worse`: whether the difference is too small to matter."""
+    of_those_that_ended: bool = False
+    """Whether the cell, or its baseline, lost runs by itself: of those nothing is said."""
     cause: Cause | None = None
     """Of `NONE`, and of a baseline without any result."""
 
@@ -67,13 +69,19 @@ class Verdict:
         return self.kind in (VerdictKind.BETTER, VerdictKind.WORSE, VerdictKind.DIFFERS)
 
     @property
+    def is_partial(self) -> bool:
+        """Whether the cell differs, but only as far as one can tell from the runs that ended."""
+        return self.is_different and self.of_those_that_ended
+
+    @property
     def text(self) -> str:
         """For people: `better, within margin`."""
         if self.kind is VerdictKind.NONE:
             return self.gist.value
         margin = ", within margin" if self.within_margin else ""
+        ended = ", of the runs that ended" if self.of_those_that_ended else ""
         cause = f", {self.cause}" if self.cause else ""
-        return f"{self.kind}{margin}{cause}"
+        return f"{self.kind}{margin}{ended}{cause}"
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ class RunReport(TypedDict, total=False):
     stop_reason: str
     error: str
     path: str
-    failure: dict[str, str]
+    failure: dict[str, Any]
     """Why it failed, in the fields of a `Failure`; instead of `error`."""
     points: list[Point]
     times: list[float]

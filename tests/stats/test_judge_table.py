@@ -21,7 +21,10 @@ def test_rows_are_judged_as_their_array_is():
     found = ablate.judge_table(ROWS, metric="acc", cell="net", seed="run", mode="max")
     expected = compare_to_baseline(TABLE, 0, "max").each
     assert list(found) == ["a", "b", "c"]
-    assert [one.verdict.text for one in found.values()] == ["baseline", "better", "within noise"]
+    told = [one.verdict.text for one in found.values()]
+    assert told == ["baseline", "better", "within noise, of the runs that ended"]
+    left_out = ablate.judge_table(ROWS[:-2] + ROWS[-1:], metric="acc", cell="net", seed="run")
+    assert left_out["c"].verdict.text == "within noise"  # at random: no row, no loss
     assert [one.p for one in found.values()][1:] == [one.p for one in expected][1:]
 
 

@@ -6,7 +6,7 @@ Tune has a single count for all failures, lost nodes included, and no hook befor
 import contextlib
 import time
 from collections.abc import Generator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import ray
@@ -14,6 +14,7 @@ import ray
 from ablate.events import Failure
 from ablate.launch.ray.attempts import DIED_S, Attempt, Attempts
 from ablate.launch.ray.worker_signals import hear_signals_again, was_signalled
+from ablate.losses import Loss
 from ablate.trainable.contract import REPORT_KEY, RunReport
 
 
@@ -101,10 +102,12 @@ class RetryLimited:
         try:
             yield
         except Exception as error:
-            # Whoever ends the job or the node also ends the children of its workers.
-            node = own_node() if was_signalled() else None
+            # Who ends the job or the node ends the children of its workers, too.
+            node, failure = None, Failure.of(error)
+            if was_signalled():
+                node, failure = own_node(), replace(failure, lost_to=Loss.INFRASTRUCTURE)
             with contextlib.suppress(OSError):  # then the driver counts it, or knows why not
-                self.__attempts.add(Attempt(Failure.of(error), node, DIED_S if node else 0.0))
+                self.__attempts.add(Attempt(failure, node, DIED_S if node else 0.0))
             raise
 
 

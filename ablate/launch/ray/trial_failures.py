@@ -3,15 +3,16 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ray.exceptions import ActorDiedError
+from ray.exceptions import ActorDiedError, RayActorError
 
-from ablate.events import WORKER_DIED, Event
+from ablate.events import WORKER_DIED, Event, Failure
 from ablate.launch.ray.attempts import DIED_S, UNAVAILABLE_S, Attempt, Attempts
 from ablate.launch.ray.retry_limit import is_alive
 from ablate.launch.trial_events import TrialEvents, failure_of
+from ablate.losses import Loss
 from ablate.study_dir import StudyPaths
 
 LOOK_S = 1.0
@@ -84,13 +85,21 @@ class TrialFailures:
 
 
 def _death(trial: Any, attempts: Attempts) -> Attempt:
-    """The attempt of a worker that died without recording it."""
-    failure = failure_of(trial)
-    node = attempts.node
+    """How a worker failed that did not say it."""
+    error = _error(trial)
+    failure, node = _blamed(failure_of(trial), error), attempts.node
     if node is None or failure.kind != WORKER_DIED:
         return Attempt(failure)
-    settle_s = DIED_S if isinstance(_error(trial), ActorDiedError) else UNAVAILABLE_S
+    settle_s = DIED_S if isinstance(error, ActorDiedError) else UNAVAILABLE_S
     return Attempt(failure, node, settle_s)
+
+
+def _blamed(failure: Failure, error: Exception | None) -> Failure:
+    """A failure by what Ray knows of it, where its text does not say."""
+    if error is None:
+        return failure
+    preempted = isinstance(error, RayActorError) and error.preempted
+    return replace(failure, lost_to=Loss.INFRASTRUCTURE if preempted else Loss.of_error(error))
 
 
 def _error(trial: Any) -> Exception | None:

@@ -8,9 +8,9 @@ import altair as alt
 import numpy as np
 
 from ablate.analysis.records import BlockRecord, MetricRecord
-from ablate.numbers import p_text
 from ablate.report.charts.encoding import Rows, Spec, data, name, number, spec_of, tips
 from ablate.report.charts.theme import STEPS, colour
+from ablate.report.comparisons import pair_p_text
 from ablate.report.notes import ALPHA
 from ablate.stats.effects import Interaction
 
@@ -70,7 +70,10 @@ def interaction(metric: MetricRecord, block: BlockRecord, number_of_pair: int) -
     )
     better = f"; {'blue' if metric.mode == 'min' else 'orange'}: better" * metric.ranked
     told = f"{'log ' * metric.log_scale}{metric.name} beyond the sum of both{better}"
-    title = alt.Title(f"{names[0]} with {names[1]}", subtitle=[told, *_chance(pair.p)])
+    title = alt.Title(
+        f"{names[0]} with {names[1]}",
+        subtitle=[told, *_chance(pair.p, pair_p_text(block, number_of_pair))],
+    )
     chart = (tiles + words).resolve_scale(color="independent")
     chart = chart.properties(width=alt.Step(84), height=alt.Step(44), title=title)
     return spec_of(chart, rows=rows)
@@ -124,9 +127,9 @@ def _strongest(pairs: Sequence[Interaction]) -> float:
     return max((float(np.nanmax(residuals)) for residuals in known), default=0.0) or 1.0
 
 
-def _chance(p: float) -> list[str]:
+def _chance(p: float, shown: str) -> list[str]:
     """A line on whether chance explains as much."""
-    return [] if math.isnan(p) else [f"adj. p {p_text(p)}" + ", within noise" * (p >= ALPHA)]
+    return [] if math.isnan(p) else [f"adj. p {shown}" + ", within noise" * (p >= ALPHA)]
 
 
 def _by_effect(of: str, most: float) -> Any:

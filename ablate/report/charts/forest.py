@@ -18,8 +18,8 @@ from ablate.report.charts.encoding import (
     spec_of,
     tips,
 )
-from ablate.report.charts.theme import MARKS, colour
-from ablate.report.tables import difference_text
+from ablate.report.charts.theme import colour, marks_of
+from ablate.report.comparisons import difference_text
 
 
 def forest(metric: MetricRecord) -> Spec | None:
@@ -79,7 +79,7 @@ def _margin_rows(metric: MetricRecord) -> Rows:
 
 def _interval_layers(base: Any, axis: dict[str, Any], metric: MetricRecord) -> list[Any]:
     given = {cell.comparison.verdict for cell in _with_interval(metric)}
-    present = {verdict.text: mark for verdict, mark in MARKS.items() if verdict in given}
+    present = {verdict.text: mark for verdict, mark in marks_of(given)}
     hues = [colour(mark.hue) for mark in present.values()]
     shapes = [mark.shape for mark in present.values()]
     fills = [colour(mark.hue if mark.is_filled else "paper") for mark in present.values()]

@@ -1,5 +1,7 @@
 """How charts look: colours by name, light and dark, safe for the colour-blind."""
 
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ablate.stats.verdicts import Verdict, VerdictKind
@@ -46,6 +48,19 @@ MARKS: dict[Verdict, Mark] = {
     Verdict(VerdictKind.DIFFERS): Mark("purple", "diamond"),
 }
 """Of each verdict that has an interval, in the order of the legend."""
+
+
+def marks_of(given: Collection[Verdict]) -> Iterator[tuple[Verdict, Mark]]:
+    """Verdicts that have a mark, each with its own, in the order of the legend.
+
+    Those of the runs that ended are drawn hollow: a part of their runs is not seen.
+    """
+    for verdict, mark in MARKS.items():
+        if verdict in given:
+            yield verdict, mark
+        ended = replace(verdict, of_those_that_ended=True)
+        if ended in given:
+            yield ended, mark._replace(is_filled=False)
 
 
 def colour(name: str) -> str:

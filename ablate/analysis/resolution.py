@@ -1,0 +1,251 @@
+"""What a plan can find beside differences of cells: factors, equivalence, more seeds instead."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ablate.analysis.arrays import Values, on_scale, uses_log, values_of
+from ablate.analysis.seed_rule import first_stage
+from ablate.numbers import rounded, share_text
+from ablate.plan.plan import Plan, PlannedBlock
+from ablate.run_row import RunRows
+from ablate.spec.models import SeedRule
+from ablate.stats.effects import factor_effects
+from ablate.stats.layout import fit_layout, num_results
+from ablate.stats.power import detectable_margin, equivalence_power, level_sd
+from ablate.stats.replication import detectable_difference
+from ablate.stats.verdicts import Comparisons
+from ablate.text import printable
+
+UNIT = "residual sd"
+"""Of differences, as long as no results say how much of the metric that is."""
+
+NEARLY = 0.995
+
+
+def no_verdict(plan: Plan) -> str:
+    """Why a plan that can find no difference of cells cannot."""
+    num_seeds = len(plan.seeds)
+    if len(plan.cells) < 2:
+        why = "the study has one cell"
+    elif num_seeds < 2:
+        why = f"{num_seeds} seed does not tell a difference from noise; 3 or more do (seeds: 3)"
+    else:
+        why = "no comparison is planned (compare:)"
+    return f"no verdict will be possible: {why}"
+
+
+def further_visible(plan: Plan, rows: RunRows) -> list[str]:
+    """What the design finds of factors and equivalence, and with more seeds of fewer cells.
+
+    Args:
+        plan: A plan that can find differences of cells.
+        rows: The ledger's rows by run id: with results all is in the metric's own units.
+    """
+    design = Design(plan, rows)
+    return [*_of_factors(design), *_of_equivalence(design), *_of_more_seeds(design)]
+
+
+def found_equivalent(comparisons: Comparisons, values: Values, margin: float | None) -> float:
+    """The chance that a cell which does not differ is found equivalent; nan without a margin.
+
+    Args:
+        comparisons: What came of a study.
+        values: Its results as they are compared, (num_cells, num_seeds).
+        margin: On the same scale.
+    """
+    judged = [found.pooled and not np.isnan(found.p) for found in comparisons.each]
+    num = num_results(values[judged])
+    sd, df = comparisons.residual_sd, comparisons.df
+    return math.nan if margin is None else equivalence_power(margin, sd, df, num)
+
+
+def resolution_text(difference: float, df: float | None, log_scale: bool) -> str:
+    """`0.0021 (df 4)`; on the log scale a share."""
+    shown = share_text(difference).lstrip("+") if log_scale else rounded(difference, difference)
+    return shown if df is None else f"{shown} (df {df:g})"
+
+
+def share_of_studies(power: float) -> str:
+    """`63 %`; what is almost certain is not called certain."""
+    return f"{power:.0%}".replace("%", " %") if power < NEARLY else "over 99 %"
+
+
+@dataclass(frozen=True)
+class FactorDesign:
+    """A factor of a grid, as far as power goes."""
+
+    name: str
+    num_levels: int
+    num_cells: int
+    """Of the level that has the fewest."""
+    num_reference: int
+    """Cells of the baseline's level."""
+    sd: float
+    """Scatter of a level's mean in one seed, factor x seed included where results show it."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """A plan and what its results say of its noise."""
+
+    plan: Plan
+    rows: RunRows
+
+    @cached_property
+    def log_scale(self) -> bool:
+        """Whether differences are of logarithms."""
+        return self.is_known and uses_log(self.plan, self.rows, self.plan.study.metric)
+
+    @cached_property
+    def first(self) -> int:
+        """Seeds that the variance comes from."""
+        return first_stage(self.plan) or len(self.plan.seeds)
+
+    @cached_property
+    def is_known(self) -> bool:
+        """Whether results say how large the residual sd is, in the units of the metric."""
+        return self._sd_so_far > 0
+
+    @cached_property
+    def sd(self) -> float:
+        """Residual sd so far; 1 where there are no results: then all is in its units."""
+        return self._sd_so_far if self.is_known else 1.0
+
+    @cached_property
+    def df(self) -> int:
+        """Degrees of freedom of the cells' residual."""
+        return (len(self.plan.cells) - 1) * (self.first - 1)
+
+    @cached_property
+    def num_compared(self) -> int:
+        """Comparisons of cells."""
+        pairs = zip(self.plan.compared, self.plan.references, strict=True)
+        return sum(named and other != cell for cell, (named, other) in enumerate(pairs))
+
+    @cached_property
+    def factors(self) -> list[FactorDesign]:
+        """Those whose main effects the report will have."""
+        return [
+            found
+            for block in self.plan.blocks
+            if block.design == "grid" and len(block.factors) > 1
+            for found in self._of_block(block)
+        ]
+
+    @cached_property
+    def values(self) -> Values:
+        """Results of the first seeds, as they are compared."""
+        metric = self.plan.study.metric
+        values = values_of(self.plan, self.rows, metric)[:, : self.first]
+        return on_scale(values, uses_log(self.plan, self.rows, metric))
+
+    @cached_property
+    def _sd_so_far(self) -> float:
+        if np.isnan(self.values).all():
+            return math.nan
+        return math.sqrt(fit_layout(self.values).variance)
+
+    def _of_block(self, block: PlannedBlock) -> list[FactorDesign]:
+        measured = self._scatter(block)
+        base = block.levels[block.members.index(block.baseline)]
+        found: list[FactorDesign] = []
+        for number, factor in enumerate(block.factors):
+            counts = Counter(at[factor.name] for at in block.levels if factor.name in at)
+            reference = base.get(factor.name, 0)
+            least = min((num for level, num in counts.items() if level != reference), default=0)
+            if not least or not counts[reference]:
+                continue
+            sd = measured[number] if measured else math.nan
+            sd = sd if sd > 0 else level_sd(self.sd, least, counts[reference])
+            of = f"{block.name}: " if block.name else ""
+            found.append(FactorDesign(
+                f"{of}{printable(factor.name)}", len(counts), least, counts[reference], sd
+            ))  # fmt: skip
+        return found
+
+    def _scatter(self, block: PlannedBlock) -> Sequence[float]:
+        """Of each factor, the scatter of its level means over seeds so far."""
+        if not self.is_known:
+            return ()
+        names = [factor.name for factor in block.factors]
+        codes = np.array([[at.get(name, -1) for name in names] for at in block.levels])
+        base = codes[block.members.index(block.baseline)]
+        effects = factor_effects(
+            self.values[list(block.members)], codes, [len(f.levels) for f in block.factors],
+            np.maximum(base, 0).tolist(), "min",
+        )  # fmt: skip
+        return [
+            main.comparisons.residual_sd if main.comparisons.df > 0 else math.nan
+            for main in effects.mains
+        ]
+
+
+def _of_factors(design: Design) -> list[str]:
+    if not design.factors:
+        return []
+    told = ", ".join(
+        f"{factor.name} {_shown(design, *_found(design, factor))}" for factor in design.factors
+    )
+    condition = "" if design.is_known else "; more where seeds change what a factor does"
+    return [f"resolution of factors, each over all the others: {told}{condition}"]
+
+
+def _of_equivalence(design: Design) -> list[str]:
+    """What a margin lets one find, where the study has one."""
+    asked = design.plan.study.margin
+    if asked is None:
+        return []
+    num = len(design.plan.seeds)
+    least = detectable_margin(design.sd, design.df, num)
+    told = f"four times in five within ±{_shown(design, least, design.df)}"
+    if design.is_known and design.log_scale == design.plan.study.log_scale:
+        margin = math.log1p(asked) if design.log_scale else asked
+        power = equivalence_power(margin, design.sd, design.df, num)
+        told = f"in {share_of_studies(power)} of studies within the margin of {asked:g}, {told}"
+    return [f"equivalence: a cell that does not differ is found so {told}"]
+
+
+def _of_more_seeds(design: Design) -> list[str]:
+    """The same runs as twice the seeds of half the cells."""
+    num_cells, num_seeds = len(design.plan.cells), 2 * len(design.plan.seeds)
+    half = num_cells // 2
+    if half < 2 or isinstance(design.plan.study.seeds, SeedRule):
+        return []
+    df = (half - 1) * (num_seeds - 1)
+    num = max(1, design.num_compared * half // num_cells)
+    cells = detectable_difference(design.sd, df, num, num_seeds)
+    runs = f"{half * num_seeds} runs in place of {num_cells * len(design.plan.seeds)}"
+    told = (
+        f"seeds against cells: {half} cells x {num_seeds} seeds ({runs}) find differences of "
+        f"{_shown(design, cells, df)}"
+    )
+    factors = [
+        f"{factor.name} {_shown(design, *_found(design, factor, 2))}"
+        for factor in design.factors
+        if factor.num_cells > 1
+    ]
+    also = f"; of one factor, with half the others' cells: {', '.join(factors)}" if factors else ""
+    return [told + also]
+
+
+def _found(design: Design, factor: FactorDesign, times: int = 1) -> tuple[float, int]:
+    """What is found of a factor, and its degrees of freedom, with so many times the seeds.
+
+    As many times fewer cells of a level add to its scatter; what seeds change of its effect stays.
+    """
+    more = (times - 1) * level_sd(design.sd, factor.num_cells, factor.num_reference) ** 2
+    df = (factor.num_levels - 1) * (times * design.first - 1)
+    num_seeds = times * len(design.plan.seeds)
+    sd = math.sqrt(factor.sd**2 + more)
+    return detectable_difference(sd, df, factor.num_levels - 1, num_seeds), df
+
+
+def _shown(design: Design, difference: float, df: int) -> str:
+    if not design.is_known:
+        return f"{difference:.2g} {UNIT} (df {df})"
+    return resolution_text(difference, df, design.log_scale)

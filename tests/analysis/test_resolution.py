@@ -1,0 +1,112 @@
+"""What `--plan` says of what a design can find."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+from reports import grid, rows_of
+from studies import toy_study
+
+from ablate.analysis.forecast import visible
+from ablate.analysis.resolution import further_visible, no_verdict
+from ablate.plan.plan import plan_study
+from ablate.report.tables import effects_table, metric_table
+from ablate.run_row import RunRows
+from ablate.stats.replication import detectable_difference
+
+GRID = {"factors": {"a": [1, 2, 3], "b": ["x", "y"]}, "seeds": [1, 2, 3]}
+
+
+def plan_of(tmp_path, **changes):
+    return plan_study(toy_study(tmp_path, **{**GRID, **changes}))
+
+
+def told(plan, rows=None):
+    return further_visible(plan, RunRows() if rows is None else rows)
+
+
+def made_up(plan, sd=2.0, scatter=0.0):
+    """Results of a residual sd; by seed, level y of b shifts by the scatter."""
+    rng, shifts = np.random.default_rng(3), {}
+
+    def value(labels, seed):
+        shift = shifts.setdefault(seed, scatter * rng.normal())
+        return sd * rng.normal() + shift * (labels["b"] == "y")
+
+    return rows_of(plan, value)
+
+
+def test_factors_have_degrees_of_freedom_of_their_own(tmp_path):
+    [factors, _] = told(plan_of(tmp_path))
+    sds = {"a": math.sqrt(1 / 2), "b": math.sqrt(1 / 3)}
+    a, b = detectable_difference(sds["a"], 4, 2, 3), detectable_difference(sds["b"], 2, 1, 3)
+    assert factors == (
+        f"resolution of factors, each over all the others: a {a:.2g} residual sd (df 4), "
+        f"b {b:.2g} residual sd (df 2); more where seeds change what a factor does"
+    )
+
+
+def test_results_put_it_into_units_of_the_metric(tmp_path):
+    """And show what seeds change of a factor's effect, which no residual tells of."""
+    plan = plan_of(tmp_path, seeds=40)
+    calm, moved = (
+        {name: float(x) for name, x in re.findall(r"(\w) ([\d.]+) \(df", told(plan, rows)[0])}
+        for rows in (made_up(plan), made_up(plan, scatter=5.0))
+    )
+    expected = detectable_difference(2 * math.sqrt(1 / 3), 39, 1, 40)
+    assert calm["b"] == pytest.approx(expected, rel=0.25)
+    assert moved["b"] > 3 * calm["b"]
+    assert moved["a"] < 1.5 * calm["a"]
+
+
+def test_the_same_runs_as_more_seeds_of_fewer_cells(tmp_path):
+    [_, advice] = told(plan_of(tmp_path))
+    cells = detectable_difference(1.0, 2 * 5, 2, 6)
+    assert advice.startswith(
+        "seeds against cells: 3 cells x 6 seeds (18 runs in place of 18) find differences of "
+        f"{cells:.2g} residual sd (df 10); of one factor, with half the others' cells: a "
+    )
+    rule = {"min": 3, "max": 9, "until": {"half_width": 1}}
+    assert len(told(plan_of(tmp_path, seeds=rule))) == 1  # the rule says how many seeds
+
+
+def test_what_a_margin_lets_one_find(tmp_path):
+    plan = plan_of(tmp_path, margin=4.0, seeds=10)
+    [_, unknown, _] = told(plan)
+    assert unknown.startswith("equivalence: a cell that does not differ is found so four times in")
+    assert unknown.endswith("residual sd (df 45)")
+    [_, known, _] = told(plan, made_up(plan))
+    share, least = re.search(r"in (\d+) % of studies within .* ±([\d.]+) \(df 45\)", known).groups()
+    assert (int(share) > 80) == (float(least) < 4)
+
+
+def test_shares_on_the_log_scale(tmp_path):
+    plan = plan_of(tmp_path, log_scale=True, margin=0.1)
+    rng = np.random.default_rng(0)
+    rows = rows_of(plan, lambda labels, seed: math.exp(0.02 * rng.normal()))
+    assert all(re.search(r"[\d.]+ % \(df \d", line) for line in told(plan, rows))
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"seeds": 1}, "1 seed does not tell a difference from noise; 3 or more do (seeds: 3)"),
+        ({"factors": {"gain": [1]}}, "the study has one cell"),
+        ({"compare": [{"a": 1, "b": "x"}]}, "no comparison is planned (compare:)"),
+    ],
+)
+def test_no_verdict_is_told_beforehand(tmp_path, changes, why):
+    plan = plan_of(tmp_path, **changes)
+    assert visible(plan, RunRows()) == ""
+    assert no_verdict(plan) == f"no verdict will be possible: {why}"
+
+
+def test_a_report_says_what_it_could_find_of_factors_and_of_equivalence(tmp_path):
+    found = grid(tmp_path, margin=0.5)
+    [block] = found.metric.blocks
+    notes = [note.text for note in effects_table(block, block.effects, found.metric).notes]
+    [said] = [note for note in notes if note.startswith("differences found four times in five: ")]
+    assert re.search(r"a [\d.]+ \(df 6\), b [\d.]+ \(df 3\); few degrees of freedom", said)
+    notes = [note.text for note in metric_table(found, found.metric).notes]
+    assert any("found equivalent in over 99 % of studies" in note for note in notes)
