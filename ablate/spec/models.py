@@ -232,8 +232,9 @@ class _Question(_Frozen):
     metric: Text
     mode: Literal["min", "max"] = "min"
     report_metrics: tuple[Text, ...] = ()
-    """Further metrics to report; lower or higher is better as for `metric`, and no verdict on one
-    is adjusted for the others."""
+    """Further metrics to report; lower or higher is better as for `metric`."""
+    verdicts: Literal["metric", "all"] = "metric"
+    """What is judged: the metric, or the further ones too, all adjusted for their number."""
     margin: Annotated[Float, Field(gt=0)] | None = None
     """Differences of the metric smaller than this do not matter; fixed before the study is run."""
     log_scale: Bool = False
@@ -283,8 +284,9 @@ class Study(Block, _Question):
 
     blocks: tuple[NamedBlock, ...] = ()
     """Further blocks, each with factors of its own; cells that coincide are run once."""
-    compare: tuple[dict[str, Any], ...] | None = None
-    """The cells whose comparison with the baseline was planned, by levels; all by default."""
+    compare: tuple[dict[str, Any], ...] | Literal["pairs"] | None = None
+    """The cells whose comparison with the baseline was planned, by levels; all by default. `pairs`:
+    all cells with each other, and none with a baseline."""
     seeds: Seeds
     aa: Bool = False
     """Whether the baseline is run again on other seeds."""
@@ -311,6 +313,16 @@ class Study(Block, _Question):
     def metrics(self) -> tuple[str, ...]:
         """The metric that the verdicts are about, then the further ones."""
         return tuple(dict.fromkeys((self.metric, *self.report_metrics)))
+
+    @property
+    def judged_metrics(self) -> tuple[str, ...]:
+        """Those that verdicts are about, to hold all at once."""
+        return self.metrics if self.verdicts == "all" else (self.metric,)
+
+    @property
+    def planned_comparisons(self) -> tuple[dict[str, Any], ...]:
+        """The comparisons with the baseline that `compare` lists."""
+        return self.compare if isinstance(self.compare, tuple) else ()
 
     def path(self, written: str) -> Path:
         """A path of the YAML as an absolute one."""
