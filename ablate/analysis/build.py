@@ -9,6 +9,15 @@ from numpy.typing import NDArray
 
 from ablate.analysis.arrays import Values, on_scale, uses_log, values_again, values_of
 from ablate.analysis.background import environment, how_it_came, missing_runs, run_records
+from ablate.analysis.families import (
+    detectable,
+    in_pairs,
+    may_be_best,
+    num_families,
+    resolution,
+    told,
+    told_pairs,
+)
 from ablate.analysis.records import (
     BlockRecord,
     CellRecord,
@@ -20,9 +29,8 @@ from ablate.plan.plan import Plan, PlannedBlock
 from ablate.run_row import RunRows, Status
 from ablate.spec.models import SeedRule, text
 from ablate.stats.again import Again, compare_again
+from ablate.stats.all_pairs import AllPairs, compare_pairs
 from ablate.stats.effects import Effects, MainEffect, factor_effects
-from ablate.stats.layout import num_results
-from ablate.stats.replication import detectable_difference
 from ablate.stats.spread import spread
 from ablate.stats.verdicts import (
     Cause,
@@ -91,8 +99,19 @@ def _metric_record(
     judgement = judge(
         measured.values, np.array(plan.references), measured.mode, measured.margin,
         family=np.array(plan.compared), first_seeds=measured.first_seeds,
+        num_families=measured.num_families,
     )  # fmt: skip
-    judgement = judgement if measured.ranked else _unranked(judgement)
+    pairs = _pairs(plan, measured)
+    found = [pair.comparison for pair in pairs.pairs] if pairs else judgement.comparisons
+    if pairs:
+        judgement = in_pairs(judgement, pairs, measured.values)
+        pairs = told_pairs(pairs, measured.ranked, measured.is_judged)
+    seen = detectable(
+        found, judgement.residual_sd, judgement.df, measured.values, measured.num_families,
+        in_pairs=pairs is not None,
+    )  # fmt: skip
+    judgement = _told(judgement, measured)
+    best = _may_be_best(measured, is_comparable=not incomparable)
     cautions = _cautions(plan, metric, measured.log_scale, incomparable)
     return MetricRecord(
         name=metric,
@@ -100,15 +119,18 @@ def _metric_record(
         ranked=measured.ranked,
         log_scale=measured.log_scale,
         values=values,
-        cells=_cells(plan, values, judgement, measured),
+        cells=_cells(plan, values, judgement, measured, best),
         blocks=[_block(block, measured, plan) for block in plan.blocks],
         judgement=judgement,
-        resolution=_resolution(judgement),
-        detectable=_detectable(judgement, measured.values),
+        resolution=resolution(found),
+        detectable=seen,
         floor=_floor(plan, rows, metric),
         cautions=[*cautions, *_wider_than_asked(plan, judgement, measured, metric)],
         margin=None if measured.margin is None else plan.study.margin,
         again=_again(plan, rows, metric, measured),
+        pairs=pairs,
+        is_judged=measured.is_judged,
+        num_families=measured.num_families,
     )
 
 
@@ -126,6 +148,10 @@ class _Measured:
     mode: Mode
     margin: float | None
     first_seeds: int | None
+    is_judged: bool
+    """Whether the study's verdicts are about it."""
+    num_families: int
+    """Metrics whose verdicts are to hold at once with those on this one."""
 
 
 def _measured(plan: Plan, rows: RunRows, metric: str) -> _Measured:
@@ -143,7 +169,29 @@ def _measured(plan: Plan, rows: RunRows, metric: str) -> _Measured:
         mode=plan.mode(metric),
         margin=_margin(plan, metric, log_scale),
         first_seeds=first_stage(plan),
+        is_judged=metric in plan.study.judged_metrics,
+        num_families=num_families(plan.study, metric),
     )
+
+
+def _pairs(plan: Plan, measured: _Measured) -> AllPairs | None:
+    """All cells with each other, where the study asks for that."""
+    if not plan.study.compares_pairs:
+        return None
+    return compare_pairs(
+        measured.values, measured.mode, measured.margin, first_seeds=measured.first_seeds,
+        num_families=measured.num_families,
+    )  # fmt: skip
+
+
+def _may_be_best(measured: _Measured, is_comparable: bool) -> Sequence[bool | None]:
+    """None where no cell is better than another, or where they measure different things."""
+    if not measured.ranked or not is_comparable:
+        return [None] * len(measured.values)
+    return may_be_best(
+        measured.values, measured.mode, first_seeds=measured.first_seeds,
+        families=measured.num_families,
+    )  # fmt: skip
 
 
 def _again(plan: Plan, rows: RunRows, metric: str, measured: _Measured) -> Again | None:
@@ -154,21 +202,10 @@ def _again(plan: Plan, rows: RunRows, metric: str, measured: _Measured) -> Again
     return compare_again(measured.values[plan.blocks[0].baseline], again)
 
 
-def _detectable(judgement: Judgement, compared: Values) -> float:
-    """Of the seeds that are there: an interrupted study cannot do what its plan can."""
-    judged = [c.pooled and not np.isnan(c.p) for c in judgement.comparisons]
-    return detectable_difference(
-        judgement.residual_sd, judgement.df, sum(judged), num_results(compared[judged])
-    )
-
-
-def _unranked(judgement: Judgement) -> Judgement:
-    """Of a metric that says nothing of better or worse."""
+def _told(judgement: Judgement, measured: _Measured) -> Judgement:
+    """A judgement as far as it may be told of the metric."""
     comparisons = [
-        replace(found, verdict=Verdict(VerdictKind.DIFFERS))
-        if found.verdict.is_different
-        else found
-        for found in judgement.comparisons
+        told(found, measured.ranked, measured.is_judged) for found in judgement.comparisons
     ]
     return replace(judgement, comparisons=comparisons)
 
@@ -187,7 +224,11 @@ def _scaled(plan: Plan, metric: str, log_scale: bool, asked: float) -> float | N
 
 
 def _cells(
-    plan: Plan, values: Values, judgement: Judgement, measured: _Measured
+    plan: Plan,
+    values: Values,
+    judgement: Judgement,
+    measured: _Measured,
+    best: Sequence[bool | None],
 ) -> list[CellRecord]:
     cells: list[CellRecord] = []
     for index, cell in enumerate(plan.cells):
@@ -201,11 +242,12 @@ def _cells(
                 name=cell.name,
                 block=cell.block,
                 labels=labels,
-                is_baseline=reference == index,
+                is_baseline=reference == index and not plan.study.compares_pairs,
                 reference=reference,
                 num_planned=len(plan.seeds),
                 value=spread(values[index]),
                 comparison=comparison,
+                may_be_best=best[index],
             )
         )
     return cells
@@ -228,7 +270,8 @@ def _block(block: PlannedBlock, measured: _Measured, plan: Plan) -> BlockRecord:
     baseline_levels = [baseline.get(name, 0) for name in names]
     labels = [[text(level.label) for level in factor.levels] for factor in block.factors]
     effects = None
-    if block.design == "grid" and len(names) > 1:
+    # Factors are compared with the baseline's levels: where there is none, they are not.
+    if block.design == "grid" and len(names) > 1 and not plan.study.compares_pairs:
         effects = _effects(block, measured, np.array(codes), baseline_levels)
     return BlockRecord(
         name=block.name,
@@ -281,13 +324,7 @@ def _told_effect(
             found = replace(found, verdict=Verdict.none(Cause.TOO_FEW_SEEDS))
         comparisons.append(found)
     judgement = replace(effect.judgement, comparisons=comparisons)
-    return replace(effect, judgement=judgement if measured.ranked else _unranked(judgement))
-
-
-def _resolution(judgement: Judgement) -> float:
-    widths = [(c.high - c.low) / 2 for c in judgement.comparisons if c.pooled]
-    known = [width for width in widths if not np.isnan(width)]
-    return float(np.median(known)) if known else float("nan")
+    return replace(effect, judgement=_told(judgement, measured))
 
 
 def _floor(plan: Plan, rows: RunRows, metric: str) -> tuple[float, float] | None:
@@ -319,7 +356,7 @@ def _wider_than_asked(
     wanted = _scaled(plan, metric, measured.log_scale, asked)
     if wanted is None:
         return []
-    least = CLEARLY_WIDER * float(np.nanmax([wanted, _resolution(judgement)]))
+    least = CLEARLY_WIDER * float(np.nanmax([wanted, resolution(judgement.comparisons)]))
     wide = [
         cell.name
         for cell, found, waits in zip(

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from ablate.analysis.arrays import Values
 from ablate.run_row import Status
 from ablate.stats.again import Again
+from ablate.stats.all_pairs import AllPairs
 from ablate.stats.effects import Effects
 from ablate.stats.spread import Spread
 from ablate.stats.verdicts import Comparison, Judgement
@@ -65,6 +66,8 @@ class CellRecord:
     num_planned: int
     value: Spread
     comparison: Comparison
+    may_be_best: bool | None = None
+    """Whether it is not significantly worse than the best; None where nothing can be said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +115,12 @@ class MetricRecord:
     """As in the study file; a share on the log scale; None but for the study's own metric."""
     again: Again | None = None
     """The baseline against itself on other seeds."""
+    pairs: AllPairs | None = None
+    """All cells with each other, where the study asks for that: then none with a baseline."""
+    is_judged: bool = True
+    """Whether the study's verdicts are about it; else it is a further metric, and has none."""
+    num_families: int = 1
+    """Metrics whose verdicts are to hold all at once."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -291,7 +291,7 @@ def _unvaried(block: DesignBlock, cells: Sequence[Cell], message: str) -> Iterat
 
 def _compare_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
     choices = study.planned_comparisons
-    if study.compare == "pairs":
+    if study.compares_pairs:
         yield from _pair_problems(study, blocks)
     factors = tuple(factors_of(blocks).values())
     wrong = [list(_choice_problems(f"compare[{index}]", choice, factors))

@@ -320,6 +320,11 @@ class Study(Block, _Question):
         return self.metrics if self.verdicts == "all" else (self.metric,)
 
     @property
+    def compares_pairs(self) -> bool:
+        """Whether all cells are compared with each other, and none with a baseline."""
+        return self.compare == "pairs"
+
+    @property
     def planned_comparisons(self) -> tuple[dict[str, Any], ...]:
         """The comparisons with the baseline that `compare` lists."""
         return self.compare if isinstance(self.compare, tuple) else ()

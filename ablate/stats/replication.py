@@ -68,7 +68,12 @@ def needed_replicates(
 
 
 def detectable_difference(
-    sd: float, df: float, num_comparisons: int, num_seeds: float, power: float = 0.8
+    sd: float,
+    df: float,
+    num_comparisons: int,
+    num_seeds: float,
+    power: float = 0.8,
+    critical: float | None = None,
 ) -> float:
     """The difference to the baseline that a design finds with a given power.
 
@@ -81,6 +86,8 @@ def detectable_difference(
         num_comparisons: With the baseline, all of them to hold at once.
         num_seeds: Of a cell.
         power: The chance to find it.
+        critical: Half-width of an interval in standard errors; that of comparisons with one
+            baseline by default.
 
     Returns:
         nan where nothing can be compared.
@@ -89,7 +96,8 @@ def detectable_difference(
         return math.nan
     from scipy.optimize import brentq
 
-    critical = Family(num_comparisons, 0.5, df).critical_value(1 - ALPHA)
+    if critical is None:
+        critical = Family(num_comparisons, 0.5, df).critical_value(1 - ALPHA)
     scales, weights = residual_scales(df)
 
     def lacking(shift: float) -> float:
