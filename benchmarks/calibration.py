@@ -11,6 +11,7 @@
   the residual sd. Beside it a test on the residual of the cells.
 - stages: seeds until the intervals are narrow enough, by Stein's two stages; beside it the same
   seeds with the variance of all of them, and stopping as soon as the intervals are narrow.
+- equivalence, best, pairs: statements about many cells at once, see `calibration_families.py`.
 - again: real runs of one config with 60 seeds, dealt into cells that differ in nothing else.
 """
 
@@ -26,6 +27,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import calibration_families
 
 from ablate.stats.dunnett import Family
 from ablate.stats.effects import factor_effects
@@ -247,6 +250,7 @@ SECTIONS: dict[str, tuple[str, Sequence[str], Callable[[int], Iterator[Row]]]] =
         f"share of studies of cells that differ in nothing, from {POOL} real runs",
         ("metric", *_SIZE, *_FALSE), again,
     ),
+    **calibration_families.SECTIONS,
 }  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from ablate.analysis.records import MissingRun, StudyRecord
-from ablate.report.tables import TextTable, tables_of
+from ablate.report.tables import tables_of
+from ablate.report.text_table import TextTable
 from ablate.report.words import answers
 from ablate.text import printable, printable_lines
 
@@ -50,13 +51,13 @@ def _md(text: str) -> str:
 
 def _md_table(table: TextTable) -> list[str]:
     rules = [*["---"] * len(table.labels), *["---:"] * len(table.numbers), "---"]
-    rows = [row.texts for row in table.rows]
-    head, *body = [_md_row(row) for row in (table.columns, *rows)]
-    return [head, f"| {' | '.join(rules)} |", *body]
+    body = [_md_row(row.texts, row.bold_text) for row in table.rows]
+    return [_md_row(table.columns), f"| {' | '.join(rules)} |", *body]
 
 
-def _md_row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(_md(cell) for cell in cells)} |"
+def _md_row(cells: Sequence[str], bold: int | None = None) -> str:
+    shown = [f"**{_md(c)}**" if n == bold else _md(c) for n, c in enumerate(cells)]
+    return f"| {' | '.join(shown)} |"
 
 
 def _tex_table(table: TextTable, caption: str) -> list[str]:
@@ -68,7 +69,7 @@ def _tex_table(table: TextTable, caption: str) -> list[str]:
         "    \\toprule",
         f"    {_tex_row(table.columns)}",
         "    \\midrule",
-        *(f"    {_tex_row(row.texts)}" for row in table.rows),
+        *(f"    {_tex_row(row.texts, row.bold_text)}" for row in table.rows),
         "    \\bottomrule",
         "  \\end{tabular}",
         "\\end{table}",
@@ -84,7 +85,8 @@ def _tex(text: str) -> str:
     return printable(text).translate(LATEX)
 
 
-def _tex_row(cells: Sequence[str]) -> str:
+def _tex_row(cells: Sequence[str], bold: int | None = None) -> str:
     # At the start of a row these would be read as an argument of the last row's end.
     guard = "{}" if cells[0][:1] in ("[", "*") else ""
-    return f"{guard}{' & '.join(_tex(cell) for cell in cells)} \\\\"
+    shown = [f"\\textbf{{{_tex(c)}}}" if n == bold else _tex(c) for n, c in enumerate(cells)]
+    return f"{guard}{' & '.join(shown)} \\\\"

@@ -19,7 +19,8 @@ from ablate.numbers import clock
 from ablate.report.charts.encoding import VEGA_LITE, Spec
 from ablate.report.charts.theme import COLOURS, CONFIG
 from ablate.report.renderer import Renderer
-from ablate.report.tables import TextTable, metric_table, tables_of
+from ablate.report.tables import tables_of
+from ablate.report.text_table import TextTable
 from ablate.report.words import answers
 from ablate.run_row import Status
 from ablate.stats.verdicts import Cause, Verdict, VerdictKind
@@ -57,14 +58,13 @@ def page(
     template = templates.from_string((HERE / "page.html").read_text("utf-8"))
     used = [section.table for section in sections if section.table]
     tables = tables_of(record)
-    further = [metric_table(record, metric) for metric in record.further]
     return template.render(
         record=record,
         answers=answers(record),
         tables=tables,
         css_class=_css_class,
         sections=[_rendered(section) for section in sections],
-        further=[*further, *(t for t in tables[1 + len(further) :] if t not in used)],
+        further=[table for table in tables[1:] if table not in used],
         done=sum(run.status is Status.OK for run in record.runs),
         planned=len(record.runs),
         training_time=clock(record.seconds),
@@ -100,7 +100,8 @@ def page_script(renderer: Renderer) -> str:
 
 _CLASSES = {
     VerdictKind.WITHIN_NOISE: "within", VerdictKind.NOT_COMPARED: "not",
-    Cause.NOT_MEASURED: "not", Cause.TOO_FEW_SEEDS: "not", Cause.NO_BASELINE: "no",
+    VerdictKind.IN_PAIRS: "not", Cause.FURTHER_METRIC: "not", Cause.NOT_MEASURED: "not",
+    Cause.TOO_FEW_SEEDS: "not", Cause.NO_BASELINE: "no",
 }  # fmt: skip
 
 

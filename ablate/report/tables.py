@@ -2,63 +2,31 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note, StudyRecord
 from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
+from ablate.report.pair_table import LETTERS, NO_VERDICT, pair_table
+from ablate.report.text_table import TableRow, TextTable, comparison_titles, difference_text
 from ablate.stats.again import Again
 from ablate.stats.effects import Effects, MainEffect
 from ablate.stats.layout import ROUNDING
-from ablate.stats.verdicts import Cause, Comparison, Judgement, Verdict, VerdictKind
+from ablate.stats.verdicts import Cause, Judgement, VerdictKind
 from ablate.text import printable
 
 NOT_APPLICABLE = "–"
+MEAN = "mean ± sd"
+BOLD = "not significantly worse than the best (Hsu's comparisons with the best, 95 %)"
 ALPHA = 0.05
 """Of what is said of factors, each by itself, and of their pairs."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TableRow:
-    """One row: labels to the left, numbers to the right, and what may be said of it."""
-
-    labels: Sequence[str]
-    numbers: Sequence[str]
-    verdict: Verdict
-    own_spread: bool = False
-    """Whether it was judged by the spread of its own pairs."""
-
-    @property
-    def verdict_text(self) -> str:
-        """The verdict for people."""
-        return self.verdict.text + " (own spread)" * self.own_spread
-
-    @property
-    def texts(self) -> list[str]:
-        """The whole row, as text."""
-        return [*self.labels, *self.numbers, self.verdict_text]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextTable:
-    """A table whose last column is a verdict."""
-
-    title: str
-    labels: Sequence[str]
-    """Titles of the columns with labels."""
-    numbers: Sequence[str]
-    """Titles of the columns with numbers."""
-    rows: Sequence[TableRow]
-    notes: Sequence[Note]
-
-    @property
-    def columns(self) -> list[str]:
-        """All titles."""
-        return [*self.labels, *self.numbers, "verdict"]
-
-
 def tables_of(record: StudyRecord) -> list[TextTable]:
-    """The ablation table of each metric, then what each factor does over the others."""
-    tables = [metric_table(record, metric) for metric in record.metrics]
+    """The ablation table of each metric, all pairs, then what each factor does over the others."""
+    tables: list[TextTable] = []
+    for metric in record.metrics:
+        tables.append(metric_table(record, metric))
+        if metric.pairs is not None:
+            tables.append(pair_table(metric, metric.pairs))
     for block in record.metric.blocks:
         if block.effects is not None:
             tables.append(effects_table(block, block.effects, record.metric))
@@ -67,8 +35,9 @@ def tables_of(record: StudyRecord) -> list[TextTable]:
 
 def metric_table(record: StudyRecord, metric: MetricRecord) -> TextTable:
     """The ablation table: a row a cell."""
-    rows = [_cell_row(record, metric, cell) for cell in metric.cells]
-    numbers = ("ok/planned", "mean ± sd", *_comparison_titles(metric))
+    rows = [_cell_row(record, metric, index) for index in range(len(metric.cells))]
+    compared = comparison_titles(metric) if metric.pairs is None else (LETTERS,)
+    numbers = ("ok/planned", MEAN, *compared)
     labels = ["block"] * _has_blocks(metric) + list(record.factors)
     labels += ["compared with"] * _has_baselines(metric)
     notes = _notes(metric, whole=metric is record.metric)
@@ -83,7 +52,7 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
         rows += _effect_rows(block, metric, effect)
     of = f" of {block.name}" if block.name else ""
     title = f"{printable(metric.name)}: each factor{of}, over all the others"
-    numbers = ("mean", *_comparison_titles(metric), "share of variance")
+    numbers = ("mean", *comparison_titles(metric), "share of variance")
     notes = [*_margin_notes(metric), *_effect_notes(block, effects)]
     labels = ("factor", "level")
     return TextTable(title=title, labels=labels, numbers=numbers, rows=rows, notes=notes)
@@ -98,16 +67,6 @@ def headline(record: StudyRecord, metric: MetricRecord) -> str:
     return f"{printable(metric.name)} ({direction}), {seeds}"
 
 
-def difference_text(comparison: Comparison, log_scale: bool) -> str:
-    """A difference with its interval; on the log scale a change by a share."""
-    show = share_text if log_scale else interval_text
-    return show(comparison.difference, comparison.low, comparison.high)
-
-
-def _comparison_titles(metric: MetricRecord) -> tuple[str, str]:
-    return ("change [95 %]" if metric.log_scale else "difference [95 %]", "adj. p")
-
-
 def _has_baselines(metric: MetricRecord) -> bool:
     return len({cell.reference for cell in metric.cells}) > 1
 
@@ -116,8 +75,9 @@ def _has_blocks(metric: MetricRecord) -> bool:
     return any(cell.block for cell in metric.cells)
 
 
-def _cell_row(record: StudyRecord, metric: MetricRecord, cell: CellRecord) -> TableRow:
-    found, value = cell.comparison, cell.value
+def _cell_row(record: StudyRecord, metric: MetricRecord, index: int) -> TableRow:
+    cell = metric.cells[index]
+    value = cell.value
     block = [cell.block] * _has_blocks(metric)
     baseline = "" if cell.is_baseline else metric.cells[cell.reference].name
     labels = [cell.labels.get(factor, NOT_APPLICABLE) for factor in record.factors]
@@ -126,12 +86,22 @@ def _cell_row(record: StudyRecord, metric: MetricRecord, cell: CellRecord) -> Ta
         numbers=[
             f"{value.num}/{cell.num_planned}",
             spread_text(value.mean, value.sd),
-            "" if cell.is_baseline else difference_text(found, metric.log_scale),
-            "" if cell.is_baseline else p_text(found.p),
+            *_compared(metric, index),
         ],
-        verdict=found.verdict,
-        own_spread=not found.pooled,
+        verdict=cell.comparison.verdict,
+        own_spread=not cell.comparison.pooled,
+        bold=1 if cell.may_be_best else None,
     )
+
+
+def _compared(metric: MetricRecord, index: int) -> Sequence[str]:
+    """The difference to the baseline and its p, or the letters that a cell shares with others."""
+    cell = metric.cells[index]
+    if metric.pairs is not None:
+        return [metric.pairs.letters[index]]
+    if cell.is_baseline:
+        return ["", ""]
+    return [difference_text(cell.comparison, metric.log_scale), p_text(cell.comparison.p)]
 
 
 def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: MainEffect) -> list[TableRow]:
@@ -223,16 +193,29 @@ def _notes(metric: MetricRecord, whole: bool) -> list[Note]:
     if unmeasured:
         notes.append(_caution(f"{unmeasured} cells have finished runs that did not measure it"))
     if metric.resolution > 0:
-        notes += [Note(_interval_text(metric))] if whole else []
+        notes += [Note(_interval_text(metric))] if whole and metric.pairs is None else []
         notes.append(Note(_resolution_text(metric)))
     if whole and metric.resolution > 0 and metric.judgement.spread_check:
         notes.append(Note(metric.judgement.spread_check))
-    notes += _margin_notes(metric)
+    notes += [*_margin_notes(metric), *_reading_notes(metric)]
     if _is_certain(metric.judgement):
         notes.append(_caution(_what_never_varies(metric.cells)))
     if metric.again is not None:
         notes.append(_again_note(metric.again, metric.log_scale))
     return [*notes, *map(_caution, metric.cautions)]
+
+
+def _reading_notes(metric: MetricRecord) -> list[Note]:
+    """What bold, letters and missing verdicts mean."""
+    notes: list[Note] = []
+    if metric.pairs is not None and metric.is_judged:
+        told = "cells that share a letter are not told apart; none is a baseline, see all pairs"
+        notes.append(Note(told))
+    if any(cell.may_be_best for cell in metric.cells):
+        notes.append(Note(f"bold: {BOLD}"))
+    if any(cell.comparison.verdict.cause is Cause.FURTHER_METRIC for cell in metric.cells):
+        notes.append(Note(NO_VERDICT))
+    return notes
 
 
 def _margin_notes(metric: MetricRecord) -> list[Note]:
@@ -243,8 +226,8 @@ def _margin_notes(metric: MetricRecord) -> list[Note]:
         bound = math.log1p(metric.margin)
         shown = f"{share_text(-bound)} to {share_text(bound)}"
     return [Note(
-        f"margin {shown}, fixed beforehand; equivalent: the 90 % interval of that one comparison "
-        "lies inside it (two one-sided tests, not adjusted for the number of comparisons)"
+        f"margin {shown}, fixed beforehand; equivalent: inside it by two one-sided tests, at 5 % "
+        "for all comparisons of the table together (Bonferroni)"
     )]  # fmt: skip
 
 
@@ -266,8 +249,9 @@ def _what_never_varies(cells: Sequence[CellRecord]) -> str:
 def _interval_text(metric: MetricRecord) -> str:
     sd = metric.judgement.residual_sd
     shown = share_text(sd).lstrip("+") if metric.log_scale else rounded(sd, sd)
+    of = f", of all {metric.num_families} metrics," if metric.num_families > 1 else ""
     return (
-        "differences to the baseline paired by seed; intervals hold simultaneously (Dunnett, "
+        f"differences to the baseline paired by seed; intervals hold simultaneously{of} (Dunnett, "
         f"residual sd {shown}, df {metric.judgement.df})"
     )
 

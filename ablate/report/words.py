@@ -4,9 +4,12 @@ from collections.abc import Sequence
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, StudyRecord
 from ablate.numbers import p_text
-from ablate.report.tables import ALPHA, difference_text
+from ablate.report.pair_table import pair_answers
+from ablate.report.tables import ALPHA
+from ablate.report.text_table import difference_text
 from ablate.stats.verdicts import Cause, Verdict, VerdictKind
 
+NOTHING = "There is nothing to compare: the study has one cell."
 NAMED = 6
 """Cells that are named one by one."""
 
@@ -14,6 +17,10 @@ NAMED = 6
 def answers(record: StudyRecord) -> list[str]:
     """What the study found about its metric: what differs, what does not, what cannot be said."""
     metric = record.metric
+    if not metric.is_judged:
+        return [f"No verdict on {metric.name}: a further metric, the table has its intervals."]
+    if metric.pairs is not None:
+        return [*pair_answers(metric, metric.pairs), *_open(metric.cells)] or [NOTHING]
     compared = [cell for cell in metric.cells if not cell.is_baseline]
     told = [
         *_effect_answers(record, metric),
@@ -24,7 +31,7 @@ def answers(record: StudyRecord) -> list[str]:
     ]
     if not told and compared:
         return ["No comparison was planned (compare:): the table has the means."]
-    return told or ["There is nothing to compare: the study has one cell."]
+    return told or [NOTHING]
 
 
 def _effect_answers(record: StudyRecord, metric: MetricRecord) -> list[str]:

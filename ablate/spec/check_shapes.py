@@ -12,7 +12,7 @@ from ablate.run_row import COLUMNS
 from ablate.spec.combinations import Choices, accepted
 from ablate.spec.config_keys import doubled_keys, is_known, keys_of
 from ablate.spec.design import Cell, DesignBlock, factors_of, hashed_config
-from ablate.spec.models import NAME, Block, Factor, SeedRule, Study
+from ablate.spec.models import NAME, Block, Factor, Study
 from ablate.spec.pydantic_problems import Path, problems_of
 from ablate.text import first_line, message_of
 from ablate.trainable.config_model import ConfigModel
@@ -292,7 +292,7 @@ def _unvaried(block: DesignBlock, cells: Sequence[Cell], message: str) -> Iterat
 def _compare_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
     choices = study.planned_comparisons
     if study.compares_pairs:
-        yield from _pair_problems(study, blocks)
+        yield from _pair_problems(blocks)
     factors = tuple(factors_of(blocks).values())
     wrong = [list(_choice_problems(f"compare[{index}]", choice, factors))
              for index, choice in enumerate(choices)]  # fmt: skip
@@ -303,15 +303,12 @@ def _compare_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[P
             yield Problem(f"compare[{index}]", "matches no cell", choice, fix="drop it")
 
 
-def _pair_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
-    """What compares cells with a baseline, and says nothing of pairs."""
+def _pair_problems(blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
+    """Cells are compared within their block, and all pairs are one family."""
     baselines = {_training_key(block.baseline) for block in blocks if block.baseline is not None}
     if len(baselines) > 1:
         yield Problem("compare", "blocks with baselines of their own have no pairs in common",
                       "pairs", fix="make a study of each, or drop compare")  # fmt: skip
-    if isinstance(study.seeds, SeedRule):
-        yield Problem("compare", "a rule for seeds asks for intervals to a baseline", "pairs",
-                      fix="list the seeds, or write how many: seeds: 5")  # fmt: skip
 
 
 def _idle(

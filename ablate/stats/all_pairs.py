@@ -40,7 +40,10 @@ class AllPairs:
     letters: Sequence[str]
     """One a cell: cells that share a letter are not told apart; empty without results enough."""
     residual_sd: float
+    """Pooled; nan where there is none."""
     df: int
+    critical: float
+    """Half-width of the pooled intervals in standard errors; nan where there is none."""
 
 
 def compare_pairs(
@@ -76,7 +79,7 @@ def pairs_of(
     letters = [""] * contrasts.num_cells
     for cell, letter in _letters(order, different):
         letters[cell] += letter
-    return AllPairs(pairs, letters, contrasts.residual_sd, contrasts.residual_df)
+    return AllPairs(pairs, letters, contrasts.residual_sd, contrasts.residual_df, family.critical)
 
 
 class _Family:
@@ -91,13 +94,15 @@ class _Family:
         # Pooled are the pairs of the cells that are not apart: n (n - 1) / 2 of them.
         num_cells = round((1 + math.sqrt(1 + 8 * num_pooled)) / 2)
         self._tukey = StudentizedRange(num_cells, contrasts.residual_df)
+        has_variance = num_pooled and contrasts.residual_df >= 1
+        self.critical = self._tukey.critical_value(1 - self._share) if has_variance else math.nan
 
     def priced(self, t: float, df: float, pooled: bool) -> tuple[float, float]:
         """Half-width in standard errors and adjusted p, below `ALPHA` just where t is beyond."""
         if pooled:
             share, tukey = self._share, self._tukey
             p = certain_p(t, df) if math.isinf(t) or not t else tukey.adjusted_p(t)
-            return tukey.critical_value(1 - share), min(1.0, p * ALPHA / share)
+            return self.critical, min(1.0, p * ALPHA / share)
         share = self.alpha / self.num
         p = certain_p(t, df) if math.isinf(t) or not t else 2 * t_tail(abs(t), df)
         return t_quantile(1 - share / 2, df), min(1.0, p * ALPHA / share)

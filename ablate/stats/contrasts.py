@@ -18,7 +18,7 @@ MOST_PATTERNED = 120
 """Of so many cells the correlations are looked at; of more they count as 0, which is cautious."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Contrasts:
     """Differences of all cells, row minus column, (num_cells, num_cells) each.
 
@@ -66,11 +66,16 @@ def contrasts_of(values: Values, first_seeds: int | None = None) -> Contrasts:
                 apart[one, two] = True
                 differences[one, two] = sign * found.difference
                 se[one, two], df[one, two] = found.se, found.df
-    there = ~np.isnan(values[kept])
     return Contrasts(
-        differences, se, df, apart, members, _least_correlation(pool.layout, rows, there),
-        pool.sd, pool.residuals.df,
-    )  # fmt: skip
+        differences=differences,
+        se=se,
+        df=df,
+        apart=apart,
+        members=members,
+        correlation=_least_correlation(pool.layout, rows, ~np.isnan(values[kept])),
+        residual_sd=pool.sd,
+        residual_df=pool.residuals.df,
+    )
 
 
 class _Paired(NamedTuple):

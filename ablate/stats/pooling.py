@@ -46,7 +46,7 @@ class Evidence(NamedTuple):
     """Adjusted: below `ALPHA` just where the interval excludes 0; nan where nothing can be said."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pool:
     """The comparisons of a study: those that share a residual variance, and those apart."""
 
@@ -195,9 +195,14 @@ def pool_cells(
     noisy = noisy_cells(values)
     is_noisy = np.isin(cells, noisy)
     return Pool(
-        values, others, planned & enough & enough[others] & (others != cells), noisy,
-        is_noisy | is_noisy[others] | own_pairs, first_seeds, num_families,
-    )  # fmt: skip
+        values=values,
+        references=others,
+        family=planned & enough & enough[others] & (others != cells),
+        noisy=noisy,
+        apart=is_noisy | is_noisy[others] | own_pairs,
+        first_seeds=first_seeds,
+        num_families=num_families,
+    )
 
 
 def certain_p(value: float, df: float = math.inf) -> float:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ablate.stats.all_pairs import compare_pairs
 from ablate.stats.distributions import normal_cdf, residual_scales
 from ablate.stats.dunnett import Family
 from ablate.stats.pooling import ALPHA, Named, Pool, References, pool_cells
@@ -54,10 +55,26 @@ def needed_replicates(
     Raises:
         ValueError: Where the half-width is not positive.
     """
+    return _needed(*_residual(pool_cells(first, references, family)), half_width, first.shape[1])
+
+
+def needed_for_pairs(first: Values, half_width: float) -> Replication:
+    """The same for intervals of all pairs of cells, see `ablate.stats.all_pairs`.
+
+    Args:
+        first: (num_cells, num_first_seeds), nan where a run is missing.
+        half_width: What the simultaneous intervals are to have.
+
+    Raises:
+        ValueError: Where the half-width is not positive.
+    """
+    found = compare_pairs(first, "min")
+    return _needed(found.residual_sd, found.df, found.critical, half_width, first.shape[1])
+
+
+def _needed(sd: float, df: int, critical: float, half_width: float, num_first: int) -> Replication:
     if not half_width > 0:
         raise ValueError(f"a half-width is positive, not {half_width:g}")
-    num_first = first.shape[1]
-    sd, df, critical = _residual(pool_cells(first, references, family))
     if math.isnan(critical):
         return Replication(num_first, math.nan, df, math.nan, math.nan)
     # Rounding must not cost a seed where the half-width is just reached.

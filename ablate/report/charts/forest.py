@@ -19,7 +19,7 @@ from ablate.report.charts.encoding import (
     tips,
 )
 from ablate.report.charts.theme import MARKS, colour
-from ablate.report.tables import difference_text
+from ablate.report.text_table import difference_text
 
 
 def forest(metric: MetricRecord) -> Spec | None:
