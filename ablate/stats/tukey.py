@@ -13,7 +13,7 @@ import numpy as np
 
 from ablate.stats.distributions import normal_cdf, residual_scales, t_quantile
 
-NODES, FARTHEST = 161, 8.0
+NODES, FARTHEST = 66, 6.5
 """Of the trapezoid rule over the largest mean."""
 
 
