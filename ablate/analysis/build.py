@@ -102,8 +102,10 @@ def _metric_record(
         num_families=measured.num_families,
     )  # fmt: skip
     pairs = _pairs(plan, measured)
-    found = [pair.comparison for pair in pairs.pairs] if pairs else judgement.comparisons
-    if pairs:
+    found = (
+        [pair.comparison for pair in pairs.pairs] if pairs is not None else judgement.comparisons
+    )
+    if pairs is not None:
         judgement = in_pairs(judgement, pairs, measured.values)
         pairs = told_pairs(pairs, measured.ranked, measured.is_judged)
     seen = detectable(

@@ -15,6 +15,10 @@ NAMED = 6
 """Pairs that are named one by one in words."""
 LETTERS = "letters"
 """Title of the column in the table of cells."""
+NO_VERDICT = (
+    "further metric: no verdict, for the study's are about another one; verdicts: all gives "
+    "verdicts on all its metrics, adjusted for their number too"
+)
 
 
 def pair_table(metric: MetricRecord, pairs: AllPairs) -> TextTable:
@@ -85,13 +89,8 @@ def _notes(metric: MetricRecord, pairs: AllPairs, num_shown: int) -> list[Note]:
     ]
     if num_shown < len(pairs.pairs):
         left = len(pairs.pairs) - num_shown
-        notes.append(Note(f"and {left} more pairs, none with a smaller p: see the letters"))
+        which = ", none with a smaller p: see the letters" * metric.is_judged
+        notes.append(Note(f"and {left} more pairs{which}"))
     if not metric.is_judged:
         notes.append(Note(NO_VERDICT))
     return notes
-
-
-NO_VERDICT = (
-    "further metric: no verdict, for the study's are about another one; verdicts: all gives "
-    "verdicts on all its metrics, adjusted for their number too"
-)

@@ -15,7 +15,6 @@ from ablate.text import printable
 
 NOT_APPLICABLE = "–"
 MEAN = "mean ± sd"
-BOLD = "not significantly worse than the best (Hsu's comparisons with the best, 95 %)"
 ALPHA = 0.05
 """Of what is said of factors, each by itself, and of their pairs."""
 
@@ -53,7 +52,7 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
     of = f" of {block.name}" if block.name else ""
     title = f"{printable(metric.name)}: each factor{of}, over all the others"
     numbers = ("mean", *comparison_titles(metric), "share of variance")
-    notes = [*_margin_notes(metric), *_effect_notes(block, effects)]
+    notes = [*_margin_notes(metric, "each factor"), *_effect_notes(block, effects)]
     labels = ("factor", "level")
     return TextTable(title=title, labels=labels, numbers=numbers, rows=rows, notes=notes)
 
@@ -197,7 +196,7 @@ def _notes(metric: MetricRecord, whole: bool) -> list[Note]:
         notes.append(Note(_resolution_text(metric)))
     if whole and metric.resolution > 0 and metric.judgement.spread_check:
         notes.append(Note(metric.judgement.spread_check))
-    notes += [*_margin_notes(metric), *_reading_notes(metric)]
+    notes += [*_margin_notes(metric, "the table"), *_reading_notes(metric)]
     if _is_certain(metric.judgement):
         notes.append(_caution(_what_never_varies(metric.cells)))
     if metric.again is not None:
@@ -212,13 +211,15 @@ def _reading_notes(metric: MetricRecord) -> list[Note]:
         told = "cells that share a letter are not told apart; none is a baseline, see all pairs"
         notes.append(Note(told))
     if any(cell.may_be_best for cell in metric.cells):
-        notes.append(Note(f"bold: {BOLD}"))
+        of = f" for all {metric.num_families} metrics together" * (metric.num_families > 1)
+        told = f"Hsu's comparisons with the best, 95 %{of}"
+        notes.append(Note(f"bold: not significantly worse than the best ({told})"))
     if any(cell.comparison.verdict.cause is Cause.FURTHER_METRIC for cell in metric.cells):
         notes.append(Note(NO_VERDICT))
     return notes
 
 
-def _margin_notes(metric: MetricRecord) -> list[Note]:
+def _margin_notes(metric: MetricRecord, family: str) -> list[Note]:
     if metric.margin is None:
         return []
     shown = f"±{metric.margin:g}"
@@ -227,7 +228,7 @@ def _margin_notes(metric: MetricRecord) -> list[Note]:
         shown = f"{share_text(-bound)} to {share_text(bound)}"
     return [Note(
         f"margin {shown}, fixed beforehand; equivalent: inside it by two one-sided tests, at 5 % "
-        "for all comparisons of the table together (Bonferroni)"
+        f"for all comparisons of {family} together (Bonferroni)"
     )]  # fmt: skip
 
 
