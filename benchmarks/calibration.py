@@ -1,6 +1,6 @@
 """How often verdicts are wrong where nothing differs, and what they find where something does.
 
-    OMP_NUM_THREADS=1 python benchmarks/calibration.py                 # all, under two minutes
+    OMP_NUM_THREADS=1 python benchmarks/calibration.py                 # all, in some minutes
     OMP_NUM_THREADS=1 python benchmarks/calibration.py cells stages --studies 4000
 
 - cells: simulated studies without any effect, the share with at least one false verdict and with
