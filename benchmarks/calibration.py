@@ -13,6 +13,7 @@
 - lost: a cell that differs in nothing but its noise (3 times the others'), and loses its worst
   runs: a third of them, or whatever is worse than `LOST_ABOVE`. What is said of it then, and what
   is said where lost runs count as the worst of the table. Beside it equal noise.
+- equivalence, best, pairs: statements about many cells at once, see `calibration_families.py`.
 - again: real runs of one config with 60 seeds, dealt into cells that differ in nothing else.
 """
 
@@ -29,6 +30,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import calibration_families
 
 from ablate.stats.dunnett import Family
 from ablate.stats.effects import factor_effects
@@ -292,6 +295,7 @@ SECTIONS: dict[str, tuple[str, Sequence[str], Callable[[int], Iterator[Row]]]] =
         f"share of studies of cells that differ in nothing, from {POOL} real runs",
         ("metric", *_SIZE, *_FALSE), aa,
     ),
+    **calibration_families.SECTIONS,
 }  # fmt: skip
 
 

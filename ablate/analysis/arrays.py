@@ -55,10 +55,13 @@ def values_again(plan: Plan, rows: RunRows, metric: str) -> Values:
 def lost_of(plan: Plan, rows: RunRows, metric: str) -> Flags:
     """Runs whose result their cell lost by itself, (num_cells, num_seeds)."""
     return np.array([
-        [rows.of(plan.runs_of[cell.index][seed].run_id).loss(metric) is Loss.CELL
-         for seed in plan.seeds]
-        for cell in plan.cells
+        [_is_lost(plan, rows, cell, seed, metric) for seed in plan.seeds] for cell in plan.cells
     ])  # fmt: skip
+
+
+def _is_lost(plan: Plan, rows: RunRows, cell: Cell, seed: int, metric: str) -> bool:
+    run = plan.runs_of.get(cell.index, {}).get(seed)
+    return run is not None and rows.of(run.run_id).loss(metric) is Loss.CELL
 
 
 def on_scale(values: Values, log_scale: bool) -> Values:

@@ -20,6 +20,15 @@ from ablate.analysis.arrays import (
 from ablate.analysis.background import environment, how_it_came, missing_runs, run_records
 from ablate.analysis.cost import compute_of, with_costs
 from ablate.analysis.deviations import with_deviations
+from ablate.analysis.families import (
+    detectable,
+    in_pairs,
+    may_be_best,
+    num_families,
+    resolution,
+    told,
+    told_pairs,
+)
 from ablate.analysis.kept_analysis import KeptAnalysis
 from ablate.analysis.records import (
     BlockRecord,
@@ -34,9 +43,8 @@ from ablate.plan.plan import Plan, PlannedBlock
 from ablate.run_row import RunRows, Status
 from ablate.spec.models import SeedRule, text
 from ablate.stats.aa_test import AATest, compare_aa
+from ablate.stats.all_pairs import AllPairs, compare_pairs
 from ablate.stats.effects import Effects, MainEffect, factor_effects
-from ablate.stats.layout import num_results
-from ablate.stats.replication import detectable_difference
 from ablate.stats.spread import spread
 from ablate.stats.verdicts import (
     Cause,
@@ -112,6 +120,18 @@ def _metric_record(
     has_some = ~np.isnan(measured.values).all(axis=1, keepdims=True)
     comparisons = _compared(plan, measured)
     at_worst = measured.at_worst(plan, measured.lost & has_some)
+    pairs = _pairs(plan, measured)
+    each = comparisons.each if pairs is None else [pair.comparison for pair in pairs.pairs]
+    power = found_equivalent(comparisons, measured.values, measured.margin)
+    if pairs is not None:
+        comparisons = in_pairs(comparisons, pairs, measured.values)
+        pairs = told_pairs(pairs, measured.ranked, measured.is_judged)
+    seen = detectable(
+        each, comparisons.residual_sd, comparisons.df, measured.values, measured.num_families,
+        in_pairs=pairs is not None,
+    )  # fmt: skip
+    comparisons = _told(plan, comparisons, measured)
+    best = _may_be_best(measured, is_comparable=not incomparable)
     cautions = _cautions(plan, metric, measured.log_scale, incomparable)
     return MetricRecord(
         name=metric,
@@ -120,14 +140,14 @@ def _metric_record(
         value_text=value_text(plan, rows, metric),
         log_scale=measured.log_scale,
         values=values,
-        cells=_cells(plan, values, comparisons, measured),
+        cells=_cells(plan, values, comparisons, measured, best),
         blocks=[_block(block, measured, plan) for block in plan.blocks],
         num_lost=measured.lost.sum(axis=1).tolist(),
-        at_worst=_compared(plan, at_worst).each if at_worst else (),
+        at_worst=_told(plan, _compared(plan, at_worst), at_worst).each if at_worst else (),
         comparisons=comparisons,
-        resolution=_resolution(comparisons),
-        detectable=_detectable(comparisons, measured.values),
-        equivalence_power=found_equivalent(comparisons, measured.values, measured.margin),
+        resolution=resolution(each),
+        detectable=seen,
+        equivalence_power=power,
         floor=_floor(plan, rows, metric),
         cautions=[
             *cautions,
@@ -138,6 +158,9 @@ def _metric_record(
         is_foreign=bool(plan.origin),
         again=_again(plan, rows, metric, measured),
         scope=scope_of(plan, rows, metric),
+        pairs=pairs,
+        is_judged=measured.is_judged,
+        num_families=measured.num_families,
     )
 
 
@@ -157,6 +180,10 @@ class _Measured:
     mode: Mode
     margin: float | None
     first_seeds: int | None
+    is_judged: bool
+    """Whether the study's verdicts are about it."""
+    num_families: int
+    """Metrics whose verdicts are to hold at once with those on this one."""
 
     def at_worst(self, plan: Plan, lost: Flags) -> "_Measured | None":
         """With lost runs as the worst of the table; None where there are none, or is no worst."""
@@ -182,19 +209,38 @@ def _measured(plan: Plan, rows: RunRows, metric: str) -> _Measured:
         mode=plan.mode(metric),
         margin=_margin(plan, metric, log_scale),
         first_seeds=first_stage(plan),
+        is_judged=metric in plan.study.judged_metrics,
+        num_families=num_families(plan.study, metric),
     )
 
 
 def _compared(plan: Plan, measured: _Measured) -> Comparisons:
-    """Every cell against its baseline, as what the metric says and the lost runs let one say."""
-    references = np.array(plan.references)
-    comparisons = compare_to_baseline(
-        measured.values, references, measured.mode, measured.margin,
+    """Every cell against its baseline."""
+    return compare_to_baseline(
+        measured.values, np.array(plan.references), measured.mode, measured.margin,
         family=np.array(plan.compared), first_seeds=measured.first_seeds,
+        num_families=measured.num_families,
     )  # fmt: skip
-    each = comparisons.each
-    each = each if measured.ranked else list(map(_without_rank, each))
-    return replace(comparisons, each=of_those_that_ended(each, references, measured.lost))
+
+
+def _pairs(plan: Plan, measured: _Measured) -> AllPairs | None:
+    """All cells with each other, where the study asks for that."""
+    if not plan.study.compares_pairs:
+        return None
+    return compare_pairs(
+        measured.values, measured.mode, measured.margin, first_seeds=measured.first_seeds,
+        num_families=measured.num_families,
+    )  # fmt: skip
+
+
+def _may_be_best(measured: _Measured, is_comparable: bool) -> Sequence[bool | None]:
+    """None where no cell is better than another, or where they measure different things."""
+    if not measured.ranked or not is_comparable:
+        return [None] * len(measured.values)
+    return may_be_best(
+        measured.values, measured.mode, first_seeds=measured.first_seeds,
+        families=measured.num_families,
+    )  # fmt: skip
 
 
 def _again(plan: Plan, rows: RunRows, metric: str, measured: _Measured) -> AATest | None:
@@ -205,19 +251,11 @@ def _again(plan: Plan, rows: RunRows, metric: str, measured: _Measured) -> AATes
     return compare_aa(measured.values[plan.blocks[0].baseline], again)
 
 
-def _detectable(comparisons: Comparisons, compared: Values) -> float:
-    """Of the seeds that are there: an interrupted study cannot do what its plan can."""
-    judged = [c.pooled and not np.isnan(c.p) for c in comparisons.each]
-    return detectable_difference(
-        comparisons.residual_sd, comparisons.df, sum(judged), num_results(compared[judged])
-    )
-
-
-def _without_rank(found: Comparison) -> Comparison:
-    """Of a metric that says nothing of better or worse."""
-    if not found.verdict.is_different:
-        return found
-    return replace(found, verdict=Verdict(VerdictKind.DIFFERS))
+def _told(plan: Plan, comparisons: Comparisons, measured: _Measured) -> Comparisons:
+    """Comparisons as far as the metric and the lost runs let one tell them."""
+    each = [told(one, measured.ranked, measured.is_judged) for one in comparisons.each]
+    each = of_those_that_ended(each, np.array(plan.references), measured.lost)
+    return replace(comparisons, each=each)
 
 
 def _margin(plan: Plan, metric: str, log_scale: bool) -> float | None:
@@ -234,7 +272,11 @@ def _scaled(plan: Plan, metric: str, log_scale: bool, asked: float) -> float | N
 
 
 def _cells(
-    plan: Plan, values: Values, comparisons: Comparisons, measured: _Measured
+    plan: Plan,
+    values: Values,
+    comparisons: Comparisons,
+    measured: _Measured,
+    best: Sequence[bool | None],
 ) -> list[CellRecord]:
     cells: list[CellRecord] = []
     for index, cell in enumerate(plan.cells):
@@ -248,11 +290,12 @@ def _cells(
                 name=cell.name,
                 block=cell.block,
                 labels=labels,
-                is_baseline=reference == index,
+                is_baseline=reference == index and not plan.study.compares_pairs,
                 reference=reference,
                 num_planned=len(plan.runs_of[cell.index]),
                 value=spread(values[index]),
                 comparison=comparison,
+                may_be_best=best[index],
             )
         )
     return cells
@@ -277,7 +320,8 @@ def _block(block: PlannedBlock, measured: _Measured, plan: Plan) -> BlockRecord:
     is_member = np.isin(np.arange(len(measured.lost)), block.members)[:, np.newaxis]
     lost = measured.lost & is_member
     effects = at_worst = None
-    if block.design == "grid" and len(names) > 1:
+    # Factors are compared with the baseline's levels: where there is none, they are not.
+    if block.design == "grid" and len(names) > 1 and not plan.study.compares_pairs:
         effects = _effects(block, measured, np.array(codes), baseline_levels)
         at_worst = measured.at_worst(plan, lost)
         at_worst = at_worst and _effects(block, at_worst, np.array(codes), baseline_levels)
@@ -291,10 +335,16 @@ def _block(block: PlannedBlock, measured: _Measured, plan: Plan) -> BlockRecord:
         codes=codes,
         conditions=frozenset(map(printable, block.conditions)),
         effects=effects,
-        detectable=[_detectable(e.comparisons, e.level_table) for e in mains],
+        detectable=[_detectable_levels(effect) for effect in mains],
         of_those_that_ended=bool(lost.any()),
         at_worst=at_worst,
     )
+
+
+def _detectable_levels(effect: MainEffect) -> float:
+    """The difference of a factor's levels that such a study finds four times in five."""
+    found = effect.comparisons
+    return detectable(found.each, found.residual_sd, found.df, effect.level_table, 1, False)
 
 
 def _effects(
@@ -332,12 +382,12 @@ def _told_effect(
     for level, comparison in enumerate(effect.comparisons.each):
         cells = levels == level
         unmeasured = bool(some_ok[cells].any() and not there[cells].any())
-        told = _with_cause(comparison, bool(waiting[cells].any()), unmeasured)
-        if told.verdict.cause is Cause.NO_BASELINE and there[levels == baseline].any():
-            told = replace(told, verdict=Verdict.none(Cause.TOO_FEW_SEEDS))
-        told = told if measured.ranked else _without_rank(told)
+        one = _with_cause(comparison, bool(waiting[cells].any()), unmeasured)
+        if one.verdict.cause is Cause.NO_BASELINE and there[levels == baseline].any():
+            one = replace(one, verdict=Verdict.none(Cause.TOO_FEW_SEEDS))
+        one = told(one, measured.ranked, measured.is_judged)
         is_partial = with_lost[cells | (levels == baseline)].any()
-        each.append(partial(told) if is_partial else told)
+        each.append(partial(one) if is_partial else one)
     return replace(effect, comparisons=replace(effect.comparisons, each=each))
 
 
@@ -346,12 +396,6 @@ def _selected(plan: Plan, rows: RunRows) -> list[str]:
     stopped = any(rows.of(run.run_id).stop_reason == EARLY for run in plan.runs)
     early = plan.selection.early_ends if stopped else []
     return [*early, *plan.selection.chosen_weights]
-
-
-def _resolution(comparisons: Comparisons) -> float:
-    widths = [(c.high - c.low) / 2 for c in comparisons.each if c.pooled]
-    known = [width for width in widths if not np.isnan(width)]
-    return float(np.median(known)) if known else float("nan")
 
 
 def _floor(plan: Plan, rows: RunRows, metric: str) -> tuple[float, float] | None:
@@ -383,7 +427,7 @@ def _wider_than_asked(
     wanted = _scaled(plan, metric, measured.log_scale, asked)
     if wanted is None:
         return []
-    least = CLEARLY_WIDER * float(np.nanmax([wanted, _resolution(comparisons)]))
+    least = CLEARLY_WIDER * float(np.nanmax([wanted, resolution(comparisons.each)]))
     wide = [
         cell.name
         for cell, found, waits in zip(plan.cells, comparisons.each, measured.waiting, strict=True)

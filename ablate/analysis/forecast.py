@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ablate.analysis.arrays import on_scale, uses_log, values_of
+from ablate.analysis.families import critical_in_pairs, num_families
 from ablate.analysis.seed_rule import first_stage
 from ablate.numbers import clock, rounded, share_text
 from ablate.plan.plan import Plan, Run
@@ -50,20 +51,25 @@ def expected_seconds(plan: Plan, todo: Sequence[Run], rows: RunRows) -> float:
 
 def visible(plan: Plan, rows: RunRows) -> str:
     """The smallest difference that the design finds four times in five, in words."""
+    study = plan.study
     num_cells, num_seeds = len(plan.cells), len(plan.seeds)
     num_compared = sum(
         named and reference != cell
         for cell, (named, reference) in enumerate(zip(plan.compared, plan.references, strict=True))
     )
+    num_pairs = num_cells * (num_cells - 1) // 2 * study.compares_pairs
     first = first_stage(plan) or num_seeds
     df = (num_cells - 1) * (first - 1)
-    if df < 1 or num_compared < 1:
+    if df < 1 or num_compared + num_pairs < 1:
         return ""
-    study = plan.study
     log_scale = uses_log(plan, rows, study.metric)
     values = on_scale(values_of(plan, rows, study.metric)[:, :first], log_scale)
     sd = math.nan if np.isnan(values).all() else math.sqrt(fit_layout(values).variance)
-    found = detectable_difference(1.0, df, num_compared, num_seeds)
+    families = num_families(study, study.metric)
+    critical = critical_in_pairs(num_cells, df, families) if study.compares_pairs else None
+    found = detectable_difference(
+        1.0, df, num_compared * families + num_pairs, num_seeds, critical=critical
+    )
     if not sd > 0:
         return (
             f"resolution: finds differences of {found:.2g} residual sd four times in five "

@@ -11,6 +11,7 @@ from ablate.analysis.fixing import AnalysisHistory, Fixing, remark
 from ablate.plan.analysis_changes import Deviation
 from ablate.run_row import Status
 from ablate.stats.aa_test import AATest
+from ablate.stats.all_pairs import AllPairs
 from ablate.stats.effects import Effects
 from ablate.stats.spread import Spread
 from ablate.stats.verdicts import Comparison, Comparisons, Verdict
@@ -206,6 +207,12 @@ class MetricRecord:
     """Of each cell: runs that it lost by itself, so that what is left flatters it."""
     at_worst: Sequence[Comparison] = ()
     """The comparisons with those runs as the table's worst; none where nothing was lost so."""
+    pairs: AllPairs | None = None
+    """All cells with each other, where the study asks for that: then none with a baseline."""
+    is_judged: bool = True
+    """Whether the study's verdicts are about it; else it is a further metric, and has none."""
+    num_families: int = 1
+    """Metrics whose verdicts are to hold all at once."""
 
 
 @dataclass(frozen=True, kw_only=True)

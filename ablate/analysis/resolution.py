@@ -16,6 +16,7 @@ from ablate.run_row import RunRows
 from ablate.spec.models import SeedRule
 from ablate.stats.effects import factor_effects
 from ablate.stats.layout import fit_layout, num_results
+from ablate.stats.pooling import ALPHA
 from ablate.stats.power import detectable_margin, equivalence_power, level_sd
 from ablate.stats.replication import detectable_difference
 from ablate.stats.verdicts import Comparisons
@@ -59,9 +60,9 @@ def found_equivalent(comparisons: Comparisons, values: Values, margin: float | N
         margin: On the same scale.
     """
     judged = [found.pooled and not np.isnan(found.p) for found in comparisons.each]
-    num = num_results(values[judged])
-    sd, df = comparisons.residual_sd, comparisons.df
-    return math.nan if margin is None else equivalence_power(margin, sd, df, num)
+    num, sd, df = num_results(values[judged]), comparisons.residual_sd, comparisons.df
+    alpha = ALPHA / max(1, sum(judged))
+    return math.nan if margin is None else equivalence_power(margin, sd, df, num, alpha)
 
 
 def resolution_text(difference: float, df: float | None, log_scale: bool) -> str:
@@ -201,11 +202,12 @@ def _of_equivalence(design: Design) -> list[str]:
     if asked is None:
         return []
     num = len(design.plan.seeds)
-    least = detectable_margin(design.sd, design.df, num)
+    alpha = ALPHA / max(1, design.num_compared)
+    least = detectable_margin(design.sd, design.df, num, alpha)
     told = f"four times in five within ±{_shown(design, least, design.df)}"
     if design.is_known and design.log_scale == design.plan.study.log_scale:
         margin = math.log1p(asked) if design.log_scale else asked
-        power = equivalence_power(margin, design.sd, design.df, num)
+        power = equivalence_power(margin, design.sd, design.df, num, alpha)
         told = f"in {share_of_studies(power)} of studies within the margin of {asked:g}, {told}"
     return [f"equivalence: a cell that does not differ is found so {told}"]
 

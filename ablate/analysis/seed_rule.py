@@ -11,7 +11,7 @@ from ablate.numbers import rounded
 from ablate.plan.plan import Plan, plan_study
 from ablate.run_row import RunRows
 from ablate.spec.models import SeedRule, Study
-from ablate.stats.replication import needed_replicates
+from ablate.stats.replication import needed_for_pairs, needed_replicates
 from ablate.study_dir import StudyPaths, write_atomically
 
 
@@ -105,7 +105,10 @@ def _decide(plan: Plan, rule: SeedRule, rows: RunRows) -> tuple[int, str]:
         return rule.min, f"{study.metric} is not always positive: no ratios, so no seeds added"
     values = on_scale(values_of(plan, rows, study.metric), study.log_scale)
     wanted = math.log1p(width) if study.log_scale else width
-    needed = needed_replicates(values, plan.references, wanted, plan.compared)
+    if study.compares_pairs:
+        needed = needed_for_pairs(values, wanted)
+    else:
+        needed = needed_replicates(values, plan.references, wanted, plan.compared)
     if math.isnan(needed.sd):
         return rule.min, f"the first {rule.min} seeds gave too few results to plan more"
     found = f"the first {rule.min} seeds have a residual sd of {rounded(needed.sd, needed.sd)}"

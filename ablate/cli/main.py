@@ -45,7 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         ("status", "how many runs are done"),
     ):
         commands.add_parser(name, help=what).add_argument("study_dir", metavar="STUDY_DIR")
-    commands.choices["report"].add_argument("--metric", help="a metric other than the study's")
+    report_options = commands.choices["report"]
+    report_options.add_argument("--metric", help="a metric other than the study's")
+    report_options.add_argument("--compare", choices=["pairs"], help="all cells with each other")
     sample.build_parser(commands.add_parser("sample", help="draw samples from a run"))
     evaluate.build_parser(commands.add_parser("evaluate", help="add a metric to finished runs"))
     judge.build_parser(commands.add_parser("judge", help="verdicts on results made elsewhere"))
@@ -56,8 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.plan = arguments.plan or arguments.command == "plan"
         return guarded(lambda console: run_command(arguments, console))
     work = {
-        "report": lambda console: report(Path(arguments.study_dir), console, arguments.metric),
         "freeze": lambda console: freeze.freeze_command(arguments, console),
+        "report": lambda console: report(
+            Path(arguments.study_dir), console, arguments.metric, arguments.compare
+        ),
         "status": lambda console: status(Path(arguments.study_dir), console),
         "sample": lambda console: sample.sample_command(arguments, console),
         "judge": lambda console: judge.judge_command(arguments, console),
@@ -73,18 +77,26 @@ def command() -> NoReturn:
     sys.exit(main())
 
 
-def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
+def report(
+    study_dir: Path, console: Console, metric: str | None = None, compare: str | None = None
+) -> int:
     """Prints the ablation table of a study directory; the study may still be running.
+
+    Its files are written where nothing else is asked for than the study says.
 
     Args:
         study_dir: The study directory.
         console: Where to print.
-        metric: What to report instead of the study's metrics, without writing the report.
+        metric: A metric other than the study's.
+        compare: What to compare in the place of what the study says: `pairs`.
 
     Raises:
-        InputError: If no run has such a metric.
+        InputError: If no run has such a metric, or there are no such comparisons.
     """
     study = load_saved_study(study_dir)
+    is_asked = compare is not None and not study.compares_pairs
+    if is_asked:
+        study = load_saved_study(study_dir, [f"compare={compare}"])
     ledger = Ledger(StudyPaths(study.directory))
     plan = plan_so_far(study, ledger)
     if metric is not None:
@@ -92,10 +104,11 @@ def report(study_dir: Path, console: Console, metric: str | None = None) -> int:
     paths = StudyPaths(study.directory)
     lost = lost_notes(ledger.rows, lost_files(paths, ledger.rows, plan.by_id))
     notes, study_yaml = [*ledger.notes, *lost], paths.study_yaml.read_text(encoding="utf-8")
+    notes += ["compared as asked for here, not as the study says"] * is_asked
     kept = analysis_today(plan, ledger.rows)
     record = study_record(plan, ledger.rows, metric, study_yaml, notes, tracked_at(study), kept)
     print_report(record, console)
-    if metric is None:
+    if metric is None and not is_asked:
         _write_report(record, paths, console)
     return 0
 

@@ -2,7 +2,8 @@
 
 from ablate.analysis.records import StudyRecord
 from ablate.identity import content_id
-from ablate.report.tables import TextTable, tables_of
+from ablate.report.tables import tables_of
+from ablate.report.text_table import TextTable
 from ablate.report.words import answers
 from ablate.spec.models import MAX_WANDB_NAME, Study
 from ablate.study_dir import StudyPaths

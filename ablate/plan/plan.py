@@ -158,7 +158,7 @@ class Plan:
         """Whether each cell's comparison with its baseline was planned."""
         if self.study.compare is None:
             return (True,) * len(self.cells)
-        planned = Choices(self.study.compare)
+        planned = Choices(self.study.planned_comparisons)
         return tuple(planned.hold(cell.levels) for cell in self.cells)
 
     @cached_property

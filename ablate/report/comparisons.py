@@ -8,6 +8,10 @@ from ablate.numbers import interval_text, p_text, share_text
 from ablate.stats.effects import MainEffect
 from ablate.stats.verdicts import Comparison
 
+NO_VERDICT_TEXT = (
+    "further metric: no verdict, for the study's are about another one; verdicts: all gives "
+    "verdicts on all its metrics, adjusted for their number too"
+)
 AT_WORST = "worst case (lost runs = the table's worst value)"
 
 

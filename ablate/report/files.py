@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from ablate.analysis.records import MissingRun, StudyRecord
 from ablate.report.latex import comments, row, tex
-from ablate.report.tables import TextTable, history_lines, tables_of
+from ablate.report.tables import history_lines, tables_of
+from ablate.report.text_table import TextTable
 from ablate.report.words import answers
 from ablate.text import printable_lines
 
@@ -52,13 +53,13 @@ def _md(text: str) -> str:
 
 def _md_table(table: TextTable) -> list[str]:
     rules = [*["---"] * len(table.labels), *["---:"] * len(table.numbers), "---"]
-    rows = [row.texts for row in table.rows]
-    head, *body = [_md_row(row) for row in (table.columns, *rows)]
-    return [head, f"| {' | '.join(rules)} |", *body]
+    body = [_md_row(row.texts, row.bold_text) for row in table.rows]
+    return [_md_row(table.columns), f"| {' | '.join(rules)} |", *body]
 
 
-def _md_row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(_md(cell) for cell in cells)} |"
+def _md_row(cells: Sequence[str], bold: int | None = None) -> str:
+    shown = [f"**{_md(c)}**" if n == bold else _md(c) for n, c in enumerate(cells)]
+    return f"| {' | '.join(shown)} |"
 
 
 def _tex_table(table: TextTable, caption: str) -> list[str]:
@@ -70,8 +71,12 @@ def _tex_table(table: TextTable, caption: str) -> list[str]:
         "    \\toprule",
         f"    {row([*map(tex, table.columns)])}",
         "    \\midrule",
-        *(f"    {row([*map(tex, each.texts)])}" for each in table.rows),
+        *(f"    {_tex_row(each.texts, each.bold_text)}" for each in table.rows),
         "    \\bottomrule",
         "  \\end{tabular}",
         "\\end{table}",
     ]
+
+
+def _tex_row(cells: Sequence[str], bold: int | None) -> str:
+    return row([f"\\textbf{{{tex(c)}}}" if n == bold else tex(c) for n, c in enumerate(cells)])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note
 from ablate.numbers import interval_text, rounded, share_text
 from ablate.plan.analysis_changes import Deviation, deviations_text
-from ablate.report.comparisons import lost_runs_notes, pair_p_text
+from ablate.report.comparisons import NO_VERDICT_TEXT, lost_runs_notes, pair_p_text
 from ablate.report.cost import costlier_text
 from ablate.report.resolutions import equivalence_notes
 from ablate.stats.aa_test import AATest
@@ -79,7 +79,7 @@ def _unmeasured_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
 
 def _resolution_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
     if metric.resolution > 0:
-        if whole:
+        if whole and metric.pairs is None:
             yield Note(_interval_text(metric))
         yield Note(_resolution_text(metric))
         if whole and metric.comparisons.spread_check:
@@ -89,6 +89,20 @@ def _resolution_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
 def _certainty_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
     if _is_certain(metric.comparisons):
         yield _caution(_what_never_varies(metric.cells))
+
+
+def _reading_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
+    """What bold, letters and missing verdicts mean."""
+    if metric.pairs is not None and metric.is_judged:
+        yield Note(
+            "cells that share a letter are not told apart; none is a baseline, see all pairs"
+        )
+    if any(cell.may_be_best for cell in metric.cells):
+        of = f" for all {metric.num_families} metrics together" * (metric.num_families > 1)
+        told = f"Hsu's comparisons with the best, 95 %{of}"
+        yield Note(f"bold: not significantly worse than the best ({told})")
+    if any(cell.comparison.verdict.cause is Cause.FURTHER_METRIC for cell in metric.cells):
+        yield Note(NO_VERDICT_TEXT)
 
 
 def _cost_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
@@ -101,7 +115,7 @@ def _again_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
         yield _again_note(metric.again, metric.log_scale)
 
 
-def margin_notes(metric: MetricRecord) -> list[Note]:
+def margin_notes(metric: MetricRecord, family: str = "the table") -> list[Note]:
     """What a margin of equivalence means, where there is one."""
     if metric.margin is None:
         return []
@@ -109,11 +123,9 @@ def margin_notes(metric: MetricRecord) -> list[Note]:
     if metric.log_scale:
         bound = math.log1p(metric.margin)
         shown = f"{share_text(-bound)} to {share_text(bound)}"
-    told = (
-        "the 90 % interval of that one comparison lies inside it (two one-sided tests, not "
-        "adjusted for the number of comparisons)"
-    )
-    return [Note(f"margin {shown}{_since_when(metric)}; equivalent: {told}")]
+    told = f"at 5 % for all comparisons of {family} together (Bonferroni)"
+    inside = "inside it by two one-sided tests"
+    return [Note(f"margin {shown}{_since_when(metric)}; equivalent: {inside}, {told}")]
 
 
 def exploratory_notes(deviations: Sequence[Deviation]) -> list[Note]:
@@ -152,8 +164,9 @@ def _what_never_varies(cells: Sequence[CellRecord]) -> str:
 def _interval_text(metric: MetricRecord) -> str:
     sd = metric.comparisons.residual_sd
     shown = share_text(sd).lstrip("+") if metric.log_scale else rounded(sd, sd)
+    of = f", of all {metric.num_families} metrics," if metric.num_families > 1 else ""
     return (
-        "differences to the baseline paired by seed; intervals hold simultaneously (Dunnett, "
+        f"differences to the baseline paired by seed; intervals hold simultaneously{of} (Dunnett, "
         f"residual sd {shown}, df {metric.comparisons.df})"
     )
 
@@ -190,6 +203,7 @@ NOTES: Mapping[str, Callable[[MetricRecord, bool], Iterable[Note]]] = {
     "margin": lambda metric, whole: margin_notes(metric),
     "equivalence": lambda metric, whole: equivalence_notes(metric),
     "cost": _cost_notes,
+    "reading": _reading_notes,
     "certainty": _certainty_notes,
     "aa": _again_notes,
     "lost": lambda metric, whole: lost_runs_notes(metric),

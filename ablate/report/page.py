@@ -19,7 +19,8 @@ from ablate.numbers import clock
 from ablate.report.charts.encoding import VEGA_LITE, Spec
 from ablate.report.charts.theme import COLOURS, CONFIG
 from ablate.report.renderer import Renderer
-from ablate.report.tables import TextTable, tables_of
+from ablate.report.tables import tables_of
+from ablate.report.text_table import TextTable
 from ablate.report.words import answers
 from ablate.run_row import Status
 from ablate.stats.verdicts import Cause, Verdict, VerdictKind
@@ -99,7 +100,8 @@ def page_script(renderer: Renderer) -> str:
 
 _CLASSES = {
     VerdictKind.WITHIN_NOISE: "within", VerdictKind.NOT_COMPARED: "not",
-    Cause.NOT_MEASURED: "not", Cause.TOO_FEW_SEEDS: "not", Cause.NO_BASELINE: "no",
+    VerdictKind.IN_PAIRS: "not", Cause.FURTHER_METRIC: "not", Cause.NOT_MEASURED: "not",
+    Cause.TOO_FEW_SEEDS: "not", Cause.NO_BASELINE: "no",
 }  # fmt: skip
 
 

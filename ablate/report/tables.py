@@ -2,65 +2,23 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
-from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note, StudyRecord
+from ablate.analysis.records import BlockRecord, MetricRecord, Note, StudyRecord
 from ablate.numbers import p_text, rounded, spread_text
 from ablate.report.comparisons import difference_text, lost_level_notes
 from ablate.report.cost import costlier_levels_text, price_of_better, price_of_level
 from ablate.report.notes import NOTES, effect_notes, exploratory_notes, margin_notes
+from ablate.report.pair_table import LETTERS, pair_table
 from ablate.report.resolutions import factor_resolution_notes
+from ablate.report.text_table import TableRow, TextTable, comparison_titles
 from ablate.stats.effects import Effects, MainEffect
-from ablate.stats.verdicts import Verdict, VerdictKind
+from ablate.stats.verdicts import VerdictKind
 from ablate.text import printable
 
 COUNTS = ("ok/planned", "ok/found")
 """Titles of the column that counts runs; what somebody else planned nobody knows."""
 NOT_APPLICABLE = "–"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableRow:
-    """One row: labels to the left, numbers to the right, and what may be said of it."""
-
-    labels: Sequence[str]
-    numbers: Sequence[str]
-    verdict: Verdict
-    own_spread: bool = False
-    """Whether it was judged by the spread of its own pairs."""
-    costlier: bool = False
-    """Whether it is better, and costs clearly more than its baseline."""
-    remark: str = ""
-    """Whether it was planned before the results, where it was not."""
-
-    @property
-    def verdict_text(self) -> str:
-        """The verdict for people."""
-        marks = " (own spread)" * self.own_spread + " (costlier)" * self.costlier
-        return self.verdict.text + marks + self.remark
-
-    @property
-    def texts(self) -> list[str]:
-        """The whole row, as text."""
-        return [*self.labels, *self.numbers, self.verdict_text]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextTable:
-    """A table whose last column is a verdict."""
-
-    title: str
-    labels: Sequence[str]
-    """Titles of the columns with labels."""
-    numbers: Sequence[str]
-    """Titles of the columns with numbers."""
-    rows: Sequence[TableRow]
-    notes: Sequence[Note]
-
-    @property
-    def columns(self) -> list[str]:
-        """All titles."""
-        return [*self.labels, *self.numbers, "verdict"]
+MEAN = "mean ± sd"
 
 
 def tables_of(record: StudyRecord) -> list[TextTable]:
@@ -70,8 +28,9 @@ def tables_of(record: StudyRecord) -> list[TextTable]:
 
 def metric_table(record: StudyRecord, metric: MetricRecord) -> TextTable:
     """The ablation table: a row a cell."""
-    rows = [_cell_row(record, metric, cell) for cell in metric.cells]
-    numbers = (COUNTS[metric.is_foreign], "mean ± sd", *_comparison_titles(metric))
+    rows = [_cell_row(record, metric, index) for index in range(len(metric.cells))]
+    compared = comparison_titles(metric) if metric.pairs is None else (LETTERS,)
+    numbers = (COUNTS[metric.is_foreign], MEAN, *compared)
     labels = ["block"] * _has_blocks(metric) + list(record.factors)
     labels += ["compared with"] * _has_baselines(metric)
     whole = metric is record.metric
@@ -89,8 +48,8 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
         rows += _effect_rows(block, metric, effect)
     of = f" of {block.name}" if block.name else ""
     title = f"{printable(metric.name)}, {metric.value_text}: each factor{of}, over all the others"
-    numbers = ("mean", *_comparison_titles(metric), "share of variance")
-    notes = [*exploratory_notes(block.exploratory), *margin_notes(metric)]
+    numbers = ("mean", *comparison_titles(metric), "share of variance")
+    notes = [*exploratory_notes(block.exploratory), *margin_notes(metric, "each factor")]
     notes += effect_notes(block, effects)
     costlier = costlier_levels_text(block, metric.cells, effects)
     notes += [Note(costlier, is_caution=True)] if costlier else []
@@ -117,10 +76,6 @@ def headline(record: StudyRecord, metric: MetricRecord) -> str:
     return f"{printable(metric.name)} ({direction}), {metric.value_text}, {seeds}"
 
 
-def _comparison_titles(metric: MetricRecord) -> tuple[str, str]:
-    return ("change [95 %]" if metric.log_scale else "difference [95 %]", "adj. p")
-
-
 def _has_baselines(metric: MetricRecord) -> bool:
     return len({cell.reference for cell in metric.cells}) > 1
 
@@ -129,8 +84,9 @@ def _has_blocks(metric: MetricRecord) -> bool:
     return any(cell.block for cell in metric.cells)
 
 
-def _cell_row(record: StudyRecord, metric: MetricRecord, cell: CellRecord) -> TableRow:
-    found, value = cell.comparison, cell.value
+def _cell_row(record: StudyRecord, metric: MetricRecord, index: int) -> TableRow:
+    cell = metric.cells[index]
+    value = cell.value
     block = [cell.block] * _has_blocks(metric)
     baseline = "" if cell.is_baseline else metric.cells[cell.reference].name
     labels = [cell.labels.get(factor, NOT_APPLICABLE) for factor in record.factors]
@@ -139,14 +95,24 @@ def _cell_row(record: StudyRecord, metric: MetricRecord, cell: CellRecord) -> Ta
         numbers=[
             f"{value.num}/{cell.num_planned}",
             spread_text(value.mean, value.sd),
-            "" if cell.is_baseline else difference_text(found, metric.log_scale),
-            "" if cell.is_baseline else p_text(found.p),
+            *_compared(metric, index),
         ],
-        verdict=found.verdict,
-        own_spread=not found.pooled,
         costlier=bool(price_of_better(cell)),
         remark=cell.remark,
+        verdict=cell.comparison.verdict,
+        own_spread=not cell.comparison.pooled,
+        bold=1 if cell.may_be_best else None,
     )
+
+
+def _compared(metric: MetricRecord, index: int) -> Sequence[str]:
+    """The difference to the baseline and its p, or the letters that a cell shares with others."""
+    cell = metric.cells[index]
+    if metric.pairs is not None:
+        return [metric.pairs.letters[index]]
+    if cell.is_baseline:
+        return ["", ""]
+    return [difference_text(cell.comparison, metric.log_scale), p_text(cell.comparison.p)]
 
 
 def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: MainEffect) -> list[TableRow]:
@@ -188,6 +154,8 @@ def _half_width(effect: MainEffect) -> float:
 def _metric_tables(record: StudyRecord) -> Iterator[TextTable]:
     for metric in record.metrics:
         yield metric_table(record, metric)
+        if metric.pairs is not None:
+            yield pair_table(metric, metric.pairs)
 
 
 def _effects_tables(record: StudyRecord) -> Iterator[TextTable]:

@@ -9,7 +9,8 @@ from rich.table import Table
 from ablate.analysis.records import StudyRecord
 from ablate.numbers import clock
 from ablate.process.screen import Text
-from ablate.report.tables import COUNTS, TextTable, history_lines, tables_of
+from ablate.report.tables import COUNTS, history_lines, tables_of
+from ablate.report.text_table import TextTable
 from ablate.stats.verdicts import Cause, VerdictKind
 from ablate.text import first_line
 
@@ -67,7 +68,11 @@ def _table(content: TextTable, width: int) -> Table:
     for row in content.rows:
         style = "yellow" if row.verdict.is_partial else STYLES.get(row.verdict.gist, "")
         verdict = Text(row.verdict_text, style=style)
-        table.add_row(*map(Text, row.labels), *(Text(row.numbers[n]) for n in shown), verdict)
+        # Its labels too: where the terminal is narrow the number itself may not be there.
+        bold = "bold" if row.bold is not None else ""
+        labels = [Text(label, style=bold) for label in row.labels]
+        numbers = [Text(row.numbers[n], style=bold if n == row.bold else "") for n in shown]
+        table.add_row(*labels, *numbers, verdict)
     return table
 
 

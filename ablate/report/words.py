@@ -7,9 +7,11 @@ from ablate.numbers import p_text
 from ablate.report.comparisons import AT_WORST, difference_text, pair_p_text, worst_text
 from ablate.report.cost import price_of_better, price_of_level
 from ablate.report.notes import ALPHA
+from ablate.report.pair_table import pair_answers
 from ablate.stats.effects import MainEffect
 from ablate.stats.verdicts import Cause, Comparison, Verdict, VerdictKind
 
+NOTHING = "There is nothing to compare: the study has one cell."
 NAMED = 6
 """Cells that are named one by one."""
 
@@ -17,6 +19,10 @@ NAMED = 6
 def answers(record: StudyRecord) -> list[str]:
     """What the study found about its metric: what differs, what does not, what cannot be said."""
     metric = record.metric
+    if not metric.is_judged:
+        return [f"No verdict on {metric.name}: a further metric, the table has its intervals."]
+    if metric.pairs is not None:
+        return [*pair_answers(metric, metric.pairs), *_open(metric.cells)] or [NOTHING]
     compared = [cell for cell in metric.cells if not cell.is_baseline]
     told = [
         *_effect_answers(record, metric),
@@ -27,7 +33,7 @@ def answers(record: StudyRecord) -> list[str]:
     ]
     if not told and compared:
         return ["No comparison was planned (compare:): the table has the means."]
-    return told or ["There is nothing to compare: the study has one cell."]
+    return told or [NOTHING]
 
 
 def _effect_answers(record: StudyRecord, metric: MetricRecord) -> list[str]:

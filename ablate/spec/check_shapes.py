@@ -290,7 +290,9 @@ def _unvaried(block: DesignBlock, cells: Sequence[Cell], message: str) -> Iterat
 
 
 def _compare_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
-    choices = study.compare or ()
+    choices = study.planned_comparisons
+    if study.compares_pairs:
+        yield from _pair_problems(blocks)
     factors = tuple(factors_of(blocks).values())
     wrong = [list(_choice_problems(f"compare[{index}]", choice, factors))
              for index, choice in enumerate(choices)]  # fmt: skip
@@ -299,6 +301,14 @@ def _compare_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[P
         yield from wrong[index]
         if index in idle and not wrong[index]:
             yield Problem(f"compare[{index}]", "matches no cell", choice, fix="drop it")
+
+
+def _pair_problems(blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
+    """Cells are compared within their block, and all pairs are one family."""
+    baselines = {_training_key(block.baseline) for block in blocks if block.baseline is not None}
+    if len(baselines) > 1:
+        yield Problem("compare", "blocks with baselines of their own have no pairs in common",
+                      "pairs", fix="make a study of each, or drop compare")  # fmt: skip
 
 
 def _idle(

@@ -235,8 +235,9 @@ class _Question(_Frozen):
     """Which of a run's values of a metric is its result: that of its best weights, or the last
     one. By default the best where all cells choose it by a yardstick that they share."""
     report_metrics: tuple[Text, ...] = ()
-    """Further metrics to report; verdicts on one are not adjusted for the others. A metric without
-    a direction of its own has that of `metric`."""
+    """Further metrics to report; one without a direction of its own has that of `metric`."""
+    verdicts: Literal["metric", "all"] = "metric"
+    """What is judged: the metric, or the further ones too, all adjusted for their number."""
     margin: Annotated[Float, Field(gt=0)] | None = None
     """Differences of the metric below this do not matter; fixed before the study is run."""
     log_scale: Bool = False
@@ -285,9 +286,10 @@ class Study(Block, _Question):
     """One study: a question, a base config, the factors, the seeds."""
 
     blocks: tuple[NamedBlock, ...] = ()
-    """Further blocks, each with its own factors; cells that coincide are run once."""
-    compare: tuple[dict[str, Any], ...] | None = None
-    """The cells whose comparison with the baseline was planned, by levels; by default all."""
+    """Further blocks, each with factors of its own; cells that coincide are run once."""
+    compare: tuple[dict[str, Any], ...] | Literal["pairs"] | None = None
+    """The cells whose comparison with the baseline was planned, by levels; all by default. `pairs`:
+    all cells with each other, and none with a baseline."""
     seeds: Seeds
     aa: Bool = False
     """Whether the baseline is also run on other seeds (A/A)."""
@@ -314,6 +316,21 @@ class Study(Block, _Question):
     def metrics(self) -> tuple[str, ...]:
         """The metric that the verdicts are about, then the further ones."""
         return tuple(dict.fromkeys((self.metric, *self.report_metrics)))
+
+    @property
+    def judged_metrics(self) -> tuple[str, ...]:
+        """Those that verdicts are about, to hold all at once."""
+        return self.metrics if self.verdicts == "all" else (self.metric,)
+
+    @property
+    def compares_pairs(self) -> bool:
+        """Whether all cells are compared with each other, and none with a baseline."""
+        return self.compare == "pairs"
+
+    @property
+    def planned_comparisons(self) -> tuple[dict[str, Any], ...]:
+        """The comparisons with the baseline that `compare` lists."""
+        return self.compare if isinstance(self.compare, tuple) else ()
 
     def path(self, written: str) -> Path:
         """A path of the YAML as an absolute one."""

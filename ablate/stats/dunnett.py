@@ -1,11 +1,12 @@
 """Simultaneous comparisons with one baseline: critical values and adjusted p values.
 
 Dunnett 1955 (J. Am. Stat. Assoc. 50, 1096-1121): the largest of several t statistics that share a
-baseline and a residual variance. The number of comparisons is priced in once, in the interval as
-in the p value, so that the two cannot contradict each other.
+baseline and a residual variance, to both sides or to one. The number of comparisons is priced in
+once, in the interval as in the p value, so that the two cannot contradict each other.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -42,15 +43,34 @@ class Family:
     @lru_cache(maxsize=256)  # noqa: B019 - a family is three numbers, and studies repeat them
     def critical_value(self, confidence: float = 0.95) -> float:
         """The half-width, in standard errors, of intervals that hold all at once."""
-        alone = t_quantile((1 + confidence) / 2, self.df)
+        return self._solve(self._coverage, (1 - confidence) / 2, confidence)
+
+    @lru_cache(maxsize=256)  # noqa: B019
+    def one_sided_value(self, confidence: float = 0.95) -> float:
+        """The same of bounds to one side."""
+        return self._solve(self._below, 1 - confidence, confidence)
+
+    def _solve(self, coverage: Callable[[float], float], tail: float, confidence: float) -> float:
+        """The critical value of a given coverage; `tail` is what one comparison alone leaves."""
+        alone = t_quantile(1 - tail, self.df)
         if self.num == 1:
             return alone
         from scipy.optimize import brentq  # takes a fifth of a second
 
-        bonferroni = t_quantile(1 - (1 - confidence) / (2 * self.num), self.df)
-        lowest, highest = 0.9 * alone, 1.1 * bonferroni
-        found = brentq(lambda t: self._coverage(t) - confidence, lowest, highest)
+        bonferroni = t_quantile(1 - tail / self.num, self.df)
+        found = brentq(lambda t: coverage(t) - confidence, 0.9 * alone, 1.1 * bonferroni)
         return float(found)  # pyright: ignore[reportArgumentType] - no full output is asked for
+
+    def _below(self, t: float) -> float:
+        """P(all T_i <= t)."""
+        scales, scale_weights = residual_scales(self.df)
+        shared, weights = _shared()
+        spread, centre = math.sqrt(1 - self.correlation), math.sqrt(self.correlation) * shared
+        sides = [
+            normal_cdf((sign * centre + t * scales[:, None]) / spread) ** self.num
+            for sign in (-1, 1)
+        ]
+        return float(scale_weights @ (sides[0] + sides[1]) @ weights / 2)
 
     def _coverage(self, t: float) -> float:
         """P(all |T_i| <= t)."""

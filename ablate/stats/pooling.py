@@ -46,7 +46,7 @@ class Evidence(NamedTuple):
     """Adjusted: below `ALPHA` just where the interval excludes 0; nan where nothing can be said."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pool:
     """The comparisons of a study: those that share a residual variance, and those apart."""
 
@@ -62,6 +62,8 @@ class Pool:
     """(num_cells,), judged by own pairs: where the cell or its reference is noisy, or all."""
     first_seeds: int | None
     """The pooled variance comes from so many seeds, the first ones; from all where None."""
+    num_families: int = 1
+    """Such pools, of so many metrics, whose comparisons are to hold all at once (Bonferroni)."""
 
     @cached_property
     def layout(self) -> Layout:
@@ -97,7 +99,12 @@ class Pool:
     @cached_property
     def alpha_share(self) -> float:
         """The share of `ALPHA` that the pooled comparisons take; the rest is for those apart."""
-        return float((self.family & ~self.apart).sum() / max(self.family.sum(), 1))
+        return float((self.family & ~self.apart).sum() / max(self.num_shares, 1))
+
+    @cached_property
+    def num_shares(self) -> int:
+        """Comparisons that `ALPHA` is for, over all families."""
+        return int(self.family.sum()) * self.num_families
 
     @cached_property
     def critical(self) -> float:
@@ -132,7 +139,7 @@ class Pool:
         """
         mean, pairs = self.own_difference(cell), self._pairs(cell)
         pairs = pairs[~np.isnan(pairs)]
-        num, df = int(self.family.sum()), len(pairs) - 1
+        num, df = self.num_shares, len(pairs) - 1
         if df < 1:
             return Evidence(mean, math.nan, df, math.nan, math.nan)
         varies = float(np.ptp(pairs)) > self._rounding
@@ -168,6 +175,7 @@ def pool_cells(
     named: Named = None,
     first_seeds: int | None = None,
     own_pairs: bool = False,
+    num_families: int = 1,
 ) -> Pool:
     """Sorts out what is compared, and on which variance.
 
@@ -178,6 +186,7 @@ def pool_cells(
         named: (num_cells,), the cells whose comparisons were planned; all where None.
         first_seeds: The pooled variance comes from so many seeds, the first ones.
         own_pairs: Whether all comparisons are judged by own pairs, on no shared variance.
+        num_families: Such pools, of so many metrics, that are to hold all at once.
     """
     cells = np.arange(len(values))
     others = np.broadcast_to(np.asarray(references, dtype=np.intp), cells.shape)
@@ -186,9 +195,14 @@ def pool_cells(
     noisy = noisy_cells(values)
     is_noisy = np.isin(cells, noisy)
     return Pool(
-        values, others, planned & enough & enough[others] & (others != cells), noisy,
-        is_noisy | is_noisy[others] | own_pairs, first_seeds,
-    )  # fmt: skip
+        values=values,
+        references=others,
+        family=planned & enough & enough[others] & (others != cells),
+        noisy=noisy,
+        apart=is_noisy | is_noisy[others] | own_pairs,
+        first_seeds=first_seeds,
+        num_families=num_families,
+    )
 
 
 def certain_p(value: float, df: float = math.inf) -> float:

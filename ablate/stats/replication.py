@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ablate.stats.all_pairs import compare_pairs
 from ablate.stats.distributions import normal_cdf, residual_scales
 from ablate.stats.dunnett import Family
 from ablate.stats.pooling import ALPHA, Named, Pool, References, pool_cells
@@ -55,10 +56,26 @@ def needed_replicates(
     Raises:
         ValueError: Where the half-width is not positive.
     """
+    return _needed(*_residual(pool_cells(first, references, family)), half_width, first.shape[1])
+
+
+def needed_for_pairs(first: Values, half_width: float) -> Replication:
+    """The same for intervals of all pairs of cells, see `ablate.stats.all_pairs`.
+
+    Args:
+        first: (num_cells, num_first_seeds), nan where a run is missing.
+        half_width: What the simultaneous intervals are to have.
+
+    Raises:
+        ValueError: Where the half-width is not positive.
+    """
+    found = compare_pairs(first, "min")
+    return _needed(found.residual_sd, found.df, found.critical, half_width, first.shape[1])
+
+
+def _needed(sd: float, df: int, critical: float, half_width: float, num_first: int) -> Replication:
     if not half_width > 0:
         raise ValueError(f"a half-width is positive, not {half_width:g}")
-    num_first = first.shape[1]
-    sd, df, critical = _residual(pool_cells(first, references, family))
     if math.isnan(critical):
         return Replication(num_first, math.nan, df, math.nan, math.nan)
     # Rounding must not cost a seed where the half-width is just reached.
@@ -69,7 +86,12 @@ def needed_replicates(
 
 
 def detectable_difference(
-    sd: float, df: float, num_comparisons: int, num_seeds: float, power: float = 0.8
+    sd: float,
+    df: float,
+    num_comparisons: int,
+    num_seeds: float,
+    power: float = 0.8,
+    critical: float | None = None,
 ) -> float:
     """The difference to the baseline that a design finds with a given power.
 
@@ -82,6 +104,8 @@ def detectable_difference(
         num_comparisons: With the baseline, all of them to hold at once.
         num_seeds: Of a cell.
         power: The chance to find it.
+        critical: Half-width of an interval in standard errors; that of comparisons with one
+            baseline by default.
 
     Returns:
         nan where nothing can be compared.
@@ -90,7 +114,8 @@ def detectable_difference(
         return math.nan
     from scipy.optimize import brentq
 
-    critical = Family(num_comparisons, 0.5, df).critical_value(1 - ALPHA)
+    if critical is None:
+        critical = Family(num_comparisons, 0.5, df).critical_value(1 - ALPHA)
     scales, weights = residual_scales(df)
 
     def lacking(shift: float) -> float:

@@ -9,7 +9,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.stats.distributions import t_quantile
+from ablate.stats.equivalence import lies_inside
 from ablate.stats.layout import CHECKABLE_SEEDS, num_results
 from ablate.stats.pooling import ALPHA, Evidence, Named, Pool, References, pool_cells
 
@@ -28,6 +28,8 @@ class VerdictKind(StrEnum):
     WITHIN_NOISE = "within noise"
     EQUIVALENT = "equivalent"
     NOT_COMPARED = "not compared"
+    IN_PAIRS = "in pairs"
+    """Compared with every other cell, in a table of its own."""
     NONE = "no verdict"
     """Nothing: the cause says why."""
 
@@ -39,6 +41,8 @@ class Cause(StrEnum):
     NOT_MEASURED = "not measured"
     TOO_FEW_SEEDS = "not enough seeds"
     NO_BASELINE = "no baseline"
+    FURTHER_METRIC = "further metric"
+    """The study's verdicts are about another one."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,7 @@ def compare_to_baseline(
     family: Named = None,
     first_seeds: int | None = None,
     own_pairs: bool = False,
+    num_families: int = 1,
 ) -> Comparisons:
     """Compares every cell with its baseline, all at once.
 
@@ -143,8 +148,9 @@ def compare_to_baseline(
             differences from all seeds. Spreads are compared over all seeds, and cells that are
             judged by their own pairs are judged by all of them.
         own_pairs: Whether rows are known to differ in spread: all are judged by their own pairs.
+        num_families: Such studies, of so many metrics, that are to hold all at once.
     """
-    pool = pool_cells(values, references, family, first_seeds, own_pairs)
+    pool = pool_cells(values, references, family, first_seeds, own_pairs, num_families)
     named = np.ones(len(values), dtype=bool) if family is None else np.asarray(family, dtype=bool)
     comparisons = [
         _compare(pool, cell, bool(named[cell]), mode, margin) for cell in range(len(values))
@@ -170,32 +176,25 @@ def _compare(pool: Pool, cell: int, named: bool, mode: Mode, margin: float | Non
     if math.isnan(found.p):
         few = Verdict.none(Cause.TOO_FEW_SEEDS)
         return Comparison(few, found.difference, pooled=not apart)
-    return _judged(found, mode, margin, not apart)
+    inside = margin is not None and lies_inside(
+        found.difference, found.se, found.df, margin, ALPHA / pool.num_shares
+    )
+    return _judged(found, mode, inside, not apart)
 
 
 def _has_none(pool: Pool, cell: int) -> bool:
     return bool(np.isnan(pool.values[cell]).all())
 
 
-def _judged(found: Evidence, mode: Mode, margin: float | None, pooled: bool) -> Comparison:
+def _judged(found: Evidence, mode: Mode, inside: bool, pooled: bool) -> Comparison:
     """The verdict: of the simultaneous interval, and of what lies inside the margin."""
     value, half = found.difference, found.critical * found.se
-    inside = margin is not None and _is_inside(found, margin)
     if abs(value) > half:
         is_better = (value < 0) == (mode == "min")
         verdict = Verdict(VerdictKind.BETTER if is_better else VerdictKind.WORSE, inside)
     else:
         verdict = Verdict(VerdictKind.EQUIVALENT if inside else VerdictKind.WITHIN_NOISE)
     return Comparison(verdict, value, value - half, value + half, found.p, pooled)
-
-
-def _is_inside(found: Evidence, margin: float) -> bool:
-    """Equivalence by two one-sided tests at 5 %: the 90 % interval is inside the margin.
-
-    Schuirmann 1987 (J. Pharmacokinet. Biopharm. 15).
-    """
-    narrow = t_quantile(1 - ALPHA, found.df) * found.se
-    return abs(found.difference) + narrow < margin
 
 
 def _told(values: Values, noisy: Sequence[int]) -> str:

@@ -84,7 +84,8 @@ def test_a_margin_makes_small_differences_equivalent(tmp_path):
     verdicts = [row.verdict.text for row in table_rows(record(tmp_path, margin=1.0))]
     assert verdicts == ["baseline", "better", "equivalent", "not enough seeds"]
     [note] = [note for note in footnotes(record(tmp_path, margin=1.0)) if "margin" in note]
-    assert note.startswith("margin ±1; equivalent: the 90 % interval of that ")
+    assert note.startswith("margin ±1; equivalent: inside it by two one-sided ")
+    assert note.endswith("at 5 % for all comparisons of the table together (Bonferroni)")
     verdicts = [row.verdict.text for row in table_rows(record(tmp_path, margin=8.0))]
     assert verdicts[1] == "better, within margin"
 
@@ -345,7 +346,8 @@ def test_the_terminal_folds_names_before_numbers(tmp_path):
 
 
 def test_a_metric_without_a_better_side_differs_or_does_not(tmp_path):
-    plan = plan_study(flow_study(tmp_path, seeds=[1, 2, 3]))
+    judged = {"report_metrics": ["train_distance"], "verdicts": "all"}
+    plan = plan_study(flow_study(tmp_path, seeds=[1, 2, 3], **judged))
     rows = {
         run.run_id: {
             "status": "ok",

@@ -89,6 +89,13 @@ def test_a_comparison_may_be_named_beforehand():
     ]  # fmt: skip
 
 
+def test_all_cells_may_be_compared_in_pairs():
+    rates = {"name": "rate", "factors": {"lr": [0.001, 0.01]}}
+    planned = plan(FLOW, factors={"flow": ["icfm", "vp"]}, compare="pairs", blocks=[rates])
+    assert planned.study.compares_pairs
+    assert not any(planned.compared)
+
+
 def test_seeds_may_be_a_count():
     assert plan(seeds=3).seeds == (0, 1, 2)
     rule = {"min": 2, "max": 9, "until": {"half_width": 0.1}}
@@ -117,6 +124,10 @@ def test_a_second_baseline_runs_on_other_seeds():
          "when.b = {'a': 3}: does not hold at the baseline"),
         ({"when": {"b": {"a": 3}}, "exclude": [{"a": 3}]},
          "when.b = {'a': 3}: holds in no cell of the design"),
+        ({"compare": "all"}, "compare = 'all': should be a valid tuple or should be 'pairs'"),
+        ({"compare": "pairs", "blocks": [{"base": {"length": 9}, "factors": AB}]},
+         "compare = 'pairs': blocks with baselines of their own have no pairs in common"),
+        ({"verdicts": "every"}, "verdicts = 'every': not a valid choice"),
         ({"compare": [{"a": 9}]}, "compare[0].a = 9: is not a level of the factor"),
         ({"compare": [{"a": 2, "b": "y"}], "design": "one_at_a_time"},
          "compare[0] = {'a': 2, 'b': 'y'}: matches no cell"),

@@ -1,0 +1,109 @@
+"""What verdicts are about: which metrics, against a baseline or in pairs, and what they can see."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ablate.analysis.arrays import Values
+from ablate.spec.models import Study
+from ablate.stats.all_pairs import AllPairs
+from ablate.stats.best import against_the_best
+from ablate.stats.layout import num_results
+from ablate.stats.pooling import ALPHA
+from ablate.stats.replication import detectable_difference
+from ablate.stats.tukey import StudentizedRange
+from ablate.stats.verdicts import Cause, Comparison, Comparisons, Mode, Verdict, VerdictKind
+
+OF_NOISE = (
+    VerdictKind.BETTER, VerdictKind.WORSE, VerdictKind.DIFFERS, VerdictKind.WITHIN_NOISE,
+    VerdictKind.EQUIVALENT, VerdictKind.IN_PAIRS,
+)  # fmt: skip
+"""Verdicts that rest on a comparison."""
+
+
+def num_families(study: Study, metric: str) -> int:
+    """Metrics whose verdicts are to hold at once with those on a metric."""
+    return len(study.judged_metrics) if metric in study.judged_metrics else 1
+
+
+def told(found: Comparison, ranked: bool, is_judged: bool) -> Comparison:
+    """A comparison as far as it may be told of a metric.
+
+    Args:
+        found: As computed.
+        ranked: Whether lower or higher values of the metric are better at all.
+        is_judged: Whether the study's verdicts are about it.
+    """
+    if not is_judged and found.verdict.kind in OF_NOISE:
+        return replace(found, verdict=Verdict.none(Cause.FURTHER_METRIC), p=math.nan)
+    if not ranked and found.verdict.is_different:
+        return replace(found, verdict=Verdict(VerdictKind.DIFFERS))
+    return found
+
+
+def told_pairs(pairs: AllPairs, ranked: bool, is_judged: bool) -> AllPairs:
+    """All pairs as far as they may be told of a metric."""
+    letters = pairs.letters if is_judged else [""] * len(pairs.letters)
+    shown = [replace(p, comparison=told(p.comparison, ranked, is_judged)) for p in pairs.pairs]
+    return replace(pairs, pairs=shown, letters=letters)
+
+
+def in_pairs(cells: Comparisons, pairs: AllPairs, values: Values) -> Comparisons:
+    """What is said of the cells where they are compared in pairs: where to look, or why not."""
+    comparisons: list[Comparison] = []
+    for letters, row in zip(pairs.letters, values, strict=True):
+        cause = Cause.FAILED if np.isnan(row).all() else Cause.TOO_FEW_SEEDS
+        verdict = Verdict(VerdictKind.IN_PAIRS) if letters else Verdict.none(cause)
+        comparisons.append(Comparison(verdict))
+    return replace(cells, each=comparisons)
+
+
+def critical_in_pairs(num_cells: int, df: float, families: int = 1) -> float:
+    """Half-width of intervals of all pairs in standard errors; nan where there are none."""
+    if num_cells < 2 or df < 1:
+        return math.nan
+    return StudentizedRange(num_cells, df).critical_value(1 - ALPHA / families)
+
+
+def resolution(comparisons: Sequence[Comparison]) -> float:
+    """The smallest difference that can be told from noise: half an interval, the median one."""
+    widths = [(c.high - c.low) / 2 for c in comparisons if c.pooled]
+    known = [width for width in widths if not np.isnan(width)]
+    return float(np.median(known)) if known else math.nan
+
+
+def detectable(
+    comparisons: Sequence[Comparison],
+    residual_sd: float,
+    df: int,
+    values: Values,
+    families: int,
+    in_pairs: bool,
+) -> float:
+    """The difference that is found four times in five with the seeds that are there.
+
+    An interrupted study cannot do what its plan can.
+
+    Args:
+        comparisons: Those with a baseline, one a cell; or all pairs.
+        residual_sd: Pooled.
+        df: Its degrees of freedom.
+        values: (num_cells, num_seeds), nan where a run is missing.
+        families: Metrics whose verdicts are to hold all at once.
+        in_pairs: Whether `comparisons` are all pairs.
+    """
+    judged = [c.pooled and not np.isnan(c.p) for c in comparisons]
+    critical = critical_in_pairs(len(values), df, families) if in_pairs else None
+    num_seeds = num_results(values if in_pairs else values[judged])
+    num = sum(judged) * families
+    return detectable_difference(residual_sd, df, num, num_seeds, critical=critical)
+
+
+def may_be_best(
+    values: Values, mode: Mode, *, first_seeds: int | None, families: int
+) -> Sequence[bool | None]:
+    """Of each cell whether it may be the best: not significantly worse than any other."""
+    found = against_the_best(values, mode, first_seeds=first_seeds, num_families=families)
+    return [None if each is None else each.may_be_best for each in found]

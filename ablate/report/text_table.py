@@ -1,0 +1,63 @@
+"""A table of a report as text, row by row, and what its columns have in common."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ablate.analysis.records import MetricRecord, Note
+from ablate.stats.verdicts import Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableRow:
+    """One row: labels to the left, numbers to the right, and what may be said of it."""
+
+    labels: Sequence[str]
+    numbers: Sequence[str]
+    verdict: Verdict
+    own_spread: bool = False
+    """Whether it was judged by the spread of its own pairs."""
+    costlier: bool = False
+    """Whether it is better, and costs clearly more than its baseline."""
+    remark: str = ""
+    """Whether it was planned before the results, where it was not."""
+    bold: int | None = None
+    """Position of the one of its numbers that is set in bold."""
+
+    @property
+    def verdict_text(self) -> str:
+        """The verdict for people."""
+        marks = " (own spread)" * self.own_spread + " (costlier)" * self.costlier
+        return self.verdict.text + marks + self.remark
+
+    @property
+    def texts(self) -> list[str]:
+        """The whole row, as text."""
+        return [*self.labels, *self.numbers, self.verdict_text]
+
+    @property
+    def bold_text(self) -> int | None:
+        """Position among the texts of the one that is set in bold."""
+        return None if self.bold is None else len(self.labels) + self.bold
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTable:
+    """A table whose last column is a verdict."""
+
+    title: str
+    labels: Sequence[str]
+    """Titles of the columns with labels."""
+    numbers: Sequence[str]
+    """Titles of the columns with numbers."""
+    rows: Sequence[TableRow]
+    notes: Sequence[Note]
+
+    @property
+    def columns(self) -> list[str]:
+        """All titles."""
+        return [*self.labels, *self.numbers, "verdict"]
+
+
+def comparison_titles(metric: MetricRecord) -> tuple[str, str]:
+    """Of the columns with a difference and its p."""
+    return ("change [95 %]" if metric.log_scale else "difference [95 %]", "adj. p")

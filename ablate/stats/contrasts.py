@@ -1,0 +1,149 @@
+"""Every cell of a study against every other, and what these differences rest on. Pure functions."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablate.stats.layout import Layout, rounding_error
+from ablate.stats.pooling import CERTAIN_DF, SHARED_MOST, Pool, pool_cells
+
+Values = NDArray[np.float64]
+ALIKE = 3
+"""Cells of one pattern of missing runs that tell all that others of it would."""
+MOST_PATTERNED = 120
+"""Of so many cells the correlations are looked at; of more they count as 0, which is cautious."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrasts:
+    """Differences of all cells, row minus column, (num_cells, num_cells) each.
+
+    Entries of differences of which nothing can be said are nan: of cells with fewer than two
+    results, of cells that no seeds link, and where there is no residual variance.
+    """
+
+    differences: Values
+    se: Values
+    df: Values
+    apart: NDArray[np.bool_]
+    """Judged by own pairs: one of the two is noisier than the other cells."""
+    members: NDArray[np.intp]
+    """(num_members,), the cells that have two results."""
+    correlation: float
+    """The smallest one of two pooled differences from one cell."""
+    residual_sd: float
+    """Pooled; nan where there is none."""
+    residual_df: int
+
+    @property
+    def num_cells(self) -> int:
+        """Of the study."""
+        return len(self.differences)
+
+
+def contrasts_of(values: Values, first_seeds: int | None = None) -> Contrasts:
+    """Compares all cells with each other.
+
+    Args:
+        values: (num_cells, num_seeds), nan where a run is missing.
+        first_seeds: The pooled variance comes from so many seeds, the first ones.
+    """
+    pool, num = pool_cells(values, 0, first_seeds=first_seeds), len(values)
+    members = np.flatnonzero((~np.isnan(values)).sum(axis=1) > 1)
+    differences, se, df = (np.full((num, num), np.nan) for _ in range(3))
+    kept = np.setdiff1d(members, pool.noisy)
+    rows = np.searchsorted(np.setdiff1d(np.arange(num), pool.noisy), kept)
+    _fill_pooled(pool, rows, kept, differences, se, df)
+    apart = np.zeros((num, num), dtype=bool)
+    for cell in pool.noisy:
+        for other in members[members != cell]:
+            found = _own_pairs(values[cell] - values[other], rounding_error(values[[cell, other]]))
+            for one, two, sign in ((cell, other, 1), (other, cell, -1)):
+                apart[one, two] = True
+                differences[one, two] = sign * found.difference
+                se[one, two], df[one, two] = found.se, found.df
+    return Contrasts(
+        differences=differences,
+        se=se,
+        df=df,
+        apart=apart,
+        members=members,
+        correlation=_least_correlation(pool.layout, rows, ~np.isnan(values[kept])),
+        residual_sd=pool.sd,
+        residual_df=pool.residuals.df,
+    )
+
+
+class _Paired(NamedTuple):
+    difference: float
+    se: float
+    df: float
+
+
+def _fill_pooled(
+    pool: Pool, rows: NDArray[np.intp], cells: NDArray[np.intp],
+    differences: Values, se: Values, df: Values,
+) -> None:  # fmt: skip
+    """Differences on the pooled variance, in place; `rows` are the cells' in the layout."""
+    layout, error_df = pool.layout, pool.residuals.df
+    found = layout.cells[rows][:, None] - layout.cells[rows]
+    found[np.abs(found) <= layout.rounding] = 0.0
+    linked = layout.group[rows][:, None] == layout.group[rows]
+    at = np.ix_(cells, cells)
+    differences[at] = np.where(linked, found, np.nan)
+    if error_df < (CERTAIN_DF if pool.sd == 0 else 1):
+        return
+    unscaled = layout.unscaled[np.ix_(rows, rows)]
+    se[at] = np.where(linked, pool.sd * np.sqrt(_variances(unscaled)), np.nan)
+    df[at] = error_df
+    for matrix in (differences, se, df):
+        np.fill_diagonal(matrix, np.nan)
+
+
+def _own_pairs(pairs: Values, rounding: float) -> _Paired:
+    """A difference on its own pairs, as `Pool.own_evidence` has it."""
+    there = pairs[~np.isnan(pairs)]
+    df = len(there) - 1
+    if df < 1:
+        return _Paired(math.nan, math.nan, math.nan)
+    mean = float(there.mean())
+    if float(np.ptp(there)) > rounding:
+        return _Paired(mean, float(there.std(ddof=1)) / math.sqrt(len(there)), df)
+    return _Paired(mean, 0.0 if df >= CERTAIN_DF else math.nan, df)
+
+
+def _variances(unscaled: Values) -> Values:
+    """Of all differences, in units of the residual variance."""
+    own = np.diag(unscaled)
+    return np.maximum(own[:, None] + own - 2 * unscaled, 0)
+
+
+def _least_correlation(layout: Layout, rows: NDArray[np.intp], there: NDArray[np.bool_]) -> float:
+    """The smallest correlation of two differences from one cell: 1/2 where no run is missing."""
+    if there.all():
+        return 0.5
+    told = rows[_of_each_pattern(there)]
+    if len(told) > MOST_PATTERNED:
+        return 0.0
+    u = layout.unscaled[np.ix_(told, told)]
+    variances, least = _variances(u), 1.0
+    for cell in range(len(told)):
+        others = np.delete(np.arange(len(told)), cell)
+        own = u[cell, cell] - u[cell, others][:, None] - u[cell, others]
+        shared = own + u[np.ix_(others, others)]
+        scale = np.sqrt(np.maximum(variances[cell, others], 1e-300))
+        found = (shared / np.outer(scale, scale))[~np.eye(len(others), dtype=bool)]
+        least = min(least, float(found.min(initial=1.0)))
+    return float(np.clip(least, 0, SHARED_MOST))
+
+
+def _of_each_pattern(there: NDArray[np.bool_]) -> Sequence[int]:
+    """A few cells of each pattern of missing runs: others of it have the same covariances."""
+    seen: dict[bytes, list[int]] = {}
+    for number, pattern in enumerate(there):
+        seen.setdefault(pattern.tobytes(), []).append(number)
+    return [number for alike in seen.values() for number in alike[:ALIKE]]
