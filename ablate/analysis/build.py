@@ -15,12 +15,14 @@ from ablate.analysis.records import (
     MetricRecord,
     StudyRecord,
 )
+from ablate.analysis.scatter import grid_codes, groups_of, scatter_cautions, seed_factors
 from ablate.analysis.seed_rule import first_stage
 from ablate.plan.plan import Plan, PlannedBlock
 from ablate.run_row import RunRows, Status
 from ablate.spec.models import SeedRule, text
 from ablate.stats.aa_test import AATest, compare_aa
 from ablate.stats.effects import Effects, MainEffect, factor_effects
+from ablate.stats.groups import Groups
 from ablate.stats.layout import num_results
 from ablate.stats.replication import detectable_difference
 from ablate.stats.spread import spread
@@ -91,6 +93,7 @@ def _metric_record(
     comparisons = compare_to_baseline(
         measured.values, np.array(plan.references), measured.mode, measured.margin,
         family=np.array(plan.compared), first_seeds=measured.first_seeds,
+        groups=measured.groups, codes=grid_codes(plan), has_ratios=measured.has_ratios,
     )  # fmt: skip
     comparisons = comparisons if measured.ranked else _unranked(comparisons)
     cautions = _cautions(plan, metric, measured.log_scale, incomparable)
@@ -106,7 +109,12 @@ def _metric_record(
         resolution=_resolution(comparisons),
         detectable=_detectable(comparisons, measured.values),
         floor=_floor(plan, rows, metric),
-        cautions=[*cautions, *_wider_than_asked(plan, comparisons, measured, metric)],
+        cautions=[
+            *cautions,
+            *_wider_than_asked(plan, comparisons, measured, metric),
+            *scatter_cautions(plan, comparisons, metric),
+        ],
+        seed_factors=seed_factors(plan, comparisons),
         margin=None if measured.margin is None else plan.study.margin,
         again=_again(plan, rows, metric, measured),
     )
@@ -126,6 +134,10 @@ class _Measured:
     mode: Mode
     margin: float | None
     first_seeds: int | None
+    groups: Groups
+    """(num_cells,), equal for cells in which it measures the same thing."""
+    has_ratios: bool
+    """Whether values are positive by their meaning, and are not logarithms already."""
 
 
 def _measured(plan: Plan, rows: RunRows, metric: str) -> _Measured:
@@ -143,6 +155,8 @@ def _measured(plan: Plan, rows: RunRows, metric: str) -> _Measured:
         mode=plan.mode(metric),
         margin=_margin(plan, metric, log_scale),
         first_seeds=first_stage(plan),
+        groups=groups_of(plan, metric),
+        has_ratios=plan.model.metric(metric).has_ratios and not log_scale,
     )
 
 
@@ -248,6 +262,7 @@ def _effects(
     found = factor_effects(
         measured.values[list(block.members)], codes, [len(f.levels) for f in block.factors],
         baseline, measured.mode, measured.margin, first_seeds=measured.first_seeds,
+        groups=measured.groups[list(block.members)],
     )  # fmt: skip
     levels = np.full((len(measured.values), codes.shape[1]), -1)
     levels[list(block.members)] = codes

@@ -8,7 +8,7 @@ from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note,
 from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
 from ablate.stats.aa_test import AATest
 from ablate.stats.effects import Effects, MainEffect
-from ablate.stats.layout import ROUNDING
+from ablate.stats.units import ROUNDING
 from ablate.stats.verdicts import Cause, Comparison, Comparisons, Verdict, VerdictKind
 from ablate.text import printable
 
