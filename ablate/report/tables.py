@@ -8,6 +8,7 @@ from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note,
 from ablate.numbers import interval_text, p_text, rounded, share_text, spread_text
 from ablate.stats.aa_test import AATest
 from ablate.stats.effects import Effects, MainEffect
+from ablate.stats.error_terms import ErrorTerm
 from ablate.stats.units import ROUNDING
 from ablate.stats.verdicts import Cause, Comparison, Comparisons, Verdict, VerdictKind
 from ablate.text import printable
@@ -130,7 +131,7 @@ def _cell_row(record: StudyRecord, metric: MetricRecord, cell: CellRecord) -> Ta
             "" if cell.is_baseline else p_text(found.p),
         ],
         verdict=found.verdict,
-        own_spread=not found.pooled,
+        own_spread=found.error is ErrorTerm.OWN_PAIRS,
     )
 
 
@@ -171,13 +172,16 @@ def _half_width(effect: MainEffect) -> float:
 def _effect_notes(block: BlockRecord, effects: Effects) -> list[Note]:
     notes = [
         Note(
-            "each factor is tested by itself, against its own scatter over seeds (factor x seed)"
+            "each factor is tested by itself, against its own scatter over seeds "
+            f"({ErrorTerm.FACTOR_BY_SEED})"
             f"{_false_share(len(effects.mains))}; share of variance: omega squared"
         )
     ]
     for pair in effects.interactions:
         one, other = (block.factors[number] for number in pair.factors)
-        if not pair.estimable:
+        if pair.across_groups:
+            notes.append(Note(f"{one} x {other}: not tested, its levels measure different things"))
+        elif not pair.estimable:
             notes.append(Note(f"{one} x {other}: cannot be estimated from these runs"))
         elif pair.p < ALPHA:
             told = f"what {one} does depends on {other}"
@@ -189,6 +193,15 @@ def _effect_notes(block: BlockRecord, effects: Effects) -> list[Note]:
         )
         for effect in effects.mains
         if effect.uneven
+    ]
+    notes += [
+        _caution(
+            f"levels of {block.factors[effect.factor]} measure different things: each is judged by "
+            "its own pairs, means over them are mostly those of the largest values, and shares of "
+            "variance have no meaning"
+        )
+        for effect in effects.mains
+        if effect.across_groups
     ]
     certain = [block.factors[e.factor] for e in effects.mains if _is_certain(e.comparisons)]
     if certain:
@@ -225,6 +238,7 @@ def _notes(metric: MetricRecord, whole: bool) -> list[Note]:
     if metric.resolution > 0:
         notes += [Note(_interval_text(metric))] if whole else []
         notes.append(Note(_resolution_text(metric)))
+    notes += _error_notes(metric)
     if whole and metric.resolution > 0 and metric.comparisons.spread_check:
         notes.append(Note(metric.comparisons.spread_check))
     notes += _margin_notes(metric)
@@ -233,6 +247,33 @@ def _notes(metric: MetricRecord, whole: bool) -> list[Note]:
     if metric.again is not None:
         notes.append(_again_note(metric.again, metric.log_scale))
     return [*notes, *map(_caution, metric.cautions)]
+
+
+def _error_notes(metric: MetricRecord) -> list[Note]:
+    """What the intervals of cells rest on, where it is not one residual of all of them."""
+    errors, notes = {cell.comparison.error for cell in metric.cells}, list[Note]()
+    groups = [group for group in metric.comparisons.groups if group.residual_sd > 0]
+    if len(groups) > 1:
+        sds = [group.residual_sd for group in groups]
+        show = share_text if metric.log_scale else rounded
+        low, high = (show(sd).lstrip("+") for sd in (min(sds), max(sds)))
+        notes.append(Note(
+            f"{len(groups)} groups of cells measure different things: each has its own seed "
+            f"effects and residual (sd {low} to {high}), intervals hold over all (Sidak)"
+        ))  # fmt: skip
+    if ErrorTerm.SPLIT_PLOT in errors:
+        factors = " and ".join(metric.seed_factors)
+        notes.append(Note(
+            f"error: seeds change what {factors} does, so cells that differ in it from their "
+            f"baseline rest on {ErrorTerm.SPLIT_PLOT.text} (split plot, df by Satterthwaite), the "
+            "others on the residual alone"
+        ))  # fmt: skip
+    if ErrorTerm.OWN_PAIRS in errors:
+        notes.append(Note(
+            "error: (own spread): the cell, or what it is compared with, scatters more over seeds "
+            f"than the others; its interval rests on {ErrorTerm.OWN_PAIRS.text} alone (Bonferroni)"
+        ))  # fmt: skip
+    return notes
 
 
 def _margin_notes(metric: MetricRecord) -> list[Note]:
@@ -268,7 +309,7 @@ def _interval_text(metric: MetricRecord) -> str:
     shown = share_text(sd).lstrip("+") if metric.log_scale else rounded(sd, sd)
     return (
         "differences to the baseline paired by seed; intervals hold simultaneously (Dunnett, "
-        f"residual sd {shown}, df {metric.comparisons.df})"
+        f"{ErrorTerm.POOLED} sd {shown}, df {metric.comparisons.df:g})"
     )
 
 

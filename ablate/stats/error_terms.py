@@ -36,6 +36,12 @@ class ErrorTerm(StrEnum):
     OWN_PAIRS = "own pairs"
     """The scatter of the differences of these two alone."""
 
+    @property
+    def text(self) -> str:
+        """For people: `the pooled residual`."""
+        article = {ErrorTerm.POOLED: "the ", ErrorTerm.OWN_PAIRS: "their "}.get(self, "")
+        return article + self.value
+
 
 class ErrorVariance(NamedTuple):
     """The variance of a run as far as it enters a difference, and how well it is known."""
