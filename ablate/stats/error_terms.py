@@ -20,8 +20,9 @@ Values = NDArray[np.float64]
 Codes = NDArray[np.integer[Any]]
 FACTOR_ALPHA = 0.05
 """Each factor x seed is tested at it."""
-MOST_CELLS = 500
-"""Of more cells factor x seed is not looked for: the fit would take seconds."""
+MOST_COEFFICIENTS = 500
+"""Where runs are missing and seeds have more of them, factor x seed is not looked for: the fit
+would take seconds."""
 
 
 class ErrorTerm(StrEnum):
@@ -98,9 +99,11 @@ def factors_by_seed(values: Values, codes: Codes, alpha: float = FACTOR_ALPHA) -
         alpha: The level of each test.
     """
     factors = [f for f in range(codes.shape[1]) if len(np.unique(codes[:, f])) > 1]
-    if len(values) > MOST_CELLS or not factors:
+    columns = seed_columns(codes, factors)
+    is_large = columns.shape[1] * values.shape[1] > MOST_COEFFICIENTS
+    if not factors or (is_large and np.isnan(values).any()):
         return []
-    rest = residual_squares(values, seed_columns(codes, factors))
+    rest = residual_squares(values, columns)
     found: list[int] = []
     for factor in factors:
         columns = seed_columns(codes, [other for other in factors if other != factor])

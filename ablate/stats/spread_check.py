@@ -15,7 +15,7 @@ WRONG_TABLES = {2: 0.0, 3: 0.0, 4: 0.0, 5: 0.0, 6: 0.0}
 `RATIO` times as much as the others: the most of `benchmarks/calibration.py spreads`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SpreadCheck:
     """Facts on the spreads of cells, by their places in the study."""
 
