@@ -79,8 +79,10 @@ def cost(studies: int) -> Iterator[Row]:
                 null, effect = (
                     compare_to_baseline(table, 0, "min", codes=codes) for table in (values, shifted)
                 )
-                found += [_missed(null), _plain(values).any(),
-                          effect.each[1].verdict.is_different, _plain(shifted)[0]]  # fmt: skip
+                found += np.array([
+                    _missed(null), _plain(values).any(),
+                    effect.each[1].verdict.is_different, _plain(shifted)[0],
+                ])  # fmt: skip
             shares = map("{:.1%}".format, found / studies)
             yield [str(num_cells), str(num_seeds), *shares]
 

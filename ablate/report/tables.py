@@ -292,7 +292,7 @@ def _margin_notes(metric: MetricRecord) -> list[Note]:
 def _is_certain(comparisons: Comparisons) -> bool:
     """Whether what is compared has no residual spread at all."""
     known = any(not math.isnan(found.difference) for found in comparisons.each)
-    return known and comparisons.residual_sd == 0
+    return known and any(group.residual_sd == 0 for group in comparisons.groups)
 
 
 def _what_never_varies(cells: Sequence[CellRecord]) -> str:

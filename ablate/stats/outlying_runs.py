@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ablate.stats.distributions import f_tail
 from ablate.stats.layout import fit_layout
 from ablate.stats.residuals import ones, residual_squares
-from ablate.stats.unequal_spread import REFERENCE_ALPHA, spread_p
+from ablate.stats.unequal_spread import SPREAD_ALPHA, spread_p
 
 Values = NDArray[np.float64]
 OUTLIER_ALPHA = 0.01
@@ -61,4 +61,4 @@ def _farthest(values: Values) -> OutlyingRun | None:
 
 def _is_noisy(values: Values, cell: int) -> bool:
     rest = np.delete(np.arange(len(values)), cell)
-    return spread_p(values, ones(values), cell, rest) < REFERENCE_ALPHA
+    return spread_p(values, ones(values), cell, rest) < SPREAD_ALPHA

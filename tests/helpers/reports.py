@@ -19,7 +19,12 @@ def rows_of(plan, value_of, metric="score"):
         value = value_of(run.cell.labels, run.seed)
         row = {"status": "failed", "error_type": "ValueError", "error": "it | broke\n<b>"}
         if value == value:
-            row = {"status": "ok", "seconds": 60.0, f"{metric}_best": value, f"{metric}_floor": 8.25}
+            row = {
+                "status": "ok",
+                "seconds": 60.0,
+                f"{metric}_best": value,
+                f"{metric}_floor": 8.25,
+            }
         rows[run.run_id] = RunRow(run_id=run.run_id, run_name=run.run_name, **row)
     return rows
 

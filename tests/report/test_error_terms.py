@@ -74,7 +74,9 @@ class TestErrorTerms:
         assert "of a=2, b=y with seed 2. It is kept" in told
 
     def test_spread_that_grows_with_the_mean_is_told_only_where_logarithms_are_not(self, tmp_path):
-        def value(c, _, rng=np.random.default_rng(5)):
+        rng = np.random.default_rng(5)
+
+        def value(c, _):
             return 4.0 ** c["a"] * 1.2 ** "xyz".index(c["b"]) * float(np.exp(0.1 * rng.normal()))
 
         for log_scale in (False, True):
