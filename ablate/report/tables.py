@@ -264,9 +264,9 @@ def _error_notes(metric: MetricRecord) -> list[Note]:
     if ErrorTerm.SPLIT_PLOT in errors:
         factors = " and ".join(metric.seed_factors)
         notes.append(Note(
-            f"error: seeds change what {factors} does, so cells that differ in it from their "
-            f"baseline rest on {ErrorTerm.SPLIT_PLOT.text} (split plot, df by Satterthwaite), the "
-            "others on the residual alone"
+            f"error: seeds seem to change what {factors} does, so cells that differ in it from "
+            f"their baseline rest on {ErrorTerm.SPLIT_PLOT.text} (split plot, df by "
+            "Satterthwaite), the others on the residual alone"
         ))  # fmt: skip
     if ErrorTerm.OWN_PAIRS in errors:
         notes.append(Note(

@@ -99,7 +99,8 @@ def _reconciled(metric: MetricRecord) -> list[str]:
         told.append(
             f"{_names([cell.name for cell in found])}: different as cells, though {names} over all "
             f"other factors is within noise: a cell's interval rests on {errors} (df "
-            f"{metric.comparisons.df:g}) and holds for its own settings, a factor's on "
+            f"{min(cell.comparison.df for cell in found):.3g}) and holds for its own settings, a "
+            "factor's on "
             f"{ErrorTerm.FACTOR_BY_SEED.text} (df {df}) and holds over all settings"
         )
     return told

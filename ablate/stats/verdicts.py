@@ -79,7 +79,7 @@ class Verdict:
         return f"{self.kind}{margin}{cause}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """A cell against its baseline."""
 
@@ -93,6 +93,8 @@ class Comparison:
     """Adjusted for the number of comparisons; below 0.05 just where the interval excludes 0."""
     error: ErrorTerm = ErrorTerm.POOLED
     """Which scatter over seeds stands behind it."""
+    df: float = math.nan
+    """Degrees of freedom of its standard error; of a split plot by Satterthwaite."""
 
     @property
     def pooled(self) -> bool:
@@ -186,7 +188,7 @@ def compare_to_baseline(
     pools = pool_groups(
         values / unit, references, named, first_seeds, own_pairs, groups, codes
     )  # fmt: skip
-    each = [Comparison(Verdict.none(Cause.FAILED))] * len(values)
+    each = [Comparison(verdict=Verdict.none(Cause.FAILED))] * len(values)
     for pool in pools:
         for place, cell in enumerate(pool.cells):
             each[cell] = _in_units(_compare(pool, place, bool(named[cell]), mode, scaled), unit)
@@ -212,19 +214,23 @@ def _compare(pool: Pool, cell: int, named: bool, mode: Mode, margin: float | Non
     reference = int(pool.references[cell])
     if reference == cell:
         cause = Cause.FAILED if _has_none(pool, cell) else None
-        return Comparison(Verdict(VerdictKind.BASELINE, cause=cause))
+        return Comparison(verdict=Verdict(VerdictKind.BASELINE, cause=cause))
     if _has_none(pool, cell):
-        return Comparison(Verdict.none(Cause.FAILED))
+        return Comparison(verdict=Verdict.none(Cause.FAILED))
     if not named:
         value = pool.own_difference(cell) if apart else pool.pooled_difference(cell).difference
-        return Comparison(Verdict(VerdictKind.NOT_COMPARED), value)
+        return Comparison(verdict=Verdict(VerdictKind.NOT_COMPARED), difference=value)
     if not pool.family[cell]:
         is_alone = _has_none(pool, reference)
-        return Comparison(Verdict.none(Cause.NO_BASELINE if is_alone else Cause.TOO_FEW_SEEDS))
+        return Comparison(
+            verdict=Verdict.none(Cause.NO_BASELINE if is_alone else Cause.TOO_FEW_SEEDS)
+        )
     evidence = pool.own_evidence(cell) if apart else pool.pooled_evidence(cell)
     if math.isnan(evidence.p):
         return Comparison(
-            Verdict.none(Cause.TOO_FEW_SEEDS), evidence.difference, error=evidence.error
+            verdict=Verdict.none(Cause.TOO_FEW_SEEDS),
+            difference=evidence.difference,
+            error=evidence.error,
         )
     return _judged(evidence, mode, margin)
 
@@ -242,7 +248,10 @@ def _judged(evidence: Evidence, mode: Mode, margin: float | None) -> Comparison:
         verdict = Verdict(VerdictKind.BETTER if is_better else VerdictKind.WORSE, inside)
     else:
         verdict = Verdict(VerdictKind.EQUIVALENT if inside else VerdictKind.WITHIN_NOISE)
-    return Comparison(verdict, value, value - half, value + half, evidence.p, evidence.error)
+    return Comparison(
+        verdict=verdict, difference=value, low=value - half, high=value + half,
+        p=evidence.p, error=evidence.error, df=evidence.df,
+    )  # fmt: skip
 
 
 def _is_inside(evidence: Evidence, margin: float) -> bool:

@@ -35,7 +35,7 @@ class TestErrorTerms:
         found = grid_record(tmp_path, lambda c, seed: noise() + changes[c["a"], seed])
         assert list(found.metric.seed_factors) == ["a"]
         [told] = [note for note in notes_of(found) if note.startswith("error: ")]
-        assert told.startswith("error: seeds change what a does, so cells that differ in it from ")
+        assert told.startswith("error: seeds seem to change what a does, so cells that differ in ")
         errors = [cell.comparison.error for cell in found.metric.cells]
         assert errors[1:3] == [ErrorTerm.POOLED] * 2
         assert errors[3:] == [ErrorTerm.SPLIT_PLOT] * 6
