@@ -152,6 +152,7 @@ def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: MainEffect) -
                 f"{effect.omega2:.0%}" if is_first and effect.omega2 == effect.omega2 else "",
             ],
             verdict=comparison.verdict,
+            own_spread=comparison.error is ErrorTerm.OWN_PAIRS,
         ))  # fmt: skip
     return rows
 
@@ -194,6 +195,12 @@ def _effect_notes(block: BlockRecord, effects: Effects) -> list[Note]:
         for effect in effects.mains
         if effect.uneven
     ]
+    noisy = [block.factors[e.factor] for e in effects.mains if e.has_noisy_level]
+    if noisy:
+        notes.append(Note(
+            f"error: (own spread): a level of {', '.join(noisy)} scatters more over seeds than the "
+            f"others; what it is compared with rests on {ErrorTerm.OWN_PAIRS.text} alone"
+        ))  # fmt: skip
     notes += [
         _caution(
             f"levels of {block.factors[effect.factor]} measure different things: each is judged by "

@@ -54,6 +54,13 @@ class MainEffect:
     across_groups: bool
     """Whether levels measure different things, as data sets do: each is judged by itself."""
 
+    @property
+    def has_noisy_level(self) -> bool:
+        """Whether levels are judged by own pairs since one scatters more than the others."""
+        return any(group.spreads.noisy for group in self.comparisons.groups) and not (
+            self.uneven or self.across_groups
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Interaction:

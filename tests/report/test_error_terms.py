@@ -50,6 +50,16 @@ class TestErrorTerms:
         [told] = [note.text for note in table.notes if "(own spread)" in note.text]
         assert "its interval rests on their own pairs alone" in told
 
+    def test_a_level_that_scatters_more_is_explained_in_its_table(self, tmp_path):
+        noise, wild = draws(8), 20 * np.random.default_rng(9).normal(size=7)
+        found = grid_record(tmp_path, lambda c, s: noise() + wild[s] * (c["a"] == 3), 6)
+        [block] = found.metric.blocks
+        table = effects_table(block, block.effects, found.metric)
+        assert [row.own_spread for row in table.rows] == [False, False, True] + [False] * 3
+        assert any(
+            note.text.startswith("error: (own spread): a level of a ") for note in table.notes
+        )
+
     def test_better_as_a_cell_and_within_noise_as_a_factor_is_reconciled(self, tmp_path):
         """What the factor does with one level of the other it undoes with the next."""
         rng = np.random.default_rng(3)
