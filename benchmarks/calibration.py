@@ -38,6 +38,7 @@ from ablate.stats.effects import factor_effects
 from ablate.stats.replication import needed_replicates
 from ablate.stats.verdicts import Comparison, compare_to_baseline
 from ablate.stats.worst_case import of_those_that_ended, worst_case
+from benchmarks import scatter
 
 Values = NDArray[np.float64]
 Row = Sequence[str]
@@ -296,6 +297,42 @@ SECTIONS: dict[str, tuple[str, Sequence[str], Callable[[int], Iterator[Row]]]] =
         ("metric", *_SIZE, *_FALSE), aa,
     ),
     **calibration_families.SECTIONS,
+    "spreads": (
+        "share of studies with a false verdict where cells scatter differently, and of those with "
+        "a cell named, a factor x seed found, log_scale advised",
+        ("scatter", "seeds", "false verdict", "cells named", "factor x seed", "log_scale"),
+        scatter.spreads,
+    ),
+    "unseen": (
+        "the same where the baseline is three times as noisy",
+        ("scatter", "seeds", "false verdict", "cells named", "factor x seed", "log_scale"),
+        scatter.unseen,
+    ),
+    "trends": (
+        "sd a tenth of the mean: share of studies with a false verdict, and with log_scale advised",
+        ("values", "seeds", "false verdict", "log_scale advised"), scatter.trends,
+    ),
+    "cost": (
+        f"equal spreads: false verdicts, and an effect of {scatter.EFFECT_SD:g} sd found, with the "
+        "tests of spread and by Dunnett's test alone",
+        (*_SIZE, "false verdict", "Dunnett alone", "effect found", "Dunnett alone"), scatter.cost,
+    ),
+    "data_sets": (
+        "data sets of 3 cells: false verdicts with a residual each and with one for all; "
+        "half-widths on the first as a multiple of its own alone",
+        ("spreads", "seeds", "false verdict", "one residual", "half-width", "one residual"),
+        scatter.data_sets,
+    ),
+    "blow_ups": (
+        "one run far off: how often any run is named, an effect of 4 sd in another cell found, and "
+        "a verdict false of a cell of neither",
+        ("sd off", "seeds", "run named", "effect found", "false verdict"), scatter.blow_ups,
+    ),
+    "later_seeds": (
+        "two stages whose second scatters so many times as much: false verdicts, and how often "
+        "the second is seen to",
+        ("ratio", "cells", "first seeds", "false verdict", "seen"), scatter.later_seeds,
+    ),
 }  # fmt: skip
 
 

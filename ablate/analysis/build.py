@@ -37,6 +37,7 @@ from ablate.analysis.records import (
     StudyRecord,
 )
 from ablate.analysis.resolution import found_equivalent
+from ablate.analysis.scatter import grid_codes, groups_of, scatter_cautions, seed_factors
 from ablate.analysis.scope import scope_of
 from ablate.analysis.seed_rule import first_stage
 from ablate.plan.plan import Plan, PlannedBlock
@@ -45,6 +46,7 @@ from ablate.spec.models import SeedRule, text
 from ablate.stats.aa_test import AATest, compare_aa
 from ablate.stats.all_pairs import AllPairs, compare_pairs
 from ablate.stats.effects import Effects, MainEffect, factor_effects
+from ablate.stats.groups import Groups
 from ablate.stats.spread import spread
 from ablate.stats.verdicts import (
     Cause,
@@ -153,7 +155,9 @@ def _metric_record(
             *cautions,
             *_selected(plan, rows),
             *_wider_than_asked(plan, comparisons, measured, metric),
+            *scatter_cautions(plan, comparisons, metric),
         ],
+        seed_factors=seed_factors(plan, comparisons),
         margin=None if measured.margin is None else plan.study.margin,
         is_foreign=bool(plan.origin),
         again=_again(plan, rows, metric, measured),
@@ -192,6 +196,11 @@ class _Measured:
         values = worst_case(self.values, lost, np.array(plan.references), self.mode)
         return replace(self, values=values, lost=np.zeros_like(lost))
 
+    groups: Groups
+    """(num_cells,), equal for cells in which it measures the same thing."""
+    has_ratios: bool
+    """Whether values are positive by their meaning, and are not logarithms already."""
+
 
 def _measured(plan: Plan, rows: RunRows, metric: str) -> _Measured:
     log_scale = uses_log(plan, rows, metric)
@@ -211,6 +220,8 @@ def _measured(plan: Plan, rows: RunRows, metric: str) -> _Measured:
         first_seeds=first_stage(plan),
         is_judged=metric in plan.study.judged_metrics,
         num_families=num_families(plan.study, metric),
+        groups=groups_of(plan, metric),
+        has_ratios=plan.model.metric(metric).has_ratios and not log_scale,
     )
 
 
@@ -219,6 +230,7 @@ def _compared(plan: Plan, measured: _Measured) -> Comparisons:
     return compare_to_baseline(
         measured.values, np.array(plan.references), measured.mode, measured.margin,
         family=np.array(plan.compared), first_seeds=measured.first_seeds,
+        groups=measured.groups, codes=grid_codes(plan), has_ratios=measured.has_ratios,
         num_families=measured.num_families,
     )  # fmt: skip
 
@@ -353,6 +365,7 @@ def _effects(
     found = factor_effects(
         measured.values[list(block.members)], codes, [len(f.levels) for f in block.factors],
         baseline, measured.mode, measured.margin, first_seeds=measured.first_seeds,
+        groups=measured.groups[list(block.members)],
     )  # fmt: skip
     levels = np.full((len(measured.values), codes.shape[1]), -1)
     levels[list(block.members)] = codes

@@ -56,7 +56,7 @@ def in_pairs(cells: Comparisons, pairs: AllPairs, values: Values) -> Comparisons
     for letters, row in zip(pairs.letters, values, strict=True):
         cause = Cause.FAILED if np.isnan(row).all() else Cause.TOO_FEW_SEEDS
         verdict = Verdict(VerdictKind.IN_PAIRS) if letters else Verdict.none(cause)
-        comparisons.append(Comparison(verdict))
+        comparisons.append(Comparison(verdict=verdict))
     return replace(cells, each=comparisons)
 
 
@@ -77,7 +77,7 @@ def resolution(comparisons: Sequence[Comparison]) -> float:
 def detectable(
     comparisons: Sequence[Comparison],
     residual_sd: float,
-    df: int,
+    df: float,
     values: Values,
     families: int,
     in_pairs: bool,

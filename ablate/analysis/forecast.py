@@ -7,10 +7,12 @@ import numpy as np
 
 from ablate.analysis.arrays import on_scale, uses_log, values_of
 from ablate.analysis.families import critical_in_pairs, num_families
+from ablate.analysis.scatter import groups_of
 from ablate.analysis.seed_rule import first_stage
 from ablate.numbers import clock, rounded, share_text
 from ablate.plan.plan import Plan, Run
 from ablate.run_row import RunRows, Status
+from ablate.stats.groups import linked
 from ablate.stats.layout import fit_layout
 from ablate.stats.replication import detectable_difference
 
@@ -50,7 +52,10 @@ def expected_seconds(plan: Plan, todo: Sequence[Run], rows: RunRows) -> float:
 
 
 def visible(plan: Plan, rows: RunRows) -> str:
-    """The smallest difference that the design finds four times in five, in words."""
+    """The smallest difference that the design finds four times in five, in words.
+
+    Of several data sets that of the fewest cells and of the one that scatters most.
+    """
     study = plan.study
     num_cells, num_seeds = len(plan.cells), len(plan.seeds)
     num_compared = sum(
@@ -59,17 +64,20 @@ def visible(plan: Plan, rows: RunRows) -> str:
     )
     num_pairs = num_cells * (num_cells - 1) // 2 * study.compares_pairs
     first = first_stage(plan) or num_seeds
-    df = (num_cells - 1) * (first - 1)
+    groups = linked(groups_of(plan, study.metric), np.array(plan.references))
+    sizes = [size for size in np.bincount(groups).tolist() if size > 1]
+    df = (min(sizes, default=1) - 1) * (first - 1)
     if df < 1 or num_compared + num_pairs < 1:
         return ""
     log_scale = uses_log(plan, rows, study.metric)
     values = on_scale(values_of(plan, rows, study.metric)[:, :first], log_scale)
-    sd = math.nan if np.isnan(values).all() else math.sqrt(fit_layout(values).variance)
     families = num_families(study, study.metric)
     critical = critical_in_pairs(num_cells, df, families) if study.compares_pairs else None
     found = detectable_difference(
         1.0, df, num_compared * families + num_pairs, num_seeds, critical=critical
     )
+    sds = [math.sqrt(fit_layout(values[groups == g]).variance) for g in set(groups.tolist())]
+    sd = max((each for each in sds if each > 0), default=math.nan)
     if not sd > 0:
         return (
             f"resolution: finds differences of {found:.2g} residual sd four times in five "

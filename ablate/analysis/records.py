@@ -194,6 +194,8 @@ class MetricRecord:
     floor: tuple[float, float] | None
     """Lowest and highest `<metric>_floor` of the runs: what a fresh sample of the data scores."""
     cautions: Sequence[str]
+    seed_factors: Sequence[str]
+    """Factors of grids whose effect changes from seed to seed."""
     margin: float | None
     """As in the study file; a share on the log scale; None but for the study's own metric."""
     is_foreign: bool = False

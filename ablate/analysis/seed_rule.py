@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ablate.analysis.arrays import on_scale, uses_log, values_of
+from ablate.analysis.scatter import grid_codes, groups_of
 from ablate.ledger.ledger import Ledger
 from ablate.numbers import rounded
 from ablate.plan.plan import Plan, plan_study
@@ -108,7 +109,10 @@ def _decide(plan: Plan, rule: SeedRule, rows: RunRows) -> tuple[int, str]:
     if study.compares_pairs:
         needed = needed_for_pairs(values, wanted)
     else:
-        needed = needed_replicates(values, plan.references, wanted, plan.compared)
+        needed = needed_replicates(
+            values, plan.references, wanted, plan.compared, groups_of(plan, study.metric),
+            grid_codes(plan),
+        )  # fmt: skip
     if math.isnan(needed.sd):
         return rule.min, f"the first {rule.min} seeds gave too few results to plan more"
     found = f"the first {rule.min} seeds have a residual sd of {rounded(needed.sd, needed.sd)}"

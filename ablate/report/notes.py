@@ -11,7 +11,8 @@ from ablate.report.cost import costlier_text
 from ablate.report.resolutions import equivalence_notes
 from ablate.stats.aa_test import AATest
 from ablate.stats.effects import Effects
-from ablate.stats.layout import ROUNDING
+from ablate.stats.error_terms import ErrorTerm
+from ablate.stats.units import ROUNDING
 from ablate.stats.verdicts import Cause, Comparisons
 
 ALPHA = 0.05
@@ -22,13 +23,16 @@ def effect_notes(block: BlockRecord, effects: Effects) -> list[Note]:
     """Below a table of main effects."""
     notes = [
         Note(
-            "each factor is tested by itself, against its own scatter over seeds (factor x seed)"
-            f"{_false_share(len(effects.mains))}; share of variance: omega squared"
+            "each factor is tested by itself, against its own scatter over seeds "
+            f"({ErrorTerm.FACTOR_BY_SEED}){_false_share(len(effects.mains))}; share of variance: "
+            "omega squared"
         )
     ]
     for number, pair in enumerate(effects.interactions):
         one, other = (block.factors[number] for number in pair.factors)
-        if not pair.estimable:
+        if pair.across_groups:
+            notes.append(Note(f"{one} x {other}: not tested, its levels measure different things"))
+        elif not pair.estimable:
             notes.append(Note(f"{one} x {other}: cannot be estimated from these runs"))
         elif pair.p < ALPHA:
             told = f"what {one} does depends on {other}"
@@ -42,6 +46,7 @@ def effect_notes(block: BlockRecord, effects: Effects) -> list[Note]:
         for effect in effects.mains
         if effect.uneven
     ]
+    notes += _level_error_notes(block, effects)
     certain = [block.factors[e.factor] for e in effects.mains if _is_certain(e.comparisons)]
     if certain:
         told = f"no scatter over seeds of {', '.join(certain)}: intervals and p values say nothing"
@@ -82,8 +87,54 @@ def _resolution_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
         if whole and metric.pairs is None:
             yield Note(_interval_text(metric))
         yield Note(_resolution_text(metric))
-        if whole and metric.comparisons.spread_check:
-            yield Note(metric.comparisons.spread_check)
+
+
+def _spread_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
+    if whole and metric.resolution > 0 and metric.comparisons.spread_check:
+        yield Note(metric.comparisons.spread_check)
+
+
+def _error_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
+    """What the intervals of cells rest on, where it is not one residual of all of them."""
+    errors = {cell.comparison.error for cell in metric.cells}
+    groups = [group for group in metric.comparisons.groups if group.residual_sd > 0]
+    if len(groups) > 1:
+        sds = [group.residual_sd for group in groups]
+        show = share_text if metric.log_scale else rounded
+        low, high = (show(sd).lstrip("+") for sd in (min(sds), max(sds)))
+        yield Note(
+            f"{len(groups)} groups of cells measure different things: each has its own seed "
+            f"effects and residual (sd {low} to {high}), intervals hold over all (Sidak)"
+        )
+    if ErrorTerm.SPLIT_PLOT in errors:
+        factors = " and ".join(metric.seed_factors)
+        yield Note(
+            f"error: seeds seem to change what {factors} does, so cells that differ in it from "
+            f"their baseline rest on {ErrorTerm.SPLIT_PLOT.text} (split plot, df by "
+            "Satterthwaite), the others on the residual alone"
+        )
+    if ErrorTerm.OWN_PAIRS in errors:
+        yield Note(
+            "error: (own spread): the cell, or what it is compared with, scatters more over seeds "
+            f"than the others; its interval rests on {ErrorTerm.OWN_PAIRS.text} alone (Bonferroni)"
+        )
+
+
+def _level_error_notes(block: BlockRecord, effects: Effects) -> Iterator[Note]:
+    """What the intervals of levels rest on, where it is not factor x seed."""
+    noisy = [block.factors[e.factor] for e in effects.mains if e.has_noisy_level]
+    if noisy:
+        yield Note(
+            f"error: (own spread): a level of {', '.join(noisy)} scatters more over seeds than the "
+            f"others; what it is compared with rests on {ErrorTerm.OWN_PAIRS.text} alone"
+        )
+    for effect in effects.mains:
+        if effect.across_groups:
+            yield _caution(
+                f"levels of {block.factors[effect.factor]} measure different things: each is "
+                "judged by its own pairs, means over them are mostly those of the largest values, "
+                "and shares of variance have no meaning"
+            )
 
 
 def _certainty_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
@@ -167,7 +218,7 @@ def _interval_text(metric: MetricRecord) -> str:
     of = f", of all {metric.num_families} metrics," if metric.num_families > 1 else ""
     return (
         f"differences to the baseline paired by seed; intervals hold simultaneously{of} (Dunnett, "
-        f"residual sd {shown}, df {metric.comparisons.df})"
+        f"{ErrorTerm.POOLED} sd {shown}, df {metric.comparisons.df:g})"
     )
 
 
@@ -200,6 +251,8 @@ NOTES: Mapping[str, Callable[[MetricRecord, bool], Iterable[Note]]] = {
     "floor": _floor_notes,
     "unmeasured": _unmeasured_notes,
     "resolution": _resolution_notes,
+    "error": _error_notes,
+    "spread": _spread_notes,
     "margin": lambda metric, whole: margin_notes(metric),
     "equivalence": lambda metric, whole: equivalence_notes(metric),
     "cost": _cost_notes,

@@ -134,6 +134,7 @@ def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: MainEffect) -
             verdict=comparison.verdict,
             costlier=bool(price_of_level(block, metric.cells, effect, number)),
             remark=block.remark(comparison.verdict, effect.factor, number),
+            own_spread=not comparison.pooled,
         ))  # fmt: skip
     return rows
 

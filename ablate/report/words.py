@@ -9,6 +9,7 @@ from ablate.report.cost import price_of_better, price_of_level
 from ablate.report.notes import ALPHA
 from ablate.report.pair_table import pair_answers
 from ablate.stats.effects import MainEffect
+from ablate.stats.error_terms import ErrorTerm
 from ablate.stats.verdicts import Cause, Comparison, Verdict, VerdictKind
 
 NOTHING = "There is nothing to compare: the study has one cell."
@@ -27,6 +28,7 @@ def answers(record: StudyRecord) -> list[str]:
     told = [
         *_effect_answers(record, metric),
         *_differing(metric, compared),
+        *_reconciled(metric),
         *_alike(metric, compared),
         *_without_baseline(metric, compared),
         *_open(metric.cells),
@@ -108,6 +110,53 @@ def _differing(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
 
 def _at(price: str) -> str:
     return f", at {price}" if price else ""
+
+
+def _reconciled(metric: MetricRecord) -> list[str]:
+    """Why cells differ of which every factor that makes the difference is within noise."""
+    told: list[str] = []
+    for block in metric.blocks:
+        cells = [
+            number for number in range(len(block.members)) if _only_as_cell(metric, block, number)
+        ]
+        if not cells or block.effects is None:
+            continue
+        found = [metric.cells[block.members[number]] for number in cells]
+        factors = sorted({f for number in cells for f in _differing_factors(metric, block, number)})
+        names = " and ".join(block.factors[factor] for factor in factors)
+        errors = " or ".join(dict.fromkeys(cell.comparison.error.text for cell in found))
+        df = max(effect.error_df for effect in block.effects.mains if effect.factor in factors)
+        told.append(
+            f"{_names([cell.name for cell in found])}: different as cells, though {names} over all "
+            f"other factors is within noise: a cell's interval rests on {errors} (df "
+            f"{min(cell.comparison.df for cell in found):.3g}) and holds for its own settings, a "
+            "factor's on "
+            f"{ErrorTerm.FACTOR_BY_SEED.text} (df {df}) and holds over all settings"
+        )
+    return told
+
+
+def _only_as_cell(metric: MetricRecord, block: BlockRecord, number: int) -> bool:
+    """Whether a member differs from its baseline by factors that are all within noise."""
+    cell = metric.cells[block.members[number]]
+    factors = _differing_factors(metric, block, number)
+    if block.effects is None or not cell.comparison.verdict.is_different or not factors:
+        return False
+    levels = block.codes[number]
+    return all(
+        block.effects.mains[f].comparisons.each[levels[f]].verdict.kind is VerdictKind.WITHIN_NOISE
+        for f in factors
+    )
+
+
+def _differing_factors(metric: MetricRecord, block: BlockRecord, number: int) -> list[int]:
+    """The factors in which a member differs from its baseline; none where one does not apply."""
+    reference = metric.cells[block.members[number]].reference
+    if reference not in block.members:
+        return []
+    one, other = block.codes[number], block.codes[block.members.index(reference)]
+    pairs = list(zip(one, other, strict=True))
+    return [f for f, (a, b) in enumerate(pairs) if a != b] if min(map(min, pairs)) >= 0 else []
 
 
 def _verdict(verdict: Verdict, against: str) -> str:

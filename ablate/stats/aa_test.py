@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.stats.distributions import t_quantile, t_tail
-from ablate.stats.layout import rounding_error
 from ablate.stats.pooling import ALPHA, certain_p
+from ablate.stats.units import rounding_error, unit_of
 from ablate.stats.verdicts import Cause, Verdict, VerdictKind
 
 Values = NDArray[np.float64]
@@ -33,12 +33,13 @@ def compare_aa(baseline: Values, again: Values) -> AATest:
         baseline: (num_seeds,), nan where a run is missing.
         again: (num_other_seeds,), nan where a run is missing.
     """
-    first, second = (values[~np.isnan(values)] for values in (baseline, again))
+    unit = unit_of(baseline, again)
+    first, second = (values[~np.isnan(values)] / unit for values in (baseline, again))
     rounding = rounding_error(np.concatenate([first, second]))
     difference = float(second.mean() - first.mean()) if len(first) and len(second) else math.nan
     difference = 0.0 if abs(difference) <= rounding else difference
     if min(len(first), len(second)) < 2:
-        return AATest(Verdict.none(Cause.TOO_FEW_SEEDS), difference)
+        return AATest(Verdict.none(Cause.TOO_FEW_SEEDS), difference * unit)
     parts = [_variance_of_mean(values, rounding) for values in (first, second)]
     variance = sum(parts)
     if variance == 0:
@@ -49,7 +50,8 @@ def compare_aa(baseline: Values, again: Values) -> AATest:
         p = 2 * t_tail(abs(difference) / math.sqrt(variance), df)
         half = t_quantile(1 - ALPHA / 2, df) * math.sqrt(variance)
     kind = VerdictKind.DIFFERS if abs(difference) > half else VerdictKind.WITHIN_NOISE
-    return AATest(Verdict(kind), difference, difference - half, difference + half, p)
+    low, high = difference - half, difference + half
+    return AATest(Verdict(kind), difference * unit, low * unit, high * unit, p)
 
 
 def _variance_of_mean(values: Values, rounding: float) -> float:

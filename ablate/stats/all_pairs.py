@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ablate.stats.contrasts import Contrasts, contrasts_of
 from ablate.stats.distributions import t_quantile, t_tail
 from ablate.stats.equivalence import lies_inside
+from ablate.stats.error_terms import ErrorTerm
 from ablate.stats.pooling import ALPHA, certain_p
 from ablate.stats.tukey import StudentizedRange
 from ablate.stats.verdicts import Cause, Comparison, Mode, Verdict, VerdictKind
@@ -41,7 +42,7 @@ class AllPairs:
     """One a cell: cells that share a letter are not told apart; empty without results enough."""
     residual_sd: float
     """Pooled; nan where there is none."""
-    df: int
+    df: float
     critical: float
     """Half-width of the pooled intervals in standard errors; nan where there is none."""
 
@@ -125,8 +126,10 @@ def _pair(
         one, other, value = other, one, -value
     at = (one, other)
     se, df, pooled = float(contrasts.se[at]), float(contrasts.df[at]), not contrasts.apart[at]
+    error = ErrorTerm.POOLED if pooled else ErrorTerm.OWN_PAIRS
     if math.isnan(se):
-        return Pair(one, other, Comparison(Verdict.none(Cause.TOO_FEW_SEEDS), value, pooled=pooled))
+        few = Verdict.none(Cause.TOO_FEW_SEEDS)
+        return Pair(one, other, Comparison(verdict=few, difference=value, error=error))
     t = value / se if se else math.inf * bool(value) if value else 0.0
     critical, p = family.priced(t, df, pooled)
     half, inside = critical * se, False
@@ -136,7 +139,10 @@ def _pair(
         verdict = Verdict(VerdictKind.BETTER, inside)
     else:
         verdict = Verdict(VerdictKind.EQUIVALENT if inside else VerdictKind.WITHIN_NOISE)
-    return Pair(one, other, Comparison(verdict, value, value - half, value + half, p, pooled))
+    return Pair(one, other, Comparison(
+        verdict=verdict, difference=value, low=value - half, high=value + half, p=p, error=error,
+        df=df,
+    ))  # fmt: skip
 
 
 def _letters(order: Sequence[int], different: set[tuple[int, int]]) -> Iterator[tuple[int, str]]:

@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.stats.layout import Layout, rounding_error
-from ablate.stats.pooling import CERTAIN_DF, SHARED_MOST, Pool, pool_cells
+from ablate.stats.groups import pool_groups
+from ablate.stats.layout import Layout
+from ablate.stats.pooling import CERTAIN_DF, SHARED_MOST, Pool
+from ablate.stats.units import rounding_error, unit_of
 
 Values = NDArray[np.float64]
 ALIKE = 3
@@ -37,7 +39,7 @@ class Contrasts:
     """The smallest one of two pooled differences from one cell."""
     residual_sd: float
     """Pooled; nan where there is none."""
-    residual_df: int
+    residual_df: float
 
     @property
     def num_cells(self) -> int:
@@ -52,7 +54,10 @@ def contrasts_of(values: Values, first_seeds: int | None = None) -> Contrasts:
         values: (num_cells, num_seeds), nan where a run is missing.
         first_seeds: The pooled variance comes from so many seeds, the first ones.
     """
-    pool, num = pool_cells(values, 0, first_seeds=first_seeds), len(values)
+    unit, num = unit_of(values), len(values)
+    values = values / unit
+    none = np.zeros(num, dtype=bool)  # no cell is a baseline that is to be tested by itself
+    [pool] = pool_groups(values, 0, none, first_seeds)
     members = np.flatnonzero((~np.isnan(values)).sum(axis=1) > 1)
     differences, se, df = (np.full((num, num), np.nan) for _ in range(3))
     kept = np.setdiff1d(members, pool.noisy)
@@ -67,14 +72,14 @@ def contrasts_of(values: Values, first_seeds: int | None = None) -> Contrasts:
                 differences[one, two] = sign * found.difference
                 se[one, two], df[one, two] = found.se, found.df
     return Contrasts(
-        differences=differences,
-        se=se,
+        differences=differences * unit,
+        se=se * unit,
         df=df,
         apart=apart,
         members=members,
         correlation=_least_correlation(pool.layout, rows, ~np.isnan(values[kept])),
-        residual_sd=pool.sd,
-        residual_df=pool.residuals.df,
+        residual_sd=pool.sd * unit,
+        residual_df=pool.residual.df,
     )
 
 
@@ -89,9 +94,10 @@ def _fill_pooled(
     differences: Values, se: Values, df: Values,
 ) -> None:  # fmt: skip
     """Differences on the pooled variance, in place; `rows` are the cells' in the layout."""
-    layout, error_df = pool.layout, pool.residuals.df
+    layout, error_df = pool.layout, pool.residual.df
     found = layout.cells[rows][:, None] - layout.cells[rows]
-    found[np.abs(found) <= layout.rounding] = 0.0
+    rounding = layout.rounding[rows]
+    found[np.abs(found) <= np.maximum(rounding[:, None], rounding)] = 0.0
     linked = layout.group[rows][:, None] == layout.group[rows]
     at = np.ix_(cells, cells)
     differences[at] = np.where(linked, found, np.nan)

@@ -14,8 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.stats.components import Components, variance_components
+from ablate.stats.error_terms import ErrorTerm
+from ablate.stats.groups import Groups
 from ablate.stats.layout import fit_layout
 from ablate.stats.marginal_means import Codes, adjusted_means, shared_effect, without
+from ablate.stats.units import unit_of
 from ablate.stats.verdicts import Comparisons, Mode, compare_to_baseline
 
 Values = NDArray[np.float64]
@@ -48,6 +51,15 @@ class MainEffect:
     """Share of variance, see `Shares`."""
     uneven: bool
     """Whether levels are means of so different numbers of runs that each is judged by itself."""
+    across_groups: bool
+    """Whether levels measure different things, as data sets do: each is judged by itself."""
+
+    @property
+    def has_noisy_level(self) -> bool:
+        """Whether levels are judged by own pairs since one scatters more than the others."""
+        return any(group.spreads.noisy for group in self.comparisons.groups) and not (
+            self.uneven or self.across_groups
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +79,8 @@ class Interaction:
     """Adjusted for the number of pairs (Holm 1979, Scand. J. Stat. 6)."""
     omega2: float
     """Share of variance, see `Shares`."""
+    across_groups: bool
+    """Whether a factor's levels measure different things: no F test is right, and p is nan."""
     estimable: bool
     """False where so many combinations are left out that nothing tells of the interaction."""
 
@@ -109,6 +123,7 @@ def factor_effects(
     margin: float | None = None,
     *,
     first_seeds: int | None = None,
+    groups: Groups | None = None,
 ) -> Effects:
     """Main effects, two-factor interactions and shares of variance.
 
@@ -122,8 +137,13 @@ def factor_effects(
         margin: Differences of level means smaller than this do not matter.
         first_seeds: As for `compare_to_baseline`: all error terms come from so many seeds, the
             first ones.
+        groups: (num_cells,), equal for cells that measure the same; all where None. Levels of a
+            factor that tells groups apart scatter differently: they are judged by own pairs, its
+            interactions are not tested, and shares of variance are nan.
     """
-    block = _Block(values, codes, num_levels, first_seeds)
+    unit = unit_of(values)
+    groups = np.zeros(len(values), dtype=np.intp) if groups is None else groups
+    block = _Block(values / unit, unit, codes, num_levels, first_seeds, groups)
     mains = [
         block.main_effect(factor, level, mode, margin)
         for factor, level in enumerate(baseline_levels)
@@ -139,9 +159,12 @@ class _Block:
     """The runs of a grid and the levels of its cells."""
 
     values: Values
+    """In the unit."""
+    unit: float
     codes: Codes
     num_levels: Sequence[int]
     first_seeds: int | None
+    groups: Groups
 
     def main_effect(
         self, factor: int, baseline: int, mode: Mode, margin: float | None
@@ -150,22 +173,24 @@ class _Block:
         levels, num_levels = self.codes[:, factor], self.num_levels[factor]
         others = np.delete(self.codes, factor, axis=1)
         table = adjusted_means(self.values, levels, num_levels, others)
-        uneven = self._is_uneven(levels, num_levels)
+        uneven, across = self._is_uneven(levels, num_levels), self._tells_groups(levels)
         comparisons = compare_to_baseline(
-            table, baseline, mode, margin, first_seeds=self.first_seeds, own_pairs=uneven
-        )
-        found = shared_effect(table, np.ones((num_levels, 1)), self.first_seeds)
+            table * self.unit, baseline, mode, margin,
+            first_seeds=self.first_seeds, own_pairs=uneven or across,
+        )  # fmt: skip
+        test = shared_effect(table, np.ones((num_levels, 1)), self.first_seeds)
         return MainEffect(
             factor=factor,
-            level_means=fit_layout(table).cells,
-            level_table=table,
-            comparisons=comparisons,
-            f=found.f,
-            df=found.df,
-            error_df=found.error_df,
-            p=math.nan if uneven else found.p,
-            omega2=self._share(found.variance, levels >= 0),
+            level_means=fit_layout(table).cells * self.unit,
+            level_table=table * self.unit,
+            comparisons=_over_others(comparisons),
+            f=test.f,
+            df=test.df,
+            error_df=test.error_df,
+            p=math.nan if uneven or across else test.p,
+            omega2=self._share(test.variance, levels >= 0),
             uneven=uneven,
+            across_groups=across,
         )
 
     def interaction(self, one: int, other: int) -> Interaction:
@@ -176,18 +201,20 @@ class _Block:
         table = adjusted_means(self.values, levels, shape[0] * shape[1], others)
         row, column = np.divmod(np.arange(len(table)), shape[1])
         both = np.hstack([np.eye(shape[0])[row], np.eye(shape[1])[column]])
-        found = shared_effect(table, both, self.first_seeds)
+        test = shared_effect(table, both, self.first_seeds)
         means = fit_layout(table).cells
+        across = self._tells_groups(a) or self._tells_groups(b)
         return Interaction(
             factors=(one, other),
-            means=means.reshape(shape),
-            residuals=without(both, means).reshape(shape),
-            f=found.f,
-            df=found.df,
-            error_df=found.error_df,
-            p=found.p,
-            omega2=self._share(found.variance, levels >= 0),
-            estimable=found.df > 0,
+            means=means.reshape(shape) * self.unit,
+            residuals=without(both, means).reshape(shape) * self.unit,
+            f=test.f,
+            df=test.df,
+            error_df=test.error_df,
+            p=math.nan if across else test.p,
+            omega2=self._share(test.variance, levels >= 0),
+            across_groups=across,
+            estimable=test.df > 0,
         )
 
     def shares(self, mains: Sequence[MainEffect], pairs: Sequence[Interaction]) -> Shares:
@@ -205,8 +232,13 @@ class _Block:
         """
         there = (~np.isnan(self.values)).sum(axis=1)
         runs = np.array([there[levels == level].sum() for level in range(num_levels)])
-        known = runs[runs > 0]
-        return len(known) > 2 and bool(known.max() > UNEVEN * known.min())
+        runs = runs[runs > 0]
+        return len(runs) > 2 and bool(runs.max() > UNEVEN * runs.min())
+
+    def _tells_groups(self, levels: Codes) -> bool:
+        """Whether cells of different levels measure different things."""
+        present = np.unique(levels[levels >= 0])
+        return len({frozenset(self.groups[levels == level].tolist()) for level in present}) > 1
 
     def _shape(self, one: int, other: int) -> tuple[int, int]:
         return self.num_levels[one], self.num_levels[other]
@@ -221,7 +253,15 @@ class _Block:
 
     @cached_property
     def _components(self) -> Components:
+        if len(np.unique(self.groups)) > 1:
+            return Components(math.nan, math.nan, math.nan)
         return variance_components(self.values)
+
+
+def _over_others(comparisons: Comparisons) -> Comparisons:
+    """Levels whose residual is what seeds change of the factor."""
+    each = [replace(c, error=ErrorTerm.FACTOR_BY_SEED) if c.pooled else c for c in comparisons.each]
+    return replace(comparisons, each=each)
 
 
 def _holm(p: Sequence[float]) -> list[float]:

@@ -7,17 +7,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.stats.distributions import f_quantile
+from ablate.stats.residuals import RANK_TOLERANCE
+from ablate.stats.units import fit_rounding, row_rounding
 
 Values = NDArray[np.float64]
+Cells = NDArray[np.intp]
 
-CHECKABLE_SEEDS = 5
-"""Below this many seeds a cell with a larger spread cannot be told from chance."""
-SPREAD_ALPHA = 0.01
-ROUNDING = 1e-12
-"""What is below this share of the largest value is a rounding error."""
-RANK_TOLERANCE = 1e-10
-"""Singular values below this share of the largest are zeros of a design."""
+CERTAIN_SEEDS = 5
+"""With fewer results, cells that do not vary at all may well be ties of coarse values."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +31,8 @@ class Layout:
     """Degrees of freedom of the residuals."""
     group: NDArray[np.intp]
     """Cells with equal numbers are linked by seeds that they share: only those can be compared."""
-    rounding: float
-    """Differences up to this are none."""
+    rounding: Values
+    """(num_cells,), differences of a cell up to this are none."""
 
     @property
     def variance(self) -> float:
@@ -63,17 +60,21 @@ def fit_layout(values: Values) -> Layout:
     share = present / np.maximum(per_cell, 1)[:, None]
     # Cells are eliminated first: what is left are equations for a handful of seeds.
     reduced = np.diag(per_seed) - present.T @ share
-    inverse = np.linalg.pinv(reduced, rcond=RANK_TOLERANCE, hermitian=True)
+    if there.all() and there.size:
+        inverse = (np.eye(len(per_seed)) - 1 / len(per_seed)) / len(values)
+    else:
+        inverse = np.linalg.pinv(reduced, rcond=RANK_TOLERANCE, hermitian=True)
     seeds = inverse @ (filled.sum(axis=0) - share.T @ filled.sum(axis=1))
-    cells = (filled - present * seeds).sum(axis=1) / np.where(per_cell > 0, per_cell, np.nan)
+    # Where no run is missing seeds cancel, and no cell's mean is rounded as a larger one's is.
+    shifts = 0.0 if there.all() else present * seeds
+    cells = (filled - shifts).sum(axis=1) / np.where(per_cell > 0, per_cell, np.nan)
     unscaled = np.diag(1 / np.maximum(per_cell, 1)) + share @ inverse @ share.T
     residuals = np.where(there, values - cells[:, None] - seeds, np.nan)
     # What arithmetic leaves of exact agreement is no spread.
-    rounding = rounding_error(filled)
-    residuals[np.abs(residuals) <= rounding] = 0.0
+    residuals[np.abs(residuals) <= fit_rounding(values)] = 0.0
     group = _linked(there)
     rank = int((per_cell > 0).sum() + (per_seed > 0).sum() - len(set(group[per_cell > 0])))
-    return Layout(cells, unscaled, residuals, int(there.sum()) - rank, group, rounding)
+    return Layout(cells, unscaled, residuals, int(there.sum()) - rank, group, row_rounding(values))
 
 
 def difference(layout: Layout, cell: int, baseline: int) -> Estimate:
@@ -82,37 +83,26 @@ def difference(layout: Layout, cell: int, baseline: int) -> Estimate:
         return Estimate(math.nan, math.nan)
     u = layout.unscaled
     variance = u[cell, cell] + u[baseline, baseline] - 2 * u[cell, baseline]
-    found = float(layout.cells[cell] - layout.cells[baseline])
-    found = 0.0 if abs(found) <= layout.rounding else found
-    return Estimate(found, math.sqrt(max(variance, 0)))
+    effect = float(layout.cells[cell] - layout.cells[baseline])
+    effect = 0.0 if abs(effect) <= max(layout.rounding[[cell, baseline]]) else effect
+    return Estimate(effect, math.sqrt(max(variance, 0)))
 
 
-def contrast_correlation(
-    layout: Layout, cells: NDArray[np.intp], references: NDArray[np.intp] | int
-) -> Values:
-    """Correlation of the differences of some cells to their references.
+def contrast_covariance(covariance: Values, cells: Cells, references: Cells) -> Values:
+    """Covariance of the differences of some cells to their references.
 
     Args:
-        layout: The fit.
+        covariance: (num_cells, num_cells), of the cells.
         cells: (num_differences,).
-        references: (num_differences,), or one for all.
+        references: (num_differences,).
 
     Returns:
         (num_differences, num_differences).
     """
-    others = np.broadcast_to(references, cells.shape)
-    u = layout.unscaled
-    covariance = (
-        u[np.ix_(cells, cells)] - u[np.ix_(cells, others)] - u[np.ix_(others, cells)]
-        + u[np.ix_(others, others)]
+    return (
+        covariance[np.ix_(cells, cells)] - covariance[np.ix_(cells, references)]
+        - covariance[np.ix_(references, cells)] + covariance[np.ix_(references, references)]
     )  # fmt: skip
-    scale = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
-    return covariance / np.outer(scale, scale)
-
-
-def rounding_error(values: Values) -> float:
-    """Differences of values up to this are none; nan stands for a missing value."""
-    return ROUNDING * float(np.nanmax(np.abs(values), initial=0.0))
 
 
 def num_results(values: Values) -> float:
@@ -123,40 +113,6 @@ def num_results(values: Values) -> float:
     """
     counts = (~np.isnan(values)).sum(axis=1)
     return float(np.median(counts[counts > 0])) if counts.any() else 0.0
-
-
-def noisy_cells(values: Values) -> list[int]:
-    """Cells whose spread over seeds is larger than the others' can explain.
-
-    Cochran's C (Cochran 1941, Ann. Eugenics 11), one cell at a time, the worst first: its share of
-    the summed variances against the bound from F. Where cells have fewer than `CHECKABLE_SEEDS`
-    results nothing can be seen, and nothing is named.
-
-    Args:
-        values: (num_cells, num_seeds), nan where a run is missing.
-    """
-    if num_results(values) < CHECKABLE_SEEDS:
-        return []
-    named: list[int] = []
-    kept = np.flatnonzero((~np.isnan(values)).sum(axis=1) > 1)
-    while len(kept) > 2:
-        residuals = fit_layout(values[kept]).residuals
-        counts = (~np.isnan(residuals)).sum(axis=1)
-        variances = np.nansum(residuals**2, axis=1) / (counts - 1)
-        if variances.sum() <= 0:
-            break
-        worst = int(variances.argmax())
-        if variances[worst] / variances.sum() <= _cochran(len(kept), int(np.median(counts)) - 1):
-            break
-        named.append(int(kept[worst]))
-        kept = np.delete(kept, worst)
-    return named
-
-
-def _cochran(num_cells: int, df: int) -> float:
-    """The largest share of the summed variances that chance explains."""
-    f = f_quantile(1 - SPREAD_ALPHA / num_cells, df, (num_cells - 1) * df)
-    return 1 / (1 + (num_cells - 1) / f)
 
 
 def _linked(there: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.stats.distributions import f_tail
-from ablate.stats.layout import RANK_TOLERANCE, rounding_error
 from ablate.stats.pooling import certain_p
+from ablate.stats.residuals import RANK_TOLERANCE
+from ablate.stats.units import fit_rounding, rounding_error
 
 Values = NDArray[np.float64]
 Codes = NDArray[np.integer[Any]]
@@ -168,7 +169,7 @@ def _fit_shared(table: Values, nuisance: Values) -> tuple[Values, float, int, fl
     right = known.T @ np.einsum("sij,js->i", removers, filled)
     effect = known @ (right / strengths[strengths > SAME])
     left = np.einsum("sij,js->si", removers, filled - effect[:, None])
-    rounding = rounding_error(filled)
+    rounding = fit_rounding(table)[:, 0]
     effect[np.abs(effect) <= rounding] = 0
     left[np.abs(left) <= rounding] = 0
     df = known.shape[1]

@@ -1,4 +1,4 @@
-"""What the comparisons of a study share: residual variance, family and critical value.
+"""What the comparisons of a group of cells share: residual variance, family and critical value.
 
 Pure functions on arrays, missing runs as nan.
 """
@@ -14,19 +14,21 @@ from numpy.typing import NDArray
 
 from ablate.stats.distributions import t_quantile, t_tail
 from ablate.stats.dunnett import Family
-from ablate.stats.layout import (
-    Estimate,
-    Layout,
-    contrast_correlation,
-    difference,
-    fit_layout,
-    noisy_cells,
-    rounding_error,
+from ablate.stats.error_terms import (
+    Codes,
+    ErrorTerm,
+    ErrorVariance,
+    SplitPlot,
+    split_plot,
 )
+from ablate.stats.layout import Estimate, Layout, contrast_covariance, difference, fit_layout
+from ablate.stats.stages import later_spread
+from ablate.stats.units import rounding_error
 
 Values = NDArray[np.float64]
 References = Sequence[int] | NDArray[np.integer[Any]] | int
 Named = Sequence[bool] | NDArray[np.bool_] | None
+Cells = NDArray[np.intp]
 ALPHA = 0.05
 CERTAIN_DF = 3
 """With fewer degrees of freedom, residuals that are all 0 may well be ties of coarse values."""
@@ -41,29 +43,43 @@ class Evidence(NamedTuple):
     se: float
     df: float
     critical: float
-    """Half-width of its interval in standard errors, priced for all that is compared."""
+    """Half-width of its interval in standard errors, for all that is compared."""
     p: float
     """Adjusted: below `ALPHA` just where the interval excludes 0; nan where nothing can be said."""
+    error: ErrorTerm
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """The comparisons of a study: those that share a residual variance, and those apart."""
+    """The comparisons of cells that measure the same: those on one residual, and those apart."""
 
+    cells: Cells
+    """(num_cells,), the places of these cells in the study; all else counts within the group."""
     values: Values
     """(num_cells, num_seeds)."""
-    references: NDArray[np.intp]
+    references: Cells
     """(num_cells,), the cell that each is compared with."""
     family: NDArray[np.bool_]
     """(num_cells,), comparisons that are to hold all at once: named, and with enough runs."""
+    share: float
+    """Of all comparisons of the study the share that is in this group."""
     noisy: Sequence[int]
     """Cells of larger spread than the others'."""
     apart: NDArray[np.bool_]
     """(num_cells,), judged by own pairs: where the cell or its reference is noisy, or all."""
+    codes: Codes
+    """(num_cells, num_factors), levels of a grid's factors."""
+    factors: Sequence[int]
+    """The factors whose effect seeds change."""
     first_seeds: int | None
     """The pooled variance comes from so many seeds, the first ones; from all where None."""
     num_families: int = 1
     """Such pools, of so many metrics, whose comparisons are to hold all at once (Bonferroni)."""
+
+    @property
+    def is_empty(self) -> NDArray[np.bool_]:
+        """(num_cells,), whether a cell has no result."""
+        return (~np.isnan(self.values)).sum(axis=1) == 0
 
     @cached_property
     def layout(self) -> Layout:
@@ -75,41 +91,63 @@ class Pool:
         """The fit that the residual variance comes from."""
         if self.first_seeds is None:
             return self.layout
-        return fit_layout(self.values[self._kept, : self.first_seeds])
+        return fit_layout(self._first)
 
     @cached_property
+    def later(self) -> ErrorVariance | None:
+        """The variance of the second stage, where it is the larger; None elsewhere."""
+        return later_spread(self.values[self._kept], self.first_seeds)
+
+    @cached_property
+    def split(self) -> SplitPlot | None:
+        """What seeds change of factors, where they do; None where all cells scatter alike."""
+        if not self.factors or self.later is not None:
+            return None
+        return split_plot(self._first, self.codes[self._kept], self.factors)
+
+    @cached_property
+    def residual(self) -> ErrorVariance:
+        """The variance of a run about its cell and its seed, and its degrees of freedom."""
+        if self.split is not None:
+            return ErrorVariance(self.split.residual.mean, self.split.residual.df)
+        return self.later or ErrorVariance(self.residuals.variance, self.residuals.df)
+
+    @property
     def sd(self) -> float:
         """Residual sd, pooled; nan where none can be estimated."""
-        return math.sqrt(self.residuals.variance)
+        return math.sqrt(self.residual.variance)
+
+    def error(self, cell: int) -> ErrorVariance:
+        """The variance of a run that enters a pooled comparison."""
+        differing = self._differing(cell)
+        return self.split.error(differing) if self.split and any(differing) else self.residual
+
+    def shared(self, df: float) -> Family | None:
+        """The family of the pooled comparisons; None where there is none."""
+        if self._correlation is None or not df >= 1:
+            return None
+        return Family(int((self.family & ~self.apart).sum()), self._correlation, df)
 
     @cached_property
-    def shared(self) -> Family | None:
-        """The family of the pooled comparisons; None where there is none."""
-        pooled = np.flatnonzero(self.family & ~self.apart)
-        rows, others = self._rows[pooled], self._rows[self.references[pooled]]
-        linked = self.layout.group[rows] == self.layout.group[others]
-        if self.residuals.df < 1 or not linked.any():
-            return None
-        correlation = contrast_correlation(self.layout, rows[linked], others[linked])
-        pairs = correlation[~np.eye(len(correlation), dtype=bool)]
-        # The smallest one; at 0 intervals hold whatever the correlations are (Sidak 1967).
-        common = float(np.clip(pairs.min(initial=1), 0, SHARED_MOST))
-        return Family(len(pooled), common, self.residuals.df)
+    def alpha(self) -> float:
+        """The group's part of `ALPHA`, by its comparisons: Sidak 1967 (J. Am. Stat. Assoc. 62)."""
+        whole = ALPHA / self.num_families
+        return whole if self.share == 1 else 1 - (1 - whole) ** self.share
+
+    @property
+    def alpha_each(self) -> float:
+        """The part of each comparison (Bonferroni)."""
+        return self.alpha / max(int(self.family.sum()), 1)
 
     @cached_property
     def alpha_share(self) -> float:
-        """The share of `ALPHA` that the pooled comparisons take; the rest is for those apart."""
-        return float((self.family & ~self.apart).sum() / max(self.num_shares, 1))
+        """The share of `alpha` that the pooled comparisons take; the rest is for those apart."""
+        return float((self.family & ~self.apart).sum() / max(self.family.sum(), 1))
 
-    @cached_property
-    def num_shares(self) -> int:
-        """Comparisons that `ALPHA` is for, over all families."""
-        return int(self.family.sum()) * self.num_families
-
-    @cached_property
-    def critical(self) -> float:
+    def critical(self, df: float) -> float:
         """Half-width of the pooled intervals in standard errors; nan where there is none."""
-        return self.shared.critical_value(1 - ALPHA * self.alpha_share) if self.shared else math.nan
+        family = self.shared(df)
+        return family.critical_value(1 - self.alpha * self.alpha_share) if family else math.nan
 
     def pooled_difference(self, cell: int) -> Estimate:
         """A cell minus its reference by least squares; nan where no seeds link them."""
@@ -117,13 +155,17 @@ class Pool:
         return difference(self.layout, row, other)
 
     def pooled_evidence(self, cell: int) -> Evidence:
-        """A difference on the residual variance of all cells; nan where there is none."""
-        found = self.pooled_difference(cell)
-        se, df = self.sd * found.unscaled_se, self.residuals.df
-        if self.shared is None or math.isnan(se):
-            return Evidence(found.difference, math.nan, df, math.nan, math.nan)
-        p = self.shared.adjusted_p(found.difference / se) if se else certain_p(found.difference, df)
-        return Evidence(found.difference, se, df, self.critical, _at_most_1(p / self.alpha_share))
+        """A difference on the variance of all cells; nan where there is none."""
+        value, unscaled_se = self.pooled_difference(cell)
+        variance, df = self.error(cell)
+        error = ErrorTerm.SPLIT_PLOT if any(self._differing(cell)) else ErrorTerm.POOLED
+        se, family = math.sqrt(variance) * unscaled_se, self.shared(df)
+        if family is None or math.isnan(se):
+            return Evidence(value, math.nan, df, math.nan, math.nan, error)
+        p = family.adjusted_p(value / se) if se else certain_p(value, df)
+        return Evidence(
+            value, se, df, self.critical(df), self._study_p(p / self.alpha_share), error
+        )
 
     def own_difference(self, cell: int) -> float:
         """The mean of a cell's own pairs; nan without any."""
@@ -139,70 +181,79 @@ class Pool:
         """
         mean, pairs = self.own_difference(cell), self._pairs(cell)
         pairs = pairs[~np.isnan(pairs)]
-        num, df = self.num_shares, len(pairs) - 1
+        num, df, error = int(self.family.sum()), len(pairs) - 1, ErrorTerm.OWN_PAIRS
         if df < 1:
-            return Evidence(mean, math.nan, df, math.nan, math.nan)
-        varies = float(np.ptp(pairs)) > self._rounding
+            return Evidence(mean, math.nan, df, math.nan, math.nan, error)
+        varies = float(np.ptp(pairs)) > self._rounding(cell)
         se = float(pairs.std(ddof=1)) / math.sqrt(len(pairs)) if varies else 0.0
         p = 2 * t_tail(abs(mean) / se, df) if se else certain_p(mean, df)
-        critical = t_quantile(1 - ALPHA / (2 * num), df)
-        return Evidence(mean, se, df, critical, _at_most_1(num * p))
+        critical = t_quantile(1 - self.alpha / (2 * num), df)
+        return Evidence(mean, se, df, critical, self._study_p(num * p), error)
+
+    def _study_p(self, p: float) -> float:
+        """A p value adjusted within the group, adjusted for all groups and families."""
+        if math.isnan(p) or p >= 1:
+            return p if math.isnan(p) else 1.0
+        of_all = p if self.share == 1 else -math.expm1(math.log1p(-p) / self.share)
+        return min(1.0, of_all * self.num_families)
 
     def _pairs(self, cell: int) -> Values:
         """A cell minus its reference seed by seed, (num_seeds,)."""
         pairs = self.values[cell] - self.values[self.references[cell]]
-        return np.where(np.abs(pairs) <= self._rounding, 0 * pairs, pairs)
+        return np.where(np.abs(pairs) <= self._rounding(cell), 0 * pairs, pairs)
+
+    def _rounding(self, cell: int) -> float:
+        return rounding_error(self.values[[cell, int(self.references[cell])]])
+
+    def _differing(self, cell: int) -> list[bool]:
+        """Of the factors that seeds change, whether the cell and its reference differ in them."""
+        if self.split is None:
+            return []
+        one, other = self.codes[[cell, int(self.references[cell])]]
+        return [bool(one[factor] != other[factor]) for factor in self.split.factors]
 
     @cached_property
-    def _rounding(self) -> float:
-        return rounding_error(self.values)
+    def _correlation(self) -> float | None:
+        """The smallest of any two pooled comparisons; None where nothing can be compared."""
+        pooled = np.flatnonzero(self.family & ~self.apart)
+        rows, others = self._rows[pooled], self._rows[self.references[pooled]]
+        linked = self.layout.group[rows] == self.layout.group[others]
+        if not linked.any():
+            return None
+        covariance = contrast_covariance(self.layout.unscaled, rows[linked], others[linked])
+        if self.split is not None:
+            covariance = self._split_covariance(covariance, pooled[linked])
+        scale = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
+        pairs = (covariance / np.outer(scale, scale))[~np.eye(len(covariance), dtype=bool)]
+        # The smallest one; at 0 intervals hold whatever the correlations are (Sidak 1967).
+        return float(np.clip(pairs.min(initial=1), 0, SHARED_MOST))
+
+    def _split_covariance(self, unscaled: Values, cells: Cells) -> Values:
+        """Of comparisons that share what seeds change of a factor, too."""
+        assert self.split is not None
+        covariance = unscaled * self.split.residual.mean
+        per_cell = float(np.median(np.diag(unscaled))) / 2
+        for number, factor in enumerate(self.split.factors):
+            levels = self.codes[:, factor]
+            alike = (levels[:, None] == levels).astype(np.float64)
+            shared = contrast_covariance(alike, cells, self.references[cells])
+            covariance = covariance + self.split.component(number) * per_cell * shared
+        return covariance
+
+    @property
+    def _first(self) -> Values:
+        return self.values[self._kept, : self.first_seeds]
 
     @cached_property
-    def _kept(self) -> NDArray[np.intp]:
+    def _kept(self) -> Cells:
         return np.setdiff1d(np.arange(len(self.values)), self.noisy)
 
     @cached_property
-    def _rows(self) -> NDArray[np.intp]:
+    def _rows(self) -> Cells:
         """Of each cell its row in the layout; -1 for noisy ones."""
         rows = np.full(len(self.values), -1)
         rows[self._kept] = np.arange(len(self._kept))
         return rows
-
-
-def pool_cells(
-    values: Values,
-    references: References,
-    named: Named = None,
-    first_seeds: int | None = None,
-    own_pairs: bool = False,
-    num_families: int = 1,
-) -> Pool:
-    """Sorts out what is compared, and on which variance.
-
-    Args:
-        values: (num_cells, num_seeds), nan where a run is missing.
-        references: (num_cells,), the cell that each is compared with, itself for a baseline; or
-            one baseline for all.
-        named: (num_cells,), the cells whose comparisons were planned; all where None.
-        first_seeds: The pooled variance comes from so many seeds, the first ones.
-        own_pairs: Whether all comparisons are judged by own pairs, on no shared variance.
-        num_families: Such pools, of so many metrics, that are to hold all at once.
-    """
-    cells = np.arange(len(values))
-    others = np.broadcast_to(np.asarray(references, dtype=np.intp), cells.shape)
-    enough = (~np.isnan(values)).sum(axis=1) > 1
-    planned = np.ones(len(values), dtype=bool) if named is None else np.asarray(named, dtype=bool)
-    noisy = noisy_cells(values)
-    is_noisy = np.isin(cells, noisy)
-    return Pool(
-        values=values,
-        references=others,
-        family=planned & enough & enough[others] & (others != cells),
-        noisy=noisy,
-        apart=is_noisy | is_noisy[others] | own_pairs,
-        first_seeds=first_seeds,
-        num_families=num_families,
-    )
 
 
 def certain_p(value: float, df: float = math.inf) -> float:
@@ -210,7 +261,3 @@ def certain_p(value: float, df: float = math.inf) -> float:
     if df < CERTAIN_DF:
         return math.nan
     return 0.0 if value else 1.0
-
-
-def _at_most_1(p: float) -> float:
-    return p if math.isnan(p) else min(1.0, p)

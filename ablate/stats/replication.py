@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 from ablate.stats.all_pairs import compare_pairs
 from ablate.stats.distributions import normal_cdf, residual_scales
 from ablate.stats.dunnett import Family
-from ablate.stats.pooling import ALPHA, Named, Pool, References, pool_cells
+from ablate.stats.error_terms import Codes
+from ablate.stats.groups import Groups, pool_groups
+from ablate.stats.pooling import ALPHA, Named, Pool, References
+from ablate.stats.units import unit_of
 
 Values = NDArray[np.float64]
 
@@ -25,7 +28,7 @@ class Replication(NamedTuple):
     """Seeds in all, the first ones among them."""
     sd: float
     """Residual sd of the first seeds; nan where they gave too few results for one."""
-    df: int
+    df: float
     critical: float
     """Half-width of the intervals in standard errors."""
     half_width_now: float
@@ -33,7 +36,12 @@ class Replication(NamedTuple):
 
 
 def needed_replicates(
-    first: Values, references: References, half_width: float, family: Named = None
+    first: Values,
+    references: References,
+    half_width: float,
+    family: Named = None,
+    groups: Groups | None = None,
+    codes: Codes | None = None,
 ) -> Replication:
     """Stein's two-stage rule: the seeds that intervals of a given half-width need.
 
@@ -52,11 +60,16 @@ def needed_replicates(
         references: (num_cells,), the cell that each is compared with; or one for all.
         half_width: What the simultaneous intervals are to have.
         family: (num_cells,), the cells whose comparison is planned; all where None.
+        groups: (num_cells,), equal for cells that measure the same; the widest of them counts.
+        codes: (num_cells, num_factors), levels of a grid's factors; -1 where one does not apply.
 
     Raises:
         ValueError: Where the half-width is not positive.
     """
-    return _needed(*_residual(pool_cells(first, references, family)), half_width, first.shape[1])
+    unit = unit_of(first)
+    pools = pool_groups(first / unit, references, family, groups=groups, codes=codes)
+    scaled, df, critical = max(map(_residual, pools), key=lambda each: each.width)
+    return _needed(scaled * unit, df, critical, half_width, first.shape[1])
 
 
 def needed_for_pairs(first: Values, half_width: float) -> Replication:
@@ -73,7 +86,9 @@ def needed_for_pairs(first: Values, half_width: float) -> Replication:
     return _needed(found.residual_sd, found.df, found.critical, half_width, first.shape[1])
 
 
-def _needed(sd: float, df: int, critical: float, half_width: float, num_first: int) -> Replication:
+def _needed(
+    sd: float, df: float, critical: float, half_width: float, num_first: int
+) -> Replication:
     if not half_width > 0:
         raise ValueError(f"a half-width is positive, not {half_width:g}")
     if math.isnan(critical):
@@ -127,14 +142,30 @@ def detectable_difference(
     return shift * sd * math.sqrt(2 / num_seeds)
 
 
-def _residual(pool: Pool) -> tuple[float, int, float]:
-    """Residual sd, df and critical value of the pooled comparisons, else of the widest apart."""
-    if pool.shared is not None:
-        return pool.sd, pool.residuals.df, pool.critical
-    own = [pool.own_evidence(int(cell)) for cell in np.flatnonzero(pool.family & pool.apart)]
-    known = [found for found in own if not math.isnan(found.se)]
+class _Residual(NamedTuple):
+    sd: float
+    df: float
+    critical: float
+
+    @property
+    def width(self) -> float:
+        return self.critical * self.sd if self.critical == self.critical else -1.0
+
+
+def _residual(pool: Pool) -> _Residual:
+    """Of the pooled comparisons that are widest, else of the widest apart."""
+    pooled = [pool.error(int(cell)) for cell in np.flatnonzero(pool.family & ~pool.apart)]
+    known = [
+        _Residual(math.sqrt(error.variance), error.df, pool.critical(error.df))
+        for error in dict.fromkeys(pooled)
+    ]
+    known = [each for each in known if each.width >= 0]
     if not known:
-        return math.nan, pool.residuals.df, math.nan
-    widest = max(known, key=lambda found: found.critical * found.se)
-    num_pairs = widest.df + 1
-    return widest.se * math.sqrt(num_pairs / 2), int(widest.df), widest.critical
+        own = [pool.own_evidence(int(cell)) for cell in np.flatnonzero(pool.family & pool.apart)]
+        known = [
+            _Residual(e.se * math.sqrt((e.df + 1) / 2), e.df, e.critical)
+            for e in own
+            if not math.isnan(e.se)
+        ]
+    nothing = _Residual(math.nan, pool.residual.df, math.nan)
+    return max(known, key=lambda each: each.width, default=nothing)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ablate.stats.units import unit_of
+
 Values = NDArray[np.float64]
 
 
@@ -30,6 +32,8 @@ def spread(values: Values) -> Spread:
     if not len(there):
         return Spread(0, math.nan, math.nan)
     # Of equal values nothing is left, not even a rounding error.
-    from_first = there - there[0]
-    sd = float(from_first.std(ddof=1)) if len(there) > 1 else math.nan
-    return Spread(len(there), float(there[0] + from_first.mean()), sd)
+    unit = unit_of(there)
+    scaled = there / unit
+    from_first = scaled - scaled[0]
+    sd = float(from_first.std(ddof=1)) * unit if len(there) > 1 else math.nan
+    return Spread(len(there), float(scaled[0] + from_first.mean()) * unit, sd)

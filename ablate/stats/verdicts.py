@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal, Self
 
@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.stats.equivalence import lies_inside
-from ablate.stats.layout import CHECKABLE_SEEDS, num_results
-from ablate.stats.pooling import ALPHA, Evidence, Named, Pool, References, pool_cells
+from ablate.stats.error_terms import Codes, ErrorTerm
+from ablate.stats.groups import Groups, pool_groups
+from ablate.stats.pooling import Evidence, Named, Pool, References
+from ablate.stats.spread_check import SpreadCheck, check_spreads
+from ablate.stats.units import unit_of
 
 Values = NDArray[np.float64]
 Mode = Literal["min", "max"]
@@ -88,7 +91,7 @@ class Verdict:
         return f"{self.kind}{margin}{ended}{cause}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """A cell against its baseline."""
 
@@ -100,8 +103,27 @@ class Comparison:
     """Simultaneous 95 % interval: all comparisons of the study hold at once with this chance."""
     p: float = math.nan
     """Adjusted for the number of comparisons; below 0.05 just where the interval excludes 0."""
-    pooled: bool = True
-    """Whether the residual spread of all cells stands behind it, or its own pairs alone."""
+    error: ErrorTerm = ErrorTerm.POOLED
+    """Which scatter over seeds stands behind it."""
+    df: float = math.nan
+    """Degrees of freedom of its standard error; of a split plot by Satterthwaite."""
+
+    @property
+    def pooled(self) -> bool:
+        """Whether other cells' scatter stands behind it, too, or its own pairs' alone."""
+        return self.error is not ErrorTerm.OWN_PAIRS
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupError:
+    """Cells that measure the same, and how they scatter."""
+
+    cells: Sequence[int]
+    """Their places in the table."""
+    residual_sd: float
+    """Spread of a run about its cell and its seed, pooled; nan where there is none."""
+    df: float
+    spreads: SpreadCheck
 
 
 @dataclass(frozen=True)
@@ -110,11 +132,27 @@ class Comparisons:
 
     each: Sequence[Comparison]
     """One a cell, in their order."""
-    residual_sd: float
-    """Spread of a run about its cell and its seed, pooled; nan where there is none."""
-    df: int
-    spread_check: str
-    """Whether the cells' spreads could be compared, and what came of it, for people."""
+    groups: Sequence[GroupError]
+    """Of cells that measure the same, in the order of their first cells."""
+
+    @property
+    def residual_sd(self) -> float:
+        """The largest of the groups; nan where there is none."""
+        return self._widest.residual_sd
+
+    @property
+    def df(self) -> float:
+        """Degrees of freedom of the largest residual sd."""
+        return self._widest.df
+
+    @property
+    def spread_check(self) -> str:
+        """Whether spreads could be compared, and what came of it, for people."""
+        return "; ".join(dict.fromkeys(g.spreads.text for g in self.groups if g.spreads.text))
+
+    @property
+    def _widest(self) -> GroupError:
+        return max(self.groups, key=lambda g: -1 if math.isnan(g.residual_sd) else g.residual_sd)
 
 
 def compare_to_baseline(
@@ -126,14 +164,18 @@ def compare_to_baseline(
     family: Named = None,
     first_seeds: int | None = None,
     own_pairs: bool = False,
+    groups: Groups | None = None,
+    codes: Codes | None = None,
+    has_ratios: bool = False,
     num_families: int = 1,
 ) -> Comparisons:
     """Compares every cell with its baseline, all at once.
 
-    The residuals of the cells x seeds layout are pooled; cells that Cochran's test finds noisier
-    than the others, and cells compared with such a one, are judged by their own paired
-    differences. Intervals are Dunnett's, so a verdict and its interval never contradict each
-    other; between baselines they are Sidak's, see `Pool.shared`.
+    The residuals of the cells x seeds layout are pooled. Cells that vary more than the others, and
+    cells compared with such a one, are judged by their own paired differences; where seeds change
+    what a factor of a grid does, cells that differ in it have a split-plot error. Intervals are
+    Dunnett's, so a verdict and its interval never contradict each other; between baselines they
+    are Sidak's, see `Pool.shared`, as between groups.
 
     Args:
         values: (num_cells, num_seeds), nan where a run is missing.
@@ -144,18 +186,41 @@ def compare_to_baseline(
         family: (num_cells,), the cells whose comparison was planned (default: all). Others are
             not compared: they get their difference alone, and cost the family nothing.
         first_seeds: Where the number of seeds was decided by the variance of the first ones
-            (Stein 1945): how many these were. The pooled variance comes from them alone, the
-            differences from all seeds. Spreads are compared over all seeds, and cells that are
-            judged by their own pairs are judged by all of them.
+            (Stein 1945): how many these were. The pooled variance comes from them alone, unless
+            later ones vary more, the differences from all seeds. Spreads are compared over all
+            seeds, and cells that are judged by their own pairs are judged by all of them.
         own_pairs: Whether rows are known to differ in spread: all are judged by their own pairs.
-        num_families: Such studies, of so many metrics, that are to hold all at once.
+        groups: (num_cells,), equal for cells that measure the same: each group has seed effects
+            and a residual of its own. One group where None.
+        codes: (num_cells, num_factors), levels of a grid's factors; -1 where one does not apply.
+        has_ratios: Whether the metric has ratios: then spread may grow with the mean.
+        num_families: Such comparisons, of so many metrics, that are to hold all at once.
     """
-    pool = pool_cells(values, references, family, first_seeds, own_pairs, num_families)
+    unit = unit_of(values)
     named = np.ones(len(values), dtype=bool) if family is None else np.asarray(family, dtype=bool)
-    comparisons = [
-        _compare(pool, cell, bool(named[cell]), mode, margin) for cell in range(len(values))
-    ]
-    return Comparisons(comparisons, pool.sd, pool.residuals.df, _told(values, pool.noisy))
+    scaled = None if margin is None else margin / unit
+    pools = pool_groups(
+        values / unit, references, named, first_seeds, own_pairs, groups, codes, num_families
+    )  # fmt: skip
+    each = [Comparison(verdict=Verdict.none(Cause.FAILED))] * len(values)
+    for pool in pools:
+        for place, cell in enumerate(pool.cells):
+            each[cell] = _in_units(_compare(pool, place, bool(named[cell]), mode, scaled), unit)
+    return Comparisons(each, [_group(pool, unit, has_ratios) for pool in pools])
+
+
+def _in_units(comparison: Comparison, unit: float) -> Comparison:
+    return replace(
+        comparison, difference=comparison.difference * unit, low=comparison.low * unit,
+        high=comparison.high * unit,
+    )  # fmt: skip
+
+
+def _group(pool: Pool, unit: float, has_ratios: bool) -> GroupError:
+    return GroupError(
+        cells=pool.cells.tolist(), residual_sd=pool.sd * unit, df=pool.residual.df,
+        spreads=check_spreads(pool, has_ratios),
+    )  # fmt: skip
 
 
 def _compare(pool: Pool, cell: int, named: bool, mode: Mode, margin: float | None) -> Comparison:
@@ -163,49 +228,43 @@ def _compare(pool: Pool, cell: int, named: bool, mode: Mode, margin: float | Non
     reference = int(pool.references[cell])
     if reference == cell:
         cause = Cause.FAILED if _has_none(pool, cell) else None
-        return Comparison(Verdict(VerdictKind.BASELINE, cause=cause))
+        return Comparison(verdict=Verdict(VerdictKind.BASELINE, cause=cause))
     if _has_none(pool, cell):
-        return Comparison(Verdict.none(Cause.FAILED))
+        return Comparison(verdict=Verdict.none(Cause.FAILED))
     if not named:
-        found = pool.own_difference(cell) if apart else pool.pooled_difference(cell).difference
-        return Comparison(Verdict(VerdictKind.NOT_COMPARED), found)
+        value = pool.own_difference(cell) if apart else pool.pooled_difference(cell).difference
+        return Comparison(verdict=Verdict(VerdictKind.NOT_COMPARED), difference=value)
     if not pool.family[cell]:
         is_alone = _has_none(pool, reference)
-        return Comparison(Verdict.none(Cause.NO_BASELINE if is_alone else Cause.TOO_FEW_SEEDS))
-    found = pool.own_evidence(cell) if apart else pool.pooled_evidence(cell)
-    if math.isnan(found.p):
-        few = Verdict.none(Cause.TOO_FEW_SEEDS)
-        return Comparison(few, found.difference, pooled=not apart)
+        return Comparison(
+            verdict=Verdict.none(Cause.NO_BASELINE if is_alone else Cause.TOO_FEW_SEEDS)
+        )
+    evidence = pool.own_evidence(cell) if apart else pool.pooled_evidence(cell)
+    if math.isnan(evidence.p):
+        return Comparison(
+            verdict=Verdict.none(Cause.TOO_FEW_SEEDS),
+            difference=evidence.difference,
+            error=evidence.error,
+        )
     inside = margin is not None and lies_inside(
-        found.difference, found.se, found.df, margin, ALPHA / pool.num_shares
+        evidence.difference, evidence.se, evidence.df, margin, pool.alpha_each
     )
-    return _judged(found, mode, inside, not apart)
+    return _judged(evidence, mode, inside)
 
 
 def _has_none(pool: Pool, cell: int) -> bool:
     return bool(np.isnan(pool.values[cell]).all())
 
 
-def _judged(found: Evidence, mode: Mode, inside: bool, pooled: bool) -> Comparison:
+def _judged(evidence: Evidence, mode: Mode, inside: bool) -> Comparison:
     """The verdict: of the simultaneous interval, and of what lies inside the margin."""
-    value, half = found.difference, found.critical * found.se
+    value, half = evidence.difference, evidence.critical * evidence.se
     if abs(value) > half:
         is_better = (value < 0) == (mode == "min")
         verdict = Verdict(VerdictKind.BETTER if is_better else VerdictKind.WORSE, inside)
     else:
         verdict = Verdict(VerdictKind.EQUIVALENT if inside else VerdictKind.WITHIN_NOISE)
-    return Comparison(verdict, value, value - half, value + half, found.p, pooled)
-
-
-def _told(values: Values, noisy: Sequence[int]) -> str:
-    if len(values) < 3:
-        return ""
-    num = num_results(values)
-    if num < CHECKABLE_SEEDS:
-        return (
-            f"whether cells differ in spread cannot be checked with {num:g} seeds "
-            f"({CHECKABLE_SEEDS} would do): the intervals assume they do not"
-        )
-    if not noisy:
-        return "no cell's spread over seeds stands out"
-    return f"{len(noisy)} cell{'s' * (len(noisy) > 1)} of larger spread judged by their own pairs"
+    return Comparison(
+        verdict=verdict, difference=value, low=value - half, high=value + half,
+        p=evidence.p, error=evidence.error, df=evidence.df,
+    )  # fmt: skip

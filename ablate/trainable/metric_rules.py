@@ -35,6 +35,23 @@ def can_compare(model: ConfigModel, configs: Iterable[Config], metric: str) -> b
     return True
 
 
+def measured_alike(model: ConfigModel, configs: Sequence[Config], metric: str) -> list[int]:
+    """Numbers that are equal where a metric measures the same thing in two configs.
+
+    Args:
+        model: Says what must be equal.
+        configs: Validated configs of the model.
+        metric: The metric.
+    """
+    keys = differing_keys(model, configs, metric)
+    numbers: dict[str, int] = {}
+    if not keys:
+        return [0] * len(configs)
+    needed = [dict(flatten(model.comparison(config, metric))) for config in configs]
+    measured = [canonical_json([need[key] for key in keys]) for need in needed]
+    return [numbers.setdefault(each, len(numbers)) for each in measured]
+
+
 def _differ(values: Sequence[Any]) -> bool:
     alike = {repr(value): value for value in values}  # few, even for ten thousand cells
     return len({canonical_json(value) for value in alike.values()}) > 1
