@@ -1,0 +1,211 @@
+"""One metric of a study, cell by cell."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ablate.analysis.arrays import (
+    Values,
+    on_scale,
+    value_text,
+    values_again,
+    values_of,
+)
+from ablate.analysis.blocks import block_record
+from ablate.analysis.families import (
+    detectable,
+    in_pairs,
+    may_be_best,
+    resolution,
+    told_pairs,
+)
+from ablate.analysis.measured import (
+    Measured,
+    compared,
+    measured_of,
+    scaled,
+    told_comparisons,
+    with_cause,
+)
+from ablate.analysis.records import (
+    CellRecord,
+    MetricRecord,
+)
+from ablate.analysis.resolution import found_equivalent
+from ablate.analysis.scatter import scatter_cautions, seed_factors
+from ablate.analysis.scope import scope_of
+from ablate.plan.plan import Plan
+from ablate.run_row import RunRows
+from ablate.spec.models import SeedRule, text
+from ablate.stats.aa_test import AATest, compare_aa
+from ablate.stats.all_pairs import AllPairs, compare_pairs
+from ablate.stats.spread import spread
+from ablate.stats.verdicts import (
+    Comparisons,
+)
+from ablate.text import printable
+
+CLEARLY_WIDER = 1.2
+EARLY = "early_stopping"
+"""Why a run ended that would have gone on, but for the metric that it is selected by."""
+
+
+def metric_record(
+    plan: Plan, rows: RunRows, metric: str, incomparable: Sequence[str]
+) -> MetricRecord:
+    """One metric, cell by cell: means, comparisons, effects of the factors."""
+    values, measured = values_of(plan, rows, metric), measured_of(plan, rows, metric)
+    has_some = ~np.isnan(measured.values).all(axis=1, keepdims=True)
+    comparisons = compared(plan, measured)
+    at_worst = measured.at_worst(plan, measured.lost & has_some)
+    pairs = _pairs(plan, measured)
+    each = comparisons.each if pairs is None else [pair.comparison for pair in pairs.pairs]
+    power = found_equivalent(comparisons, measured.values, measured.margin)
+    if pairs is not None:
+        comparisons = in_pairs(comparisons, pairs, measured.values)
+        pairs = told_pairs(pairs, measured.ranked, measured.is_judged)
+    seen = detectable(
+        each, comparisons.residual_sd, comparisons.df, measured.values, measured.num_families,
+        in_pairs=pairs is not None,
+    )  # fmt: skip
+    comparisons = told_comparisons(plan, comparisons, measured)
+    best = _may_be_best(measured, is_comparable=not incomparable)
+    cautions = _cautions(plan, metric, measured.log_scale, incomparable)
+    return MetricRecord(
+        name=metric,
+        mode=measured.mode,
+        ranked=measured.ranked,
+        value_text=value_text(plan, rows, metric),
+        log_scale=measured.log_scale,
+        values=values,
+        cells=_cells(plan, values, comparisons, measured, best),
+        blocks=[block_record(block, measured, plan) for block in plan.blocks],
+        num_lost=measured.lost.sum(axis=1).tolist(),
+        at_worst=told_comparisons(plan, compared(plan, at_worst), at_worst).each
+        if at_worst
+        else (),
+        comparisons=comparisons,
+        resolution=resolution(each),
+        detectable=seen,
+        equivalence_power=power,
+        floor=_floor(plan, rows, metric),
+        cautions=[
+            *cautions,
+            *_selected(plan, rows),
+            *_wider_than_asked(plan, comparisons, measured, metric),
+            *scatter_cautions(plan, comparisons, metric),
+        ],
+        seed_factors=seed_factors(plan, comparisons),
+        margin=None if measured.margin is None else plan.study.margin,
+        is_foreign=bool(plan.origin),
+        again=_again(plan, rows, metric, measured),
+        scope=scope_of(plan, rows, metric),
+        pairs=pairs,
+        is_judged=measured.is_judged,
+        num_families=measured.num_families,
+    )
+
+
+def _pairs(plan: Plan, measured: Measured) -> AllPairs | None:
+    """All cells with each other, where the study asks for that."""
+    if not plan.study.compares_pairs:
+        return None
+    return compare_pairs(
+        measured.values, measured.mode, measured.margin, first_seeds=measured.first_seeds,
+        num_families=measured.num_families,
+    )  # fmt: skip
+
+
+def _may_be_best(measured: Measured, is_comparable: bool) -> Sequence[bool | None]:
+    """None where no cell is better than another, or where they measure different things."""
+    if not measured.ranked or not is_comparable:
+        return [None] * len(measured.values)
+    return may_be_best(
+        measured.values, measured.mode, first_seeds=measured.first_seeds,
+        families=measured.num_families,
+    )  # fmt: skip
+
+
+def _again(plan: Plan, rows: RunRows, metric: str, measured: Measured) -> AATest | None:
+    """The baseline against the second one, where there is a second one."""
+    if plan.aa_cell is None:
+        return None
+    again = on_scale(values_again(plan, rows, metric), measured.log_scale)
+    return compare_aa(measured.values[plan.blocks[0].baseline], again)
+
+
+def _cells(
+    plan: Plan,
+    values: Values,
+    comparisons: Comparisons,
+    measured: Measured,
+    best: Sequence[bool | None],
+) -> list[CellRecord]:
+    cells: list[CellRecord] = []
+    for index, cell in enumerate(plan.cells):
+        labels = {printable(name): text(label) for name, label in cell.labels.items()}
+        reference = plan.references[index]
+        comparison = with_cause(
+            comparisons.each[index], measured.waiting[index], measured.some_ok[index]
+        )
+        cells.append(
+            CellRecord(
+                name=cell.name,
+                block=cell.block,
+                labels=labels,
+                is_baseline=reference == index and not plan.study.compares_pairs,
+                reference=reference,
+                num_planned=len(plan.runs_of[cell.index]),
+                value=spread(values[index]),
+                comparison=comparison,
+                may_be_best=best[index],
+            )
+        )
+    return cells
+
+
+def _selected(plan: Plan, rows: RunRows) -> list[str]:
+    """That runs were ended, or their weights chosen, by what measures other things elsewhere."""
+    stopped = any(rows.of(run.run_id).stop_reason == EARLY for run in plan.runs)
+    early = plan.selection.early_ends if stopped else []
+    return [*early, *plan.selection.chosen_weights]
+
+
+def _floor(plan: Plan, rows: RunRows, metric: str) -> tuple[float, float] | None:
+    found = [rows.of(run.run_id).get(f"{metric}_floor") for run in plan.runs]
+    known = [value for value in found if value is not None]
+    return (min(known), max(known)) if known else None
+
+
+def _cautions(plan: Plan, metric: str, log_scale: bool, incomparable: Sequence[str]) -> list[str]:
+    cautions: list[str] = []
+    if incomparable:
+        keys = ", ".join(incomparable)
+        cautions.append(f"{metric} measures different things in cells that differ in {keys}")
+    if plan.study.log_scale and not log_scale:
+        known = plan.model.metric(metric).has_ratios
+        why = "is not always positive" if known else "has no meaningful zero"
+        cautions.append(f"{metric} {why}: compared as it is, not by ratios, and without a margin")
+    return cautions
+
+
+def _wider_than_asked(
+    plan: Plan, comparisons: Comparisons, measured: Measured, metric: str
+) -> list[str]:
+    """Cells whose own spread makes their interval wider than the rule for seeds asked."""
+    rule = plan.study.seeds
+    if not isinstance(rule, SeedRule) or not plan.seeds_decided:
+        return []
+    asked = rule.until.half_width
+    wanted = scaled(plan, metric, measured.log_scale, asked)
+    if wanted is None:
+        return []
+    least = CLEARLY_WIDER * float(np.nanmax([wanted, resolution(comparisons.each)]))
+    wide = [
+        cell.name
+        for cell, found, waits in zip(plan.cells, comparisons.each, measured.waiting, strict=True)
+        if not (found.pooled or waits) and (found.high - found.low) / 2 > least
+    ]
+    why = "these cells' runs, or their baseline's, vary more than the others"
+    return [f"intervals wider than the requested half-width of {asked:g}, because {why}: "
+            f"{', '.join(wide)}"] * bool(wide)  # fmt: skip
