@@ -55,9 +55,7 @@ def metric_record(
 ) -> MetricRecord:
     """One metric, cell by cell: means, comparisons, effects of the factors."""
     values, measured = values_of(plan, rows, metric), measured_of(plan, rows, metric)
-    has_some = ~np.isnan(measured.values).all(axis=1, keepdims=True)
     comparisons = compared(plan, measured)
-    at_worst = measured.at_worst(plan, measured.lost & has_some)
     pairs = _pairs(plan, measured)
     each = comparisons.each if pairs is None else [pair.comparison for pair in pairs.pairs]
     power = found_equivalent(comparisons, measured.values, measured.margin)
@@ -81,9 +79,7 @@ def metric_record(
         cells=_cells(plan, values, comparisons, measured, best),
         blocks=[block_record(block, measured, plan) for block in plan.blocks],
         num_lost=measured.lost.sum(axis=1).tolist(),
-        at_worst=told_comparisons(plan, compared(plan, at_worst), at_worst).each
-        if at_worst
-        else (),
+        at_worst=_at_worst(plan, measured),
         comparisons=comparisons,
         resolution=resolution(each),
         detectable=seen,
@@ -104,6 +100,13 @@ def metric_record(
         is_judged=measured.is_judged,
         num_families=measured.num_families,
     )
+
+
+def _at_worst(plan: Plan, measured: Measured) -> Sequence[Comparison]:
+    """The comparisons with the runs that cells lost by themselves as the table's worst."""
+    has_some = ~np.isnan(measured.values).all(axis=1, keepdims=True)
+    worst = measured.at_worst(plan, measured.lost & has_some)
+    return told_comparisons(plan, compared(plan, worst), worst).each if worst else ()
 
 
 def _pairs(plan: Plan, measured: Measured) -> AllPairs | None:
