@@ -4,12 +4,9 @@ from collections.abc import Sequence
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, StudyRecord
 from ablate.numbers import p_text
-from ablate.report.tables import ALPHA, difference_text
+from ablate.report.tables import ALPHA, NAMED, difference_text
 from ablate.stats.error_terms import ErrorTerm
 from ablate.stats.verdicts import Cause, Verdict, VerdictKind
-
-NAMED = 6
-"""Cells that are named one by one."""
 
 
 def answers(record: StudyRecord) -> list[str]:
