@@ -304,7 +304,7 @@ SECTIONS: dict[str, tuple[str, Sequence[str], Callable[[int], Iterator[Row]]]] =
         scatter.spreads,
     ),
     "unseen": (
-        "the same where the baseline is three times as noisy",
+        "the same where the baseline or another cell is three or five times as noisy",
         ("scatter", "seeds", "false verdict", "cells named", "factor x seed", "log_scale"),
         scatter.unseen,
     ),

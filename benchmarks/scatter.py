@@ -29,11 +29,14 @@ def spreads(studies: int) -> Iterator[Row]:
 
 
 def unseen(studies: int) -> Iterator[Row]:
-    """Null studies whose baseline is three times as noisy: what few seeds cannot see."""
+    """Null studies with one cell three or five times as noisy: what few seeds cannot see."""
     for num_seeds in (2, 3, 4, 5, 6):
         for num_cells in (4, 8, 12):
-            draw = partial(_scaled, num_cells=num_cells, factors={0: 3.0})
-            yield _spread_row(f"{num_cells} cells, baseline x3", draw, num_seeds, studies)
+            for cell, factor in itertools.product((0, num_cells - 1), (3.0, 5.0)):
+                draw = partial(_scaled, num_cells=num_cells, factors={cell: factor})
+                which = "another cell" if cell else "baseline"
+                name = f"{num_cells} cells, {which} x{factor:g}"
+                yield _spread_row(name, draw, num_seeds, studies)
 
 
 def _spread_row(name: str, draw: Draw, num_seeds: int, studies: int) -> Row:

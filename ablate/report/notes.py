@@ -15,6 +15,8 @@ from ablate.stats.error_terms import ErrorTerm
 from ablate.stats.units import ROUNDING
 from ablate.stats.verdicts import Cause, Comparisons
 
+NAMED = 6
+"""Cells that are named one by one."""
 ALPHA = 0.05
 """Of what is said of factors, each by itself, and of their pairs."""
 
@@ -114,9 +116,12 @@ def _error_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
             "Satterthwaite), the others on the residual alone"
         )
     if ErrorTerm.OWN_PAIRS in errors:
+        noisy = [metric.cells[c].name for g in metric.comparisons.groups for c in g.spreads.noisy]
+        names = "; ".join(noisy[:NAMED]) + f" and {len(noisy) - NAMED} more" * (len(noisy) > NAMED)
         yield Note(
-            "error: (own spread): the cell, or what it is compared with, scatters more over seeds "
-            f"than the others; its interval rests on {ErrorTerm.OWN_PAIRS.text} alone (Bonferroni)"
+            f"error: (own spread): {names} scatter{'s' * (len(noisy) == 1)} more over seeds than "
+            "the others: each such interval, and each against such a baseline, rests on "
+            f"{ErrorTerm.OWN_PAIRS.text} alone (Bonferroni)"
         )
 
 

@@ -6,15 +6,13 @@ from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Study
 from ablate.numbers import p_text
 from ablate.report.comparisons import AT_WORST, difference_text, pair_p_text, worst_text
 from ablate.report.cost import price_of_better, price_of_level
-from ablate.report.notes import ALPHA
+from ablate.report.notes import ALPHA, NAMED
 from ablate.report.pair_table import pair_answers
 from ablate.stats.effects import MainEffect
 from ablate.stats.error_terms import ErrorTerm
 from ablate.stats.verdicts import Cause, Comparison, Verdict, VerdictKind
 
 NOTHING = "There is nothing to compare: the study has one cell."
-NAMED = 6
-"""Cells that are named one by one."""
 
 
 def answers(record: StudyRecord) -> list[str]:

@@ -48,7 +48,8 @@ class TestErrorTerms:
         table = metric_table(found, found.metric)
         assert [row.own_spread for row in table.rows] == [False] * 8 + [True]
         [told] = [note.text for note in table.notes if "(own spread)" in note.text]
-        assert "its interval rests on their own pairs alone" in told
+        assert told.startswith("error: (own spread): a=3, b=z scatters more over seeds than the ")
+        assert "rests on their own pairs alone" in told
 
     def test_a_level_that_scatters_more_is_explained_in_its_table(self, tmp_path):
         noise, wild = draws(8), 20 * np.random.default_rng(9).normal(size=7)
