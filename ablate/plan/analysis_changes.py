@@ -15,6 +15,9 @@ class Topic(StrEnum):
     METRIC = "metric"
     DIRECTION = "direction"
     REPORT_METRIC = "report metric"
+    VALUE = "value"
+    VERDICTS = "verdicts"
+    PAIRS = "comparison of pairs"
     MARGIN = "margin"
     SCALE = "log scale"
     SEED = "seed"
@@ -90,8 +93,11 @@ def differences(before: AnalysisPlan, after: AnalysisPlan) -> list[Change]:
     """What one analysis says otherwise than another one; nothing where both come to the same."""
     return [
         *_of_metrics(before, after),
+        *_of_value(Topic.VALUE, before.value, after.value),
+        *_of_value(Topic.VERDICTS, before.verdicts, after.verdicts),
+        *_of_value(Topic.PAIRS, *(_switch(plan.compares_pairs) for plan in (before, after))),
         *_of_value(Topic.MARGIN, _number(before.margin), _number(after.margin)),
-        *_of_value(Topic.SCALE, *("on" if plan.log_scale else "off" for plan in (before, after))),
+        *_of_value(Topic.SCALE, *(_switch(plan.log_scale) for plan in (before, after))),
         *_of_value(Topic.SEED_RULE, _rule(before.seed_rule), _rule(after.seed_rule)),
         *_of_seeds(before, after),
         *_of_cells(before, after),
@@ -162,6 +168,10 @@ def _of_cell(
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
+
+
+def _switch(is_on: bool) -> str:
+    return "on" if is_on else "off"
 
 
 def _rule(rule: SeedRule | None) -> str:

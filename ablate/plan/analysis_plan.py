@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from ablate.plan.plan import Plan
+from ablate.run_row import Value
 from ablate.spec.models import SeedRule
 from ablate.trainable.contract import Mode
 
@@ -39,6 +40,11 @@ class AnalysisPlan(_Frozen):
     report_metrics: tuple[str, ...]
     modes: Mapping[str, Mode]
     """Of each metric, whether lower or higher is better."""
+    value: Value
+    """Which of a run's values of a metric counts."""
+    verdicts: Literal["metric", "all"]
+    compares_pairs: bool
+    """Whether all cells are compared with each other, and none with a baseline."""
     margin: float | None
     log_scale: bool
     cells: tuple[AnalysedCell, ...]
@@ -64,6 +70,9 @@ class AnalysisPlan(_Frozen):
             metric=study.metric,
             report_metrics=study.metrics[1:],
             modes={metric: plan.mode(metric) for metric in study.metrics},
+            value=plan.value,
+            verdicts=study.verdicts,
+            compares_pairs=study.compares_pairs,
             margin=study.margin,
             log_scale=study.log_scale,
             cells=tuple(cells),

@@ -106,6 +106,9 @@ def test_results_that_are_left_out_are_named_in_every_output(run, tmp_path, caps
         ({"compare": [{"gain": 2}]}, {"comparison"}),
         ({"base": {"more": 1}}, {"training"}),
         ({"margin": 0.5}, {"margin"}),
+        ({"value": "best"}, {"value"}),
+        ({"verdicts": "all"}, {"verdicts"}),
+        ({"compare": "pairs"}, {"comparison", "comparison of pairs"}),
         ({"compare": [{"gain": 2}, {"gain": 3}]}, set()),
         ({"aa": True}, set()),
         ({"question": "What?"}, set()),
@@ -215,7 +218,7 @@ def test_a_replicate_under_two_codes_fixes_nothing(run, tmp_path):
 def test_trying_every_cell_fixes_nothing(tmp_path, console):
     study = toy_study(tmp_path)
     assert try_cells(study, LOCAL, console).exit_code == 0
-    assert list(study.directory.iterdir()) == []
+    assert not StudyPaths(study.directory).analysis.exists()
 
 
 def test_a_plan_tells_what_would_be_exploratory_and_keeps_nothing(run, tmp_path, capsys):
