@@ -52,12 +52,8 @@ def trial_config(
     else:
         [run] = pack
         config = {**encode_keys(plan.launch_config(run)), "seed": run.seed}
-    starts = {run.run_id: start_from.get(run.run_id) for run in pack}
     config[REPORT_KEY] = {
-        "runs": [
-            {**_named(run), "start_from": str(starts[run.run_id]) if starts[run.run_id] else None}
-            for run in pack
-        ],
+        "runs": [{**_named(run), "start_from": _place(start_from, run)} for run in pack],
         "name": trial_name(pack),
         "folder": str(Path.cwd()),
         "study_dir": str(paths.root),
@@ -75,6 +71,10 @@ def trial_config(
         "max_results": SMOKE_RESULTS if plan.is_smoke and plan.model.smoke is None else None,
     }
     return config
+
+
+def _place(folders: Mapping[str, Path], run: Run) -> str | None:
+    return str(folders[run.run_id]) if run.run_id in folders else None
 
 
 def _named(run: Run) -> dict[str, Any]:
