@@ -56,7 +56,10 @@ def metric_record(
     comparisons = compared(plan, measured)
     pairs = _pairs(plan, measured)
     each = comparisons.each if pairs is None else [pair.comparison for pair in pairs.pairs]
-    power = found_equivalent(comparisons, measured.values, measured.margin)
+    power = found_equivalent(
+        each, comparisons.residual_sd, comparisons.df, measured.values, measured.margin,
+        measured.num_families, in_pairs=pairs is not None,
+    )  # fmt: skip
     if pairs is not None:
         comparisons = in_pairs(comparisons, pairs, measured.values)
         pairs = told_pairs(pairs, measured.ranked, measured.is_judged)
