@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from ablate.analysis.arrays import Values
+from ablate.analysis.arrays import Flags, Values
 from ablate.spec.models import Study
-from ablate.stats.all_pairs import AllPairs
+from ablate.stats.all_pairs import AllPairs, Pair
 from ablate.stats.best import against_the_best
 from ablate.stats.layout import num_results
 from ablate.stats.pooling import ALPHA
 from ablate.stats.replication import detectable_difference
 from ablate.stats.tukey import StudentizedRange
 from ablate.stats.verdicts import Cause, Comparison, Comparisons, Mode, Verdict, VerdictKind
+from ablate.stats.worst_case import partial
 
 OF_NOISE = (
     VerdictKind.BETTER, VerdictKind.WORSE, VerdictKind.DIFFERS, VerdictKind.WITHIN_NOISE,
@@ -43,10 +44,22 @@ def told(found: Comparison, ranked: bool, is_judged: bool) -> Comparison:
     return found
 
 
-def told_pairs(pairs: AllPairs, ranked: bool, is_judged: bool) -> AllPairs:
-    """All pairs as far as they may be told of a metric."""
+def told_pairs(pairs: AllPairs, ranked: bool, is_judged: bool, lost: Flags) -> AllPairs:
+    """All pairs as far as the metric and the lost runs let one tell them.
+
+    Args:
+        pairs: As computed.
+        ranked: Whether lower or higher values of the metric are better at all.
+        is_judged: Whether the study's verdicts are about it.
+        lost: (num_cells, num_seeds), runs that their cell lost by itself.
+    """
     letters = pairs.letters if is_judged else [""] * len(pairs.letters)
-    shown = [replace(p, comparison=told(p.comparison, ranked, is_judged)) for p in pairs.pairs]
+    of_cell = lost.any(axis=1)
+    shown: list[Pair] = []
+    for pair in pairs.pairs:
+        found = told(pair.comparison, ranked, is_judged)
+        is_partial = of_cell[pair.one] or of_cell[pair.other]
+        shown.append(replace(pair, comparison=partial(found) if is_partial else found))
     return replace(pairs, pairs=shown, letters=letters)
 
 

@@ -56,15 +56,19 @@ def metric_record(
     comparisons = compared(plan, measured)
     pairs = _pairs(plan, measured)
     each = comparisons.each if pairs is None else [pair.comparison for pair in pairs.pairs]
-    power = found_equivalent(comparisons, measured.values, measured.margin)
+    power = found_equivalent(
+        each, comparisons.residual_sd, comparisons.df, measured.values, measured.margin,
+        measured.num_families, in_pairs=pairs is not None,
+    )  # fmt: skip
     if pairs is not None:
         comparisons = in_pairs(comparisons, pairs, measured.values)
-        pairs = told_pairs(pairs, measured.ranked, measured.is_judged)
+        pairs = told_pairs(pairs, measured.ranked, measured.is_judged, measured.lost)
     seen = detectable(
         each, comparisons.residual_sd, comparisons.df, measured.values, measured.num_families,
         in_pairs=pairs is not None,
     )  # fmt: skip
     comparisons = told_comparisons(plan, comparisons, measured)
+    worst = _worst_case(plan, measured)
     best = _may_be_best(measured, is_comparable=not incomparable)
     cautions = _cautions(plan, metric, measured.log_scale, incomparable)
     return MetricRecord(
@@ -77,7 +81,7 @@ def metric_record(
         cells=_cells(plan, values, comparisons, measured, best),
         blocks=[block_record(block, measured, plan) for block in plan.blocks],
         num_lost=measured.lost.sum(axis=1).tolist(),
-        at_worst=_at_worst(plan, measured),
+        at_worst=_at_worst(plan, worst) if worst and pairs is None else (),
         comparisons=comparisons,
         resolution=resolution(each),
         detectable=seen,
@@ -95,16 +99,25 @@ def metric_record(
         again=_again(plan, rows, metric, measured),
         scope=scope_of(plan, rows, metric),
         pairs=pairs,
+        pairs_at_worst=_pairs_at_worst(plan, worst) if worst else None,
         is_judged=measured.is_judged,
         num_families=measured.num_families,
     )
 
 
-def _at_worst(plan: Plan, measured: Measured) -> Sequence[Comparison]:
-    """The comparisons with the runs that cells lost by themselves as the table's worst."""
+def _worst_case(plan: Plan, measured: Measured) -> Measured | None:
+    """With the runs that cells lost by themselves as the table's worst; None without any."""
     has_some = ~np.isnan(measured.values).all(axis=1, keepdims=True)
-    worst = measured.at_worst(plan, measured.lost & has_some)
-    return told_comparisons(plan, compared(plan, worst), worst).each if worst else ()
+    return measured.at_worst(plan, measured.lost & has_some)
+
+
+def _at_worst(plan: Plan, worst: Measured) -> Sequence[Comparison]:
+    return told_comparisons(plan, compared(plan, worst), worst).each
+
+
+def _pairs_at_worst(plan: Plan, worst: Measured) -> AllPairs | None:
+    pairs = _pairs(plan, worst)
+    return pairs and told_pairs(pairs, worst.ranked, worst.is_judged, worst.lost)
 
 
 def _pairs(plan: Plan, measured: Measured) -> AllPairs | None:

@@ -211,6 +211,8 @@ class MetricRecord:
     """The comparisons with those runs as the table's worst; none where nothing was lost so."""
     pairs: AllPairs | None = None
     """All cells with each other, where the study asks for that: then none with a baseline."""
+    pairs_at_worst: AllPairs | None = None
+    """The pairs with lost runs as the table's worst; None where nothing was lost so."""
     is_judged: bool = True
     """Whether the study's verdicts are about it; else it is a further metric, and has none."""
     num_families: int = 1

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from ablate.analysis.arrays import Values, on_scale, uses_log, values_of
+from ablate.analysis.families import critical_in_pairs, num_families
 from ablate.analysis.seed_rule import first_stage
 from ablate.numbers import rounded, share_text
 from ablate.plan.plan import Plan, PlannedBlock
@@ -19,7 +20,7 @@ from ablate.stats.layout import fit_layout, num_results
 from ablate.stats.pooling import ALPHA
 from ablate.stats.power import detectable_margin, equivalence_power, level_sd
 from ablate.stats.replication import detectable_difference
-from ablate.stats.verdicts import Comparisons
+from ablate.stats.verdicts import Comparison
 from ablate.text import printable
 
 UNIT = "residual sd"
@@ -51,18 +52,32 @@ def further_visible(plan: Plan, rows: RunRows) -> list[str]:
     return [*_of_factors(design), *_of_equivalence(design), *_of_more_seeds(design)]
 
 
-def found_equivalent(comparisons: Comparisons, values: Values, margin: float | None) -> float:
-    """The chance that a cell which does not differ is found equivalent; nan without a margin.
+def found_equivalent(
+    comparisons: Sequence[Comparison],
+    residual_sd: float,
+    df: float,
+    values: Values,
+    margin: float | None,
+    families: int,
+    in_pairs: bool,
+) -> float:
+    """The chance that what does not differ is found equivalent; nan without a margin.
 
     Args:
-        comparisons: What came of a study.
-        values: Its results as they are compared, (num_cells, num_seeds).
+        comparisons: Those with a baseline, one a cell; or all pairs.
+        residual_sd: Pooled.
+        df: Its degrees of freedom.
+        values: Results as they are compared, (num_cells, num_seeds).
         margin: On the same scale.
+        families: Metrics whose verdicts are to hold all at once.
+        in_pairs: Whether `comparisons` are all pairs.
     """
-    judged = [found.pooled and not np.isnan(found.p) for found in comparisons.each]
-    num, sd, df = num_results(values[judged]), comparisons.residual_sd, comparisons.df
-    alpha = ALPHA / max(1, sum(judged))
-    return math.nan if margin is None else equivalence_power(margin, sd, df, num, alpha)
+    if margin is None:
+        return math.nan
+    judged = [found.pooled and not np.isnan(found.p) for found in comparisons]
+    num_seeds = num_results(values if in_pairs else values[judged])
+    alpha = ALPHA / families / max(1, sum(judged))
+    return equivalence_power(margin, residual_sd, df, num_seeds, alpha)
 
 
 def resolution_text(difference: float, df: float | None, log_scale: bool) -> str:
@@ -123,8 +138,20 @@ class Design:
         return (len(self.plan.cells) - 1) * (self.first - 1)
 
     @cached_property
+    def families(self) -> int:
+        """Metrics whose verdicts are to hold all at once."""
+        return num_families(self.plan.study, self.plan.study.metric)
+
+    @cached_property
+    def in_pairs(self) -> bool:
+        """Whether all cells are compared with each other."""
+        return self.plan.study.compares_pairs
+
+    @cached_property
     def num_compared(self) -> int:
         """Comparisons of cells."""
+        if self.in_pairs:
+            return math.comb(len(self.plan.cells), 2)
         pairs = zip(self.plan.compared, self.plan.references, strict=True)
         return sum(named and other != cell for cell, (named, other) in enumerate(pairs))
 
@@ -134,7 +161,7 @@ class Design:
         return [
             found
             for block in self.plan.blocks
-            if block.design == "grid" and len(block.factors) > 1
+            if block.design == "grid" and len(block.factors) > 1 and not self.in_pairs
             for found in self._of_block(block)
         ]
 
@@ -202,7 +229,7 @@ def _of_equivalence(design: Design) -> list[str]:
     if asked is None:
         return []
     num = len(design.plan.seeds)
-    alpha = ALPHA / max(1, design.num_compared)
+    alpha = ALPHA / design.families / max(1, design.num_compared)
     least = detectable_margin(design.sd, design.df, num, alpha)
     told = f"four times in five within ±{_shown(design, least, design.df)}"
     if design.is_known and design.log_scale == design.plan.study.log_scale:
@@ -219,8 +246,9 @@ def _of_more_seeds(design: Design) -> list[str]:
     if half < 2 or isinstance(design.plan.study.seeds, SeedRule):
         return []
     df = (half - 1) * (num_seeds - 1)
-    num = max(1, design.num_compared * half // num_cells)
-    cells = detectable_difference(design.sd, df, num, num_seeds)
+    num = max(1, design.num_compared * half // num_cells) * design.families
+    critical = critical_in_pairs(half, df, design.families) if design.in_pairs else None
+    cells = detectable_difference(design.sd, df, num, num_seeds, critical=critical)
     runs = f"{half * num_seeds} runs in place of {num_cells * len(design.plan.seeds)}"
     told = (
         f"seeds against cells: {half} cells x {num_seeds} seeds ({runs}) find differences of "

@@ -106,12 +106,13 @@ def _decide(plan: Plan, rule: SeedRule, rows: RunRows) -> tuple[int, str]:
         return rule.min, f"{study.metric} is not always positive: no ratios, so no seeds added"
     values = on_scale(values_of(plan, rows, study.metric), study.log_scale)
     wanted = math.log1p(width) if study.log_scale else width
+    num_families = len(study.judged_metrics)
     if study.compares_pairs:
-        needed = needed_for_pairs(values, wanted)
+        needed = needed_for_pairs(values, wanted, num_families)
     else:
         needed = needed_replicates(
             values, plan.references, wanted, plan.compared, groups_of(plan, study.metric),
-            grid_codes(plan),
+            grid_codes(plan), num_families,
         )  # fmt: skip
     if math.isnan(needed.sd):
         return rule.min, f"the first {rule.min} seeds gave too few results to plan more"

@@ -85,12 +85,15 @@ def analysis_lines(analysis: AnalysisPlan) -> list[str]:
     margin = "none" if analysis.margin is None else f"{analysis.margin:g}"
     rule = analysis.seed_rule
     seeds = ", ".join(map(str, analysis.seeds))
+    how = f"of which {len(compared)} are compared with {named}"
+    how = "all of them compared in pairs" if analysis.compares_pairs else how
     if rule:
         seeds = f"{rule.min} to {rule.max}, until a half-width of {rule.until.half_width:g}"
     return [
         f"metric: {analysis.metric}, {directions[analysis.modes[analysis.metric]]}",
         f"reported beside it: {', '.join(analysis.report_metrics) or 'nothing'}",
+        *["verdicts: about all of them together"] * (analysis.verdicts == "all"),
         f"margin: {margin}; log scale: {'on' if analysis.log_scale else 'off'}",
-        f"cells: {len(analysis.cells)}, of which {len(compared)} are compared with {named}",
+        f"cells: {len(analysis.cells)}, {how}",
         f"seeds: {seeds}",
     ]

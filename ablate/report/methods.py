@@ -1,13 +1,17 @@
 """`methods.tex`: the paragraph that checklists of conferences ask for, of this very study."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ablate.analysis.records import MetricRecord, StudyRecord
 from ablate.report.cost import device_time
 from ablate.report.latex import comments, tex
-from ablate.report.tables import TextTable, effects_table, metric_table
+from ablate.report.pair_table import pair_table
+from ablate.report.tables import effects_table, metric_table
+from ablate.report.text_table import TextTable
 from ablate.run_row import Status
+from ablate.stats.error_terms import ErrorTerm
+from ablate.stats.verdicts import Comparison
 
 MOST_SEEDS_NAMED = 10
 
@@ -43,16 +47,21 @@ def _experiments(record: StudyRecord) -> Iterator[str]:
     cells = record.metric.cells
     yield f"The study's design: {record.design}"
     baselines = [cell.name for cell in cells if cell.is_baseline]
-    if len(cells) > 1 and len(baselines) == 1:
+    if len(cells) > 1 and record.metric.pairs is not None:
+        yield "All cells are compared with each other; none is a baseline"
+    elif len(cells) > 1 and len(baselines) == 1:
         yield f"Its baseline is {baselines[0]}"
     elif len(cells) > 1:
         yield f"Each cell has one of {len(baselines)} baselines: {'; '.join(baselines[:6])}" + (
             " and others" * (len(baselines) > 6)
         )
     yield from _seeds(record)
-    yield f"Verdicts are about {_directed(record.metric)}"
-    if record.further:
-        yield f"Also reported: {', '.join(map(_directed, record.further))}"
+    judged = [metric for metric in record.metrics if metric.is_judged]
+    if judged:
+        yield f"Verdicts are about {', '.join(map(_directed, judged))}"
+    others = [metric for metric in record.metrics if not metric.is_judged]
+    if others:
+        yield f"Also reported: {', '.join(map(_directed, others))}"
 
 
 def _directed(metric: MetricRecord) -> str:
@@ -106,39 +115,55 @@ def _variation(record: StudyRecord) -> Iterator[str]:
 def _comparisons(record: StudyRecord) -> Iterator[str]:
     """How verdicts come about; what the tables' own notes say is said in their words."""
     metric = record.metric
-    judged = [cell for cell in metric.cells if not math.isnan(cell.comparison.low)]
+    pairs = metric.pairs
+    compared = [cell.comparison for cell in metric.cells]
+    compared = compared if pairs is None else [pair.comparison for pair in pairs.pairs]
+    judged = [found for found in compared if not math.isnan(found.low)]
     if not judged:
         if len(metric.cells) > 1:
             yield "No interval could be made from these runs: means are compared by eye alone"
         return
-    pooled = sum(cell.comparison.pooled for cell in judged)
+    pooled = [found for found in judged if found.pooled]
     if pooled:
         yield from _pooled(metric, pooled)
-    if pooled < len(judged):
+    if len(pooled) < len(judged):
         yield (
-            f"{_num(len(judged) - pooled, 'comparison')} of cells whose spread differs from the "
-            "others' rest on their own paired differences (t intervals, Bonferroni)"
+            f"{_num(len(judged) - len(pooled), 'comparison')} of cells whose spread differs from "
+            "the others' rest on their own paired differences (t intervals, Bonferroni)"
         )
     found = "better and worse are" if metric.ranked else "different are"
     yield (
         "p values are adjusted for the number of these comparisons; "
-        f"{found} the cells whose interval excludes zero"
+        f"{found} the {'cells' if pairs is None else 'pairs'} whose interval excludes zero"
     )
-    for table in (metric_table(record, metric), *_effects(metric)):
+    tables = [metric_table(record, metric), *([pair_table(metric, pairs)] if pairs else [])]
+    for table in (*tables, *_effects(metric)):
         yield from (note.line for note in table.notes)
-    if record.further:
+    if any(not further.is_judged for further in record.further):
         yield "Each further metric is a family by itself: nothing is adjusted over metrics"
 
 
-def _pooled(metric: MetricRecord, num: int) -> Iterator[str]:
+def _pooled(metric: MetricRecord, pooled: Sequence[Comparison]) -> Iterator[str]:
     of = f"logarithms of {metric.name}" if metric.log_scale else metric.name
+    num = len(pooled)
+    shared = "one residual variance"
+    if any(found.error is not ErrorTerm.POOLED for found in pooled) or (
+        metric.pairs is None and len(metric.comparisons.groups) > 1
+    ):
+        shared = "the residual variances named below"
+    layout = "least squares in the layout of cells and seeds (runs of one seed are paired)"
+    if metric.pairs is not None:
+        yield (
+            f"{_num(num, 'difference')} of {of} between two cells, estimated by {layout} with "
+            f"{shared}, {'has' if num == 1 else 'have'} simultaneous 95 % intervals (Tukey-Kramer)"
+        )
+        return
     several = len({cell.reference for cell in metric.cells}) > 1
     baseline, method = ("its", "Dunnett; over several baselines Sidak") if several else (
         "the", "Dunnett")  # fmt: skip
     yield (
         f"{_num(num, 'difference')} of {of} between a cell and {baseline} baseline, estimated by "
-        "least squares in the layout of cells and seeds (runs of one seed are paired) with one "
-        f"residual variance, have simultaneous 95 % intervals ({method})"
+        f"{layout} with {shared}, have simultaneous 95 % intervals ({method})"
     )
 
 

@@ -145,9 +145,11 @@ def _legend(record: StudyRecord) -> list[str]:
     modes = dict.fromkeys(metric.mode for metric in record.metrics if metric.ranked)
     told += [", ".join(arrows[mode] for mode in modes)] if modes else []
     if any(cell.may_be_best for cell in cells):
+        families = record.metric.num_families
+        of = f"all {families} metrics together" if families > 1 else "each metric"
         told.append(
             r"Bold: may be the best, no other being found better (Hsu's multiple comparisons with "
-            r"the best, 95\,\% for each metric)"
+            rf"the best, 95\,\% for {of})"
         )
     if any(cell.is_baseline for cell in cells):
         told.append(r"$\dagger$ baseline")

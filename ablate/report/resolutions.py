@@ -31,4 +31,5 @@ def equivalence_notes(metric: MetricRecord) -> list[Note]:
     if math.isnan(metric.equivalence_power):
         return []
     share = share_of_studies(metric.equivalence_power)
-    return [Note(f"a cell that does not differ at all is found equivalent in {share} of studies")]
+    what = "cell" if metric.pairs is None else "pair"
+    return [Note(f"a {what} that does not differ at all is found equivalent in {share} of studies")]

@@ -198,7 +198,12 @@ def _planned(plan: Plan, results: Sequence[Result], seeds: Sequence[Any]) -> tup
         if result is None:
             continue
         runs.append(replace(run, run_name=result.name))
-        measured = {f"{name}_best": value for name, value in result.values.items()}
+        # Under both names: of `loss` and `loss_best` one must not be read as the other's best.
+        measured = {
+            f"{name}_{which}": value
+            for name, value in result.values.items()
+            for which in ("best", "final")
+        }
         rows[run.run_id] = RunRow(
             run_id=run.run_id, run_name=result.name, seed=run.seed, status=result.status.value,
             error=result.cause or None, **measured,

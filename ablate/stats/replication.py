@@ -42,6 +42,7 @@ def needed_replicates(
     family: Named = None,
     groups: Groups | None = None,
     codes: Codes | None = None,
+    num_families: int = 1,
 ) -> Replication:
     """Stein's two-stage rule: the seeds that intervals of a given half-width need.
 
@@ -62,27 +63,31 @@ def needed_replicates(
         family: (num_cells,), the cells whose comparison is planned; all where None.
         groups: (num_cells,), equal for cells that measure the same; the widest of them counts.
         codes: (num_cells, num_factors), levels of a grid's factors; -1 where one does not apply.
+        num_families: Such intervals, of so many metrics, that are to hold all at once.
 
     Raises:
         ValueError: Where the half-width is not positive.
     """
     unit = unit_of(first)
-    pools = pool_groups(first / unit, references, family, groups=groups, codes=codes)
+    pools = pool_groups(
+        first / unit, references, family, groups=groups, codes=codes, num_families=num_families
+    )
     scaled, df, critical = max(map(_residual, pools), key=lambda each: each.width)
     return _needed(scaled * unit, df, critical, half_width, first.shape[1])
 
 
-def needed_for_pairs(first: Values, half_width: float) -> Replication:
+def needed_for_pairs(first: Values, half_width: float, num_families: int = 1) -> Replication:
     """The same for intervals of all pairs of cells, see `ablate.stats.all_pairs`.
 
     Args:
         first: (num_cells, num_first_seeds), nan where a run is missing.
         half_width: What the simultaneous intervals are to have.
+        num_families: As for `needed_replicates`.
 
     Raises:
         ValueError: Where the half-width is not positive.
     """
-    found = compare_pairs(first, "min")
+    found = compare_pairs(first, "min", num_families=num_families)
     return _needed(found.residual_sd, found.df, found.critical, half_width, first.shape[1])
 
 

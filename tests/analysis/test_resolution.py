@@ -2,14 +2,17 @@
 
 import math
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from reports import grid, rows_of
 from studies import toy_study
 
+from ablate.analysis.build import study_record
 from ablate.analysis.forecast import visible
 from ablate.analysis.resolution import further_visible, no_verdict
+from ablate.analysis.seed_rule import plan_so_far
 from ablate.plan.plan import plan_study
 from ablate.report.tables import effects_table, metric_table
 from ablate.run_row import RunRows
@@ -110,3 +113,45 @@ def test_a_report_says_what_it_could_find_of_factors_and_of_equivalence(tmp_path
     assert re.search(r"a [\d.]+ \(df 6\), b [\d.]+ \(df 3\); few degrees of freedom", said)
     notes = [note.text for note in metric_table(found, found.metric).notes]
     assert any("found equivalent in over 99 % of studies" in note for note in notes)
+
+
+def test_pairs_and_metrics_beside_the_studys_own_are_counted(tmp_path):
+    """What a plan finds by more seeds of fewer cells is on the same terms as what it finds."""
+    several = {"verdicts": "all", "report_metrics": ["other"]}
+    found, margins = [], []
+    for changes in ({}, several, {"compare": "pairs"}, {"compare": "pairs", **several}):
+        lines = told(plan_of(tmp_path, margin=0.5, **changes))
+        assert any("of factors" in line for line in lines) == ("compare" not in changes)
+        more = next(line for line in lines if line.startswith("seeds against cells"))
+        found.append(float(re.search("find differences of ([0-9.]+)", more)[1]))
+        same = next(line for line in lines if line.startswith("equivalence"))
+        margins.append(float(re.search("within ±([0-9.]+)", same)[1]))
+    assert found[0] < found[1] < found[3]
+    assert found[0] < found[2] < found[3]
+    assert margins[0] < margins[1] < margins[3]
+    assert margins[0] < margins[2] < margins[3]
+
+
+def test_the_chance_of_equivalence_counts_pairs_and_metrics(tmp_path):
+    def power(**changes):
+        plan = plan_of(tmp_path, margin=1.0, **changes)
+        return study_record(plan, made_up(plan, 0.2)).metric.equivalence_power
+
+    several = {"verdicts": "all", "report_metrics": ["other"]}
+    assert power() > power(**several) > 0
+    assert power() > power(compare="pairs") > power(compare="pairs", **several) > 0
+
+
+def test_a_rule_for_seeds_counts_all_metrics_that_have_verdicts(tmp_path):
+    """Else the intervals of the report are wider than what was asked for."""
+
+    def num_seeds(**changes):
+        rule = {"min": 3, "max": 900, "until": {"half_width": 0.5}}
+        study = toy_study(tmp_path, **{**GRID, **changes, "seeds": rule})
+        rows = made_up(plan_study(study))
+        ledger = SimpleNamespace(rows=rows, started_names=dict)
+        return len(plan_so_far(study, ledger).seeds)
+
+    several = {"verdicts": "all", "report_metrics": ["other"]}
+    assert 3 < num_seeds() < num_seeds(**several) < 900
+    assert 3 < num_seeds(compare="pairs") < num_seeds(compare="pairs", **several) < 900

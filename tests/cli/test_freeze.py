@@ -78,3 +78,12 @@ def test_a_study_that_was_never_run(tmp_path, monkeypatch, console, capsys):
     assert code == 2
     assert "the study has a directory already: ablate freeze " in told
     assert freeze(tmp_path / "nowhere", capsys)[0] == 2
+
+
+def test_pairs_and_verdicts_on_all_metrics_are_said(tmp_path, capsys):
+    study = toy_study(tmp_path, compare="pairs", verdicts="all", report_metrics=["other"])
+    save_study(study, StudyPaths(study.directory))
+    _, told = freeze(study.directory, capsys)
+    assert "verdicts: about all of them together" in told
+    assert "cells: 2, all of them compared in pairs" in told
+    assert "gain=1" not in told

@@ -247,3 +247,11 @@ def test_an_earlier_directory_that_goes_on_tells_later_changes(tmp_path, console
     record = ablate.study_record(place)
     assert record.metric.margin_fixing.text == "added after 2 results"
     assert record.history.summary.startswith("analysis not kept: made by ablate 0.1.0")
+
+
+def test_pairs_chosen_after_looking_are_exploratory_in_every_output(run, tmp_path, capsys):
+    run(base={"length": 4})
+    run(compare="pairs")
+    for text in outputs(tmp_path / "toys", capsys):
+        pairs = text.split("all pairs")[1].split("are one family")[0]
+        assert pairs.count("(exploratory)") == 3

@@ -49,7 +49,10 @@ def with_metrics(tmp_path, **changes):
     plan = plan_study(toy_study(tmp_path, seeds=[1, 2, 3], **changes))
     rows = rows_of(plan, lambda c, seed: CLEAR[c["gain"]][seed - 1])
     rows = {
-        run_id: {"status": "ok", **dict.fromkeys(("score_best", "other_best"), row.result("score"))}
+        run_id: {
+            "status": "ok",
+            **dict.fromkeys(("score_best", "other_best"), row.result("score", "best")),
+        }
         for run_id, row in rows.items()
     }
     return study_record(plan, rows), plan
@@ -175,7 +178,7 @@ def test_pairs_have_a_resolution_of_their_own(tmp_path):
 
 def test_a_grid_in_pairs_compares_no_factor_with_a_baseline(tmp_path):
     titles = [table.title for table in tables_of(grid(tmp_path, compare="pairs"))]
-    assert titles == ["score (higher is better), 4 seeds", "score: all pairs"]
+    assert titles == ["score (higher is better), best value, 4 seeds", "score: all pairs"]
 
 
 def test_many_pairs_are_those_that_differ_most(tmp_path):

@@ -13,6 +13,7 @@ from ablate.analysis.build import study_record
 from ablate.plan.plan import plan_study
 from ablate.report.charts.forest import forest
 from ablate.report.files import latex, markdown
+from ablate.report.pair_table import pair_table
 from ablate.report.tables import effects_table, metric_table
 from ablate.report.terminal import print_report
 from ablate.report.words import answers
@@ -79,7 +80,9 @@ def test_a_finished_run_whose_metric_is_no_number_has_lost_it(tmp_path):
 
 
 def test_a_metric_without_a_better_side_has_no_worst_case(tmp_path):
-    plan = plan_study(flow_study(tmp_path, seeds=[1, 2, 3, 4]))
+    plan = plan_study(
+        flow_study(tmp_path, seeds=[1, 2, 3, 4], report_metrics=["train_distance"], verdicts="all")
+    )
     rows = {
         run.run_id: {"status": "ok", "train_distance_best": run.cell.index + 0.01 * n**2}
         for n, run in enumerate(plan.runs)
@@ -121,3 +124,22 @@ def test_pairs_of_factors_are_of_the_runs_that_ended_too(tmp_path):
     table = effects_table(lost, effects, found.metric)
     [said] = [note.text for note in table.notes if "interact" in note.text]
     assert "(adj. p < 0.001, of the runs that ended; worst case < 0.001)" in said
+
+
+def test_no_pair_is_called_plainly_better_that_lost_runs(tmp_path):
+    plan = plan_study(
+        toy_study(tmp_path, factors={"gain": list(RESULTS)}, seeds=[1, 2, 3, 4], compare="pairs")
+    )
+    found = study_record(plan, rows_of(plan, lambda c, seed: RESULTS[c["gain"]][seed - 1]))
+    said = answers(found)
+    assert said[0].startswith("gain=2: better than gain=3, of the runs that ended, +2.0")
+    assert "; worst case (lost runs = the table's worst value): gain=2 against gain=3: " in said[0]
+    assert said[2] == "1 of 3 pairs: within noise: this study cannot tell the two apart"
+    table = pair_table(found.metric, found.metric.pairs)
+    told = ["better, of the runs that ended"] * 2
+    assert sorted(row.verdict_text for row in table.rows) == [*told, "within noise"]
+    notes = [note.line for note in table.notes if note.is_caution]
+    assert len(notes) == 1
+    assert notes[0].count("gain=2 against") == 2
+    for text in (markdown(found), latex(found)):
+        assert told[0] in text

@@ -234,8 +234,9 @@ def test_methods_claim_nothing_that_was_not_done(tmp_path):
     unpriced = methods(measured(tmp_path, {"gain": [1, 2]}, ["score"]))
     assert "Training took" not in unpriced
     assert "% to add: what the runs cost, and on which devices" in unpriced
-    logs = methods(grid(tmp_path, log_scale=True))
-    assert "5 differences of logarithms of score" in logs
+    results = {1: [10.0, 12.0, 11.0], 2: [15.0, 17.1, 16.0], 3: [14.9, 17.2, 15.9]}
+    logs = methods(record(tmp_path, results, log_scale=True))
+    assert "2 differences of logarithms of score" in logs
     several = toy_study(
         tmp_path, factors={}, seeds=[1, 2, 3],
         blocks=[{"name": n, "base": {"length": k}, "factors": {"gain": [1, 2]}}
@@ -253,3 +254,22 @@ def test_the_mean_cost_is_that_of_finished_runs(tmp_path):
     assert [cell.cost.seconds for cell in found.metric.cells] == [120.0, 120.0]
     assert found.compute.seconds == 720.0
     assert not math.isnan(found.metric.cells[0].cost.parameter_ratio)
+
+
+def test_methods_of_pairs_and_of_several_metrics_with_verdicts(tmp_path):
+    results = {1: [10.0, 12.0, 11.0], 2: [15.0, 17.1, 16.0], 3: [14.9, 17.2, 15.9]}
+    pairs = methods(record(tmp_path, results, compare="pairs"))
+    for told in (
+        "All cells are compared with each other; none is a baseline.",
+        "3 differences of score between two cells, estimated by least squares",
+        "simultaneous 95 \\% intervals (Tukey-Kramer).",
+        "the pairs whose interval excludes zero.",
+        "All 3 pairs are one family",
+    ):
+        assert told in pairs
+    for untrue in ("baselines", "No interval could be made", "Dunnett"):
+        assert untrue not in pairs
+    found = record(tmp_path, results, verdicts="all", report_metrics=["other"])
+    assert "Verdicts are about score (higher is better), other (higher" in methods(found)
+    assert "nothing is adjusted over metrics" not in methods(found)
+    assert r"95\,\% for all 2 metrics together" in paper(found)

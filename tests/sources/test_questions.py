@@ -160,3 +160,16 @@ def test_disjoint_seeds_are_no_mistake(tmp_path):
     record = judged(write_csv(tmp_path / "runs.csv", rows), *ASKED)
     assert [cell.value.num for cell in record.metric.cells] == [4, 4, 4]
     assert any("no two cells share a seed" in note for note in record.notes)
+
+
+@pytest.mark.parametrize("end", ["best", "final"])
+def test_a_metric_is_never_read_as_another_ones_best_or_final_value(tmp_path, end):
+    rows = rows_of(FID)
+    for row in rows:
+        row[f"fid_{end}"] = 100 - row["fid"]
+    table = write_csv(tmp_path / "runs.csv", rows)
+    for one, other in (("fid", f"fid_{end}"), (f"fid_{end}", "fid")):
+        found = judged(table, "--factors", "flow", "--metric", one, "--report-metrics", other)
+        means = {metric.name: metric.cells[0].value.mean for metric in found.metrics}
+        expected = {"fid": np.mean(FID["icfm"]), f"fid_{end}": 100 - np.mean(FID["icfm"])}
+        assert means == pytest.approx(expected)

@@ -33,6 +33,16 @@ class TestNeededReplicates:
             judged = compare_to_baseline(values[:, :num], 0, "min", first_seeds=3).each
             assert all((half_width(c) <= 0.9) == reached for c in judged[1:])
 
+    def test_several_metrics_that_are_to_hold_at_once_need_more(self):
+        values = study(4, 60, 0)
+        found = needed_replicates(values[:, :3], 0, 0.9, num_families=3)
+        assert needed_replicates(values[:, :3], 0, 0.9).num < found.num < 60
+        for num, reached in ((found.num, True), (found.num - 1, False)):
+            judged = compare_to_baseline(
+                values[:, :num], 0, "min", first_seeds=3, num_families=3
+            ).each
+            assert all((half_width(c) <= 0.9) == reached for c in judged[1:])
+
     def test_what_the_first_seeds_have(self):
         values = study(4, 3, 1)
         found = needed_replicates(values, [0, 0, 0, 0], 1e9)
