@@ -40,9 +40,7 @@ from ablate.spec.models import SeedRule, text
 from ablate.stats.aa_test import AATest, compare_aa
 from ablate.stats.all_pairs import AllPairs, compare_pairs
 from ablate.stats.spread import spread
-from ablate.stats.verdicts import (
-    Comparisons,
-)
+from ablate.stats.verdicts import Comparison, Comparisons
 from ablate.text import printable
 
 CLEARLY_WIDER = 1.2
