@@ -54,4 +54,5 @@ def _differing_factors(metric: MetricRecord, block: BlockRecord, number: int) ->
         return []
     one, other = block.codes[number], block.codes[block.members.index(reference)]
     pairs = list(zip(one, other, strict=True))
-    return [f for f, (a, b) in enumerate(pairs) if a != b] if min(map(min, pairs)) >= 0 else []
+    applies = all(min(pair) >= 0 for pair in pairs)
+    return [f for f, (a, b) in enumerate(pairs) if a != b] if applies else []

@@ -140,7 +140,7 @@ def test_verdicts_on_all_metrics_are_adjusted_for_their_number(tmp_path):
             assert found.comparison.verdict.text == "better"
             assert found.comparison.p == pytest.approx(2 * once.comparison.p)
     notes = [note.line for note in metric_table(both, both.metric).notes]
-    assert any("hold simultaneously, of all 2 metrics, (Dunnett" in note for note in notes)
+    assert any("over the 2 comparisons of each of 2 metrics (Dunnett, " in note for note in notes)
 
 
 def test_all_pairs_have_a_table_and_letters_and_no_baseline(tmp_path):
@@ -156,7 +156,9 @@ def test_all_pairs_have_a_table_and_letters_and_no_baseline(tmp_path):
         (["gain=3", "gain=1"], "better"),
     ]  # fmt: skip
     told = answers(found)
-    assert re.match(r"gain=2: better than gain=1, \+5\.03 \[.*\], adjusted p < 0.001", told[0])
+    assert re.match(
+        r"gain=2: better than gain=1, \+5\.03 \[.*\], p < 0.001 \(adjusted over 3 pairs\)", told[0]
+    )
     assert told[2:] == [
         "1 of 3 pairs: within noise: this study cannot tell the two apart",
         "gain=4: not enough seeds",
@@ -175,7 +177,7 @@ def test_pairs_have_a_resolution_of_their_own(tmp_path):
 
 def test_a_grid_in_pairs_compares_no_factor_with_a_baseline(tmp_path):
     titles = [table.title for table in tables_of(grid(tmp_path, compare="pairs"))]
-    assert titles == ["score (higher is better), 4 seeds", "score: all pairs"]
+    assert titles == ["score (higher is better), best value, 4 seeds", "score: all pairs"]
 
 
 def test_many_pairs_are_those_that_differ_most(tmp_path):

@@ -44,7 +44,9 @@ def of_cause(tmp_path, cause):
 def test_no_output_calls_a_cell_plainly_better_that_lost_runs(tmp_path, cause):
     found = of_cause(tmp_path, cause)
     said = answers(found)[0]
-    assert said.startswith("gain=2: better, of the runs that ended, +2.0")
+    assert said.startswith("gain=2 raises score by 2.0")
+    assert "; of the runs that ended; " in said
+    assert "->" not in said  # the means are of other runs than the difference
     assert "; worst case (lost runs = the table's worst value): within noise, " in said
     table = metric_table(found, found.metric)
     told = "better, of the runs that ended"
@@ -109,7 +111,8 @@ def test_levels_rest_on_cells_that_lost_runs(tmp_path):
     assert "a=2: " in worst
     assert "b=y: worse" not in worst
     assert "b=z" not in worst
-    assert answers(found)[0].startswith("a=2, over all other factors: better than a=1, of the runs")
+    assert answers(found)[0].startswith("a, over all others: 2 raises score by ")
+    assert "; of the runs that ended" in answers(found)[0]
 
 
 def test_pairs_of_factors_are_of_the_runs_that_ended_too(tmp_path):
