@@ -18,7 +18,9 @@ class Change:
     after: float = math.nan
 
 
-def finding(subject: str, found: Comparison, change: Change, metric: MetricRecord) -> str:
+def finding(
+    subject: str, found: Comparison, change: Change, metric: MetricRecord, of: str = ""
+) -> str:
     """What a cell or a level does to a metric, of one that differs.
 
     Args:
@@ -26,9 +28,10 @@ def finding(subject: str, found: Comparison, change: Change, metric: MetricRecor
         found: Its comparison with the baseline.
         change: The means; nan where missing runs make them say something else.
         metric: The metric.
+        of: What it is called here, where its name stands just before.
     """
     verb = "lowers" if found.difference < 0 else "raises"
-    told = f"{subject} {verb} {printable(metric.name)}{_size(found, metric.log_scale)}"
+    told = f"{subject} {verb} {of or printable(metric.name)}{_size(found, metric.log_scale)}"
     return told + _means(found, change, metric) + _reservations(found.verdict)
 
 

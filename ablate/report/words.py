@@ -53,7 +53,10 @@ def _factor_answer(block: BlockRecord, effect: MainEffect, metric: MetricRecord)
     sign = 1 if metric.mode == "min" else -1
     differ = [(n, found) for n, found in each if found.verdict.is_different]
     differ.sort(key=lambda one: sign * one[1].difference)
-    told = [_level_finding(block, effect, n, metric) for n, _ in differ[:NAMED]]
+    told = [
+        _level_finding(block, effect, level, metric, "it" * (place > 0))
+        for place, (level, _) in enumerate(differ[:NAMED])
+    ]
     told += [f"{len(differ) - NAMED} more levels differ"] * (len(differ) > NAMED)
     others = [n for n, found in each if not found.verdict.is_different]
     told += _alike_levels(block, effect, others, metric)
@@ -65,14 +68,16 @@ def _factor_answer(block: BlockRecord, effect: MainEffect, metric: MetricRecord)
     return [f"{block.factors[effect.factor]}{of}, over all others: {'; '.join(told)}"]
 
 
-def _level_finding(block: BlockRecord, effect: MainEffect, level: int, metric: MetricRecord) -> str:
+def _level_finding(
+    block: BlockRecord, effect: MainEffect, level: int, metric: MetricRecord, of: str
+) -> str:
     found = effect.comparisons.each[level]
     base = block.baseline_levels[effect.factor]
     means = [_own_units(effect.level_means[n], metric.log_scale) for n in (base, level)]
     worst = block.at_worst.mains[effect.factor].comparisons.each if block.at_worst else None
     cost = cost_text(level_cost(block, metric.cells, effect.factor, level))
     return (
-        finding(block.levels[effect.factor][level], found, Change(*means), metric)
+        finding(block.levels[effect.factor][level], found, Change(*means), metric, of)
         + f" at {cost}" * bool(cost)
         + block.remark(found.verdict, effect.factor, level)
         + at_worst_text(found, worst[level] if worst else None, metric.log_scale)
@@ -131,7 +136,7 @@ def _cell_answers(metric: MetricRecord, cells: Sequence[CellRecord]) -> Iterator
     yield from _without_baseline(metric, left)
     rest = [cell for cell in left if cell.comparison.verdict.cause is not Cause.NO_BASELINE]
     if any(_says_something(cell) for cell in rest):
-        yield _others(metric, rest, by_name=not has_effects)
+        yield from _others(metric, rest, by_name=not has_effects)
     yield from _open([cell for cell in metric.cells if cell.is_baseline])
 
 
@@ -152,17 +157,18 @@ def _cell_finding(metric: MetricRecord, cell: CellRecord) -> str:
     )
 
 
-def _others(metric: MetricRecord, cells: Sequence[CellRecord], by_name: bool) -> str:
-    """`gain=3 within noise; gain=4 not enough seeds`; in grids how many of each there are."""
+def _others(metric: MetricRecord, cells: Sequence[CellRecord], by_name: bool) -> list[str]:
+    """A line a verdict: `gain=3; gain=4: within noise`; in grids how many of each in one line."""
     alike: dict[str, list[str]] = {}
-    for cell in cells:
+    for cell in sorted(cells, key=lambda cell: not cell.comparison.verdict.is_different):
         found, remark = cell.comparison, cell.remark if by_name else ""
         is_short = by_name and len(cells) == 1
         text = null_text(found, metric.log_scale) if is_short else found.verdict.text
         alike.setdefault(text + remark, []).append(cell.name)
     if by_name:
-        return "; ".join(f"{_names(names)}: {text}" for text, names in alike.items())
-    return f"other cells: {', '.join(f'{len(names)} {text}' for text, names in alike.items())}"
+        return [f"{_names(names)}: {text}" for text, names in alike.items()]
+    counts = ", ".join(f"{len(names)} {text}" for text, names in alike.items())
+    return [f"other cells: {counts}"]
 
 
 def _says_something(cell: CellRecord) -> bool:

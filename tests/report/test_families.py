@@ -49,7 +49,10 @@ def with_metrics(tmp_path, **changes):
     plan = plan_study(toy_study(tmp_path, seeds=[1, 2, 3], **changes))
     rows = rows_of(plan, lambda c, seed: CLEAR[c["gain"]][seed - 1])
     rows = {
-        run_id: {"status": "ok", **dict.fromkeys(("score_best", "other_best"), row.result("score"))}
+        run_id: {
+            "status": "ok",
+            **dict.fromkeys(("score_best", "other_best"), row.result("score", "best")),
+        }
         for run_id, row in rows.items()
     }
     return study_record(plan, rows), plan

@@ -92,8 +92,8 @@ class TestAnswer:
     def test_a_table_of_many_cells_is_not_told_line_by_line(self, tmp_path):
         results = {n: [n + 0.3 * ((7 * n + 3 * s) % 5) for s in range(3)] for n in range(1, 30)}
         told = answers(record(tmp_path, results))
-        assert len(told) == 4
-        assert re.fullmatch(r"gain=\d+; gain=\d+; gain=\d+ and \d+ more: better; .*", told[-1])
+        assert told[4:] == ["gain=2: within noise"]
+        assert re.fullmatch(r"gain=\d+; gain=\d+; gain=\d+ and \d+ more: better", told[3])
 
 
 class TestSight:
@@ -150,7 +150,7 @@ def test_the_first_screen_of_six_cells_fits_a_terminal_of_24_lines(tmp_path, mak
     question = "Do the target and VP paths beat I-CFM on 8x8 digits, whatever the network's width?"
     lines = terminal(changed(make(tmp_path, question=question))).splitlines()
     assert max(map(len, lines[: lines.index("", 1)])) <= 80
-    assert lines.index("", 1) <= 24
+    assert len(lines[1 : lines.index("", 1)]) <= 24
     text = "\n".join(lines)
     order = ["over all others", "scope: ", "seed sd ", "caution: exploratory", "(higher is better)"]
     places = [text.index(part) for part in order]

@@ -81,7 +81,8 @@ def test_a_finished_run_whose_metric_is_no_number_has_lost_it(tmp_path):
 
 
 def test_a_metric_without_a_better_side_has_no_worst_case(tmp_path):
-    plan = plan_study(flow_study(tmp_path, seeds=[1, 2, 3, 4]))
+    judged = {"report_metrics": ["train_distance"], "verdicts": "all"}
+    plan = plan_study(flow_study(tmp_path, seeds=[1, 2, 3, 4], **judged))
     rows = {
         run.run_id: {"status": "ok", "train_distance_best": run.cell.index + 0.01 * n**2}
         for n, run in enumerate(plan.runs)

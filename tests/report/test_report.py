@@ -199,9 +199,7 @@ def test_effects_of_factors_over_the_others(tmp_path):
     assert "of such tables with 2 factors about 10 % have a wrong verdict" in table.notes[0].line
     [note] = [note.line for note in table.notes if note.is_caution]
     assert note.startswith("caution: a x b interact (adj. p < 0.001)")
-    assert re.match(
-        r"a, over all others: 3 raises .*; 2 raises score by 2.996 \[", answers(found)[0]
-    )
+    assert re.match(r"a, over all others: 3 raises .*; 2 raises it by 2.996 \[", answers(found)[0])
 
 
 def test_levels_with_few_cells_are_said_to_be_judged_apart(tmp_path):
