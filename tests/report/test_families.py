@@ -112,7 +112,7 @@ def test_a_further_metric_has_no_verdict_in_any_output(tmp_path):
         further = text.split("other (higher is better)")[1].split("<script")[0]
         assert further.count("further metric") == 3
         assert not re.search("(better|within noise)", further)
-    rows = message["tables"]["ablation 1: other"]["rows"]
+    rows = message.end.tables["ablation 1: other"].rows
     assert [row[-1] for row in rows] == ["baseline", "further metric", "further metric"]
 
 
