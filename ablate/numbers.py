@@ -40,14 +40,14 @@ def spread_text(mean: float, sd: float) -> str:
     return rounded(mean) if math.isnan(sd) else " ± ".join(_alike([mean, sd], sd))
 
 
-def interval_text(value: float, low: float, high: float) -> str:
+def interval_text(value: float, low: float, high: float, signed: bool = True) -> str:
     """`-0.031 [-0.044, -0.018]`; the value alone if there is no interval."""
     if math.isnan(value):
         return "-"
     half = (high - low) / 2
     if math.isnan(half):
-        return rounded(value, signed=True)
-    return _interval(_alike([value, low, high], half, signed=True))
+        return rounded(value, signed=signed)
+    return _interval(_alike([value, low, high], half, signed))
 
 
 def p_text(p: float) -> str:

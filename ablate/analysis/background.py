@@ -78,6 +78,11 @@ def how_it_came(plan: Plan, rows: RunRows) -> list[str]:
     return [*notes, *_failures(plan, rows), *_other_code(plan, rows)]
 
 
+def cautions_of(plan: Plan, rows: RunRows) -> list[str]:
+    """Those of `how_it_came` that mislead whoever does not read them, the most serious first."""
+    return [*_added_seeds(plan, rows), *_failures(plan, rows), *_other_code(plan, rows)]
+
+
 def environment(plan: Plan, rows: RunRows) -> Environment:
     """What the runs of a plan were made with."""
     known = [rows[run.run_id] for run in plan.runs if run.run_id in rows]

@@ -5,7 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from ablate.analysis.background import environment, how_it_came, missing_runs, run_records
+from ablate.analysis.background import (
+    cautions_of,
+    environment,
+    how_it_came,
+    missing_runs,
+    run_records,
+)
 from ablate.analysis.cost import compute_of, with_costs
 from ablate.analysis.deviations import with_deviations
 from ablate.analysis.kept_analysis import KeptAnalysis
@@ -56,6 +62,7 @@ def study_record(
         seeds=plan.seeds,
         design=_design(plan),
         notes=[*how_it_came(plan, rows), *notes],
+        cautions=cautions_of(plan, rows),
         runs=runs,
         missing=missing_runs(plan, rows, first.name),
         seconds=sum(run.seconds for run in runs if not np.isnan(run.seconds)),

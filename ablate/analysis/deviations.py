@@ -43,11 +43,13 @@ def with_deviations(
         _metric(metric, plan, [*late, *_asked(metric.name, plan, rows)], kept)
         for metric in record.metrics
     ]
+    left_out = left_out_notes(plan, rows)
     return replace(
         record,
         metric=first,
         further=further,
-        notes=[*record.notes, *left_out_notes(plan, rows)],
+        notes=[*record.notes, *left_out],
+        cautions=[*left_out, *record.cautions],
         history=_history(kept),
     )
 

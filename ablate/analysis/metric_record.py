@@ -77,6 +77,7 @@ def metric_record(
         ranked=measured.ranked,
         value_text=value_text(plan, rows, metric),
         log_scale=measured.log_scale,
+        has_ratios=plan.model.metric(metric).has_ratios,
         values=values,
         cells=_cells(plan, values, comparisons, measured, best),
         blocks=[block_record(block, measured, plan) for block in plan.blocks],

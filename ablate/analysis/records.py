@@ -123,14 +123,15 @@ class Scope:
     @property
     def line(self) -> str:
         """For people, in one line."""
-        return "; ".join(self._told)
+        return "; ".join(self.told)
 
     def unlike(self, other: "Scope") -> str:
         """What it has that another one has not, in one line."""
-        return "; ".join(told for told in self._told if told not in other._told)
+        return "; ".join(told for told in self.told if told not in other.told)
 
     @property
-    def _told(self) -> Sequence[str]:
+    def told(self) -> Sequence[str]:
+        """Its parts, for people."""
         return [*self.parts, *([self.value] if self.value else [])]
 
 
@@ -180,6 +181,8 @@ class MetricRecord:
     """Which value of a run counts, for people: `final weights`."""
     log_scale: bool
     """Whether differences are of logarithms: changes by a share."""
+    has_ratios: bool
+    """Whether "8 % less" means anything: whether its zero is one."""
     values: Values
     """(num_cells, num_seeds), nan where a run is missing."""
     cells: Sequence[CellRecord]
@@ -259,6 +262,8 @@ class StudyRecord:
     """The page of its runs in W&B, where they are online."""
     origin: str = ""
     """Where results come from that Ablate did not make."""
+    cautions: Sequence[str] = ()
+    """Those of the notes that mislead whoever does not read them."""
     command: str = ""
     """What gives the report again, where there is no study to run again."""
     compute: Compute | None = None

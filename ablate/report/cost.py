@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
 
 from ablate.analysis.records import BlockRecord, CellRecord, Compute, Cost
@@ -11,6 +12,8 @@ from ablate.stats.verdicts import VerdictKind
 
 FLAGGED = 1.10
 """Training time or parameters over the baseline's from which on a better cell is flagged."""
+LEAST_TOLD = 0.01
+"""Share of the training time below which nobody is told of a difference."""
 NAMED = 6
 """Cells that are named one by one."""
 
@@ -21,6 +24,14 @@ def excess_text(cost: Cost) -> str:
     return ", ".join(
         f"{share_text(math.log(ratio))} {what}" for what, ratio in ratios.items() if ratio > FLAGGED
     )
+
+
+def cost_text(cost: Cost) -> str:
+    """`+4 % training time`: how the time differs, where known, and parameters over 10 % more."""
+    time = cost.time_ratio
+    told = abs(time - 1) >= LEAST_TOLD  # not of nan
+    parts = [f"{share_text(math.log(time))} training time"] * told
+    return ", ".join([*parts, excess_text(replace(cost, time_ratio=math.nan))]).strip(", ")
 
 
 def price_of_better(cell: CellRecord) -> str:
@@ -34,7 +45,11 @@ def price_of_level(
     """What a better level of a factor costs more than the baseline's, the others being equal."""
     if effect.comparisons.each[level].verdict.kind is not VerdictKind.BETTER:
         return ""
-    factor = effect.factor
+    return excess_text(level_cost(block, cells, effect.factor, level))
+
+
+def level_cost(block: BlockRecord, cells: Sequence[CellRecord], factor: int, level: int) -> Cost:
+    """What a level costs beside its factor's baseline, the others being equal: the median."""
     costs = {tuple(code): cells[member].cost
              for code, member in zip(block.codes, block.members, strict=True)}  # fmt: skip
     pairs = [
@@ -44,13 +59,11 @@ def price_of_level(
         and (other := _with_level(code, factor, block.baseline_levels[factor])) in costs
     ]
     # Both are ratios to one baseline, so that their ratio is what one costs over the other.
-    return excess_text(
-        Cost(
-            time_ratio=_median([one.time_ratio / other.time_ratio for one, other in pairs]),
-            parameter_ratio=_median(
-                [one.parameter_ratio / other.parameter_ratio for one, other in pairs]
-            ),
-        )
+    return Cost(
+        time_ratio=_median([one.time_ratio / other.time_ratio for one, other in pairs]),
+        parameter_ratio=_median(
+            [one.parameter_ratio / other.parameter_ratio for one, other in pairs]
+        ),
     )
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from ablate.analysis.records import MissingRun, StudyRecord
+from ablate.report.first_screen import first_screen
 from ablate.report.latex import comments, row, tex
 from ablate.report.tables import history_lines, tables_of
 from ablate.report.text_table import TextTable
-from ablate.report.words import answers
 from ablate.text import printable_lines
 
 MARKDOWN = str.maketrans({
@@ -17,10 +17,14 @@ MARKDOWN = str.maketrans({
 
 def markdown(record: StudyRecord) -> str:
     """The report in Markdown; what users wrote is shown as it stands, never as markup."""
+    first = first_screen(record)
     lines = [f"# {_md(record.question or record.name)}", ""]
-    lines += [f"- {_md(answer)}" for answer in answers(record)]
+    lines += [f"- {_md(answer)}" for answer in first.answers]
     lines += ["", f"Scope: {_md(record.scope)}"] if record.scope else []
-    for table in tables_of(record):
+    lines += ["", _md(first.sight), ""]
+    lines += [f"- caution: {_md(flag)}" for flag in first.flags]
+    lines += [f"- {first.more_flags}"] * bool(first.more_flags)
+    for table in (first.table, *first.further):
         lines += ["", f"## {_md(table.title)}", "", *_md_table(table), ""]
         lines += [f"- {_md(note.line)}" for note in table.notes]
     lines += ["", *(f"- {_md(note)}" for note in [*record.notes, *history_lines(record)])]

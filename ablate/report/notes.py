@@ -26,8 +26,8 @@ def effect_notes(block: BlockRecord, effects: Effects) -> list[Note]:
     notes = [
         Note(
             "each factor is tested by itself, against its own scatter over seeds "
-            f"({ErrorTerm.FACTOR_BY_SEED}){_false_share(len(effects.mains))}; share of variance: "
-            "omega squared"
+            f"({ErrorTerm.FACTOR_BY_SEED}), and p adjusted over its levels"
+            f"{_false_share(len(effects.mains))}"
         )
     ]
     for number, pair in enumerate(effects.interactions):
@@ -137,8 +137,7 @@ def _level_error_notes(block: BlockRecord, effects: Effects) -> Iterator[Note]:
         if effect.across_groups:
             yield _caution(
                 f"levels of {block.factors[effect.factor]} measure different things: each is "
-                "judged by its own pairs, means over them are mostly those of the largest values, "
-                "and shares of variance have no meaning"
+                "judged by its own pairs, means over them are mostly those of the largest values"
             )
 
 
@@ -220,11 +219,30 @@ def _what_never_varies(cells: Sequence[CellRecord]) -> str:
 def _interval_text(metric: MetricRecord) -> str:
     sd = metric.comparisons.residual_sd
     shown = share_text(sd).lstrip("+") if metric.log_scale else rounded(sd, sd)
-    of = f", of all {metric.num_families} metrics," if metric.num_families > 1 else ""
     return (
-        f"differences to the baseline paired by seed; intervals hold simultaneously{of} (Dunnett, "
-        f"{ErrorTerm.POOLED} sd {shown}, df {metric.comparisons.df:g})"
+        "differences to the baseline paired by seed; intervals hold simultaneously and p are "
+        f"adjusted over {compared_text(metric)} ({_method_text(metric)}, {ErrorTerm.POOLED} sd "
+        f"{shown}, df {metric.comparisons.df:g})"
     )
+
+
+def compared_text(metric: MetricRecord) -> str:
+    """What is one family: `the 8 comparisons`."""
+    number = sum(not math.isnan(cell.comparison.low) for cell in metric.cells)
+    of = f" of each of {metric.num_families} metrics" * (metric.num_families > 1)
+    return f"the {number} comparisons{of}" if number != 1 else f"the one comparison{of}"
+
+
+def _method_text(metric: MetricRecord) -> str:
+    """By what they hold at once: more than one method where cells are not all alike."""
+    judged = [cell for cell in metric.cells if not math.isnan(cell.comparison.low)]
+    families = {cell.reference for cell in judged}
+    errors = {cell.comparison.error for cell in judged}
+    methods = ["Dunnett"] * bool(errors - {ErrorTerm.OWN_PAIRS})
+    methods += ["Bonferroni for own pairs"] * (ErrorTerm.OWN_PAIRS in errors)
+    methods += [f"Sidak over {len(families)} baselines"] * (len(families) > 1)
+    methods += ["Bonferroni over metrics"] * (metric.num_families > 1)
+    return ", ".join(methods)
 
 
 def _resolution_text(metric: MetricRecord) -> str:
@@ -234,8 +252,8 @@ def _resolution_text(metric: MetricRecord) -> str:
         else (lambda value: rounded(value, value))
     )
     return (
-        f"differences below about {show(metric.resolution)} are noise to this study; it finds "
-        f"one of {show(metric.detectable)} four times in five"
+        f"observed differences below about {show(metric.resolution)} are not significant; one of "
+        f"{show(metric.detectable)} is found four times in five"
     )
 
 

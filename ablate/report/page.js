@@ -38,6 +38,14 @@ for (const figure of figures) {
       .then(now => now.view.setState(kept).runAsync());
   });
 }
+// On paper nothing is folded.
+const parts = [...document.querySelectorAll("details")];
+addEventListener("beforeprint", () => {
+  for (const part of parts) [part.folded, part.open] = [!part.open, true];
+});
+addEventListener("afterprint", () => {
+  for (const part of parts) part.open = !part.folded;
+});
 document.getElementById("scheme").addEventListener("change", event => {
   document.documentElement.style.colorScheme = event.target.value;
 });

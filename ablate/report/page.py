@@ -18,10 +18,10 @@ from ablate.identity import content_id
 from ablate.numbers import clock
 from ablate.report.charts.encoding import VEGA_LITE, Spec
 from ablate.report.charts.theme import COLOURS, CONFIG
+from ablate.report.first_screen import first_screen
 from ablate.report.renderer import Renderer
-from ablate.report.tables import tables_of
+from ablate.report.strips import strips
 from ablate.report.text_table import TextTable
-from ablate.report.words import answers
 from ablate.run_row import Status
 from ablate.stats.verdicts import Cause, Verdict, VerdictKind
 from ablate.study_dir import user_cache, write_atomically
@@ -57,14 +57,14 @@ def page(
     templates = Templates(autoescape=True, finalize=_shown)
     template = templates.from_string((HERE / "page.html").read_text("utf-8"))
     used = [section.table for section in sections if section.table]
-    tables = tables_of(record)
+    first = first_screen(record)
     return template.render(
         record=record,
-        answers=answers(record),
-        tables=tables,
+        first=first,
+        strips=strips(record.metric, record.seeds),
         css_class=_css_class,
         sections=[_rendered(section) for section in sections],
-        further=[table for table in tables[1:] if table not in used],
+        further=[table for table in first.further if table not in used],
         done=sum(run.status is Status.OK for run in record.runs),
         planned=len(record.runs),
         training_time=clock(record.seconds),

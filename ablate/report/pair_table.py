@@ -6,14 +6,14 @@ from ablate.analysis.fixing import remark
 from ablate.analysis.records import MetricRecord, Note
 from ablate.numbers import p_text
 from ablate.report.comparisons import AT_WORST, NO_VERDICT_TEXT, difference_text, worst_text
-from ablate.report.text_table import TableRow, TextTable, comparison_titles
+from ablate.report.text_table import TableRow, TextTable, adjusted_tip, comparison_titles
 from ablate.stats.all_pairs import AllPairs, Pair
 from ablate.stats.verdicts import VerdictKind
 from ablate.text import printable
 
 SHOWN = 60
 """Pairs in the table, those with the smallest p."""
-NAMED = 6
+NAMED = 3
 """Pairs that are named one by one in words."""
 LETTERS = "letters"
 """Title of the column in the table of cells."""
@@ -29,13 +29,14 @@ def pair_table(metric: MetricRecord, pairs: AllPairs) -> TextTable:
         numbers=comparison_titles(metric),
         rows=[_row(metric, pair) for pair in shown],
         notes=[*_notes(metric, pairs, len(shown)), *_worst_notes(metric, shown)],
+        tips=adjusted_tip(f"all {len(pairs.pairs)} pairs"),
     )
 
 
 def pair_answers(metric: MetricRecord, pairs: AllPairs) -> list[str]:
     """The pairs that differ, the surest first, and how many do not."""
     found = [pair for pair in pairs.pairs if pair.comparison.verdict.is_different]
-    told = [_sentence(metric, pair) for pair in _surest(found, NAMED)]
+    told = [_sentence(metric, pair, len(pairs.pairs)) for pair in _surest(found, NAMED)]
     if len(found) > NAMED:
         told.append(f"and {len(found) - NAMED} more pairs differ: see the table")
     for kind, words in (
@@ -58,7 +59,7 @@ def _surest(pairs: Sequence[Pair], num: int) -> Sequence[Pair]:
     return sorted(pairs, key=p)[:num]
 
 
-def _sentence(metric: MetricRecord, pair: Pair) -> str:
+def _sentence(metric: MetricRecord, pair: Pair, num_pairs: int) -> str:
     found = pair.comparison
     than = "from" if found.verdict.kind is VerdictKind.DIFFERS else "than"
     one, other = (metric.cells[cell].name for cell in (pair.one, pair.other))
@@ -68,8 +69,8 @@ def _sentence(metric: MetricRecord, pair: Pair) -> str:
     at_worst = f"; {AT_WORST}: {_worst_text(metric, worst)}" if worst else ""
     return (
         f"{one}: {found.verdict.kind} {than} {other}{ended}{margin}, "
-        f"{difference_text(found, metric.log_scale)}, adjusted p {p_text(found.p)}"
-        f"{_remark(metric, pair)}{at_worst}"
+        f"{difference_text(found, metric.log_scale)}, p {p_text(found.p)} "
+        f"(adjusted over {num_pairs} pairs){_remark(metric, pair)}{at_worst}"
     )
 
 

@@ -7,10 +7,17 @@ from ablate.analysis.records import BlockRecord, MetricRecord, Note, StudyRecord
 from ablate.numbers import p_text, rounded, spread_text
 from ablate.report.comparisons import difference_text, lost_level_notes
 from ablate.report.cost import costlier_levels_text, price_of_better, price_of_level
-from ablate.report.notes import NOTES, effect_notes, exploratory_notes, margin_notes
+from ablate.report.notes import (
+    NOTES,
+    compared_text,
+    effect_notes,
+    exploratory_notes,
+    margin_notes,
+)
 from ablate.report.pair_table import LETTERS, pair_table
+from ablate.report.reconciled import reconciled_notes
 from ablate.report.resolutions import factor_resolution_notes
-from ablate.report.text_table import TableRow, TextTable, comparison_titles
+from ablate.report.text_table import TableRow, TextTable, adjusted_tip, comparison_titles
 from ablate.stats.effects import Effects, MainEffect
 from ablate.stats.verdicts import VerdictKind
 from ablate.text import printable
@@ -38,7 +45,10 @@ def metric_table(record: StudyRecord, metric: MetricRecord) -> TextTable:
     unlike = metric.scope.unlike(record.metric.scope)
     notes += [Note(f"its scope differs: {unlike}")] if unlike else []
     title = headline(record, metric)
-    return TextTable(title=title, labels=labels, numbers=numbers, rows=rows, notes=notes)
+    return TextTable(
+        title=title, labels=labels, numbers=numbers, rows=rows, notes=notes,
+        tips=adjusted_tip(compared_text(metric)),
+    )  # fmt: skip
 
 
 def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) -> TextTable:
@@ -48,14 +58,18 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
         rows += _effect_rows(block, metric, effect)
     of = f" of {block.name}" if block.name else ""
     title = f"{printable(metric.name)}, {metric.value_text}: each factor{of}, over all the others"
-    numbers = ("mean", *comparison_titles(metric), "share of variance")
+    numbers = ("mean", *comparison_titles(metric))
     notes = [*exploratory_notes(block.exploratory), *margin_notes(metric, "each factor")]
     notes += effect_notes(block, effects)
     costlier = costlier_levels_text(block, metric.cells, effects)
     notes += [Note(costlier, is_caution=True)] if costlier else []
+    notes += reconciled_notes(block, metric)
     notes += [*factor_resolution_notes(block, metric), *lost_level_notes(block, metric)]
     labels = ("factor", "level")
-    return TextTable(title=title, labels=labels, numbers=numbers, rows=rows, notes=notes)
+    return TextTable(
+        title=title, labels=labels, numbers=numbers, rows=rows, notes=notes,
+        tips=adjusted_tip("the levels of a factor, each factor by itself"),
+    )  # fmt: skip
 
 
 def history_lines(record: StudyRecord, with_log: bool = True) -> list[str]:
@@ -129,7 +143,6 @@ def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: MainEffect) -
                 _level_mean(effect, number, metric.log_scale),
                 "" if is_baseline else difference_text(comparison, metric.log_scale),
                 "" if is_baseline else p_text(comparison.p),
-                f"{effect.omega2:.0%}" if is_first and effect.omega2 == effect.omega2 else "",
             ],
             verdict=comparison.verdict,
             costlier=bool(price_of_level(block, metric.cells, effect, number)),

@@ -9,15 +9,18 @@ from rich.table import Table
 from ablate.analysis.records import StudyRecord
 from ablate.numbers import clock
 from ablate.process.screen import Text
-from ablate.report.tables import COUNTS, history_lines, tables_of
-from ablate.report.text_table import TextTable
+from ablate.report.first_screen import FirstScreen, first_screen, fitting
+from ablate.report.tables import COUNTS, history_lines
+from ablate.report.text_table import ADJUSTED, TextTable
 from ablate.stats.verdicts import Cause, VerdictKind
 from ablate.text import first_line
 
 MISSING_SHOWN = 20
+WIDEST = 120
+"""Columns of the scope's line, however wide the terminal is."""
 GAP = 2
 """Spaces between columns."""
-EXPENDABLE = ("adj. p", "share of variance", *COUNTS, "mean ± sd", "mean")
+EXPENDABLE = (ADJUSTED, *COUNTS, "mean ± sd", "mean")
 """Columns that a narrow terminal does without, in this order: intervals and verdicts stay.
 
 The counts of runs stay, too, where a run is missing. Where that is not enough, labels are folded.
@@ -26,13 +29,23 @@ STYLES = {VerdictKind.BETTER: "green", VerdictKind.WORSE: "red", Cause.FAILED: "
 
 
 def print_report(record: StudyRecord, console: Console) -> None:
-    """Prints the tables, then every planned run that is missing from them with its cause."""
+    """Prints the first screen, what its table means, then the other tables and all the rest.
+
+    Every planned run that is missing from the tables is named with its cause.
+    """
+    first = first_screen(record)
     console.print()
-    console.print(Text(record.question or record.name, style="bold"), soft_wrap=True)
-    if record.scope:
-        console.print(Text(f"scope: {record.scope}", style="dim"), soft_wrap=True)
-    for table in tables_of(record):
+    console.print(Text(record.question or record.name, style="bold"))
+    _print_first(first, console)
+    console.print()
+    _print_notes(first.table, console)
+    if _scope_line(first, console) != (whole := f"scope: {record.scope}"):
+        console.print(Text(whole, style="dim"), soft_wrap=True)
+    for table in first.further:
+        console.print()
         _print_table(table, console)
+        _print_notes(table, console)
+    console.print()
     for note in record.notes:
         console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
     for line in history_lines(record, with_log=False):
@@ -48,13 +61,36 @@ def print_undrawn(undrawn: Sequence[str], console: Console) -> None:
         console.print(Text(f"not drawn: {first_line(told)}", style="yellow"), soft_wrap=True)
 
 
+def _print_first(first: FirstScreen, console: Console) -> None:
+    """The five things; each flag on one line, for at length it stands below."""
+    for answer in first.answers:
+        console.print(Text(answer))
+    if first.scope:
+        console.print(Text(_scope_line(first, console), style="dim"), soft_wrap=True)
+    console.print(Text(first.sight, style="dim"), soft_wrap=True)
+    for flag in first.flags:
+        told = fitting([f"caution: {flag}"], console.width)
+        console.print(Text(told, style="yellow"), soft_wrap=True)
+    if first.more_flags:
+        console.print(Text(first.more_flags, style="yellow"))
+    _print_table(first.table, console)
+
+
+def _scope_line(first: FirstScreen, console: Console) -> str:
+    """As much of the scope as fits on a line."""
+    head = "scope: "
+    return head + fitting(first.scope, min(console.width, WIDEST) - len(head))
+
+
 def _print_table(table: TextTable, console: Console) -> None:
     console.print(Text(table.title, style="dim"))
     console.print(_table(table, console.width))
+
+
+def _print_notes(table: TextTable, console: Console) -> None:
     for note in table.notes:
         style = "yellow" if note.is_caution else "dim"
         console.print(Text(note.line, style=style), soft_wrap=True)
-    console.print()
 
 
 def _table(content: TextTable, width: int) -> Table:

@@ -1,10 +1,12 @@
 """A table of a report as text, row by row, and what its columns have in common."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ablate.analysis.records import MetricRecord, Note
 from ablate.stats.verdicts import Verdict
+
+ADJUSTED = "adj. p"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,8 @@ class TextTable:
     """Titles of the columns with numbers."""
     rows: Sequence[TableRow]
     notes: Sequence[Note]
+    tips: Mapping[str, str] = field(default_factory=dict)
+    """What titles of columns mean, where somebody asks."""
 
     @property
     def columns(self) -> list[str]:
@@ -60,4 +64,9 @@ class TextTable:
 
 def comparison_titles(metric: MetricRecord) -> tuple[str, str]:
     """Of the columns with a difference and its p."""
-    return ("change [95 %]" if metric.log_scale else "difference [95 %]", "adj. p")
+    return ("change [95 %]" if metric.log_scale else "difference [95 %]", ADJUSTED)
+
+
+def adjusted_tip(over: str) -> Mapping[str, str]:
+    """Over what a table's p are adjusted, and its intervals hold at once."""
+    return {ADJUSTED: f"adjusted over {over}, which hold all at once with 95 %"}

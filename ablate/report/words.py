@@ -1,18 +1,26 @@
-"""The answer of a study in words, before any table."""
+"""The answer of a study in words: factors, interactions, the cells that matter."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, StudyRecord
 from ablate.numbers import p_text
-from ablate.report.comparisons import AT_WORST, difference_text, pair_p_text, worst_text
-from ablate.report.cost import price_of_better, price_of_level
-from ablate.report.notes import ALPHA, NAMED
+from ablate.report.comparisons import pair_p_text
+from ablate.report.cost import cost_text, level_cost
+from ablate.report.findings import Change, at_worst_text, finding, null_text
+from ablate.report.notes import ALPHA
 from ablate.report.pair_table import pair_answers
+from ablate.report.reconciled import is_only_as_cell
 from ablate.stats.effects import MainEffect
-from ablate.stats.error_terms import ErrorTerm
-from ablate.stats.verdicts import Cause, Comparison, Verdict, VerdictKind
+from ablate.stats.verdicts import Cause
 
 NOTHING = "There is nothing to compare: the study has one cell."
+NAMED = 3
+"""Cells, or levels of a factor, that are named one by one."""
+NAMED_IN_GRIDS = 2
+"""The same of cells, where factors have been told of before them."""
 
 
 def answers(record: StudyRecord) -> list[str]:
@@ -23,189 +31,153 @@ def answers(record: StudyRecord) -> list[str]:
     if metric.pairs is not None:
         return [*pair_answers(metric, metric.pairs), *_open(metric.cells)] or [NOTHING]
     compared = [cell for cell in metric.cells if not cell.is_baseline]
-    told = [
-        *_effect_answers(record, metric),
-        *_differing(metric, compared),
-        *_reconciled(metric),
-        *_alike(metric, compared),
-        *_without_baseline(metric, compared),
-        *_open(metric.cells),
-    ]
+    told = [*_effect_answers(metric), *_cell_answers(metric, compared)]
     if not told and compared:
         return ["No comparison was planned (compare:): the table has the means."]
     return told or [NOTHING]
 
 
-def _effect_answers(record: StudyRecord, metric: MetricRecord) -> list[str]:
-    """Factors over all the others, where a study has several."""
-    told: list[str] = []
+def _effect_answers(metric: MetricRecord) -> Iterator[str]:
+    """A line a factor, over all the others, where a study has several; then how they interact."""
     for block in metric.blocks:
         for effect in block.effects.mains if block.effects else ():
             if block.factors[effect.factor] in block.conditions:
                 continue  # its effect holds those of the factors that depend on it
-            told += _level_answers(block, effect, metric)
-        told += _interacting(block)
-    return told
+            yield from _factor_answer(block, effect, metric)
+        yield from _interactions(block)
 
 
-def _level_answers(block: BlockRecord, effect: MainEffect, metric: MetricRecord) -> list[str]:
-    """The levels of a factor that differ from the baseline's."""
-    told: list[str] = []
-    comparisons, log_scale = effect.comparisons.each, metric.log_scale
-    lost = block.at_worst.mains[effect.factor].comparisons.each if block.at_worst else ()
-    levels = block.levels[effect.factor]
-    worst_cases = lost or [None] * len(levels)
-    for number, (found, level, worst) in enumerate(
-        zip(comparisons, levels, worst_cases, strict=True)
-    ):
-        if found.verdict.is_different:
-            than = "from" if found.verdict.kind is VerdictKind.DIFFERS else "than"
-            against = f" {than} {_baseline_level(block, effect.factor)}"
-            told.append(
-                f"{block.factors[effect.factor]}={level}, over all other factors: "
-                f"{_verdict(found.verdict, against)}, {difference_text(found, log_scale)}, "
-                f"adjusted p {p_text(found.p)}"
-                f"{_at(price_of_level(block, metric.cells, effect, number))}"
-                f"{block.remark(found.verdict, effect.factor, number)}"
-                f"{_at_worst(found, worst, log_scale)}"
-            )
-    return told
-
-
-def _interacting(block: BlockRecord) -> list[str]:
-    told: list[str] = []
-    for number, pair in enumerate(block.effects.interactions if block.effects else ()):
-        if pair.p < ALPHA:
-            one, other = (block.factors[number] for number in pair.factors)
-            told.append(
-                f"{one} and {other} interact (adjusted p {pair_p_text(block, number)}): what "
-                f"{one} does depends on {other}{' (exploratory)' * bool(block.exploratory)}"
-            )
-    return told
-
-
-def _baseline_level(block: BlockRecord, factor: int) -> str:
-    return f"{block.factors[factor]}={block.levels[factor][block.baseline_levels[factor]]}"
-
-
-def _differing(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
-    """The cells that are better or worse, the best first."""
-    found = [c for c in cells if c.comparison.verdict.is_different]
+def _factor_answer(block: BlockRecord, effect: MainEffect, metric: MetricRecord) -> list[str]:
+    """`flow, over all others: vp lowers fid by ...; target within noise; 3 seeds`."""
+    each = list(enumerate(effect.comparisons.each))
     sign = 1 if metric.mode == "min" else -1
-    worst = dict(zip((cell.name for cell in metric.cells), metric.at_worst, strict=False))
-    found.sort(key=lambda cell: sign * cell.comparison.difference)
+    differ = [(n, found) for n, found in each if found.verdict.is_different]
+    differ.sort(key=lambda one: sign * one[1].difference)
     told = [
-        f"{cell.name}: {_verdict(cell.comparison.verdict, _reference(metric, cell))}, "
-        f"{difference_text(cell.comparison, metric.log_scale)}, "
-        f"adjusted p {p_text(cell.comparison.p)}{_at(price_of_better(cell))}{cell.remark}"
-        f"{_at_worst(cell.comparison, worst.get(cell.name), metric.log_scale)}"
-        for cell in found[:NAMED]
+        _level_finding(block, effect, level, metric, "it" * (place > 0))
+        for place, (level, _) in enumerate(differ[:NAMED])
     ]
-    if len(found) > NAMED:
-        told.append(f"and {len(found) - NAMED} more cells differ from the baseline: see the table")
-    return told
+    told += [f"{len(differ) - NAMED} more levels differ"] * (len(differ) > NAMED)
+    others = [n for n, found in each if not found.verdict.is_different]
+    told += _alike_levels(block, effect, others, metric)
+    if not told:
+        return []
+    of = f" of {block.name}" if block.name else ""
+    seeds = int((~np.isnan(effect.level_table)).any(axis=0).sum())
+    told += [_seeds(seeds)] * bool(differ)
+    return [f"{block.factors[effect.factor]}{of}, over all others: {'; '.join(told)}"]
 
 
-def _at(price: str) -> str:
-    return f", at {price}" if price else ""
-
-
-def _reconciled(metric: MetricRecord) -> list[str]:
-    """Why cells differ of which every factor that makes the difference is within noise."""
-    told: list[str] = []
-    for block in metric.blocks:
-        cells = [
-            number for number in range(len(block.members)) if _only_as_cell(metric, block, number)
-        ]
-        if not cells or block.effects is None:
-            continue
-        found = [metric.cells[block.members[number]] for number in cells]
-        factors = sorted({f for number in cells for f in _differing_factors(metric, block, number)})
-        names = " and ".join(block.factors[factor] for factor in factors)
-        errors = " or ".join(dict.fromkeys(cell.comparison.error.text for cell in found))
-        df = max(effect.error_df for effect in block.effects.mains if effect.factor in factors)
-        told.append(
-            f"{_names([cell.name for cell in found])}: different as cells, though {names} over all "
-            f"other factors is within noise: a cell's interval rests on {errors} (df "
-            f"{min(cell.comparison.df for cell in found):.3g}) and holds for its own settings, a "
-            "factor's on "
-            f"{ErrorTerm.FACTOR_BY_SEED.text} (df {df}) and holds over all settings"
-        )
-    return told
-
-
-def _only_as_cell(metric: MetricRecord, block: BlockRecord, number: int) -> bool:
-    """Whether a member differs from its baseline by factors that are all within noise."""
-    cell = metric.cells[block.members[number]]
-    factors = _differing_factors(metric, block, number)
-    if block.effects is None or not cell.comparison.verdict.is_different or not factors:
-        return False
-    levels = block.codes[number]
-    return all(
-        block.effects.mains[f].comparisons.each[levels[f]].verdict.kind is VerdictKind.WITHIN_NOISE
-        for f in factors
+def _level_finding(
+    block: BlockRecord, effect: MainEffect, level: int, metric: MetricRecord, of: str
+) -> str:
+    found = effect.comparisons.each[level]
+    base = block.baseline_levels[effect.factor]
+    means = [_own_units(effect.level_means[n], metric.log_scale) for n in (base, level)]
+    worst = block.at_worst.mains[effect.factor].comparisons.each if block.at_worst else None
+    cost = cost_text(level_cost(block, metric.cells, effect.factor, level))
+    return (
+        finding(block.levels[effect.factor][level], found, Change(*means), metric, of)
+        + f" at {cost}" * bool(cost)
+        + block.remark(found.verdict, effect.factor, level)
+        + at_worst_text(found, worst[level] if worst else None, metric.log_scale)
     )
 
 
-def _differing_factors(metric: MetricRecord, block: BlockRecord, number: int) -> list[int]:
-    """The factors in which a member differs from its baseline; none where one does not apply."""
-    reference = metric.cells[block.members[number]].reference
-    if reference not in block.members:
-        return []
-    one, other = block.codes[number], block.codes[block.members.index(reference)]
-    pairs = list(zip(one, other, strict=True))
-    applies = all(min(pair) >= 0 for pair in pairs)
-    return [f for f, (a, b) in enumerate(pairs) if a != b] if applies else []
+def _own_units(value: float, log_scale: bool) -> float:
+    return math.exp(value) if log_scale else float(value)
 
 
-def _verdict(verdict: Verdict, against: str) -> str:
-    """`better than a=1, but within the margin`."""
-    margin = ", but within the margin" * verdict.within_margin
-    return f"{verdict.kind}{against}{_ended(verdict.of_those_that_ended)}{margin}"
+def _alike_levels(
+    block: BlockRecord, effect: MainEffect, levels: Sequence[int], metric: MetricRecord
+) -> list[str]:
+    """The levels of which no difference is found, those of one verdict together."""
+    base, alike = block.baseline_levels[effect.factor], dict[str, list[str]]()
+    compared = [level for level in levels if level != base]
+    for level in compared:
+        found = effect.comparisons.each[level]
+        is_alone = len(effect.comparisons.each) == 2
+        text = null_text(found, metric.log_scale) if is_alone else found.verdict.text
+        remark = block.remark(found.verdict, effect.factor, level)
+        alike.setdefault(text + remark, []).append(block.levels[effect.factor][level])
+    return [f"{_names(names, ', ')} {text}" for text, names in alike.items()]
 
 
-def _ended(is_partial: bool) -> str:
-    return ", of the runs that ended" * is_partial
+def _interactions(block: BlockRecord) -> Iterator[str]:
+    if block.effects is None:
+        return
+    tested = [n for n, pair in enumerate(block.effects.interactions) if not math.isnan(pair.p)]
+    found = [n for n in tested if block.effects.interactions[n].p < ALPHA]
+    pairs = f"{len(tested)} pair{'s' * (len(tested) > 1)}"
+    for number in found:
+        one, other = (block.factors[n] for n in block.effects.interactions[number].factors)
+        yield (
+            f"{one} and {other} interact (p {pair_p_text(block, number)}, adjusted over {pairs}): "
+            f"what {one} does depends on {other}{' (exploratory)' * bool(block.exploratory)}"
+        )
+    if tested and not found:
+        least = min(block.effects.interactions[n].p for n in tested)
+        of = f" of {block.name}" if block.name else ""
+        told = f"none found in {pairs} of factors (least adjusted p {p_text(least)})"
+        yield f"interactions{of}: {told}"
 
 
-def _at_worst(found: Comparison, worst: Comparison | None, log_scale: bool) -> str:
-    """What becomes of a verdict of the runs that ended where the lost ones count as the worst."""
-    if worst is None or not found.verdict.of_those_that_ended:
-        return ""
-    return f"; {AT_WORST}: {worst_text(worst, log_scale)}"
+def _cell_answers(metric: MetricRecord, cells: Sequence[CellRecord]) -> Iterator[str]:
+    """The cells that matter, the best first, and in one line what is true of the others."""
+    has_effects = any(block.effects for block in metric.blocks)
+    differ = [cell for cell in cells if cell.comparison.verdict.is_different]
+    sign = 1 if metric.mode == "min" else -1
+    differ.sort(key=lambda cell: sign * cell.comparison.difference)
+    shown = differ[: NAMED_IN_GRIDS if has_effects else NAMED]
+    for cell in shown:
+        yield _cell_finding(metric, cell)
+    names = {cell.name for cell in shown}
+    left = [cell for cell in cells if cell.name not in names]
+    yield from _without_baseline(metric, left)
+    rest = [cell for cell in left if cell.comparison.verdict.cause is not Cause.NO_BASELINE]
+    if any(_says_something(cell) for cell in rest):
+        yield from _others(metric, rest, by_name=not has_effects)
+    yield from _open([cell for cell in metric.cells if cell.is_baseline])
+
+
+def _cell_finding(metric: MetricRecord, cell: CellRecord) -> str:
+    worst = dict(zip((c.name for c in metric.cells), metric.at_worst, strict=False))
+    reference = metric.cells[cell.reference]
+    whole = all(c.value.num == c.num_planned for c in (cell, reference))
+    change = Change(reference.value.mean, cell.value.mean) if whole else Change()
+    against = f" (against {reference.name})" if _has_baselines(metric) else ""
+    cost = cost_text(cell.cost)
+    return (
+        finding(cell.name + against, cell.comparison, change, metric)
+        + f"; {_seeds(cell.value.num)}"
+        + f"; {cost}" * bool(cost)
+        + cell.remark
+        + "; as a cell only" * is_only_as_cell(metric, cell)
+        + at_worst_text(cell.comparison, worst.get(cell.name), metric.log_scale)
+    )
+
+
+def _others(metric: MetricRecord, cells: Sequence[CellRecord], by_name: bool) -> list[str]:
+    """A line a verdict: `gain=3; gain=4: within noise`; in grids how many of each in one line."""
+    alike: dict[str, list[str]] = {}
+    for cell in sorted(cells, key=lambda cell: not cell.comparison.verdict.is_different):
+        found, remark = cell.comparison, cell.remark if by_name else ""
+        is_short = by_name and len(cells) == 1
+        text = null_text(found, metric.log_scale) if is_short else found.verdict.text
+        alike.setdefault(text + remark, []).append(cell.name)
+    if by_name:
+        return [f"{_names(names)}: {text}" for text, names in alike.items()]
+    counts = ", ".join(f"{len(names)} {text}" for text, names in alike.items())
+    return [f"other cells: {counts}"]
+
+
+def _says_something(cell: CellRecord) -> bool:
+    verdict = cell.comparison.verdict
+    return verdict.cause is not None or not math.isnan(cell.comparison.low)
 
 
 def _has_baselines(metric: MetricRecord) -> bool:
     return len({cell.reference for cell in metric.cells}) > 1
-
-
-def _reference(metric: MetricRecord, cell: CellRecord) -> str:
-    """What a cell is compared with, where there are several baselines."""
-    if not _has_baselines(metric):
-        return ""
-    return f" against {metric.cells[cell.reference].name}"
-
-
-def _alike(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
-    told: list[str] = []
-    for kind, words in (
-        (VerdictKind.EQUIVALENT, "equivalent to the baseline{}, within the margin"),
-        (
-            VerdictKind.WITHIN_NOISE,
-            "within noise of the baseline{}: this study cannot tell it apart",
-        ),
-    ):
-        for is_partial in (False, True):
-            found = [
-                c.name + c.remark for c in cells if _is_so(c.comparison.verdict, kind, is_partial)
-            ]
-            if found:
-                told.append(f"{_names(found)}: {words.format(_ended(is_partial))}")
-    return told
-
-
-def _is_so(verdict: Verdict, kind: VerdictKind, is_partial: bool) -> bool:
-    return verdict.kind is kind and verdict.of_those_that_ended == is_partial
 
 
 def _without_baseline(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
@@ -235,6 +207,10 @@ def _open(cells: Sequence[CellRecord]) -> list[str]:
     return told
 
 
-def _names(names: Sequence[str]) -> str:
-    shown = "; ".join(names[:NAMED])
+def _seeds(number: int) -> str:
+    return f"{number} seed{'s' * (number != 1)}"
+
+
+def _names(names: Sequence[str], between: str = "; ") -> str:
+    shown = between.join(names[:NAMED])
     return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"

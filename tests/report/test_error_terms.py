@@ -71,10 +71,14 @@ class TestErrorTerms:
         effect = found.metric.blocks[0].effects.mains[0]
         assert found.metric.cells[3].comparison.verdict.is_different
         assert not effect.comparisons.each[1].verdict.is_different
-        [told] = [answer for answer in answers(found) if "different as cells" in answer]
+        [block] = found.metric.blocks
+        notes = effects_table(block, block.effects, found.metric).notes
+        [told] = [note.text for note in notes if "different as cells" in note.text]
         assert told.startswith("a=2, b=x: different as cells, though a over all other factors is ")
         assert "rests on the pooled residual (df 16)" in told
         assert "on factor x seed (df 4)" in told
+        [said] = [answer for answer in answers(found) if answer.startswith("a=2, b=x raises ")]
+        assert said.endswith("; as a cell only")
 
     def test_a_run_far_off_is_named_with_its_cell_and_seed(self, tmp_path):
         noise = draws(4)

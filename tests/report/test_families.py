@@ -112,7 +112,7 @@ def test_a_further_metric_has_no_verdict_in_any_output(tmp_path):
         further = text.split("other (higher is better)")[1].split("<script")[0]
         assert further.count("further metric") == 3
         assert not re.search("(better|within noise)", further)
-    rows = message["tables"]["ablation 1: other"]["rows"]
+    rows = message.end.tables["ablation 1: other"].rows
     assert [row[-1] for row in rows] == ["baseline", "further metric", "further metric"]
 
 
@@ -143,7 +143,7 @@ def test_verdicts_on_all_metrics_are_adjusted_for_their_number(tmp_path):
             assert found.comparison.verdict.text == "better"
             assert found.comparison.p == pytest.approx(2 * once.comparison.p)
     notes = [note.line for note in metric_table(both, both.metric).notes]
-    assert any("hold simultaneously, of all 2 metrics, (Dunnett" in note for note in notes)
+    assert any("over the 2 comparisons of each of 2 metrics (Dunnett, " in note for note in notes)
 
 
 def test_all_pairs_have_a_table_and_letters_and_no_baseline(tmp_path):
@@ -159,7 +159,9 @@ def test_all_pairs_have_a_table_and_letters_and_no_baseline(tmp_path):
         (["gain=3", "gain=1"], "better"),
     ]  # fmt: skip
     told = answers(found)
-    assert re.match(r"gain=2: better than gain=1, \+5\.03 \[.*\], adjusted p < 0.001", told[0])
+    assert re.match(
+        r"gain=2: better than gain=1, \+5\.03 \[.*\], p < 0.001 \(adjusted over 3 pairs\)", told[0]
+    )
     assert told[2:] == [
         "1 of 3 pairs: within noise: this study cannot tell the two apart",
         "gain=4: not enough seeds",

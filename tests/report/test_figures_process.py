@@ -195,6 +195,7 @@ def test_a_browser_draws_any_names_without_errors(tmp_path):
         page.open(tmp_path / "report" / "index.html")
         assert page.errors == []
         assert page.js("document.querySelectorAll('figure svg').length") == 4
+        page.js("document.querySelectorAll('details').forEach(part => part.open = true)")
         page.hover("#forest .mark-symbol path[aria-label]")
         tooltip = page.js("document.querySelector('#vg-tooltip-element.visible')?.innerText")
         assert re.search(r"cell\ta\\b\\x1b\\n=\d, b", tooltip)

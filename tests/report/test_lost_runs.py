@@ -45,7 +45,9 @@ def of_cause(tmp_path, cause):
 def test_no_output_calls_a_cell_plainly_better_that_lost_runs(tmp_path, cause):
     found = of_cause(tmp_path, cause)
     said = answers(found)[0]
-    assert said.startswith("gain=2: better, of the runs that ended, +2.0")
+    assert said.startswith("gain=2 raises score by 2.0")
+    assert "; of the runs that ended; " in said
+    assert "->" not in said  # the means are of other runs than the difference
     assert "; worst case (lost runs = the table's worst value): within noise, " in said
     table = metric_table(found, found.metric)
     told = "better, of the runs that ended"
@@ -80,9 +82,8 @@ def test_a_finished_run_whose_metric_is_no_number_has_lost_it(tmp_path):
 
 
 def test_a_metric_without_a_better_side_has_no_worst_case(tmp_path):
-    plan = plan_study(
-        flow_study(tmp_path, seeds=[1, 2, 3, 4], report_metrics=["train_distance"], verdicts="all")
-    )
+    judged = {"report_metrics": ["train_distance"], "verdicts": "all"}
+    plan = plan_study(flow_study(tmp_path, seeds=[1, 2, 3, 4], **judged))
     rows = {
         run.run_id: {"status": "ok", "train_distance_best": run.cell.index + 0.01 * n**2}
         for n, run in enumerate(plan.runs)
@@ -112,7 +113,8 @@ def test_levels_rest_on_cells_that_lost_runs(tmp_path):
     assert "a=2: " in worst
     assert "b=y: worse" not in worst
     assert "b=z" not in worst
-    assert answers(found)[0].startswith("a=2, over all other factors: better than a=1, of the runs")
+    assert answers(found)[0].startswith("a, over all others: 2 raises score by ")
+    assert "; of the runs that ended" in answers(found)[0]
 
 
 def test_pairs_of_factors_are_of_the_runs_that_ended_too(tmp_path):

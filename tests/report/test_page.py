@@ -108,6 +108,7 @@ def test_a_browser_draws_it_without_errors_or_requests(tmp_path, scheme):
         assert page.js("document.querySelectorAll('#forest svg .mark-symbol path').length") >= 5
         ground = page.js("getComputedStyle(document.body).backgroundColor")
         assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 28)"}[scheme]
+        page.js("document.querySelectorAll('details').forEach(part => part.open = true)")
         page.hover("#forest .mark-symbol path[aria-label]")
         tooltip = page.js("document.querySelector('#vg-tooltip-element.visible')?.innerText")
         assert "adjusted" in tooltip

@@ -142,7 +142,7 @@ def test_a_better_cell_that_costs_over_a_tenth_more_is_flagged(tmp_path):
     assert row.verdict_text == "better (costlier)"
     told = "better, but costlier: gain=2: +28 % training time"
     assert [n for n in metric_table(found, found.metric).notes if n.text == told and n.is_caution]
-    assert answers(found)[0].endswith(", at +28 % training time")
+    assert answers(found)[0].endswith("; 3 seeds; +28 % training time")
     assert "{}^{\\ddagger}$" in paper(found)
     assert "$\\ddagger$ better, but costlier: gain=2: +28 \\% training time." in paper(found)
     assert f"Caution: {told}".replace("%", "\\%") in methods(found)
@@ -192,8 +192,8 @@ def test_a_better_level_of_a_factor_has_its_price_over_the_others(tmp_path):
     verdicts = [row.verdict_text for row in table.rows]
     assert verdicts == ["baseline", "better (costlier)", "baseline", "better"]
     assert "better, but costlier: a=2: +100 % parameters" in [note.text for note in table.notes]
-    assert answers(found)[0].endswith(", at +100 % parameters")
-    assert not answers(found)[1].endswith("parameters")
+    assert " at +100 % parameters; 4 seeds" in answers(found)[0]
+    assert "parameters" not in answers(found)[1]
 
 
 def test_methods_say_what_this_study_did(tmp_path):

@@ -76,8 +76,8 @@ def test_rows_say_how_many_runs_stand_behind_them(tmp_path):
     assert rows[1].numbers[2] == "+5.03 [+4.82, +5.24]"
     notes = footnotes(record(tmp_path))
     assert notes[0] == "floor, training data against test data: 8.25"
-    [told] = [note for note in notes if note.startswith("differences below")]
-    assert told.startswith("differences below about 0.21 are noise to this study; it finds one of ")
+    [told] = [note for note in notes if note.startswith("observed differences below")]
+    assert told.startswith("observed differences below about 0.21 are not significant; one of ")
 
 
 def test_a_margin_makes_small_differences_equivalent(tmp_path):
@@ -152,8 +152,10 @@ def test_all_tables_call_what_was_not_measured_so(tmp_path, unmeasured):
 
 def test_what_is_within_the_margin_is_said_in_a_sentence(tmp_path):
     told = answers(grid(tmp_path, margin=50.0))
-    assert told[0].startswith("a=2, over all other factors: better than a=1, but within the margin")
-    assert any(": better, but within the margin, +" in line for line in told)
+    assert told[0].startswith("a, over all others: 3 raises score by ")
+    assert told[0].count("; better, but within the margin") == 2
+    assert "a=3, b=x raises score" in (cell := told[3])
+    assert "; better, but within the margin" in cell
 
 
 def test_markdown(tmp_path):
@@ -161,7 +163,10 @@ def test_markdown(tmp_path):
         record(tmp_path, question="Does *gain* <script> ~~pay~~ $x$ &copy;?")
     ).splitlines()
     assert lines[0] == "# Does \\*gain\\* &lt;script&gt; \\~\\~pay\\~\\~ \\$x\\$ &amp;copy;?"
-    assert lines[2] == "- gain=2: better, +5.03 \\[+4.82, +5.24\\], adjusted p &lt; 0.001"
+    assert (
+        lines[2]
+        == "- gain=2 raises score by 5.03 \\[4.82, 5.24\\] (11.00 -&gt; 16.03, +46 %); 3 seeds"
+    )
     assert "## score (higher is better), best value, 3 seeds" in lines
     at = lines.index("| --- | ---: | ---: | ---: | ---: | --- |")
     assert (
@@ -194,7 +199,7 @@ def test_effects_of_factors_over_the_others(tmp_path):
     assert "of such tables with 2 factors about 10 % have a wrong verdict" in table.notes[0].line
     [note] = [note.line for note in table.notes if note.is_caution]
     assert note.startswith("caution: a x b interact (adj. p < 0.001)")
-    assert answers(found)[0].startswith("a=2, over all other factors: better than a=1, +2.996")
+    assert re.match(r"a, over all others: 3 raises .*; 2 raises it by 2.996 \[", answers(found)[0])
 
 
 def test_levels_with_few_cells_are_said_to_be_judged_apart(tmp_path):
@@ -271,7 +276,7 @@ def test_several_baselines_are_named(tmp_path):
     assert [row.labels for row in table.rows] == [
         ["", "1", ""], ["", "2", "gain=1"], ["long", "1", ""], ["long", "2", "long: gain=1"],
     ]  # fmt: skip
-    assert answers(found)[0].startswith("gain=2: better against gain=1, +")
+    assert answers(found)[0].startswith("gain=2 (against gain=1) raises score by ")
 
 
 def test_runs_to_come_have_not_failed_in_any_table(tmp_path):

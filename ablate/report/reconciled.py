@@ -1,0 +1,58 @@
+"""Why a cell differs of which every factor that makes the difference is within noise."""
+
+from collections.abc import Iterator
+
+from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note
+from ablate.stats.error_terms import ErrorTerm
+from ablate.stats.verdicts import VerdictKind
+from ablate.text import some
+
+
+def reconciled_notes(block: BlockRecord, metric: MetricRecord) -> Iterator[Note]:
+    """What a cell's interval rests on and holds for, and what a factor's, where the two differ."""
+    cells = [number for number in range(len(block.members)) if _only_as_cell(metric, block, number)]
+    if not cells or block.effects is None:
+        return
+    found = [metric.cells[block.members[number]] for number in cells]
+    factors = sorted({f for number in cells for f in _differing_factors(metric, block, number)})
+    names = " and ".join(block.factors[factor] for factor in factors)
+    errors = " or ".join(dict.fromkeys(cell.comparison.error.text for cell in found))
+    df = max(effect.error_df for effect in block.effects.mains if effect.factor in factors)
+    yield Note(
+        f"{some([cell.name for cell in found], between='; ')}: different as cells, though {names} "
+        f"over all other factors is within noise: a cell's interval rests on {errors} (df "
+        f"{min(cell.comparison.df for cell in found):.3g}) and holds for its own settings, a "
+        f"factor's on {ErrorTerm.FACTOR_BY_SEED.text} (df {df}) and holds over all settings"
+    )
+
+
+def is_only_as_cell(metric: MetricRecord, cell: CellRecord) -> bool:
+    """Whether a cell differs from its baseline by factors that are all within noise."""
+    return any(
+        metric.cells[member] is cell and _only_as_cell(metric, block, number)
+        for block in metric.blocks
+        for number, member in enumerate(block.members)
+    )
+
+
+def _only_as_cell(metric: MetricRecord, block: BlockRecord, number: int) -> bool:
+    cell = metric.cells[block.members[number]]
+    factors = _differing_factors(metric, block, number)
+    if block.effects is None or not cell.comparison.verdict.is_different or not factors:
+        return False
+    levels = block.codes[number]
+    return all(
+        block.effects.mains[f].comparisons.each[levels[f]].verdict.kind is VerdictKind.WITHIN_NOISE
+        for f in factors
+    )
+
+
+def _differing_factors(metric: MetricRecord, block: BlockRecord, number: int) -> list[int]:
+    """The factors in which a member differs from its baseline; none where one does not apply."""
+    reference = metric.cells[block.members[number]].reference
+    if reference not in block.members:
+        return []
+    one, other = block.codes[number], block.codes[block.members.index(reference)]
+    pairs = list(zip(one, other, strict=True))
+    applies = all(min(pair) >= 0 for pair in pairs)
+    return [f for f, (a, b) in enumerate(pairs) if a != b] if applies else []
