@@ -54,7 +54,7 @@ def told_pairs(pairs: AllPairs, ranked: bool, is_judged: bool, lost: Flags) -> A
         lost: (num_cells, num_seeds), runs that their cell lost by itself.
     """
     letters = pairs.letters if is_judged else [""] * len(pairs.letters)
-    of_cell = lost.any(axis=1)
+    of_cell = np.any(lost, axis=1)
     shown: list[Pair] = []
     for pair in pairs.pairs:
         found = told(pair.comparison, ranked, is_judged)

@@ -92,11 +92,13 @@ def measured_of(plan: Plan, rows: RunRows, metric: str) -> Measured:
 
 
 def compared(plan: Plan, measured: Measured) -> Comparisons:
-    """Every cell against its baseline."""
+    """Every cell against its baseline; in pairs none, on the one residual that pairs rest on."""
+    pairs = plan.study.compares_pairs
     return compare_to_baseline(
         measured.values, np.array(plan.references), measured.mode, measured.margin,
         family=np.array(plan.compared), first_seeds=measured.first_seeds,
-        groups=measured.groups, codes=grid_codes(plan), has_ratios=measured.has_ratios,
+        groups=None if pairs else measured.groups, codes=None if pairs else grid_codes(plan),
+        has_ratios=measured.has_ratios,
         num_families=measured.num_families,
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ import io
 import math
 import re
 
+import numpy as np
 import pytest
 from reports import grid, record, rows_of
 from rich.console import Console
@@ -176,6 +177,23 @@ def test_pairs_have_a_resolution_of_their_own(tmp_path):
     with_baseline, pairs = (record(tmp_path, CLEAR, **c) for c in ({}, {"compare": "pairs"}))
     assert pairs.metric.resolution > 1.01 * with_baseline.metric.resolution
     assert pairs.metric.detectable > 1.01 * with_baseline.metric.detectable
+
+
+def test_what_is_said_of_the_scatter_is_what_pairs_rest_on(tmp_path):
+    """Seeds change what b does: to pairs that is residual, no error of theirs tells it apart."""
+    draw = np.random.default_rng(5)
+    shifts = 3 * draw.normal(size=8)
+
+    def value(labels, seed):
+        return labels["b"] * shifts[seed - 1] + 0.1 * draw.normal()
+
+    changes = {"factors": {"a": [1, 2, 3], "b": [0, 1]}, "seeds": [*range(1, 9)]}
+    plan = plan_study(toy_study(tmp_path, compare="pairs", **changes))
+    metric = study_record(plan, rows_of(plan, value)).metric
+    assert metric.comparisons.residual_sd == pytest.approx(metric.pairs.residual_sd)
+    assert metric.comparisons.df == metric.pairs.df
+    assert metric.detectable > metric.resolution
+    assert not metric.seed_factors
 
 
 def test_a_grid_in_pairs_compares_no_factor_with_a_baseline(tmp_path):
