@@ -54,17 +54,27 @@ def first_screen(record: StudyRecord) -> FirstScreen:
 
 def sight(metric: MetricRecord) -> str:
     """Which differences a study cannot see, and by what spread of its seeds."""
-    if not metric.resolution > 0:
+    sd, least = metric.comparisons.residual_sd, _invisible(metric)
+    if sd == 0:
+        return "seed sd 0: results, or what cells differ by, do not vary over seeds"
+    if not least:
         return "seed sd unknown: what differs by chance alone cannot be told from these runs"
+    known = "unknown" if math.isnan(sd) else _shown(sd, metric.log_scale)
+    told = " to ".join(dict.fromkeys(_shown(value, metric.log_scale) for value in least))
+    return f"seed sd {known}: observed differences below {told} are invisible here"
 
-    def show(value: float) -> str:
-        return share_text(value).lstrip("+") if metric.log_scale else rounded(value, value)
 
-    sd = metric.comparisons.residual_sd
-    known = "unknown" if math.isnan(sd) else show(sd)
-    return (
-        f"seed sd {known}: observed differences below {show(metric.resolution)} are invisible here"
-    )
+def _invisible(metric: MetricRecord) -> Sequence[float]:
+    """Half an interval's width; where each cell has a spread of its own, the least and the most."""
+    if metric.resolution > 0:
+        return [metric.resolution]
+    found = [cell.comparison for cell in metric.cells]
+    halves = [(one.high - one.low) / 2 for one in found if one.high > one.low]
+    return [min(halves), max(halves)] if halves else []
+
+
+def _shown(value: float, log_scale: bool) -> str:
+    return share_text(value).lstrip("+") if log_scale else rounded(value, value)
 
 
 def fitting(parts: Sequence[str], width: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from ablate.analysis.records import StudyRecord
 from ablate.report.notes import NOTES
 from ablate.run_row import Status
+from ablate.text import printable
 
 SHOWN = 3
 """Flags on the first screen; the others stand below it."""
@@ -40,8 +41,8 @@ def _lost(record: StudyRecord) -> Iterator[str]:
             f"{number} {'without it' if status is Status.OK else status}"
             for status, number in counts.items()
         )
-        total = len(record.runs)
-        yield f"{len(record.missing)} of {total} runs have no {record.metric.name} yet: {told}"
+        which = f"{len(record.missing)} of {len(record.runs)} runs"
+        yield f"{which} have no {printable(record.metric.name)}: {told}"
 
 
 def _hardware(record: StudyRecord) -> Iterator[str]:

@@ -15,12 +15,13 @@ def reconciled_notes(block: BlockRecord, metric: MetricRecord) -> Iterator[Note]
         return
     found = [metric.cells[block.members[number]] for number in cells]
     factors = sorted({f for number in cells for f in _differing_factors(metric, block, number)})
+    verb = "is" if len(factors) == 1 else "are"
     names = " and ".join(block.factors[factor] for factor in factors)
     errors = " or ".join(dict.fromkeys(cell.comparison.error.text for cell in found))
     df = max(effect.error_df for effect in block.effects.mains if effect.factor in factors)
     yield Note(
         f"{some([cell.name for cell in found], between='; ')}: different as cells, though {names} "
-        f"over all other factors is within noise: a cell's interval rests on {errors} (df "
+        f"over all other factors {verb} within noise: a cell's interval rests on {errors} (df "
         f"{min(cell.comparison.df for cell in found):.3g}) and holds for its own settings, a "
         f"factor's on {ErrorTerm.FACTOR_BY_SEED.text} (df {df}) and holds over all settings"
     )

@@ -37,10 +37,12 @@ def print_report(record: StudyRecord, console: Console) -> None:
     console.print()
     console.print(Text(record.question or record.name, style="bold"))
     _print_first(first, console)
-    console.print()
+    is_short = _scope_line(first, console) != f"scope: {record.scope}"
+    if first.table.notes or is_short:
+        console.print()
     _print_notes(first.table, console)
-    if _scope_line(first, console) != (whole := f"scope: {record.scope}"):
-        console.print(Text(whole, style="dim"), soft_wrap=True)
+    if is_short:
+        console.print(Text(f"scope: {record.scope}", style="dim"), soft_wrap=True)
     for table in first.further:
         console.print()
         _print_table(table, console)

@@ -103,6 +103,15 @@ class TestSight:
             r"seed sd 0\.\d+: observed differences below 0\.21 are invisible here", told
         )
 
+    def test_where_each_cell_has_its_own_spread_there_is_a_range(self, tmp_path):
+        told = sight(grid(tmp_path, log_scale=True).metric)
+        assert re.fullmatch(r"seed sd .* below \d\.\d+ % to \d\.\d+ % are invisible here", told)
+
+    def test_results_that_never_vary_show_nothing(self, tmp_path):
+        found = record(tmp_path, {1: [0.7] * 3, 2: [0.8] * 3, 3: [0.7] * 3})
+        assert sight(found.metric).startswith("seed sd 0: ")
+        assert flags_of(found)[0].startswith("runs do not vary at all between seeds")
+
     def test_one_seed_shows_nothing(self, tmp_path):
         found = record(tmp_path, {1: [1.0], 2: [2.0]}, seeds=[1])
         assert sight(found.metric).startswith("seed sd unknown: ")
@@ -129,7 +138,7 @@ class TestFlags:
     def test_runs_to_come_are_told(self, tmp_path):
         plan = plan_study(toy_study(tmp_path, seeds=[1, 2, 3]))
         [told] = [text for text in flags_of(study_record(plan, {})) if "have no score" in text]
-        assert told == f"{len(plan.runs)} of {len(plan.runs)} runs have no score yet: " + (
+        assert told == f"{len(plan.runs)} of {len(plan.runs)} runs have no score: " + (
             f"{len(plan.runs)} pending"
         )
 
