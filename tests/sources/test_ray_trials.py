@@ -28,7 +28,10 @@ def test_an_experiment_of_tune_is_judged(tmp_path):
     tune.Tuner(train, param_space=space, run_config=run_config).fit()
     record = judged(tmp_path / "nets", "--factors", "net.width", "--metric", "eval/score",
                     "--mode", "max", "--baseline", "net.width=32")  # fmt: skip
-    assert verdicts(record) == {"net.width=32": "baseline", "net.width=64": "better"}
+    assert verdicts(record) == {
+        "net.width=32": "baseline",
+        "net.width=64": "better, of the runs that ended",
+    }
     [missing] = record.missing
     assert (missing.status, missing.cause) == ("failed", "FloatingPointError: loss is nan")
     assert not any("how the trials ended" in note for note in record.notes)

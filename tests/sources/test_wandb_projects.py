@@ -70,7 +70,7 @@ def test_what_varies_is_proposed(wandb_server):
         ("wandb:me/flows?group=h", "holds no runs"),
         ("wandb:me/flows?grup=g", r"SOURCE \?grup: is no filter\n.*nearest: group"),
         ("wandb:me/", "its project is empty"),
-        ("wandb:m e/flows", "is no name of a W&B user or team"),
+        ("wandb:m e/flows", "is not a W&B user or team name"),
     ],
 )
 def test_wrong_addresses_are_told(wandb_server, source, told):
