@@ -40,9 +40,7 @@ from ablate.spec.models import SeedRule, text
 from ablate.stats.aa_test import AATest, compare_aa
 from ablate.stats.all_pairs import AllPairs, compare_pairs
 from ablate.stats.spread import spread
-from ablate.stats.verdicts import (
-    Comparisons,
-)
+from ablate.stats.verdicts import Comparison, Comparisons
 from ablate.text import printable
 
 CLEARLY_WIDER = 1.2
@@ -58,13 +56,13 @@ def metric_record(
     comparisons = compared(plan, measured)
     pairs = _pairs(plan, measured)
     each = comparisons.each if pairs is None else [pair.comparison for pair in pairs.pairs]
-    power = found_equivalent(comparisons, measured.values, measured.margin)
+    power = found_equivalent(comparisons, measured)
     if pairs is not None:
         comparisons = in_pairs(comparisons, pairs, measured.values)
         pairs = told_pairs(pairs, measured.ranked, measured.is_judged)
     seen = detectable(
-        each, comparisons.residual_sd, comparisons.df, measured.values, measured.num_families,
-        in_pairs=pairs is not None,
+        each, measured.widening * comparisons.residual_sd, comparisons.df, measured.values,
+        measured.num_families, in_pairs=pairs is not None,
     )  # fmt: skip
     comparisons = told_comparisons(plan, comparisons, measured)
     best = _may_be_best(measured, is_comparable=not incomparable)
@@ -99,6 +97,7 @@ def metric_record(
         pairs=pairs,
         is_judged=measured.is_judged,
         num_families=measured.num_families,
+        widening=measured.widening,
     )
 
 
@@ -115,7 +114,7 @@ def _pairs(plan: Plan, measured: Measured) -> AllPairs | None:
         return None
     return compare_pairs(
         measured.values, measured.mode, measured.margin, first_seeds=measured.first_seeds,
-        num_families=measured.num_families,
+        num_families=measured.num_families, widening=measured.widening,
     )  # fmt: skip
 
 
@@ -125,7 +124,7 @@ def _may_be_best(measured: Measured, is_comparable: bool) -> Sequence[bool | Non
         return [None] * len(measured.values)
     return may_be_best(
         measured.values, measured.mode, first_seeds=measured.first_seeds,
-        families=measured.num_families,
+        families=measured.num_families, widening=measured.widening,
     )  # fmt: skip
 
 

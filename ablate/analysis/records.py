@@ -215,6 +215,8 @@ class MetricRecord:
     """Whether the study's verdicts are about it; else it is a further metric, and has none."""
     num_families: int = 1
     """Metrics whose verdicts are to hold all at once."""
+    widening: float = 1.0
+    """What standard errors are multiplied by since splits vary with the seed, and overlap."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from ablate.analysis.arrays import Values, on_scale, uses_log, values_of
+from ablate.analysis.measured import Measured
+from ablate.analysis.scatter import held_out_of
 from ablate.analysis.seed_rule import first_stage
 from ablate.numbers import rounded, share_text
 from ablate.plan.plan import Plan, PlannedBlock
@@ -19,6 +21,7 @@ from ablate.stats.layout import fit_layout, num_results
 from ablate.stats.pooling import ALPHA
 from ablate.stats.power import detectable_margin, equivalence_power, level_sd
 from ablate.stats.replication import detectable_difference
+from ablate.stats.splits import widening
 from ablate.stats.verdicts import Comparisons
 from ablate.text import printable
 
@@ -51,16 +54,16 @@ def further_visible(plan: Plan, rows: RunRows) -> list[str]:
     return [*_of_factors(design), *_of_equivalence(design), *_of_more_seeds(design)]
 
 
-def found_equivalent(comparisons: Comparisons, values: Values, margin: float | None) -> float:
+def found_equivalent(comparisons: Comparisons, measured: Measured) -> float:
     """The chance that a cell which does not differ is found equivalent; nan without a margin.
 
     Args:
         comparisons: What came of a study.
-        values: Its results as they are compared, (num_cells, num_seeds).
-        margin: On the same scale.
+        measured: Its metric.
     """
     judged = [found.pooled and not np.isnan(found.p) for found in comparisons.each]
-    num, sd, df = num_results(values[judged]), comparisons.residual_sd, comparisons.df
+    num, df, margin = num_results(measured.values[judged]), comparisons.df, measured.margin
+    sd = measured.widening * comparisons.residual_sd
     alpha = ALPHA / max(1, sum(judged))
     return math.nan if margin is None else equivalence_power(margin, sd, df, num, alpha)
 
@@ -116,6 +119,14 @@ class Design:
     def sd(self) -> float:
         """Residual sd so far; 1 where there are no results: then all is in its units."""
         return self._sd_so_far if self.is_known else 1.0
+
+    def widening(self, times: int = 1) -> float:
+        """What standard errors are multiplied by, with so many times the seeds."""
+        return widening(times * len(self.plan.seeds), self._held_out)
+
+    @cached_property
+    def _held_out(self) -> float:
+        return held_out_of(self.plan, self.plan.study.metric)
 
     @cached_property
     def df(self) -> int:
@@ -203,11 +214,12 @@ def _of_equivalence(design: Design) -> list[str]:
         return []
     num = len(design.plan.seeds)
     alpha = ALPHA / max(1, design.num_compared)
-    least = detectable_margin(design.sd, design.df, num, alpha)
+    sd = design.widening() * design.sd
+    least = detectable_margin(sd, design.df, num, alpha)
     told = f"four times in five within ±{_shown(design, least, design.df)}"
     if design.is_known and design.log_scale == design.plan.study.log_scale:
         margin = math.log1p(asked) if design.log_scale else asked
-        power = equivalence_power(margin, design.sd, design.df, num, alpha)
+        power = equivalence_power(margin, sd, design.df, num, alpha)
         told = f"in {share_of_studies(power)} of studies within the margin of {asked:g}, {told}"
     return [f"equivalence: a cell that does not differ is found so {told}"]
 
@@ -220,7 +232,7 @@ def _of_more_seeds(design: Design) -> list[str]:
         return []
     df = (half - 1) * (num_seeds - 1)
     num = max(1, design.num_compared * half // num_cells)
-    cells = detectable_difference(design.sd, df, num, num_seeds)
+    cells = detectable_difference(design.widening(2) * design.sd, df, num, num_seeds)
     runs = f"{half * num_seeds} runs in place of {num_cells * len(design.plan.seeds)}"
     told = (
         f"seeds against cells: {half} cells x {num_seeds} seeds ({runs}) find differences of "
@@ -243,7 +255,7 @@ def _found(design: Design, factor: FactorDesign, times: int = 1) -> tuple[float,
     more = (times - 1) * level_sd(design.sd, factor.num_cells, factor.num_reference) ** 2
     df = (factor.num_levels - 1) * (times * design.first - 1)
     num_seeds = times * len(design.plan.seeds)
-    sd = math.sqrt(factor.sd**2 + more)
+    sd = design.widening(times) * math.sqrt(factor.sd**2 + more)
     return detectable_difference(sd, df, factor.num_levels - 1, num_seeds), df
 
 

@@ -19,6 +19,7 @@ class Topic(StrEnum):
     SCALE = "log scale"
     SEED = "seed"
     SEED_RULE = "rule for seeds"
+    SPLITS = "split_seed"
     CELL = "cell"
     TRAINING = "training"
     BASELINE = "baseline"
@@ -93,6 +94,7 @@ def differences(before: AnalysisPlan, after: AnalysisPlan) -> list[Change]:
         *_of_value(Topic.MARGIN, _number(before.margin), _number(after.margin)),
         *_of_value(Topic.SCALE, *("on" if plan.log_scale else "off" for plan in (before, after))),
         *_of_value(Topic.SEED_RULE, _rule(before.seed_rule), _rule(after.seed_rule)),
+        *_of_value(Topic.SPLITS, before.split_seed or "", after.split_seed or ""),
         *_of_seeds(before, after),
         *_of_cells(before, after),
     ]

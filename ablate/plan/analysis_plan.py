@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -46,6 +46,8 @@ class AnalysisPlan(_Frozen):
     seeds: tuple[int, ...]
     """In any case; a rule may add some."""
     seed_rule: SeedRule | None
+    split_seed: Literal["with_seed"] | None = None
+    """Whether verdicts are over random splits."""
 
     @classmethod
     def of(cls, plan: Plan) -> Self:
@@ -69,6 +71,7 @@ class AnalysisPlan(_Frozen):
             cells=tuple(cells),
             seeds=study.first_seeds,
             seed_rule=study.seeds if isinstance(study.seeds, SeedRule) else None,
+            split_seed=study.split_seed,
         )
 
     @property

@@ -89,6 +89,14 @@ def _resolution_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
         yield Note(_resolution_text(metric))
 
 
+def _split_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
+    if metric.widening > 1:
+        yield Note(
+            "splits vary with the seed: intervals are over splits, which overlap (Nadeau & Bengio "
+            f"2003: x{metric.widening:.2f})"
+        )
+
+
 def _spread_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
     if whole and metric.resolution > 0 and metric.comparisons.spread_check:
         yield Note(metric.comparisons.spread_check)
@@ -251,6 +259,7 @@ NOTES: Mapping[str, Callable[[MetricRecord, bool], Iterable[Note]]] = {
     "floor": _floor_notes,
     "unmeasured": _unmeasured_notes,
     "resolution": _resolution_notes,
+    "splits": _split_notes,
     "error": _error_notes,
     "spread": _spread_notes,
     "margin": lambda metric, whole: margin_notes(metric),
