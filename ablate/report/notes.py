@@ -97,6 +97,11 @@ def _split_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
         )
 
 
+def _within_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
+    if metric.spread_within:
+        yield Note(metric.spread_within)
+
+
 def _spread_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
     if whole and metric.resolution > 0 and metric.comparisons.spread_check:
         yield Note(metric.comparisons.spread_check)
@@ -260,6 +265,7 @@ NOTES: Mapping[str, Callable[[MetricRecord, bool], Iterable[Note]]] = {
     "unmeasured": _unmeasured_notes,
     "resolution": _resolution_notes,
     "splits": _split_notes,
+    "within": _within_notes,
     "error": _error_notes,
     "spread": _spread_notes,
     "margin": lambda metric, whole: margin_notes(metric),

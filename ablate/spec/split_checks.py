@@ -32,7 +32,7 @@ def split_problems(
         yield Problem(KEY, unable, study.split_seed, fix=f"drop {KEY}")
         return
     key = str(model.split_key)
-    for where, value in _set_by_hand(model, blocks, key):
+    for where, value in _set_by_hand(study, model, blocks, key):
         yield Problem(
             where, f"is set by {KEY}: with_seed, too: each run has its seed there", value,
             fix=f"drop it, or drop {KEY}",
@@ -69,11 +69,13 @@ def _why_not(study: Study, model: ConfigModel) -> str:
 
 
 def _set_by_hand(
-    model: ConfigModel, blocks: Sequence[DesignBlock], key: str
+    study: Study, model: ConfigModel, blocks: Sequence[DesignBlock], key: str
 ) -> Iterator[tuple[str, Any]]:
     """The places of the YAML that set the key, and to what."""
+    yield from _set_in("base", model, study.base, key)
     for block in blocks:
-        yield from _set_in(f"{block.place}base", model, block.spec.base, key)
+        if block.place:
+            yield from _set_in(f"{block.place}base", model, block.spec.base, key)
         for factor in block.factors:
             for level in factor.levels:
                 for _, value in _set_in("", model, level.sets, key):
