@@ -14,6 +14,7 @@
   runs: a third of them, or whatever is worse than `LOST_ABOVE`. What is said of it then, and what
   is said where lost runs count as the worst of the table. Beside it equal noise.
 - equivalence, best, pairs: statements about many cells at once, see `calibration_families.py`.
+- splits: verdicts over splits from one split, and from a split a seed: `calibration_splits.py`.
 - again: real runs of one config with 60 seeds, dealt into cells that differ in nothing else.
 """
 
@@ -32,6 +33,7 @@ from scipy import stats
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import calibration_families
+import calibration_splits
 
 from ablate.stats.dunnett import Family
 from ablate.stats.effects import factor_effects
@@ -297,6 +299,7 @@ SECTIONS: dict[str, tuple[str, Sequence[str], Callable[[int], Iterator[Row]]]] =
         ("metric", *_SIZE, *_FALSE), aa,
     ),
     **calibration_families.SECTIONS,
+    **calibration_splits.SECTIONS,
     "spreads": (
         "share of studies with a false verdict where cells scatter differently, and of those with "
         "a cell named, a factor x seed found, log_scale advised",

@@ -54,16 +54,17 @@ def block_record(block: PlannedBlock, measured: Measured, plan: Plan) -> BlockRe
         codes=codes,
         conditions=frozenset(map(printable, block.conditions)),
         effects=effects,
-        detectable=[_detectable_levels(effect) for effect in mains],
+        detectable=[_detectable_levels(effect, measured.widening) for effect in mains],
         of_those_that_ended=bool(lost.any()),
         at_worst=at_worst,
     )
 
 
-def _detectable_levels(effect: MainEffect) -> float:
+def _detectable_levels(effect: MainEffect, widening: float) -> float:
     """The difference of a factor's levels that such a study finds four times in five."""
     found = effect.comparisons
-    return detectable(found.each, found.residual_sd, found.df, effect.level_table, 1, False)
+    sd = widening * found.residual_sd
+    return detectable(found.each, sd, found.df, effect.level_table, 1, False)
 
 
 def _effects(
@@ -72,7 +73,7 @@ def _effects(
     found = factor_effects(
         measured.values[list(block.members)], codes, [len(f.levels) for f in block.factors],
         baseline, measured.mode, measured.margin, first_seeds=measured.first_seeds,
-        groups=measured.groups[list(block.members)],
+        groups=measured.groups[list(block.members)], widening=measured.widening,
     )  # fmt: skip
     levels = np.full((len(measured.values), codes.shape[1]), -1)
     levels[list(block.members)] = codes

@@ -1,6 +1,7 @@
 """Plan and ledger -> the records of a report."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,14 @@ from ablate.analysis.metric_record import metric_record
 from ablate.analysis.records import (
     StudyRecord,
 )
+from ablate.analysis.within_runs import spread_within
+from ablate.evaluations import Evaluations
 from ablate.plan.plan import Plan
 from ablate.run_row import RunRows
 from ablate.text import printable
 from ablate.trainable.metric_rules import differing_keys
 
+NO_EVALUATIONS = Evaluations()
 _KINDS = {"grid": "grid of", "one_at_a_time": "one at a time:", "cells": "chosen cells of"}
 
 
@@ -35,6 +39,7 @@ def study_record(
     notes: Sequence[str] = (),
     tracked_at: str = "",
     kept: KeptAnalysis | None = None,
+    evaluations: Evaluations = NO_EVALUATIONS,
 ) -> StudyRecord:
     """The results of a plan, from the rows of its ledger.
 
@@ -46,11 +51,16 @@ def study_record(
         notes: What else the reader should know.
         tracked_at: The page of its runs in W&B.
         kept: The analysis as it was fixed, up to today's; nothing is said of that where None.
+        evaluations: What results are means of, where runs were evaluated more than once.
     """
     study, rows = plan.study, RunRows.of_plain(rows)
     names = study.metrics if metric is None else (metric,)
     incomparable = _incomparable(plan)
     metrics = [metric_record(plan, rows, name, incomparable.get(name, ())) for name in names]
+    metrics = [
+        replace(metric, spread_within=spread_within(plan, metric.name, evaluations))
+        for metric in metrics
+    ]
     first, *further = with_costs(plan, rows, metrics)
     runs = run_records(plan, rows)
     record = StudyRecord(

@@ -101,7 +101,7 @@ def detectable(
 
     Args:
         comparisons: Those with a baseline, one a cell; or all pairs.
-        residual_sd: Pooled.
+        residual_sd: Pooled, as far as standard errors are made of it.
         df: Its degrees of freedom.
         values: (num_cells, num_seeds), nan where a run is missing.
         families: Metrics whose verdicts are to hold all at once.
@@ -115,8 +115,10 @@ def detectable(
 
 
 def may_be_best(
-    values: Values, mode: Mode, *, first_seeds: int | None, families: int
+    values: Values, mode: Mode, *, first_seeds: int | None, families: int, widening: float
 ) -> Sequence[bool | None]:
     """Of each cell whether it may be the best: not significantly worse than any other."""
-    found = against_the_best(values, mode, first_seeds=first_seeds, num_families=families)
+    found = against_the_best(
+        values, mode, first_seeds=first_seeds, num_families=families, widening=widening
+    )
     return [None if each is None else each.may_be_best for each in found]

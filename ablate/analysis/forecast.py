@@ -7,7 +7,7 @@ import numpy as np
 
 from ablate.analysis.arrays import on_scale, uses_log, values_of
 from ablate.analysis.families import critical_in_pairs, num_families
-from ablate.analysis.scatter import groups_of
+from ablate.analysis.scatter import groups_of, held_out_of
 from ablate.analysis.seed_rule import first_stage
 from ablate.numbers import clock, rounded, share_text
 from ablate.plan.plan import Plan, Run
@@ -15,6 +15,7 @@ from ablate.run_row import RunRows, Status
 from ablate.stats.groups import linked
 from ablate.stats.layout import fit_layout
 from ablate.stats.replication import detectable_difference
+from ablate.stats.splits import widening
 
 
 def price(plan: Plan, todo: Sequence[Run], rows: RunRows, at_once: int = 1) -> str:
@@ -74,7 +75,11 @@ def visible(plan: Plan, rows: RunRows) -> str:
     families = num_families(study, study.metric)
     critical = critical_in_pairs(num_cells, df, families) if study.compares_pairs else None
     found = detectable_difference(
-        1.0, df, num_compared * families + num_pairs, num_seeds, critical=critical
+        widening(num_seeds, held_out_of(plan, study.metric)),
+        df,
+        num_compared * families + num_pairs,
+        num_seeds,
+        critical=critical,
     )
     sds = [math.sqrt(fit_layout(values[groups == g]).variance) for g in set(groups.tolist())]
     sd = max((each for each in sds if each > 0), default=math.nan)

@@ -17,11 +17,12 @@ from ablate.analysis.families import (
     num_families,
     told,
 )
-from ablate.analysis.scatter import grid_codes, groups_of
+from ablate.analysis.scatter import grid_codes, groups_of, held_out_of
 from ablate.analysis.seed_rule import first_stage
 from ablate.plan.plan import Plan
 from ablate.run_row import RunRows, Status
 from ablate.stats.groups import Groups
+from ablate.stats.splits import widening
 from ablate.stats.verdicts import (
     Cause,
     Comparison,
@@ -53,6 +54,15 @@ class Measured:
     """Whether the study's verdicts are about it."""
     num_families: int
     """Metrics whose verdicts are to hold at once with those on this one."""
+
+    held_out: float
+    """Rows measured on for each row trained on where splits vary with the seed; 0 elsewhere."""
+
+    @property
+    def widening(self) -> float:
+        """What standard errors are multiplied by since splits overlap."""
+        num_splits = int((~np.isnan(self.values)).any(axis=0).sum())
+        return widening(num_splits, self.held_out)
 
     def at_worst(self, plan: Plan, lost: Flags) -> "Measured | None":
         """With lost runs as the worst of the table; None where there are none, or is no worst."""
@@ -87,6 +97,7 @@ def measured_of(plan: Plan, rows: RunRows, metric: str) -> Measured:
         is_judged=metric in plan.study.judged_metrics,
         num_families=num_families(plan.study, metric),
         groups=groups_of(plan, metric),
+        held_out=held_out_of(plan, metric),
         has_ratios=plan.model.metric(metric).has_ratios and not log_scale,
     )
 
@@ -99,7 +110,7 @@ def compared(plan: Plan, measured: Measured) -> Comparisons:
         family=np.array(plan.compared), first_seeds=measured.first_seeds,
         groups=None if pairs else measured.groups, codes=None if pairs else grid_codes(plan),
         has_ratios=measured.has_ratios,
-        num_families=measured.num_families,
+        num_families=measured.num_families, widening=measured.widening,
     )  # fmt: skip
 
 

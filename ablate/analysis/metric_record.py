@@ -57,15 +57,15 @@ def metric_record(
     pairs = _pairs(plan, measured)
     each = comparisons.each if pairs is None else [pair.comparison for pair in pairs.pairs]
     power = found_equivalent(
-        each, comparisons.residual_sd, comparisons.df, measured.values, measured.margin,
-        measured.num_families, in_pairs=pairs is not None,
+        each, measured.widening * comparisons.residual_sd, comparisons.df, measured.values,
+        measured.margin, measured.num_families, in_pairs=pairs is not None,
     )  # fmt: skip
     if pairs is not None:
         comparisons = in_pairs(comparisons, pairs, measured.values)
         pairs = told_pairs(pairs, measured.ranked, measured.is_judged, measured.lost)
     seen = detectable(
-        each, comparisons.residual_sd, comparisons.df, measured.values, measured.num_families,
-        in_pairs=pairs is not None,
+        each, measured.widening * comparisons.residual_sd, comparisons.df, measured.values,
+        measured.num_families, in_pairs=pairs is not None,
     )  # fmt: skip
     comparisons = told_comparisons(plan, comparisons, measured)
     worst = _worst_case(plan, measured)
@@ -103,6 +103,7 @@ def metric_record(
         pairs_at_worst=_pairs_at_worst(plan, worst) if worst else None,
         is_judged=measured.is_judged,
         num_families=measured.num_families,
+        widening=measured.widening,
     )
 
 
@@ -127,7 +128,7 @@ def _pairs(plan: Plan, measured: Measured) -> AllPairs | None:
         return None
     return compare_pairs(
         measured.values, measured.mode, measured.margin, first_seeds=measured.first_seeds,
-        num_families=measured.num_families,
+        num_families=measured.num_families, widening=measured.widening,
     )  # fmt: skip
 
 
@@ -137,7 +138,7 @@ def _may_be_best(measured: Measured, is_comparable: bool) -> Sequence[bool | Non
         return [None] * len(measured.values)
     return may_be_best(
         measured.values, measured.mode, first_seeds=measured.first_seeds,
-        families=measured.num_families,
+        families=measured.num_families, widening=measured.widening,
     )  # fmt: skip
 
 

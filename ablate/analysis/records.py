@@ -220,6 +220,10 @@ class MetricRecord:
     """Whether the study's verdicts are about it; else it is a further metric, and has none."""
     num_families: int = 1
     """Metrics whose verdicts are to hold all at once."""
+    spread_within: str = ""
+    """Spread over training seeds and over a run's evaluations, for people, where there are such."""
+    widening: float = 1.0
+    """What standard errors are multiplied by since splits vary with the seed, and overlap."""
 
 
 @dataclass(frozen=True, kw_only=True)

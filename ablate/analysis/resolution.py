@@ -10,6 +10,7 @@ import numpy as np
 
 from ablate.analysis.arrays import Values, on_scale, uses_log, values_of
 from ablate.analysis.families import critical_in_pairs, num_families
+from ablate.analysis.scatter import held_out_of
 from ablate.analysis.seed_rule import first_stage
 from ablate.numbers import rounded, share_text
 from ablate.plan.plan import Plan, PlannedBlock
@@ -20,6 +21,7 @@ from ablate.stats.layout import fit_layout, num_results
 from ablate.stats.pooling import ALPHA
 from ablate.stats.power import detectable_margin, equivalence_power, level_sd
 from ablate.stats.replication import detectable_difference
+from ablate.stats.splits import widening
 from ablate.stats.verdicts import Comparison
 from ablate.text import printable
 
@@ -132,6 +134,14 @@ class Design:
         """Residual sd so far; 1 where there are no results: then all is in its units."""
         return self._sd_so_far if self.is_known else 1.0
 
+    def widening(self, times: int = 1) -> float:
+        """What standard errors are multiplied by, with so many times the seeds."""
+        return widening(times * len(self.plan.seeds), self._held_out)
+
+    @cached_property
+    def _held_out(self) -> float:
+        return held_out_of(self.plan, self.plan.study.metric)
+
     @cached_property
     def df(self) -> int:
         """Degrees of freedom of the cells' residual."""
@@ -230,11 +240,12 @@ def _of_equivalence(design: Design) -> list[str]:
         return []
     num = len(design.plan.seeds)
     alpha = ALPHA / design.families / max(1, design.num_compared)
-    least = detectable_margin(design.sd, design.df, num, alpha)
+    sd = design.widening() * design.sd
+    least = detectable_margin(sd, design.df, num, alpha)
     told = f"four times in five within ±{_shown(design, least, design.df)}"
     if design.is_known and design.log_scale == design.plan.study.log_scale:
         margin = math.log1p(asked) if design.log_scale else asked
-        power = equivalence_power(margin, design.sd, design.df, num, alpha)
+        power = equivalence_power(margin, sd, design.df, num, alpha)
         told = f"in {share_of_studies(power)} of studies within the margin of {asked:g}, {told}"
     return [f"equivalence: a cell that does not differ is found so {told}"]
 
@@ -248,7 +259,8 @@ def _of_more_seeds(design: Design) -> list[str]:
     df = (half - 1) * (num_seeds - 1)
     num = max(1, design.num_compared * half // num_cells) * design.families
     critical = critical_in_pairs(half, df, design.families) if design.in_pairs else None
-    cells = detectable_difference(design.sd, df, num, num_seeds, critical=critical)
+    sd = design.widening(2) * design.sd
+    cells = detectable_difference(sd, df, num, num_seeds, critical=critical)
     runs = f"{half * num_seeds} runs in place of {num_cells * len(design.plan.seeds)}"
     told = (
         f"seeds against cells: {half} cells x {num_seeds} seeds ({runs}) find differences of "
@@ -271,7 +283,7 @@ def _found(design: Design, factor: FactorDesign, times: int = 1) -> tuple[float,
     more = (times - 1) * level_sd(design.sd, factor.num_cells, factor.num_reference) ** 2
     df = (factor.num_levels - 1) * (times * design.first - 1)
     num_seeds = times * len(design.plan.seeds)
-    sd = math.sqrt(factor.sd**2 + more)
+    sd = design.widening(times) * math.sqrt(factor.sd**2 + more)
     return detectable_difference(sd, df, factor.num_levels - 1, num_seeds), df
 
 

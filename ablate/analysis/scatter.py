@@ -20,6 +20,16 @@ def groups_of(plan: Plan, metric: str) -> Groups:
     return np.array(measured_alike(plan.model, configs, metric), dtype=np.intp)
 
 
+def held_out_of(plan: Plan, metric: str) -> float:
+    """Rows that a metric is measured on for each row trained on, where splits vary with the seed.
+
+    The most of any cell, which is cautious for the others; 0 where all runs share one split.
+    """
+    if plan.study.split_seed is None:
+        return 0.0
+    return max(plan.model.held_out(cell.validated, metric) or 0.0 for cell in plan.cells)
+
+
 def grid_codes(plan: Plan) -> Codes:
     """Levels of the factors of grids, (num_cells, num_factors); -1 where one does not apply."""
     codes = np.full((len(plan.cells), len(grid_factors(plan))), -1, dtype=np.intp)

@@ -77,7 +77,9 @@ def judge_command(arguments: argparse.Namespace, console: Console) -> int:
         raise InputError(error.source, [*error.problems, *unusable]) from error
     if unusable:
         raise InputError("command line", unusable)
-    record = study_record(judged.plan, judged.rows, notes=judged.notes)
+    record = study_record(
+        judged.plan, judged.rows, notes=judged.notes, evaluations=judged.evaluations
+    )
     command = _command(arguments)
     record = replace(record, seeds=judged.seeds, command=command)
     print_report(record, console)

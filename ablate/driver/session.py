@@ -158,22 +158,23 @@ def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
     preflight = plan.entry.preflight()
     if preflight is None:
         return {}
-    by_cell: dict[int, dict[str, Any]] = {}
+    by_data: dict[tuple[int, int | None], dict[str, Any]] = {}
     problems: dict[str, Problem] = {}
     for run in runs:
-        if run.cell.index in by_cell:
+        key = run.cell.index, plan.split_of(run)
+        if key in by_data:
             continue
-        by_cell[run.cell.index] = {}
+        by_data[key] = {}
         try:
             facts = dict(preflight(plan.launch_config(run)) or {})
             if facts.get("data_fingerprint") is not None:
                 facts["data_fingerprint"] = str(facts["data_fingerprint"])
-            by_cell[run.cell.index] = facts
+            by_data[key] = facts
         except (ValueError, OSError) as error:
             problems.setdefault(str(error), Problem(f"data of cell {run.cell.name}", str(error)))
     if problems:
         raise InputError(plan.study.study, problems.values())
-    return {run.run_id: by_cell[run.cell.index] for run in runs}
+    return {run.run_id: by_data[run.cell.index, plan.split_of(run)] for run in runs}
 
 
 @gc_paused()
@@ -184,14 +185,17 @@ def plan_notes(plan: Plan, preflight_facts: Mapping[str, Mapping[str, Any]]) -> 
         plan: The plan.
         preflight_facts: What `check_data` returned, by run id.
     """
-    trainings = {
-        run.cell.index: preflight_facts[run.run_id]["same_training"]
-        for run in plan.runs
-        if "same_training" in preflight_facts.get(run.run_id, {})
-    }
-    cells = [cell for cell in plan.cells if cell.index in trainings]
-    twins = twin_notes(cells, [trainings[cell.index] for cell in cells])
-    before = plan.base_notes if len(cells) == len(plan.cells) else plan.notes
+    by_split: dict[int | None, dict[int, Any]] = {}
+    for run in plan.runs:
+        facts = preflight_facts.get(run.run_id, {})
+        if "same_training" in facts:
+            by_split.setdefault(plan.split_of(run), {})[run.cell.index] = facts["same_training"]
+    twins: list[str] = []
+    for trainings in by_split.values():  # runs of one cell differ in their split
+        cells = [cell for cell in plan.cells if cell.index in trainings]
+        twins += twin_notes(cells, [trainings[cell.index] for cell in cells])
+    checked = set[int]().union(*by_split.values())
+    before = plan.base_notes if checked >= set(range(len(plan.cells))) else plan.notes
     return list(dict.fromkeys([*before, *twins]))
 
 

@@ -22,6 +22,7 @@ class Topic(StrEnum):
     SCALE = "log scale"
     SEED = "seed"
     SEED_RULE = "rule for seeds"
+    SPLITS = "split_seed"
     CELL = "cell"
     TRAINING = "training"
     BASELINE = "baseline"
@@ -99,6 +100,7 @@ def differences(before: AnalysisPlan, after: AnalysisPlan) -> list[Change]:
         *_of_value(Topic.MARGIN, _number(before.margin), _number(after.margin)),
         *_of_value(Topic.SCALE, *(_switch(plan.log_scale) for plan in (before, after))),
         *_of_value(Topic.SEED_RULE, _rule(before.seed_rule), _rule(after.seed_rule)),
+        *_of_value(Topic.SPLITS, before.split_seed or "", after.split_seed or ""),
         *_of_seeds(before, after),
         *_of_cells(before, after),
     ]

@@ -52,6 +52,8 @@ class AnalysisPlan(_Frozen):
     seeds: tuple[int, ...]
     """In any case; a rule may add some."""
     seed_rule: SeedRule | None
+    split_seed: Literal["with_seed"] | None = None
+    """Whether verdicts are over random splits."""
 
     @classmethod
     def of(cls, plan: Plan) -> Self:
@@ -78,6 +80,7 @@ class AnalysisPlan(_Frozen):
             cells=tuple(cells),
             seeds=study.first_seeds,
             seed_rule=study.seeds if isinstance(study.seeds, SeedRule) else None,
+            split_seed=study.split_seed,
         )
 
     @property

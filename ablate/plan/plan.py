@@ -181,6 +181,10 @@ class Plan:
             runs.setdefault(run.cell.index, {})[run.seed] = run
         return runs
 
+    def split_of(self, run: Run) -> int | None:
+        """What tells a run's split from the others' of its cell; None where there is one."""
+        return None if self.study.split_seed is None else run.seed
+
     def launch_config(self, run: Run) -> dict[str, Any]:
         """A run's config with absolute paths, for the worker, which runs in another directory."""
         config: dict[str, Any] = copied(run.config)
@@ -221,15 +225,17 @@ def plan_study(
     model = entry.config_model()
     seeds = tuple(study.first_seeds if seeds is None else seeds)
     over = model.smoke if is_smoke and model.smoke else {}
+    split_key = model.split_key if study.split_seed else None
     trainings, blocks = _trainings(blocks_of(study, model), model, entry.name, over)
     cells = [training.cell for training in trainings]
     baseline = cells[blocks[0].baseline]
     aa_cell = replace(baseline, is_aa=True, index=UNPLACED) if study.aa else None
     runs: list[Run] = []
     for seed in seeds:
-        runs += [training.run(training.cell, seed) for training in trainings]
+        runs += [training.run(training.cell, seed, split_key) for training in trainings]
         if aa_cell is not None:
-            runs.append(trainings[blocks[0].baseline].run(aa_cell, seed + AA_SEED_OFFSET))
+            again = trainings[blocks[0].baseline]
+            runs.append(again.run(aa_cell, seed + AA_SEED_OFFSET, split_key))
     named = _named(runs, names or {})
     return Plan(
         study=study, entry=entry, model=model, cells=cells, blocks=blocks, seeds=seeds, runs=named,
@@ -261,10 +267,14 @@ class _Training:
     config: dict[str, Any]
     content: dict[str, Any]
 
-    def run(self, cell: Cell, seed: int) -> Run:
-        run_id = content_id({**self.content, "seed": seed})
+    def run(self, cell: Cell, seed: int, split_key: str | None) -> Run:
+        """A cell with a seed, which also decides the split where it has a key of the config."""
+        content, config = {**self.content, "seed": seed}, self.config
+        if split_key is not None:
+            content["split_seed"] = "with_seed"
+            config = with_key(config, split_key, seed)
         name = _run_name(cell, seed)
-        return Run(run_id=run_id, run_name=name, seed=seed, cell=cell, config=self.config)
+        return Run(run_id=content_id(content), run_name=name, seed=seed, cell=cell, config=config)
 
 
 def _trainings(

@@ -91,6 +91,19 @@ def _resolution_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
         yield Note(_resolution_text(metric))
 
 
+def _split_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
+    if metric.widening > 1:
+        yield Note(
+            "splits vary with the seed: intervals are over splits, which overlap (Nadeau & Bengio "
+            f"2003: x{metric.widening:.2f})"
+        )
+
+
+def _within_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
+    if metric.spread_within:
+        yield Note(metric.spread_within)
+
+
 def _spread_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
     if whole and metric.resolution > 0 and metric.comparisons.spread_check:
         yield Note(metric.comparisons.spread_check)
@@ -274,6 +287,8 @@ NOTES: Mapping[str, Callable[[MetricRecord, bool], Iterable[Note]]] = {
     "floor": _floor_notes,
     "unmeasured": _unmeasured_notes,
     "resolution": _resolution_notes,
+    "splits": _split_notes,
+    "within": _within_notes,
     "error": _error_notes,
     "spread": _spread_notes,
     "margin": lambda metric, whole: margin_notes(metric),

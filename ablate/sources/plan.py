@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ablate.errors import InputError, Problem
+from ablate.evaluations import Evaluations
 from ablate.identity import canonical_json
 from ablate.plan.plan import Plan, Run, plan_study
 from ablate.plan.select import read_choice
@@ -16,7 +17,7 @@ from ablate.sources.asked import Asked, column_problems, number_of, varying
 from ablate.sources.found import Found
 from ablate.sources.runs import Result, resolve
 from ablate.spec.models import Study, text
-from ablate.text import some
+from ablate.text import printable, some
 from ablate.trainable.contract import TrainableHooks
 from ablate.trainable.registry import TrainableEntry
 
@@ -43,6 +44,8 @@ class ForeignStudy:
     notes: Sequence[str]
     seeds: Sequence[int | str]
     """As the source calls them."""
+    evaluations: Evaluations
+    """What results are means of, where `--within` averages."""
 
 
 def foreign_study(name: str, source: str, found: Found, asked: Asked) -> ForeignStudy:
@@ -71,7 +74,7 @@ def foreign_study(name: str, source: str, found: Found, asked: Asked) -> Foreign
         raise InputError(source, problems)
     study = _study(name, resolved.results, asked, choices)
     seeds = _seeds(resolved.results)
-    plan, rows = _planned(plan_study(study, entry=ELSEWHERE), resolved.results, seeds)
+    plan, rows, inner = _planned(plan_study(study, entry=ELSEWHERE), resolved.results, seeds)
     origin = (
         f"judged from results made elsewhere ({source}: {found.what}, {len(found.rows)} "
         f"row{'s' * (len(found.rows) != 1)}); Ablate did not run them, and knows neither their "
@@ -79,7 +82,10 @@ def foreign_study(name: str, source: str, found: Found, asked: Asked) -> Foreign
     )
     notes = [*resolved.notes, *_absent(resolved.results)]
     shown = [seed if isinstance(seed, int) else text(seed) for seed in seeds]
-    return ForeignStudy(plan=replace(plan, origin=origin), rows=rows, notes=notes, seeds=shown)
+    return ForeignStudy(
+        plan=replace(plan, origin=origin), rows=rows, notes=notes, seeds=shown,
+        evaluations=Evaluations(printable(asked.within or ""), inner),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -185,12 +191,15 @@ def _numbers(seeds: Sequence[Any]) -> list[int]:
     return list(seeds) if fit else list(range(len(seeds)))
 
 
-def _planned(plan: Plan, results: Sequence[Result], seeds: Sequence[Any]) -> tuple[Plan, RunRows]:
-    """The part of a plan of which there are results, and these as rows of a ledger."""
+def _planned(
+    plan: Plan, results: Sequence[Result], seeds: Sequence[Any]
+) -> tuple[Plan, RunRows, dict[str, Mapping[str, Sequence[float]]]]:
+    """The part of a plan of which there are results, these as rows of a ledger, and their parts."""
     by_key = {result.key: result for result in results}
     spelled = dict(zip(_numbers(seeds), map(canonical_json, seeds), strict=True))
     names = tuple(plan.factors)
     rows = RunRows()
+    inner: dict[str, Mapping[str, Sequence[float]]] = {}
     runs: list[Run] = []
     for run in plan.runs:
         cell = tuple(run.cell.levels[name].key for name in names)
@@ -198,6 +207,7 @@ def _planned(plan: Plan, results: Sequence[Result], seeds: Sequence[Any]) -> tup
         if result is None:
             continue
         runs.append(replace(run, run_name=result.name))
+        inner[run.run_id] = result.inner
         # Under both names: of `loss` and `loss_best` one must not be read as the other's best.
         measured = {
             f"{name}_{which}": value
@@ -208,7 +218,7 @@ def _planned(plan: Plan, results: Sequence[Result], seeds: Sequence[Any]) -> tup
             run_id=run.run_id, run_name=result.name, seed=run.seed, status=result.status.value,
             error=result.cause or None, **measured,
         )  # fmt: skip
-    return replace(plan, runs=runs), rows
+    return replace(plan, runs=runs), rows, inner
 
 
 def _absent(results: Sequence[Result]) -> list[str]:

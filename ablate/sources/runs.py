@@ -29,6 +29,8 @@ class Result:
     """Of each metric; None where it has none."""
     status: Status
     cause: str
+    inner: Mapping[str, Sequence[float]] = field(default_factory=dict[str, Sequence[float]])
+    """Of each metric that has a value, what that is the mean of."""
 
     @property
     def key(self) -> Key:
@@ -137,21 +139,24 @@ def _averaged(rows: Sequence[Row], asked: Asked, resolved: Resolved) -> Result |
     """The mean of a run's rows that differ in one column, never the best of them."""
     if asked.within is None:
         return None
-    inner = [canonical_json(row.value(asked.within)) for row in rows]
-    if len(set(inner)) != len(inner):
+    names = [canonical_json(row.value(asked.within)) for row in rows]
+    if len(set(names)) != len(names):
         return None
     parts = [_result(row, asked) for row in rows]
     bad = next((part for part in parts if part.status is not Status.OK), None)
     values: dict[str, float | None] = {}
+    inner: dict[str, Sequence[float]] = {}
     lacking: list[str] = []
     for metric in asked.metrics:
         known = [v for part in parts if (v := part.values[metric]) is not None]
         values[metric] = math.fsum(known) / len(known) if len(known) == len(parts) else None
+        if values[metric] is not None:
+            inner[metric] = known
         if known and len(known) < len(parts):
             lacking.append(f"{len(parts) - len(known)} of its {len(parts)} rows have no {metric}")
     if lacking:
         resolved.notes.append(f"{parts[0].where} has no result: {'; '.join(lacking)}")
-    return replace(bad or parts[0], name=parts[0].name, values=values)
+    return replace(bad or parts[0], name=parts[0].name, values=values, inner={} if bad else inner)
 
 
 def _tell_inner(groups: Iterable[Sequence[Row]], asked: Asked, resolved: Resolved) -> None:

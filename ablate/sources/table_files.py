@@ -121,6 +121,15 @@ def _ledger(rows: Sequence[Mapping[str, Any]]) -> Found:
 
 
 def _without_second_baseline(runs: Sequence[RunRow]) -> list[RunRow]:
-    """Those whose seed is not that of another run of the same config, moved by `AA_SEED_OFFSET`."""
+    """Those whose seed is not that of another run of the same config, moved by `AA_SEED_OFFSET`.
+
+    Where splits vary with the seed, configs do: then the ledger's word for the block tells.
+    """
     known = {(run.config, run.seed) for run in runs}
-    return [run for run in runs if (run.config, (run.seed or 0) - AA_SEED_OFFSET) not in known]
+    seeds = {run.seed for run in runs}
+
+    def is_second(run: RunRow) -> bool:
+        seed = (run.seed or 0) - AA_SEED_OFFSET
+        return (run.config, seed) in known or (run.get("block") == "again" and seed in seeds)
+
+    return [run for run in runs if not is_second(run)]

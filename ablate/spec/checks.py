@@ -18,6 +18,7 @@ from ablate.spec.check_shapes import (
 from ablate.spec.design import DesignBlock, blocks_of
 from ablate.spec.models import AA_SEED_OFFSET, Study
 from ablate.spec.sizes import size_problems
+from ablate.spec.split_checks import refused_splits, split_problems
 from ablate.text import storable
 from ablate.trainable.config_model import ConfigModel
 from ablate.trainable.hook_checks import hook_problems
@@ -41,11 +42,14 @@ def study_problems(study: Study) -> list[Problem]:
         return [*problems, *too_large]
     blocks = blocks_of(study, model)
     problems += [*block_problems(study, blocks), *design_problems(study, blocks)]
+    problems += split_problems(study, model, blocks)
     return problems or [
         *coinciding_cells(blocks),
         *torn_cells(blocks),
         *_unmeasured(study, model, blocks),
         *_comparability(study, model, blocks),
+        *refused_splits(study, model, blocks),
+        *_unknown_parts(study, model, blocks),
     ]
 
 
@@ -159,6 +163,22 @@ def _unmeasured(
             yield Problem(
                 key, f"is not measured in cell {lacking.name}: its config does not turn it on",
                 metric, fix=f"set base.{metric}: true",
+            )  # fmt: skip
+
+
+def _unknown_parts(
+    study: Study, model: ConfigModel, blocks: Sequence[DesignBlock]
+) -> Iterator[Problem]:
+    """Metrics over random splits of which nobody knows how far these overlap."""
+    if study.split_seed is None:
+        return
+    cells = [cell for block in blocks for cell in block.cells]
+    for key, metric in _metrics(study):
+        if any(model.held_out(cell.validated, metric) is None for cell in cells):
+            yield Problem(
+                key, "has no intervals over random splits: the trainable does not say how many "
+                "rows it is measured on (held_out of its config)", metric,
+                fix="drop split_seed, or the metric",
             )  # fmt: skip
 
 

@@ -291,6 +291,9 @@ class Study(Block, _Question):
     """The cells whose comparison with the baseline was planned, by levels; all by default. `pairs`:
     all cells with each other, and none with a baseline."""
     seeds: Seeds
+    split_seed: Literal["with_seed"] | None = None
+    """`with_seed`: each run splits the data by its seed, so that verdicts are over splits. Else all
+    runs share the split that the config names."""
     aa: Bool = False
     """Whether the baseline is also run on other seeds (A/A)."""
     resources: Resources = Resources()

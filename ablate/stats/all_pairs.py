@@ -54,6 +54,7 @@ def compare_pairs(
     *,
     first_seeds: int | None = None,
     num_families: int = 1,
+    widening: float = 1.0,
 ) -> AllPairs:
     """Compares all cells with each other, all at once.
 
@@ -63,8 +64,10 @@ def compare_pairs(
         margin: Differences smaller than this do not matter.
         first_seeds: As for `compare_to_baseline`.
         num_families: Families, of so many metrics, that are to hold all at once.
+        widening: As for `compare_to_baseline`.
     """
-    return pairs_of(contrasts_of(values, first_seeds), mode, margin, ALPHA / num_families)
+    contrasts = contrasts_of(values, first_seeds, widening)
+    return pairs_of(contrasts, mode, margin, ALPHA / num_families)
 
 
 def pairs_of(

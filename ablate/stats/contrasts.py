@@ -47,12 +47,15 @@ class Contrasts:
         return len(self.differences)
 
 
-def contrasts_of(values: Values, first_seeds: int | None = None) -> Contrasts:
+def contrasts_of(
+    values: Values, first_seeds: int | None = None, widening: float = 1.0
+) -> Contrasts:
     """Compares all cells with each other.
 
     Args:
         values: (num_cells, num_seeds), nan where a run is missing.
         first_seeds: The pooled variance comes from so many seeds, the first ones.
+        widening: What standard errors are multiplied by, see `ablate.stats.splits`.
     """
     unit, num = unit_of(values), len(values)
     values = values / unit
@@ -73,7 +76,7 @@ def contrasts_of(values: Values, first_seeds: int | None = None) -> Contrasts:
                 se[one, two], df[one, two] = found.se, found.df
     return Contrasts(
         differences=differences * unit,
-        se=se * unit,
+        se=se * unit * widening,
         df=df,
         apart=apart,
         members=members,

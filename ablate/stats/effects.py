@@ -124,6 +124,7 @@ def factor_effects(
     *,
     first_seeds: int | None = None,
     groups: Groups | None = None,
+    widening: float = 1.0,
 ) -> Effects:
     """Main effects, two-factor interactions and shares of variance.
 
@@ -140,10 +141,11 @@ def factor_effects(
         groups: (num_cells,), equal for cells that measure the same; all where None. Levels of a
             factor that tells groups apart scatter differently: they are judged by own pairs, its
             interactions are not tested, and shares of variance are nan.
+        widening: As for `compare_to_baseline`: F ratios are divided by its square.
     """
     unit = unit_of(values)
     groups = np.zeros(len(values), dtype=np.intp) if groups is None else groups
-    block = _Block(values / unit, unit, codes, num_levels, first_seeds, groups)
+    block = _Block(values / unit, unit, codes, num_levels, first_seeds, groups, widening)
     mains = [
         block.main_effect(factor, level, mode, margin)
         for factor, level in enumerate(baseline_levels)
@@ -165,6 +167,7 @@ class _Block:
     num_levels: Sequence[int]
     first_seeds: int | None
     groups: Groups
+    widening: float
 
     def main_effect(
         self, factor: int, baseline: int, mode: Mode, margin: float | None
@@ -176,9 +179,10 @@ class _Block:
         uneven, across = self._is_uneven(levels, num_levels), self._tells_groups(levels)
         comparisons = compare_to_baseline(
             table * self.unit, baseline, mode, margin,
-            first_seeds=self.first_seeds, own_pairs=uneven or across,
+            first_seeds=self.first_seeds, own_pairs=uneven or across, widening=self.widening,
         )  # fmt: skip
-        test = shared_effect(table, np.ones((num_levels, 1)), self.first_seeds)
+        ones = np.ones((num_levels, 1))
+        test = shared_effect(table, ones, self.first_seeds, self.widening)
         return MainEffect(
             factor=factor,
             level_means=fit_layout(table).cells * self.unit,
@@ -201,7 +205,7 @@ class _Block:
         table = adjusted_means(self.values, levels, shape[0] * shape[1], others)
         row, column = np.divmod(np.arange(len(table)), shape[1])
         both = np.hstack([np.eye(shape[0])[row], np.eye(shape[1])[column]])
-        test = shared_effect(table, both, self.first_seeds)
+        test = shared_effect(table, both, self.first_seeds, self.widening)
         means = fit_layout(table).cells
         across = self._tells_groups(a) or self._tells_groups(b)
         return Interaction(

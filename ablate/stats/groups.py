@@ -20,6 +20,7 @@ def pool_groups(
     groups: Groups | None = None,
     codes: Codes | None = None,
     num_families: int = 1,
+    widening: float = 1.0,
 ) -> list[Pool]:
     """Sorts out what is compared, and on which variance, group by group.
 
@@ -34,6 +35,7 @@ def pool_groups(
             that a comparison links are one.
         codes: (num_cells, num_factors), levels of a grid's factors, -1 where one does not apply.
         num_families: Such families, of so many metrics, that are to hold all at once.
+        widening: What standard errors are multiplied by, see `ablate.stats.splits`.
 
     Returns:
         A pool a group, in the order of their first cells.
@@ -52,6 +54,7 @@ def pool_groups(
         pools.append(_pool(
             values[members], np.searchsorted(members, others[members]), family[members],
             first_seeds, own_pairs, codes[members], members, share, num_families,
+            widening,
         ))  # fmt: skip
     return pools
 
@@ -73,6 +76,7 @@ def linked(groups: Groups, references: Cells) -> Groups:
 def _pool(
     values: Values, references: Cells, family: NDArray[np.bool_], first_seeds: int | None,
     own_pairs: bool, codes: Codes, members: Cells, share: float, num_families: int,
+    widening: float,
 ) -> Pool:  # fmt: skip
     # What seeds change of a factor shows in all its cells, and is no cell's own noise.
     factors = [] if own_pairs else factors_by_seed(values, codes)
@@ -85,5 +89,5 @@ def _pool(
     return Pool(
         cells=members, values=values, references=references, family=family, share=share,
         noisy=noisy, apart=is_noisy | is_noisy[references] | own_pairs, codes=codes,
-        factors=factors, first_seeds=first_seeds, num_families=num_families,
+        factors=factors, first_seeds=first_seeds, num_families=num_families, widening=widening,
     )  # fmt: skip

@@ -65,7 +65,9 @@ def adjusted_means(values: Values, levels: Codes, num_levels: int, others: Codes
     return table
 
 
-def shared_effect(table: Values, nuisance: Values, first_seeds: int | None = None) -> EffectTest:
+def shared_effect(
+    table: Values, nuisance: Values, first_seeds: int | None = None, widening: float = 1.0
+) -> EffectTest:
     """Whether what the nuisance leaves of the entries is alike in all seeds.
 
     Each seed has nuisance coefficients of its own, so that all scatter over seeds of what is
@@ -77,13 +79,14 @@ def shared_effect(table: Values, nuisance: Values, first_seeds: int | None = Non
         nuisance: (num_entries, num_columns): ones for a main effect, both factors' levels for an
             interaction.
         first_seeds: The error comes from so many seeds, the first ones; from all where None.
+        widening: What standard errors are multiplied by, see `ablate.stats.splits`.
     """
     effect, squares, df, error, error_df = _fit_shared(table, nuisance)
     if first_seeds is not None:
         *_, error, error_df = _fit_shared(table[:, :first_seeds], nuisance)
     if df < 1 or error_df < 1:
         return EffectTest(math.nan, df, max(error_df, 0), math.nan, math.nan)
-    mean_error = error / error_df
+    mean_error = widening**2 * error / error_df
     variance = (squares - df * mean_error) / int((~np.isnan(table)).sum())
     if mean_error == 0:
         f = math.inf if effect.any() else math.nan

@@ -75,6 +75,8 @@ class Pool:
     """The pooled variance comes from so many seeds, the first ones; from all where None."""
     num_families: int = 1
     """Such pools, of so many metrics, whose comparisons are to hold all at once (Bonferroni)."""
+    widening: float = 1.0
+    """What standard errors are multiplied by, see `ablate.stats.splits`."""
 
     @property
     def is_empty(self) -> NDArray[np.bool_]:
@@ -159,7 +161,7 @@ class Pool:
         value, unscaled_se = self.pooled_difference(cell)
         variance, df = self.error(cell)
         error = ErrorTerm.SPLIT_PLOT if any(self._differing(cell)) else ErrorTerm.POOLED
-        se, family = math.sqrt(variance) * unscaled_se, self.shared(df)
+        se, family = self.widening * math.sqrt(variance) * unscaled_se, self.shared(df)
         if family is None or math.isnan(se):
             return Evidence(value, math.nan, df, math.nan, math.nan, error)
         p = family.adjusted_p(value / se) if se else certain_p(value, df)
@@ -185,7 +187,8 @@ class Pool:
         if df < 1:
             return Evidence(mean, math.nan, df, math.nan, math.nan, error)
         varies = float(np.ptp(pairs)) > self._rounding(cell)
-        se = float(pairs.std(ddof=1)) / math.sqrt(len(pairs)) if varies else 0.0
+        sd = float(pairs.std(ddof=1)) if varies else 0.0
+        se = self.widening * sd / math.sqrt(len(pairs))
         p = 2 * t_tail(abs(mean) / se, df) if se else certain_p(mean, df)
         critical = t_quantile(1 - self.alpha / (2 * num), df)
         return Evidence(mean, se, df, critical, self._study_p(num * p), error)

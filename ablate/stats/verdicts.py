@@ -168,6 +168,7 @@ def compare_to_baseline(
     codes: Codes | None = None,
     has_ratios: bool = False,
     num_families: int = 1,
+    widening: float = 1.0,
 ) -> Comparisons:
     """Compares every cell with its baseline, all at once.
 
@@ -195,12 +196,14 @@ def compare_to_baseline(
         codes: (num_cells, num_factors), levels of a grid's factors; -1 where one does not apply.
         has_ratios: Whether the metric has ratios: then spread may grow with the mean.
         num_families: Such comparisons, of so many metrics, that are to hold all at once.
+        widening: What standard errors are multiplied by, see `ablate.stats.splits`.
     """
     unit = unit_of(values)
     named = np.ones(len(values), dtype=bool) if family is None else np.asarray(family, dtype=bool)
     scaled = None if margin is None else margin / unit
     pools = pool_groups(
-        values / unit, references, named, first_seeds, own_pairs, groups, codes, num_families
+        values / unit, references, named, first_seeds, own_pairs, groups, codes, num_families,
+        widening,
     )  # fmt: skip
     each = [Comparison(verdict=Verdict.none(Cause.FAILED))] * len(values)
     for pool in pools:

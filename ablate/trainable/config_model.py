@@ -83,6 +83,11 @@ class ConfigModel:
         """Keys that keep `selected_by` from ending a run early."""
         return self._attribute("fixed_length")
 
+    @property
+    def split_key(self) -> str | None:
+        """The key that decides the split."""
+        return self._attribute("split_key")
+
     def metric(self, name: str) -> MetricSpec:
         """A metric's spec; the default one for a metric that is not declared."""
         return self.metrics.get(name, MetricSpec())
@@ -110,6 +115,10 @@ class ConfigModel:
             return {"scope": f"unknown: {type(error).__name__}: {first_line(message_of(error))}"}
         parts = found if isinstance(found, Mapping) else {"": found} if found else {}
         return {str(name): str(text) for name, text in parts.items()}
+
+    def held_out(self, config: Config, metric: str) -> float | None:
+        """Rows that a metric is measured on, for each row trained on; None where unknown."""
+        return config.held_out(metric) if self._has("held_out") else None
 
     def same_training(self, config: Config) -> Mapping[str, Any] | None:
         """The config, with spellings of the same training made equal; None without the hook."""

@@ -71,6 +71,9 @@ class TrainableConfig(BaseModel):
     fixed_length: ClassVar[Mapping[str, Any]] = {}
     """Keys that keep `selected_by` from ending a run early: advised where cells cannot be compared
     by it."""
+    split_key: ClassVar[str | None] = None
+    """The key, dotted, of the integer that decides which rows a run trains and is measured on: what
+    `split_seed: with_seed` sets to each run's seed. None: splits cannot vary."""
 
     def measured(self) -> Collection[str]:
         """The metrics that a run of this config ends with: all of `metrics`."""
@@ -83,6 +86,13 @@ class TrainableConfig(BaseModel):
     def scope(self, metric: str) -> str | Mapping[str, str]:
         """What a metric is measured of, by part (`{"split": "fold 0", ...}`); for every report."""
         return {}
+
+    def held_out(self, metric: str) -> float | None:
+        """Rows that a metric is measured on, for each row trained on: 0.25 of 20 % against 80 %.
+
+        Intervals over random splits depend on it. None: unknown, so that splits cannot vary.
+        """
+        return None
 
     def same_training(self) -> Mapping[str, Any]:
         """The config, with spellings of the same training made equal; duplicates are reported."""

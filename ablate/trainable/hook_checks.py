@@ -42,6 +42,7 @@ _KINDS = (
     ("unhashed", Set, "a frozenset of keys"),
     ("paths", Set, "a frozenset of keys"),
     ("metrics", Mapping, "a mapping of names to MetricSpec(...)"),
+    ("split_key", (str, type(None)), "the dotted name of a key, or None"),
     ("smoke", (Mapping, type(None)), "a mapping of keys to values, or None"),
 )
 

@@ -102,5 +102,5 @@ def test_cells_of_flow_studies_that_differ_in_solver_are_told(tmp_path):
     study = flow_study(tmp_path, factors={"solver": ["euler", "midpoint"]})
     found = study_record(plan_study(study), {})
     assert "; solver by cell: euler, 20 steps | midpoint, 20 steps; " in found.scope
-    assert "split_seed 0; " in found.scope
-    assert found.scope.endswith("seeds vary initialisation, batches and noise, not the split")
+    assert "split_seed 0, the same for all seeds; " in found.scope
+    assert "; seeds vary initialisation, batches and noise" in found.scope

@@ -21,7 +21,7 @@ def test_data_are_told(data, told):
 def test_each_metric_is_told_by_what_measures_it():
     config = FlowConfig(solver="heun", solver_steps=7, data={"split_seed": 3})
     told = {name: config.scope(name) for name in METRICS}
-    assert {parts["split_seed"] for parts in told.values()} == {"3"}
+    assert {parts["split_seed"] for parts in told.values()} == {"3, the same for all seeds"}
     assert told["mmd"]["solver"] == "heun, 7 steps"
     assert told["nll"]["solver"] == "rk4, 7 steps", "a likelihood has a solver of its own"
     assert "solver" not in told["val_loss"]
@@ -30,3 +30,17 @@ def test_each_metric_is_told_by_what_measures_it():
     assert "validation part (10 % of all rows)" in told["val_loss"]["measured on"]
     assert "weights" not in told["train_loss"], "it is taken while they change"
     assert config.scope("a metric of somebody's own").keys() == {"data", "split_seed", "seeds"}
+
+
+@pytest.mark.parametrize(("metric", "data", "ratio"), [
+    ("mmd", {}, 0.2 / 0.7),
+    ("a metric of somebody's own", {}, 0.2 / 0.7),
+    ("val_loss", {}, 0.1 / 0.7),
+    ("train_loss", {}, 0.7 / 0.3),
+    ("mmd", {"size": 100}, 0.2 * 1797 / 100),
+    ("mmd", {"size": "1k", "source": "moons"}, 0.2 * 5),
+    ("mmd", {"size": 100, "source": "gaussians", "rows": 120}, 0.2 / 0.7),
+    ("mmd", {"size": 100, "source": "npy", "path": "rows.npy"}, 0.2 / 0.7),
+])  # fmt: skip
+def test_rows_measured_on_for_each_row_trained_on(metric, data, ratio):
+    assert FlowConfig(data=data).held_out(metric) == pytest.approx(ratio)

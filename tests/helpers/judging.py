@@ -36,7 +36,7 @@ def judged(source, *options):
     arguments = build_parser().parse_args([str(source), *map(str, options)])
     found = read_source(str(source))
     study = foreign_study(name_of(str(source)), str(source), found, asked_by(arguments))
-    record = study_record(study.plan, study.rows, notes=study.notes)
+    record = study_record(study.plan, study.rows, notes=study.notes, evaluations=study.evaluations)
     return replace(record, seeds=study.seeds)
 
 

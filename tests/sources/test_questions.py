@@ -5,6 +5,7 @@ import pytest
 from judging import FID, judged, rows_of, verdicts, write_csv
 
 from ablate.errors import InputError
+from ablate.report.tables import metric_table
 
 ASKED = ("--factors", "flow", "--metric", "fid")
 
@@ -105,6 +106,30 @@ def test_a_step_is_taken_and_its_evaluations_are_averaged(series, step, extra):
     expected = np.array(list(FID.values())) + extra + 0.075
     assert record.metric.values == pytest.approx(expected)
     assert "each result is the mean of 2 rows that differ in eval_seed" in record.notes
+
+
+def _moved(line, by):
+    flow, seed, fid, *rest = line.split(",")
+    return ",".join([flow, seed, str(float(fid) + by), *rest])
+
+
+def test_spread_over_training_and_evaluation_stand_below_the_table(series):
+    """Each run's two evaluations are 0.01 apart: a variance of 0.01^2 / 2 within runs."""
+    record = judged(series, *ASKED, "--step", "last", "--within", "eval_seed")
+    [told] = [
+        note.text for note in metric_table(record, record.metric).notes if "eval_seed" in note.text
+    ]
+    cells = np.array(list(FID.values()))
+    between = np.mean(cells.var(axis=1, ddof=1)) - 0.01**2 / 4
+    assert told == (
+        f"sd over training seeds {between**0.5:.2f}, over eval_seed within a run 0.0071: more "
+        "training seeds, not more evaluations, would narrow the intervals"
+    )
+    noisy = [line if line.endswith(",7") or i == 0 else _moved(line, 3 * (-1) ** i)
+             for i, line in enumerate(series.read_text().splitlines())]  # fmt: skip
+    series.write_text("\n".join(noisy))
+    told = judged(series, *ASKED, "--step", "last", "--within", "eval_seed").metric.spread_within
+    assert "more evaluations a run would narrow the intervals" in told
 
 
 def test_a_run_that_never_came_to_the_step_has_no_result(tmp_path):

@@ -66,7 +66,7 @@ def test_a_factors_effect_is_found_so_often(num_levels, others, num_seeds):
         values += least * (codes[:, :1] == 1)
         main = factor_effects(values, codes, [num_levels, others], [0, 0], "min").mains[0]
         found += main.comparisons.each[1].verdict.text == "worse"
-        assert main.comparisons.df == df
+        assert main.error_df == df
     assert found / num == pytest.approx(0.8, abs=0.06)
 
 

@@ -15,6 +15,7 @@ MIN_ROWS = 20
 """Before they are split: a tenth of them are two."""
 VALIDATION_SHARE = 0.10
 TEST_SHARE = 0.20
+TRAINING_SHARE = 1 - VALIDATION_SHARE - TEST_SHARE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +26,12 @@ class Source:
     """Its own keys, beside those common to all sources, and what null means for each."""
     needs: tuple[str, ...] = ()
     """Those of its keys that are required."""
+    num_rows: int | None = None
+    """How many rows there are, where that is known without reading them; drawn ones have `rows`."""
 
 
 SOURCES: dict[str, Source] = {
-    "digits": Source(),
+    "digits": Source(num_rows=1_797),
     "parquet": Source(keys={"path": None, "column": None}, needs=("path",)),
     "npy": Source(keys={"path": None}, needs=("path",)),
     "moons": Source(keys={"rows": DEFAULT_ROWS}),

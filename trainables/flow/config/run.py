@@ -34,6 +34,8 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
     """Whose best weights are kept, and whose stand ends a run early."""
     fixed_length: ClassVar[Mapping[str, Any]] = {"patience": None}
     """Of flows that cannot be compared by it."""
+    split_key: ClassVar[str | None] = "data.split_seed"
+    """What `split_seed: with_seed` sets."""
     smoke: ClassVar[Mapping[str, Any] | None] = {"epochs": None, "steps": 2}
     """Keys that make a run as short as possible, final metrics included."""
 
@@ -134,6 +136,10 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
     def scope(self, metric: str) -> dict[str, str]:
         """What a metric is measured of: data, split, test part, solver, weights, seeds."""
         return scopes.scope(self, metric)
+
+    def held_out(self, metric: str) -> float:
+        """Rows that a metric is measured on, for each row trained on."""
+        return scopes.held_out(self, metric)
 
     def pack_key(self) -> tuple[Any, ...]:
         """Runs with equal keys can be trained as one pack."""

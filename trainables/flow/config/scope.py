@@ -2,7 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from trainables.flow.config.data import SOURCES
+from trainables.flow.config.data import (
+    SOURCES,
+    TEST_SHARE,
+    TRAINING_SHARE,
+    VALIDATION_SHARE,
+)
 from trainables.flow.config.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -17,7 +22,8 @@ def scope(config: "FlowConfig", metric: str) -> dict[str, str]:
         config: A run's config.
         metric: The metric; of one that is unknown nothing is said but of data and seeds.
     """
-    parts = {"data": _data(config.data), "split_seed": str(config.data.split_seed)}
+    split = f"{config.data.split_seed}, the same for all seeds"
+    parts = {"data": _data(config.data), "split_seed": split}
     row = METRICS.get(metric)
     if row is not None:
         parts["measured on"] = row.measured_on
@@ -25,8 +31,34 @@ def scope(config: "FlowConfig", metric: str) -> dict[str, str]:
         parts["solver"] = f"{row.solver or config.solver}, {config.solver_steps} steps"
     if row is not None and row.of != "training":
         parts["weights"] = "moving average (best: lowest val_loss)"
-    parts["seeds"] = "vary initialisation, batches and noise, not the split"
+    parts["seeds"] = "vary initialisation, batches and noise"
     return parts
+
+
+def held_out(config: "FlowConfig", metric: str) -> float:
+    """Rows of the part that a metric is measured on, for each row trained on.
+
+    Two training parts share as many of their rows as the part is of all: of a loss over it, that is
+    what Nadeau & Bengio's ratio comes to, correlation / (1 - correlation).
+
+    Args:
+        config: A run's config.
+        metric: The metric; of one that is unknown the test part counts.
+    """
+    row = METRICS.get(metric)
+    of = "model" if row is None else row.of
+    if of == "training":
+        return TRAINING_SHARE / (1 - TRAINING_SHARE)
+    return (VALIDATION_SHARE if of == "validation" else TEST_SHARE) / _trained_share(config.data)
+
+
+def _trained_share(data: "DataConfig") -> float:
+    """Training rows as a share of all; the whole training part where nobody knows how many."""
+    row = SOURCES[data.source]
+    num = row.num_rows if "rows" not in row.keys else data.rows or row.keys["rows"]
+    if num is None or not isinstance(data.size, int):
+        return TRAINING_SHARE
+    return min(TRAINING_SHARE, data.size / num)
 
 
 def _data(data: "DataConfig") -> str:

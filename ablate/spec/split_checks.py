@@ -1,0 +1,90 @@
+"""Whether a study's splits can vary with its seeds."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from ablate.dotted import flatten, with_key
+from ablate.errors import Problem
+from ablate.spec.config_keys import as_nested, is_known
+from ablate.spec.design import DesignBlock
+from ablate.spec.models import AA_SEED_OFFSET, SeedRule, Study
+from ablate.text import first_line
+from ablate.trainable.config_model import ConfigModel
+
+KEY = "split_seed"
+
+
+def split_problems(
+    study: Study, model: ConfigModel, blocks: Sequence[DesignBlock]
+) -> Iterator[Problem]:
+    """Why a study's splits cannot vary with its seeds; none where they need not."""
+    if study.split_seed is None:
+        return
+    if isinstance(study.seeds, SeedRule):
+        yield Problem(
+            KEY, "cannot go with a rule for seeds: it takes runs as independent, and random splits "
+            "overlap", study.split_seed, fix="list the seeds, or give their number",
+        )  # fmt: skip
+    unable = _why_not(study, model)
+    if unable:
+        yield Problem(KEY, unable, study.split_seed, fix=f"drop {KEY}")
+        return
+    key = str(model.split_key)
+    for where, value in _set_by_hand(study, model, blocks, key):
+        yield Problem(
+            where, f"is set by {KEY}: with_seed, too: each run has its seed there", value,
+            fix=f"drop it, or drop {KEY}",
+        )  # fmt: skip
+
+
+def refused_splits(
+    study: Study, model: ConfigModel, blocks: Sequence[DesignBlock]
+) -> Iterator[Problem]:
+    """Seeds that the trainable refuses as a split; of a study without other mistakes."""
+    key, cells = model.split_key, [cell for block in blocks for cell in block.cells]
+    if study.split_seed is None or key is None or not cells:
+        return
+    again = [seed + AA_SEED_OFFSET for seed in study.first_seeds if study.aa]
+    for seed in [*study.first_seeds, *again]:
+        try:
+            model.validate(with_key(cells[0].written_config(), key, seed))
+        except ValidationError as error:
+            why = first_line(error.errors()[0]["msg"])
+            message = f"is refused as {key}, to which {KEY}: with_seed sets it: {why}"
+            yield Problem("seeds", message, seed, fix=f"use another seed, or drop {KEY}")
+
+
+def _why_not(study: Study, model: ConfigModel) -> str:
+    """What the trainable lacks for it."""
+    name, key = study.trainable, model.split_key
+    if key is None or model.model is None:
+        return f"trainable {name} names no key that decides the split (split_key of its config)"
+    if not is_known(model.model, key):
+        return (
+            f"trainable {name} names {key} as the key that decides the split, and has no such key"
+        )
+    return ""
+
+
+def _set_by_hand(
+    study: Study, model: ConfigModel, blocks: Sequence[DesignBlock], key: str
+) -> Iterator[tuple[str, Any]]:
+    """The places of the YAML that set the key, and to what."""
+    yield from _set_in("base", model, study.base, key)
+    for block in blocks:
+        if block.place:
+            yield from _set_in(f"{block.place}base", model, block.spec.base, key)
+        for factor in block.factors:
+            for level in factor.levels:
+                for _, value in _set_in("", model, level.sets, key):
+                    yield block.place + factor.where(level, key), value
+
+
+def _set_in(
+    place: str, model: ConfigModel, written: Mapping[str, Any], key: str
+) -> Iterator[tuple[str, Any]]:
+    values = dict(flatten(as_nested(model.model, written)))
+    if key in values:
+        yield f"{place}.{key}", values[key]
