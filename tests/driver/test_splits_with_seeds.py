@@ -2,12 +2,15 @@
 
 import math
 
+import pytest
+from judging import judged
 from studies import by_name, flow_study
 
 from ablate.analysis.build import study_record
 from ablate.driver.session import execute
 from ablate.launch.base import Options
 from ablate.report.tables import metric_table
+from ablate.study_dir import StudyPaths
 
 BASE = {
     "hidden_dim": 64, "num_layers": 1, "steps": 2, "solver_steps": 2,
@@ -16,7 +19,7 @@ BASE = {
 
 
 def test_seeds_split_and_cells_share_their_split(tmp_path, console):
-    study = flow_study(tmp_path, base=BASE, seeds=[1, 2, 3], split_seed="with_seed")
+    study = flow_study(tmp_path, base=BASE, seeds=[1, 2, 3], split_seed="with_seed", aa=True)
     outcome = execute(study, Options(local=True), console)
     rows = by_name(outcome.ledger)
     floors = {name: row["sliced_w2_floor"] for name, row in rows.items()}
@@ -37,4 +40,10 @@ def test_seeds_split_and_cells_share_their_split(tmp_path, console):
     assert "; over random splits; " in record.scope
     assert "split_seed" not in record.scope
     assert not metric.cautions
+    ledger = StudyPaths(study.directory).runs_parquet
+    elsewhere = judged(ledger, "--factors", "flow", "--metric", "sliced_w2")
+    assert elsewhere.metric.values == pytest.approx(metric.values)
+    told = " ".join(elsewhere.notes)
+    assert "3 runs of the ledger's second baseline" in told
+    assert "data.split_seed is each run's seed" in told
     assert not execute(study, Options(local=True), console).interrupted
