@@ -2,10 +2,12 @@
 
 import datetime
 import decimal
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ablate.dotted import flatten
 from ablate.errors import InputError, Problem, reason_of
 from ablate.ledger.parquet_files import DamagedFileError, read_table
 from ablate.run_row import RunRow, Status
@@ -116,8 +118,22 @@ def _ledger(rows: Sequence[Mapping[str, Any]]) -> Found:
         found.append(Row(name=run.run_name, config=columns, measured=columns, run=run.run_id,
                          status=run.status, cause=run.cause))  # fmt: skip
     left = len(runs) - len(kept)
-    notes = [f"{left} runs of the ledger's second baseline (A/A) are left out"] * (left > 0)
+    notes = _random_splits(kept)
+    notes += [f"{left} runs of the ledger's second baseline (A/A) are left out"] * (left > 0)
     return Found(what="ledger of an Ablate study", rows=found, notes=notes, has_last_only=True)
+
+
+def _random_splits(runs: Sequence[RunRow]) -> list[str]:
+    """That a key of the config is each run's seed, as that of the split may be."""
+    if len({run.seed for run in runs}) < 2:
+        return []
+    configs = [(run.seed, dict(flatten(json.loads(run.config or "{}")))) for run in runs]
+    keys = [key for key in configs[0][1] if all(c.get(key) == seed for seed, c in configs)]
+    return [
+        f"{key} is each run's seed: if it decides the split, splits overlap, and the study's own "
+        "report has wider intervals, over splits"
+        for key in keys
+    ]
 
 
 def _without_second_baseline(runs: Sequence[RunRow]) -> list[RunRow]:

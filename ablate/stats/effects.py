@@ -145,7 +145,10 @@ def factor_effects(
     """
     unit = unit_of(values)
     groups = np.zeros(len(values), dtype=np.intp) if groups is None else groups
-    block = _Block(values / unit, unit, codes, num_levels, first_seeds, groups, widening)
+    block = _Block(
+        values=values / unit, unit=unit, codes=codes, num_levels=num_levels,
+        first_seeds=first_seeds, groups=groups, widening=widening,
+    )  # fmt: skip
     mains = [
         block.main_effect(factor, level, mode, margin)
         for factor, level in enumerate(baseline_levels)
@@ -156,7 +159,7 @@ def factor_effects(
     return Effects(mains, pairs, block.shares(mains, pairs))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Block:
     """The runs of a grid and the levels of its cells."""
 

@@ -2,12 +2,15 @@
 
 import math
 
+import pytest
+from judging import judged
 from studies import by_name, flow_study
 
 from ablate.analysis.build import study_record
 from ablate.driver.session import execute
 from ablate.launch.base import Options
 from ablate.report.tables import metric_table
+from ablate.study_dir import StudyPaths
 
 BASE = {
     "hidden_dim": 64, "num_layers": 1, "steps": 2, "solver_steps": 2,
@@ -16,7 +19,7 @@ BASE = {
 
 
 def test_seeds_split_and_cells_share_their_split(tmp_path, console):
-    study = flow_study(tmp_path, base=BASE, seeds=[1, 2, 3], split_seed="with_seed")
+    study = flow_study(tmp_path, base=BASE, seeds=[1, 2, 3], split_seed="with_seed", aa=True)
     outcome = execute(study, Options(local=True), console)
     rows = by_name(outcome.ledger)
     floors = {name: row["sliced_w2_floor"] for name, row in rows.items()}
@@ -24,7 +27,7 @@ def test_seeds_split_and_cells_share_their_split(tmp_path, console):
     for seed in (1, 2, 3):
         assert floors[f"icfm-s{seed}"] == floors[f"vp-s{seed}"]
         assert f'"split_seed":{seed}' in rows[f"vp-s{seed}"]["config"]
-    assert len(set(floors.values())) == 3
+    assert len(set(floors.values())) == 6, "the second baseline has splits of its own"
     assert len({row["data_fingerprint"] for row in rows.values()}) == 1
     record = study_record(outcome.plan, outcome.ledger.rows)
     metric = record.metric
@@ -37,4 +40,10 @@ def test_seeds_split_and_cells_share_their_split(tmp_path, console):
     assert "; over random splits; " in record.scope
     assert "split_seed" not in record.scope
     assert not metric.cautions
+    ledger = StudyPaths(study.directory).runs_parquet
+    elsewhere = judged(ledger, "--factors", "flow", "--metric", "sliced_w2")
+    assert elsewhere.metric.values == pytest.approx(metric.values)
+    told = " ".join(elsewhere.notes)
+    assert "3 runs of the ledger's second baseline" in told
+    assert "data.split_seed is each run's seed" in told
     assert not execute(study, Options(local=True), console).interrupted
