@@ -24,6 +24,7 @@ from ablate.analysis.measured import (
     compared,
     measured_of,
     scaled,
+    seeds_compared,
     told_comparisons,
     with_cause,
 )
@@ -36,13 +37,13 @@ from ablate.analysis.scatter import scatter_cautions, seed_factors
 from ablate.analysis.scope import scope_of
 from ablate.plan.plan import Plan
 from ablate.run_row import RunRows
-from ablate.spec.models import SeedRule, text
+from ablate.spec.models import text
+from ablate.spec.seeds import SeedRule
 from ablate.stats.aa_test import AATest, compare_aa
 from ablate.stats.all_pairs import AllPairs, compare_pairs
+from ablate.stats.layout import num_results
 from ablate.stats.spread import spread
-from ablate.stats.verdicts import (
-    Comparisons,
-)
+from ablate.stats.verdicts import Comparison, Comparisons
 from ablate.text import printable
 
 CLEARLY_WIDER = 1.2
@@ -58,13 +59,15 @@ def metric_record(
     comparisons = compared(plan, measured)
     pairs = _pairs(plan, measured)
     each = comparisons.each if pairs is None else [pair.comparison for pair in pairs.pairs]
-    power = found_equivalent(comparisons, measured.values, measured.margin)
+    num_seeds = seeds_compared(comparisons, measured, plan)
+    power = found_equivalent(comparisons, num_seeds, measured.margin)
     if pairs is not None:
         comparisons = in_pairs(comparisons, pairs, measured.values)
         pairs = told_pairs(pairs, measured.ranked, measured.is_judged)
     seen = detectable(
-        each, comparisons.residual_sd, comparisons.df, measured.values, measured.num_families,
-        in_pairs=pairs is not None,
+        each, comparisons.residual_sd, comparisons.df,
+        num_seeds if pairs is None else num_results(measured.values), measured.num_families,
+        num_in_pairs=None if pairs is None else len(measured.values),
     )  # fmt: skip
     comparisons = told_comparisons(plan, comparisons, measured)
     best = _may_be_best(measured, is_comparable=not incomparable)
@@ -92,6 +95,7 @@ def metric_record(
             *scatter_cautions(plan, comparisons, metric),
         ],
         seed_factors=seed_factors(plan, comparisons),
+        is_paired=measured.is_paired,
         margin=None if measured.margin is None else plan.study.margin,
         is_foreign=bool(plan.origin),
         again=_again(plan, rows, metric, measured),
@@ -115,7 +119,7 @@ def _pairs(plan: Plan, measured: Measured) -> AllPairs | None:
         return None
     return compare_pairs(
         measured.values, measured.mode, measured.margin, first_seeds=measured.first_seeds,
-        num_families=measured.num_families,
+        num_families=measured.num_families, is_paired=measured.is_paired,
     )  # fmt: skip
 
 
@@ -125,7 +129,7 @@ def _may_be_best(measured: Measured, is_comparable: bool) -> Sequence[bool | Non
         return [None] * len(measured.values)
     return may_be_best(
         measured.values, measured.mode, first_seeds=measured.first_seeds,
-        families=measured.num_families,
+        families=measured.num_families, is_paired=measured.is_paired,
     )  # fmt: skip
 
 

@@ -8,14 +8,14 @@ from functools import cached_property
 
 import numpy as np
 
-from ablate.analysis.arrays import Values, on_scale, uses_log, values_of
+from ablate.analysis.arrays import Values, on_scale, planned_of, uses_log, values_of
 from ablate.analysis.seed_rule import first_stage
 from ablate.numbers import rounded, share_text
 from ablate.plan.plan import Plan, PlannedBlock
 from ablate.run_row import RunRows
-from ablate.spec.models import SeedRule
+from ablate.spec.seeds import SeedRule
 from ablate.stats.effects import factor_effects
-from ablate.stats.layout import fit_layout, num_results
+from ablate.stats.layout import fit_layout, residual_df, seeds_alike
 from ablate.stats.pooling import ALPHA
 from ablate.stats.power import detectable_margin, equivalence_power, level_sd
 from ablate.stats.replication import detectable_difference
@@ -30,7 +30,7 @@ NEARLY = 0.995
 
 def no_verdict(plan: Plan) -> str:
     """Why a plan that can find no difference of cells cannot."""
-    num_seeds = len(plan.seeds)
+    num_seeds = max((len(runs) for runs in plan.runs_of.values()), default=0)
     if len(plan.cells) < 2:
         why = "the study has one cell"
     elif num_seeds < 2:
@@ -51,18 +51,18 @@ def further_visible(plan: Plan, rows: RunRows) -> list[str]:
     return [*_of_factors(design), *_of_equivalence(design), *_of_more_seeds(design)]
 
 
-def found_equivalent(comparisons: Comparisons, values: Values, margin: float | None) -> float:
+def found_equivalent(comparisons: Comparisons, num_seeds: float, margin: float | None) -> float:
     """The chance that a cell which does not differ is found equivalent; nan without a margin.
 
     Args:
         comparisons: What came of a study.
-        values: Its results as they are compared, (num_cells, num_seeds).
-        margin: On the same scale.
+        num_seeds: Of a cell.
+        margin: On the scale of comparison.
     """
     judged = [found.pooled and not np.isnan(found.p) for found in comparisons.each]
-    num, sd, df = num_results(values[judged]), comparisons.residual_sd, comparisons.df
+    sd, df = comparisons.residual_sd, comparisons.df
     alpha = ALPHA / max(1, sum(judged))
-    return math.nan if margin is None else equivalence_power(margin, sd, df, num, alpha)
+    return math.nan if margin is None else equivalence_power(margin, sd, df, num_seeds, alpha)
 
 
 def resolution_text(difference: float, df: float | None, log_scale: bool) -> str:
@@ -120,17 +120,35 @@ class Design:
     @cached_property
     def df(self) -> int:
         """Degrees of freedom of the cells' residual."""
-        return (len(self.plan.cells) - 1) * (self.first - 1)
+        return residual_df(planned_of(self.plan)[:, : self.first], self.plan.is_paired)
+
+    @cached_property
+    def num_seeds(self) -> float:
+        """Of a cell; where baselines have more, what comes to the same."""
+        cells = np.array(self._compared, dtype=np.intp)
+        references = np.array(self.plan.references)
+        return seeds_alike(planned_of(self.plan), cells, references, self.plan.is_paired)
 
     @cached_property
     def num_compared(self) -> int:
         """Comparisons of cells."""
+        return len(self._compared)
+
+    @cached_property
+    def _compared(self) -> list[int]:
         pairs = zip(self.plan.compared, self.plan.references, strict=True)
-        return sum(named and other != cell for cell, (named, other) in enumerate(pairs))
+        return [cell for cell, (named, other) in enumerate(pairs) if named and other != cell]
+
+    @cached_property
+    def is_balanced(self) -> bool:
+        """Whether all cells have the same seeds."""
+        return bool(planned_of(self.plan).all())
 
     @cached_property
     def factors(self) -> list[FactorDesign]:
-        """Those whose main effects the report will have."""
+        """Those whose main effects the report will have, where all cells have the same seeds."""
+        if not self.is_balanced:
+            return []
         return [
             found
             for block in self.plan.blocks
@@ -149,7 +167,7 @@ class Design:
     def _sd_so_far(self) -> float:
         if np.isnan(self.values).all():
             return math.nan
-        return math.sqrt(fit_layout(self.values).variance)
+        return math.sqrt(fit_layout(self.values, self.plan.is_paired).variance)
 
     def _of_block(self, block: PlannedBlock) -> list[FactorDesign]:
         measured = self._scatter(block)
@@ -178,7 +196,7 @@ class Design:
         base = codes[block.members.index(block.baseline)]
         effects = factor_effects(
             self.values[list(block.members)], codes, [len(f.levels) for f in block.factors],
-            np.maximum(base, 0).tolist(), "min",
+            np.maximum(base, 0).tolist(), "min", is_paired=self.plan.is_paired,
         )  # fmt: skip
         return [
             main.comparisons.residual_sd if main.comparisons.df > 0 else math.nan
@@ -192,7 +210,8 @@ def _of_factors(design: Design) -> list[str]:
     told = ", ".join(
         f"{factor.name} {_shown(design, *_found(design, factor))}" for factor in design.factors
     )
-    condition = "" if design.is_known else "; more where seeds change what a factor does"
+    is_all = design.is_known or not design.plan.is_paired
+    condition = "" if is_all else "; more where seeds change what a factor does"
     return [f"resolution of factors, each over all the others: {told}{condition}"]
 
 
@@ -201,7 +220,7 @@ def _of_equivalence(design: Design) -> list[str]:
     asked = design.plan.study.margin
     if asked is None:
         return []
-    num = len(design.plan.seeds)
+    num = design.num_seeds
     alpha = ALPHA / max(1, design.num_compared)
     least = detectable_margin(design.sd, design.df, num, alpha)
     told = f"four times in five within ±{_shown(design, least, design.df)}"
@@ -216,9 +235,9 @@ def _of_more_seeds(design: Design) -> list[str]:
     """The same runs as twice the seeds of half the cells."""
     num_cells, num_seeds = len(design.plan.cells), 2 * len(design.plan.seeds)
     half = num_cells // 2
-    if half < 2 or isinstance(design.plan.study.seeds, SeedRule):
+    if half < 2 or isinstance(design.plan.study.seeds, SeedRule) or not design.is_balanced:
         return []
-    df = (half - 1) * (num_seeds - 1)
+    df = residual_df(np.ones((half, num_seeds), dtype=bool), design.plan.is_paired)
     num = max(1, design.num_compared * half // num_cells)
     cells = detectable_difference(design.sd, df, num, num_seeds)
     runs = f"{half * num_seeds} runs in place of {num_cells * len(design.plan.seeds)}"
@@ -242,6 +261,8 @@ def _found(design: Design, factor: FactorDesign, times: int = 1) -> tuple[float,
     """
     more = (times - 1) * level_sd(design.sd, factor.num_cells, factor.num_reference) ** 2
     df = (factor.num_levels - 1) * (times * design.first - 1)
+    if not design.plan.is_paired:  # the residual of runs
+        df = len(design.plan.cells) // times * (times * design.first - 1)
     num_seeds = times * len(design.plan.seeds)
     sd = math.sqrt(factor.sd**2 + more)
     return detectable_difference(sd, df, factor.num_levels - 1, num_seeds), df

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from ablate.plan.plan import Plan
-from ablate.spec.models import SeedRule
+from ablate.spec.seeds import SeedRule, SeedsByRole
 from ablate.trainable.contract import Mode
 
 
@@ -46,6 +46,10 @@ class AnalysisPlan(_Frozen):
     seeds: tuple[int, ...]
     """In any case; a rule may add some."""
     seed_rule: SeedRule | None
+    others_seeds: tuple[int, ...] | None = None
+    """Of cells that are no baselines, where those are not all seeds."""
+    pairing: Literal["seed", "none"] = "seed"
+    """Whether differences are by seed; earlier versions took all for paired."""
 
     @classmethod
     def of(cls, plan: Plan) -> Self:
@@ -69,7 +73,14 @@ class AnalysisPlan(_Frozen):
             cells=tuple(cells),
             seeds=study.first_seeds,
             seed_rule=study.seeds if isinstance(study.seeds, SeedRule) else None,
+            others_seeds=study.seeds.others if isinstance(study.seeds, SeedsByRole) else None,
+            pairing="seed" if plan.is_paired else "none",
         )
+
+    @property
+    def seeds_of_others(self) -> tuple[int, ...]:
+        """The seeds of cells that are no baselines."""
+        return self.seeds if self.others_seeds is None else self.others_seeds
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note
 from ablate.numbers import interval_text, rounded, share_text
 from ablate.plan.analysis_changes import Deviation, deviations_text
-from ablate.report.comparisons import NO_VERDICT_TEXT, lost_runs_notes, pair_p_text
+from ablate.report.comparisons import (
+    NO_VERDICT_TEXT,
+    lost_runs_notes,
+    pair_p_text,
+    pairing_text,
+)
 from ablate.report.cost import costlier_text
 from ablate.report.resolutions import equivalence_notes
 from ablate.stats.aa_test import AATest
@@ -19,12 +24,14 @@ ALPHA = 0.05
 """Of what is said of factors, each by itself, and of their pairs."""
 
 
-def effect_notes(block: BlockRecord, effects: Effects) -> list[Note]:
+def effect_notes(block: BlockRecord, effects: Effects, is_paired: bool = True) -> list[Note]:
     """Below a table of main effects."""
+    against = f"its own scatter over seeds ({ErrorTerm.FACTOR_BY_SEED})"
+    against = against if is_paired else f"{ErrorTerm.RUNS.text}, which are unpaired"
     notes = [
         Note(
-            "each factor is tested by itself, against its own scatter over seeds "
-            f"({ErrorTerm.FACTOR_BY_SEED}){_false_share(len(effects.mains))}; share of variance: "
+            f"each factor is tested by itself, against {against}"
+            f"{_false_share(len(effects.mains))}; share of variance: "
             "omega squared"
         )
     ]
@@ -113,17 +120,24 @@ def _error_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
             f"their baseline rest on {ErrorTerm.SPLIT_PLOT.text} (split plot, df by "
             "Satterthwaite), the others on the residual alone"
         )
-    if ErrorTerm.OWN_PAIRS in errors:
+    for error in sorted(error for error in errors if not error.is_shared):
+        welch = "Welch, " * (error is ErrorTerm.OWN_RUNS)
         yield Note(
             "error: (own spread): the cell, or what it is compared with, scatters more over seeds "
-            f"than the others; its interval rests on {ErrorTerm.OWN_PAIRS.text} alone (Bonferroni)"
+            f"than the others; its interval rests on {error.text} alone ({welch}Bonferroni)"
         )
 
 
 def _level_error_notes(block: BlockRecord, effects: Effects) -> Iterator[Note]:
     """What the intervals of levels rest on, where it is not factor x seed."""
+    errors = {one.error for effect in effects.mains for one in effect.comparisons.each}
     noisy = [block.factors[e.factor] for e in effects.mains if e.has_noisy_level]
-    if noisy:
+    if noisy and ErrorTerm.OWN_RUNS in errors:
+        yield Note(
+            "error: (own spread): cells scatter unlike each other; levels are compared by "
+            "Welch's test, each cell with a variance of its own"
+        )
+    elif noisy:
         yield Note(
             f"error: (own spread): a level of {', '.join(noisy)} scatters more over seeds than the "
             f"others; what it is compared with rests on {ErrorTerm.OWN_PAIRS.text} alone"
@@ -132,7 +146,7 @@ def _level_error_notes(block: BlockRecord, effects: Effects) -> Iterator[Note]:
         if effect.across_groups:
             yield _caution(
                 f"levels of {block.factors[effect.factor]} measure different things: each is "
-                "judged by its own pairs, means over them are mostly those of the largest values, "
+                "judged by its own runs alone, means over them are mostly those of the largest values, "
                 "and shares of variance have no meaning"
             )
 
@@ -217,7 +231,7 @@ def _interval_text(metric: MetricRecord) -> str:
     shown = share_text(sd).lstrip("+") if metric.log_scale else rounded(sd, sd)
     of = f", of all {metric.num_families} metrics," if metric.num_families > 1 else ""
     return (
-        f"differences to the baseline paired by seed; intervals hold simultaneously{of} (Dunnett, "
+        f"differences to the baseline {pairing_text(metric.is_paired)}; intervals hold simultaneously{of} (Dunnett, "
         f"{ErrorTerm.POOLED} sd {shown}, df {metric.comparisons.df:g})"
     )
 

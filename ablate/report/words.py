@@ -115,6 +115,7 @@ def _at(price: str) -> str:
 def _reconciled(metric: MetricRecord) -> list[str]:
     """Why cells differ of which every factor that makes the difference is within noise."""
     told: list[str] = []
+    of_factors = ErrorTerm.FACTOR_BY_SEED if metric.is_paired else ErrorTerm.RUNS
     for block in metric.blocks:
         cells = [
             number for number in range(len(block.members)) if _only_as_cell(metric, block, number)
@@ -131,7 +132,7 @@ def _reconciled(metric: MetricRecord) -> list[str]:
             f"other factors is within noise: a cell's interval rests on {errors} (df "
             f"{min(cell.comparison.df for cell in found):.3g}) and holds for its own settings, a "
             "factor's on "
-            f"{ErrorTerm.FACTOR_BY_SEED.text} (df {df}) and holds over all settings"
+            f"{of_factors.text} (df {df}) and holds over all settings"
         )
     return told
 

@@ -35,7 +35,12 @@ class AgainstBest:
 
 
 def against_the_best(
-    values: Values, mode: Mode, *, first_seeds: int | None = None, num_families: int = 1
+    values: Values,
+    mode: Mode,
+    *,
+    first_seeds: int | None = None,
+    num_families: int = 1,
+    is_paired: bool = True,
 ) -> list[AgainstBest | None]:
     """Compares each cell with the best of the others.
 
@@ -44,11 +49,12 @@ def against_the_best(
         mode: Whether lower (`min`) or higher values are better.
         first_seeds: As for `compare_to_baseline`.
         num_families: Statements, of so many metrics, that are to hold all at once.
+        is_paired: Whether runs of one seed have something in common.
 
     Returns:
-        One a cell; None for cells with fewer than two results, for all where nothing can be said.
+        One a cell; None for cells without results, for all where nothing can be said.
     """
-    return best_of(contrasts_of(values, first_seeds), mode, ALPHA / num_families)
+    return best_of(contrasts_of(values, first_seeds, is_paired), mode, ALPHA / num_families)
 
 
 def best_of(contrasts: Contrasts, mode: Mode, alpha: float = ALPHA) -> list[AgainstBest | None]:

@@ -11,6 +11,7 @@ from ablate.stats.distributions import normal_cdf, residual_scales
 from ablate.stats.dunnett import Family
 from ablate.stats.error_terms import Codes
 from ablate.stats.groups import Groups, pool_groups
+from ablate.stats.layout import num_results
 from ablate.stats.pooling import ALPHA, Named, Pool, References
 from ablate.stats.units import unit_of
 
@@ -42,6 +43,7 @@ def needed_replicates(
     family: Named = None,
     groups: Groups | None = None,
     codes: Codes | None = None,
+    is_paired: bool = True,
 ) -> Replication:
     """Stein's two-stage rule: the seeds that intervals of a given half-width need.
 
@@ -62,27 +64,31 @@ def needed_replicates(
         family: (num_cells,), the cells whose comparison is planned; all where None.
         groups: (num_cells,), equal for cells that measure the same; the widest of them counts.
         codes: (num_cells, num_factors), levels of a grid's factors; -1 where one does not apply.
+        is_paired: Whether runs of one seed have something in common.
 
     Raises:
         ValueError: Where the half-width is not positive.
     """
     unit = unit_of(first)
-    pools = pool_groups(first / unit, references, family, groups=groups, codes=codes)
+    pools = pool_groups(
+        first / unit, references, family, groups=groups, codes=codes, is_paired=is_paired
+    )
     scaled, df, critical = max(map(_residual, pools), key=lambda each: each.width)
     return _needed(scaled * unit, df, critical, half_width, first.shape[1])
 
 
-def needed_for_pairs(first: Values, half_width: float) -> Replication:
+def needed_for_pairs(first: Values, half_width: float, is_paired: bool = True) -> Replication:
     """The same for intervals of all pairs of cells, see `ablate.stats.all_pairs`.
 
     Args:
         first: (num_cells, num_first_seeds), nan where a run is missing.
         half_width: What the simultaneous intervals are to have.
+        is_paired: Whether runs of one seed have something in common.
 
     Raises:
         ValueError: Where the half-width is not positive.
     """
-    found = compare_pairs(first, "min")
+    found = compare_pairs(first, "min", is_paired=is_paired)
     return _needed(found.residual_sd, found.df, found.critical, half_width, first.shape[1])
 
 
@@ -161,9 +167,10 @@ def _residual(pool: Pool) -> _Residual:
     ]
     known = [each for each in known if each.width >= 0]
     if not known:
+        num = num_results(pool.values)
         own = [pool.own_evidence(int(cell)) for cell in np.flatnonzero(pool.family & pool.apart)]
         known = [
-            _Residual(e.se * math.sqrt((e.df + 1) / 2), e.df, e.critical)
+            _Residual(e.se * math.sqrt((e.df + 1 if pool.is_paired else num) / 2), e.df, e.critical)
             for e in own
             if not math.isnan(e.se)
         ]
