@@ -146,7 +146,7 @@ def _level_error_notes(block: BlockRecord, effects: Effects) -> Iterator[Note]:
         if effect.across_groups:
             yield _caution(
                 f"levels of {block.factors[effect.factor]} measure different things: each is "
-                "judged by its own runs alone, means over them are mostly those of the largest values, "
+                "judged by its own runs, means over them are mostly those of the largest values, "
                 "and shares of variance have no meaning"
             )
 
@@ -231,8 +231,8 @@ def _interval_text(metric: MetricRecord) -> str:
     shown = share_text(sd).lstrip("+") if metric.log_scale else rounded(sd, sd)
     of = f", of all {metric.num_families} metrics," if metric.num_families > 1 else ""
     return (
-        f"differences to the baseline {pairing_text(metric.is_paired)}; intervals hold simultaneously{of} (Dunnett, "
-        f"{ErrorTerm.POOLED} sd {shown}, df {metric.comparisons.df:g})"
+        f"differences to the baseline {pairing_text(metric.is_paired)}; intervals hold "
+        f"simultaneously{of} (Dunnett, {ErrorTerm.POOLED} sd {shown}, df {metric.comparisons.df:g})"
     )
 
 

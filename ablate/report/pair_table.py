@@ -81,7 +81,8 @@ def _notes(metric: MetricRecord, pairs: AllPairs, num_shown: int) -> list[Note]:
     notes = [
         Note(
             f"all {len(pairs.pairs)} pairs are one family, {pairing_text(metric.is_paired)}: "
-            f"intervals and p hold simultaneously{of} (Tukey-Kramer, df {pairs.df}); nothing is compared with a baseline"
+            f"intervals and p hold simultaneously{of} (Tukey-Kramer, df {pairs.df}); nothing is "
+            "compared with a baseline"
         )
     ]
     if num_shown < len(pairs.pairs):

@@ -120,7 +120,7 @@ class RunByRun:
 
     def estimate(self, levels: Codes, num_levels: int, others: Codes) -> Values:
         """See `LevelTests`: means over cells, each of which counts alike."""
-        has_some = ~np.isnan(self.values).all(axis=1)
+        has_some = (~np.isnan(self.values)).sum(axis=1) > 0
         one_each = np.where(has_some[:, None], np.eye(len(self.values)), np.nan)
         return adjusted_means(one_each, levels, num_levels, others)
 
@@ -130,7 +130,7 @@ class RunByRun:
 
     def test(self, estimate: Values, nuisance: Values) -> EffectTest:
         """A Wald F test on the residual of runs; no p where cells differ in spread."""
-        there: NDArray[np.bool_] = ~np.isnan(estimate).any(axis=1)
+        there = _are_known(estimate)
         contrasts = np.array([without(nuisance[there], w) for w in estimate[there].T]).T
         variance, error_df = self._pool.residual
         if not there.any() or not error_df >= 1:
@@ -161,7 +161,7 @@ class RunByRun:
         """Dunnett on the residual of runs; by Welch where cells differ in spread."""
         own = own or bool(self._pool.noisy)
         differences = estimate - estimate[baseline]
-        known = ~np.isnan(differences).any(axis=1)
+        known = _are_known(differences)
         known[baseline] = False
         evidence = self._own(differences, known) if own else self._pooled(differences, known)
         each: list[Comparison] = []
@@ -230,3 +230,8 @@ class RunByRun:
             critical = t_quantile(1 - ALPHA / (2 * num), df)
             found[entry] = Evidence(mean, se, df, critical, min(1.0, p), error)
         return found
+
+
+def _are_known(entries: Values) -> NDArray[np.bool_]:
+    """(num_entries,), those without any nan."""
+    return np.asarray(np.isnan(entries).sum(axis=1) == 0, dtype=np.bool_)
