@@ -42,7 +42,7 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--seed", metavar="COLUMN", default="seed",
         help="what tells replicates apart (default seed)")  # fmt: skip
     add("--pairing", choices=("seed", "none"),
-        help="whether runs of one seed are paired (default: if every cell has them all)")  # fmt: skip
+        help="whether runs of one seed are paired (default: if no cell lacks a seed)")  # fmt: skip
     add("--metric", metavar="COLUMN", default="", help="what the verdicts are about")
     add("--mode", choices=("min", "max"), default="min", help="whether lower is better (default)")
     add("--baseline", metavar="A=X,B=Y", default="",

@@ -131,7 +131,7 @@ def detectable_difference(
     Returns:
         nan where nothing can be compared.
     """
-    if not (sd >= 0 and df >= 1 and num_comparisons >= 1 and num_seeds >= 1):
+    if not (sd >= 0 and df >= 1 and num_comparisons >= 1 and num_seeds > 0):
         return math.nan
     from scipy.optimize import brentq
 

@@ -26,7 +26,7 @@ def plan_of(tmp_path, **changes):
 
 def printed(plan, rows):
     console = Console(file=io.StringIO(), width=100)
-    print_plan(plan, reconcile(plan, rows), rows, {}, 1, console)
+    print_plan(plan, reconcile(plan, rows, plan.runs, {}), rows, {}, 1, console)
     return console.file.getvalue()
 
 
