@@ -78,6 +78,11 @@ def foreign_study(name: str, source: str, found: Found, asked: Asked) -> Foreign
         "code nor their data"
     )
     notes = [*resolved.notes, *_absent(resolved.results, plan.is_paired)]
+    if asked.pairing is None and not plan.is_paired:
+        notes.append(
+            "not every cell has every seed: runs are compared unpaired (--pairing seed compares "
+            "those of one seed)"
+        )
     shown = [seed if isinstance(seed, int) else text(seed) for seed in seeds]
     return ForeignStudy(plan=replace(plan, origin=origin), rows=rows, notes=notes, seeds=shown)
 
