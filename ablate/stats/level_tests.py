@@ -87,8 +87,10 @@ class SeedBySeed:
         self, estimate: Values, baseline: int, mode: Mode, margin: float | None, own: bool
     ) -> Comparisons:
         """Its residual is factor x seed."""
+        # A seed of one entry alone tells of no difference, and how it varies is not factor x seed.
+        several = (~np.isnan(estimate)).sum(axis=0) > 1
         found = compare_to_baseline(
-            estimate, baseline, mode, margin, first_seeds=self.first_seeds, own_pairs=own
+            np.where(several, estimate, np.nan), baseline, mode, margin, first_seeds=self.first_seeds, own_pairs=own
         )
         each = [
             replace(one, error=ErrorTerm.FACTOR_BY_SEED) if one.pooled else one

@@ -71,7 +71,7 @@ def test_rows_say_how_many_runs_stand_behind_them(tmp_path):
     rows = table_rows(record(tmp_path))
     assert [(row.labels, row.numbers[0], row.verdict.text) for row in rows] == [
         (["1"], "3/3", "baseline"), (["2"], "3/3", "better"), (["3"], "3/3", "within noise"),
-        (["4"], "1/3", "not enough seeds"),
+        (["4"], "1/3", "worse, of the runs that ended"),
     ]  # fmt: skip
     assert rows[1].numbers[2] == "+5.03 [+4.82, +5.24]"
     notes = footnotes(record(tmp_path))

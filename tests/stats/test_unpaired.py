@@ -182,6 +182,20 @@ class TestFewerSeedsOfOthers:
         assert found.each[4].verdict.text == "not enough seeds"
 
 
+@pytest.mark.parametrize("is_paired", [True, False])
+def test_a_grid_of_which_the_baseline_alone_is_replicated(is_paired):
+    """By seed nothing tells what seeds change of a factor: there is no verdict on it."""
+    codes = np.array([(a, b) for a in range(2) for b in range(3)])
+    values = layout(6, 5, 4, shifts=[0, 0, 0, 9, 9, 9])
+    values[1:, 1:] = NAN
+    main = factor_effects(values, codes, [2, 3], [0, 0], "min", is_paired=is_paired).mains[0]
+    one = main.comparisons.each[1]
+    assert one.difference == pytest.approx(values[3:, 0].mean() - (
+        values[:3, 0].mean() if is_paired else np.nanmean(values[:3], axis=1).mean()))  # fmt: skip
+    assert (one.verdict.text == "not enough seeds") == is_paired
+    assert main.error_df == (0 if is_paired else 4)
+
+
 def test_false_verdicts_of_factors_are_as_rare_as_said():
     codes = np.array([(a, b) for a in range(3) for b in range(3)])
     wrong = 0
