@@ -89,8 +89,9 @@ class SeedBySeed:
         """Its residual is factor x seed."""
         # A seed of one entry alone tells of no difference, and how it varies is not factor x seed.
         several = (~np.isnan(estimate)).sum(axis=0) > 1
+        used = np.where(several, estimate, np.nan) if several.any() else estimate
         found = compare_to_baseline(
-            np.where(several, estimate, np.nan), baseline, mode, margin, first_seeds=self.first_seeds, own_pairs=own
+            used, baseline, mode, margin, first_seeds=self.first_seeds, own_pairs=own
         )
         each = [
             replace(one, error=ErrorTerm.FACTOR_BY_SEED) if one.pooled else one
