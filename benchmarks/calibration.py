@@ -334,7 +334,7 @@ SECTIONS: dict[str, tuple[str, Sequence[str], Callable[[int], Iterator[Row]]]] =
         (*_SIZE, "unpaired", "by seed", "a factor, unpaired", "effect found"), pairing.unpaired,
     ),
     "single": (
-        f"{pairing.BASELINE_SEEDS} seeds of the baseline, {pairing.OTHERS_SEEDS} of each other "
+        f"{pairing.BASELINE_SEEDS} seeds of the baseline, one of each other "
         "cell: share of studies with a false verdict",
         ("pairing", "sd of seeds", "sd of the others", "cells", "false verdict"), pairing.single,
     ),
