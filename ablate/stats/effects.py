@@ -148,7 +148,10 @@ def factor_effects(
     groups = np.zeros(len(values), dtype=np.intp) if groups is None else groups
     scaled = values / unit
     tests = SeedBySeed(scaled, first_seeds) if is_paired else RunByRun(scaled, first_seeds)
-    block = _Block(scaled, unit, codes, num_levels, groups, is_paired, tests)
+    block = _Block(
+        values=scaled, unit=unit, codes=codes, num_levels=num_levels, groups=groups,
+        is_paired=is_paired, tests=tests,
+    )  # fmt: skip
     mains = [
         block.main_effect(factor, level, mode, margin)
         for factor, level in enumerate(baseline_levels)
@@ -159,7 +162,7 @@ def factor_effects(
     return Effects(mains, pairs, block.shares(mains, pairs))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Block:
     """The runs of a grid and the levels of its cells."""
 
