@@ -13,7 +13,7 @@ from ablate.numbers import clock, rounded, share_text
 from ablate.plan.plan import Plan, Run
 from ablate.run_row import RunRows, Status
 from ablate.stats.groups import linked
-from ablate.stats.layout import fit_layout, residual_df, seeds_alike
+from ablate.stats.layout import fit_layout, num_results, residual_df, seeds_alike
 from ablate.stats.replication import detectable_difference
 from ablate.stats.splits import widening
 
@@ -62,6 +62,8 @@ def visible(plan: Plan, rows: RunRows) -> str:
     compared = np.flatnonzero(np.array(plan.compared) & (references != np.arange(num_cells)))
     num_compared, planned = len(compared), planned_of(plan)
     num_seeds = seeds_alike(planned, compared, references, plan.is_paired)
+    if study.compares_pairs:
+        num_seeds = num_results(np.where(planned, 0.0, np.nan))
     num_pairs = num_cells * (num_cells - 1) // 2 * study.compares_pairs
     first = first_stage(plan) or len(plan.seeds)
     groups = linked(groups_of(plan, study.metric), references)

@@ -17,7 +17,7 @@ from ablate.plan.plan import Plan, PlannedBlock
 from ablate.run_row import RunRows
 from ablate.spec.seeds import SeedRule
 from ablate.stats.effects import factor_effects
-from ablate.stats.layout import fit_layout, residual_df, seeds_alike
+from ablate.stats.layout import fit_layout, num_results, residual_df, seeds_alike
 from ablate.stats.pooling import ALPHA
 from ablate.stats.power import detectable_margin, equivalence_power, level_sd
 from ablate.stats.replication import detectable_difference
@@ -147,6 +147,8 @@ class Design:
     @cached_property
     def num_seeds(self) -> float:
         """Of a cell; where baselines have more, what comes to the same."""
+        if self.in_pairs:
+            return num_results(np.where(planned_of(self.plan), 0.0, np.nan))
         cells = np.array(self._compared, dtype=np.intp)
         references = np.array(self.plan.references)
         return seeds_alike(planned_of(self.plan), cells, references, self.plan.is_paired)
