@@ -40,7 +40,7 @@ from ablate.stats.effects import factor_effects
 from ablate.stats.replication import needed_replicates
 from ablate.stats.verdicts import Comparison, compare_to_baseline
 from ablate.stats.worst_case import of_those_that_ended, worst_case
-from benchmarks import scatter
+from benchmarks import pairing, scatter
 
 Values = NDArray[np.float64]
 Row = Sequence[str]
@@ -330,6 +330,16 @@ SECTIONS: dict[str, tuple[str, Sequence[str], Callable[[int], Iterator[Row]]]] =
         "one run far off: how often any run is named, an effect of 4 sd in another cell found, and "
         "a verdict false of a cell of neither",
         ("sd off", "seeds", "run named", "effect found", "false verdict"), scatter.blow_ups,
+    ),
+    "unpaired": (
+        "runs that share nothing: false verdicts of cells without pairs and by seed, and of a "
+        f"factor; an effect of {pairing.EFFECT_SD:g} sd found without pairs",
+        (*_SIZE, "unpaired", "by seed", "a factor, unpaired", "effect found"), pairing.unpaired,
+    ),
+    "single": (
+        f"{pairing.BASELINE_SEEDS} seeds of the baseline, one of each other "
+        "cell: share of studies with a false verdict",
+        ("pairing", "sd of seeds", "sd of the others", "cells", "false verdict"), pairing.single,
     ),
     "later_seeds": (
         "two stages whose second scatters so many times as much: false verdicts, and how often "

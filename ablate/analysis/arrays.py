@@ -52,6 +52,12 @@ def values_again(plan: Plan, rows: RunRows, metric: str) -> Values:
     return np.array(_row(plan, rows, plan.aa_cell, seeds, metric, value))
 
 
+def planned_of(plan: Plan) -> Flags:
+    """Whether a cell has a run of a seed in the plan, (num_cells, num_seeds)."""
+    runs = [plan.runs_of.get(cell.index, {}) for cell in plan.cells]
+    return np.array([[seed in of for seed in plan.seeds] for of in runs])
+
+
 def lost_of(plan: Plan, rows: RunRows, metric: str) -> Flags:
     """Runs whose result their cell lost by itself, (num_cells, num_seeds)."""
     return np.array([

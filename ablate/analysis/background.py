@@ -14,7 +14,7 @@ from ablate.losses import Loss
 from ablate.numbers import p_text
 from ablate.plan.plan import Plan
 from ablate.run_row import ENDED, RunRow, RunRows, Status
-from ablate.spec.models import SeedRule
+from ablate.spec.seeds import SeedRule
 from ablate.stats.failures import failures_differ
 from ablate.text import first_line, quoted, some
 from ablate.trainable.code_files import (

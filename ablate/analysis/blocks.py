@@ -20,6 +20,7 @@ from ablate.analysis.records import (
 from ablate.plan.plan import Plan, PlannedBlock
 from ablate.spec.models import text
 from ablate.stats.effects import Effects, MainEffect, factor_effects
+from ablate.stats.layout import num_results
 from ablate.stats.verdicts import (
     Cause,
     Comparison,
@@ -63,8 +64,9 @@ def block_record(block: PlannedBlock, measured: Measured, plan: Plan) -> BlockRe
 def _detectable_levels(effect: MainEffect, widening: float) -> float:
     """The difference of a factor's levels that such a study finds four times in five."""
     found = effect.comparisons
-    sd = widening * found.residual_sd
-    return detectable(found.each, sd, found.df, effect.level_table, 1, False)
+    judged = [one.pooled and not np.isnan(one.p) for one in found.each]
+    num_seeds = num_results(effect.level_table[judged])
+    return detectable(found.each, widening * found.residual_sd, found.df, num_seeds, 1)
 
 
 def _effects(
@@ -74,6 +76,7 @@ def _effects(
         measured.values[list(block.members)], codes, [len(f.levels) for f in block.factors],
         baseline, measured.mode, measured.margin, first_seeds=measured.first_seeds,
         groups=measured.groups[list(block.members)], widening=measured.widening,
+        is_paired=measured.is_paired,
     )  # fmt: skip
     levels = np.full((len(measured.values), codes.shape[1]), -1)
     levels[list(block.members)] = codes

@@ -10,7 +10,6 @@ from ablate.analysis.arrays import Flags, Values
 from ablate.spec.models import Study
 from ablate.stats.all_pairs import AllPairs, Pair
 from ablate.stats.best import against_the_best
-from ablate.stats.layout import num_results
 from ablate.stats.pooling import ALPHA
 from ablate.stats.replication import detectable_difference
 from ablate.stats.tukey import StudentizedRange
@@ -91,9 +90,9 @@ def detectable(
     comparisons: Sequence[Comparison],
     residual_sd: float,
     df: float,
-    values: Values,
+    num_seeds: float,
     families: int,
-    in_pairs: bool,
+    num_in_pairs: int | None = None,
 ) -> float:
     """The difference that is found four times in five with the seeds that are there.
 
@@ -103,22 +102,23 @@ def detectable(
         comparisons: Those with a baseline, one a cell; or all pairs.
         residual_sd: Pooled, as far as standard errors are made of it.
         df: Its degrees of freedom.
-        values: (num_cells, num_seeds), nan where a run is missing.
+        num_seeds: Of a cell.
         families: Metrics whose verdicts are to hold all at once.
-        in_pairs: Whether `comparisons` are all pairs.
+        num_in_pairs: Where `comparisons` are all pairs, of how many cells.
     """
     judged = [c.pooled and not np.isnan(c.p) for c in comparisons]
-    critical = critical_in_pairs(len(values), df, families) if in_pairs else None
-    num_seeds = num_results(values if in_pairs else values[judged])
+    critical = None if num_in_pairs is None else critical_in_pairs(num_in_pairs, df, families)
     num = sum(judged) * families
     return detectable_difference(residual_sd, df, num, num_seeds, critical=critical)
 
 
 def may_be_best(
-    values: Values, mode: Mode, *, first_seeds: int | None, families: int, widening: float
-) -> Sequence[bool | None]:
+    values: Values, mode: Mode, *, first_seeds: int | None, families: int, widening: float,
+    is_paired: bool,
+) -> Sequence[bool | None]:  # fmt: skip
     """Of each cell whether it may be the best: not significantly worse than any other."""
     found = against_the_best(
-        values, mode, first_seeds=first_seeds, num_families=families, widening=widening
-    )
+        values, mode, first_seeds=first_seeds, num_families=families, widening=widening,
+        is_paired=is_paired,
+    )  # fmt: skip
     return [None if each is None else each.may_be_best for each in found]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ablate.analysis.arrays import on_scale, uses_log, values_of
+from ablate.analysis.arrays import on_scale, planned_of, uses_log, values_of
 from ablate.analysis.families import critical_in_pairs, num_families
 from ablate.analysis.scatter import groups_of, held_out_of
 from ablate.analysis.seed_rule import first_stage
@@ -13,7 +13,7 @@ from ablate.numbers import clock, rounded, share_text
 from ablate.plan.plan import Plan, Run
 from ablate.run_row import RunRows, Status
 from ablate.stats.groups import linked
-from ablate.stats.layout import fit_layout
+from ablate.stats.layout import fit_layout, num_results, residual_df, seeds_alike
 from ablate.stats.replication import detectable_difference
 from ablate.stats.splits import widening
 
@@ -58,16 +58,17 @@ def visible(plan: Plan, rows: RunRows) -> str:
     Of several data sets that of the fewest cells and of the one that scatters most.
     """
     study = plan.study
-    num_cells, num_seeds = len(plan.cells), len(plan.seeds)
-    num_compared = sum(
-        named and reference != cell
-        for cell, (named, reference) in enumerate(zip(plan.compared, plan.references, strict=True))
-    )
+    num_cells, references = len(plan.cells), np.array(plan.references)
+    compared = np.flatnonzero(np.array(plan.compared) & (references != np.arange(num_cells)))
+    num_compared, planned = len(compared), planned_of(plan)
+    num_seeds = seeds_alike(planned, compared, references, plan.is_paired)
+    if study.compares_pairs:
+        num_seeds = num_results(np.where(planned, 0.0, np.nan))
     num_pairs = num_cells * (num_cells - 1) // 2 * study.compares_pairs
-    first = first_stage(plan) or num_seeds
-    groups = linked(groups_of(plan, study.metric), np.array(plan.references))
-    sizes = [size for size in np.bincount(groups).tolist() if size > 1]
-    df = (min(sizes, default=1) - 1) * (first - 1)
+    first = first_stage(plan) or len(plan.seeds)
+    groups = linked(groups_of(plan, study.metric), references)
+    several = [groups == group for group in set(groups.tolist()) if (groups == group).sum() > 1]
+    df = min((residual_df(planned[at, :first], plan.is_paired) for at in several), default=0)
     if df < 1 or num_compared + num_pairs < 1:
         return ""
     log_scale = uses_log(plan, rows, study.metric)
@@ -75,13 +76,16 @@ def visible(plan: Plan, rows: RunRows) -> str:
     families = num_families(study, study.metric)
     critical = critical_in_pairs(num_cells, df, families) if study.compares_pairs else None
     found = detectable_difference(
-        widening(num_seeds, held_out_of(plan, study.metric)),
+        widening(len(plan.seeds), held_out_of(plan, study.metric)),
         df,
         num_compared * families + num_pairs,
         num_seeds,
         critical=critical,
     )
-    sds = [math.sqrt(fit_layout(values[groups == g]).variance) for g in set(groups.tolist())]
+    sds = [
+        math.sqrt(fit_layout(values[groups == g], plan.is_paired).variance)
+        for g in set(groups.tolist())
+    ]
     sd = max((each for each in sds if each > 0), default=math.nan)
     if not sd > 0:
         return (

@@ -149,7 +149,10 @@ def has_whole_replicate(plan: Plan, rows: RunRows) -> bool:
 
 def is_whole(plan: Plan, rows: RunRows, seed: int) -> bool:
     """Whether a seed has ended well in every cell, all under one version of the code."""
-    ids = [plan.runs_of[cell.index][seed].run_id for cell in plan.cells]
+    runs = [plan.runs_of.get(cell.index, {}).get(seed) for cell in plan.cells]
+    ids = [run.run_id for run in runs if run is not None]
+    if len(ids) < len(runs):
+        return False
     if not all(rows.status(run_id) is Status.OK for run_id in ids):
         return False
     return code_versions([rows[run_id] for run_id in ids])[0] < 2

@@ -22,6 +22,7 @@ from ablate.analysis.seed_rule import first_stage
 from ablate.plan.plan import Plan
 from ablate.run_row import RunRows, Status
 from ablate.stats.groups import Groups
+from ablate.stats.layout import seeds_alike
 from ablate.stats.splits import widening
 from ablate.stats.verdicts import (
     Cause,
@@ -57,6 +58,12 @@ class Measured:
 
     held_out: float
     """Rows measured on for each row trained on where splits vary with the seed; 0 elsewhere."""
+    is_paired: bool
+    """Whether runs of one seed have something in common."""
+    groups: Groups
+    """(num_cells,), equal for cells in which it measures the same thing."""
+    has_ratios: bool
+    """Whether values are positive by their meaning, and are not logarithms already."""
 
     @property
     def widening(self) -> float:
@@ -70,11 +77,6 @@ class Measured:
             return None
         values = worst_case(self.values, lost, np.array(plan.references), self.mode)
         return replace(self, values=values, lost=np.zeros_like(lost))
-
-    groups: Groups
-    """(num_cells,), equal for cells in which it measures the same thing."""
-    has_ratios: bool
-    """Whether values are positive by their meaning, and are not logarithms already."""
 
 
 def measured_of(plan: Plan, rows: RunRows, metric: str) -> Measured:
@@ -96,6 +98,7 @@ def measured_of(plan: Plan, rows: RunRows, metric: str) -> Measured:
         first_seeds=first_stage(plan),
         is_judged=metric in plan.study.judged_metrics,
         num_families=num_families(plan.study, metric),
+        is_paired=plan.is_paired,
         groups=groups_of(plan, metric),
         held_out=held_out_of(plan, metric),
         has_ratios=plan.model.metric(metric).has_ratios and not log_scale,
@@ -111,6 +114,16 @@ def compared(plan: Plan, measured: Measured) -> Comparisons:
         groups=None if pairs else measured.groups, codes=None if pairs else grid_codes(plan),
         has_ratios=measured.has_ratios,
         num_families=measured.num_families, widening=measured.widening,
+        is_paired=measured.is_paired,
+    )  # fmt: skip
+
+
+def seeds_compared(comparisons: Comparisons, measured: Measured, plan: Plan) -> float:
+    """The seeds of a cell, as many in all, that would give differences their standard error."""
+    judged = [cell for cell, c in enumerate(comparisons.each) if c.pooled and not np.isnan(c.p)]
+    return seeds_alike(
+        ~np.isnan(measured.values), np.array(judged, dtype=np.intp), np.array(plan.references),
+        measured.is_paired,
     )  # fmt: skip
 
 

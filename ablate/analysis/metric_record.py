@@ -24,6 +24,7 @@ from ablate.analysis.measured import (
     compared,
     measured_of,
     scaled,
+    seeds_compared,
     told_comparisons,
     with_cause,
 )
@@ -36,9 +37,11 @@ from ablate.analysis.scatter import scatter_cautions, seed_factors
 from ablate.analysis.scope import scope_of
 from ablate.plan.plan import Plan
 from ablate.run_row import RunRows
-from ablate.spec.models import SeedRule, text
+from ablate.spec.models import text
+from ablate.spec.seeds import SeedRule
 from ablate.stats.aa_test import AATest, compare_aa
 from ablate.stats.all_pairs import AllPairs, compare_pairs
+from ablate.stats.layout import num_results
 from ablate.stats.spread import spread
 from ablate.stats.verdicts import Comparison, Comparisons
 from ablate.text import printable
@@ -56,16 +59,17 @@ def metric_record(
     comparisons = compared(plan, measured)
     pairs = _pairs(plan, measured)
     each = comparisons.each if pairs is None else [pair.comparison for pair in pairs.pairs]
-    power = found_equivalent(
-        each, measured.widening * comparisons.residual_sd, comparisons.df, measured.values,
-        measured.margin, measured.num_families, in_pairs=pairs is not None,
-    )  # fmt: skip
+    num_seeds = num_results(measured.values)
+    if pairs is None:
+        num_seeds = seeds_compared(comparisons, measured, plan)
+    sd, df = measured.widening * comparisons.residual_sd, comparisons.df
+    power = found_equivalent(each, sd, df, num_seeds, measured.margin, measured.num_families)
     if pairs is not None:
         comparisons = in_pairs(comparisons, pairs, measured.values)
         pairs = told_pairs(pairs, measured.ranked, measured.is_judged, measured.lost)
     seen = detectable(
-        each, measured.widening * comparisons.residual_sd, comparisons.df, measured.values,
-        measured.num_families, in_pairs=pairs is not None,
+        each, sd, df, num_seeds, measured.num_families,
+        num_in_pairs=None if pairs is None else len(measured.values),
     )  # fmt: skip
     comparisons = told_comparisons(plan, comparisons, measured)
     worst = _worst_case(plan, measured)
@@ -95,6 +99,7 @@ def metric_record(
             *scatter_cautions(plan, comparisons, metric),
         ],
         seed_factors=seed_factors(plan, comparisons),
+        is_paired=measured.is_paired,
         margin=None if measured.margin is None else plan.study.margin,
         is_foreign=bool(plan.origin),
         again=_again(plan, rows, metric, measured),
@@ -129,6 +134,7 @@ def _pairs(plan: Plan, measured: Measured) -> AllPairs | None:
     return compare_pairs(
         measured.values, measured.mode, measured.margin, first_seeds=measured.first_seeds,
         num_families=measured.num_families, widening=measured.widening,
+        is_paired=measured.is_paired,
     )  # fmt: skip
 
 
@@ -139,6 +145,7 @@ def _may_be_best(measured: Measured, is_comparable: bool) -> Sequence[bool | Non
     return may_be_best(
         measured.values, measured.mode, first_seeds=measured.first_seeds,
         families=measured.num_families, widening=measured.widening,
+        is_paired=measured.is_paired,
     )  # fmt: skip
 
 

@@ -201,6 +201,8 @@ class MetricRecord:
     """Factors of grids whose effect changes from seed to seed."""
     margin: float | None
     """As in the study file; a share on the log scale; None but for the study's own metric."""
+    is_paired: bool = True
+    """Whether differences are by seed."""
     is_foreign: bool = False
     """Whether somebody else made the results: what was fixed before them nobody knows."""
     again: AATest | None = None

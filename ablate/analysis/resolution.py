@@ -8,16 +8,16 @@ from functools import cached_property
 
 import numpy as np
 
-from ablate.analysis.arrays import Values, on_scale, uses_log, values_of
+from ablate.analysis.arrays import Values, on_scale, planned_of, uses_log, values_of
 from ablate.analysis.families import critical_in_pairs, num_families
 from ablate.analysis.scatter import held_out_of
 from ablate.analysis.seed_rule import first_stage
 from ablate.numbers import rounded, share_text
 from ablate.plan.plan import Plan, PlannedBlock
 from ablate.run_row import RunRows
-from ablate.spec.models import SeedRule
+from ablate.spec.seeds import SeedRule
 from ablate.stats.effects import factor_effects
-from ablate.stats.layout import fit_layout, num_results
+from ablate.stats.layout import fit_layout, num_results, residual_df, seeds_alike
 from ablate.stats.pooling import ALPHA
 from ablate.stats.power import detectable_margin, equivalence_power, level_sd
 from ablate.stats.replication import detectable_difference
@@ -33,7 +33,7 @@ NEARLY = 0.995
 
 def no_verdict(plan: Plan) -> str:
     """Why a plan that can find no difference of cells cannot."""
-    num_seeds = len(plan.seeds)
+    num_seeds = max((len(runs) for runs in plan.runs_of.values()), default=0)
     if len(plan.cells) < 2:
         why = "the study has one cell"
     elif num_seeds < 2:
@@ -58,10 +58,9 @@ def found_equivalent(
     comparisons: Sequence[Comparison],
     residual_sd: float,
     df: float,
-    values: Values,
+    num_seeds: float,
     margin: float | None,
     families: int,
-    in_pairs: bool,
 ) -> float:
     """The chance that what does not differ is found equivalent; nan without a margin.
 
@@ -69,15 +68,13 @@ def found_equivalent(
         comparisons: Those with a baseline, one a cell; or all pairs.
         residual_sd: Pooled.
         df: Its degrees of freedom.
-        values: Results as they are compared, (num_cells, num_seeds).
+        num_seeds: Of a cell.
         margin: On the same scale.
         families: Metrics whose verdicts are to hold all at once.
-        in_pairs: Whether `comparisons` are all pairs.
     """
     if margin is None:
         return math.nan
     judged = [found.pooled and not np.isnan(found.p) for found in comparisons]
-    num_seeds = num_results(values if in_pairs else values[judged])
     alpha = ALPHA / families / max(1, sum(judged))
     return equivalence_power(margin, residual_sd, df, num_seeds, alpha)
 
@@ -145,7 +142,16 @@ class Design:
     @cached_property
     def df(self) -> int:
         """Degrees of freedom of the cells' residual."""
-        return (len(self.plan.cells) - 1) * (self.first - 1)
+        return residual_df(planned_of(self.plan)[:, : self.first], self.plan.is_paired)
+
+    @cached_property
+    def num_seeds(self) -> float:
+        """Of a cell; where baselines have more, what comes to the same."""
+        if self.in_pairs:
+            return num_results(np.where(planned_of(self.plan), 0.0, np.nan))
+        cells = np.array(self._compared, dtype=np.intp)
+        references = np.array(self.plan.references)
+        return seeds_alike(planned_of(self.plan), cells, references, self.plan.is_paired)
 
     @cached_property
     def families(self) -> int:
@@ -162,12 +168,23 @@ class Design:
         """Comparisons of cells."""
         if self.in_pairs:
             return math.comb(len(self.plan.cells), 2)
+        return len(self._compared)
+
+    @cached_property
+    def _compared(self) -> list[int]:
         pairs = zip(self.plan.compared, self.plan.references, strict=True)
-        return sum(named and other != cell for cell, (named, other) in enumerate(pairs))
+        return [cell for cell, (named, other) in enumerate(pairs) if named and other != cell]
+
+    @cached_property
+    def is_balanced(self) -> bool:
+        """Whether all cells have the same seeds."""
+        return bool(planned_of(self.plan).all())
 
     @cached_property
     def factors(self) -> list[FactorDesign]:
-        """Those whose main effects the report will have."""
+        """Those whose main effects the report will have, where all cells have the same seeds."""
+        if not self.is_balanced:
+            return []
         return [
             found
             for block in self.plan.blocks
@@ -186,7 +203,7 @@ class Design:
     def _sd_so_far(self) -> float:
         if np.isnan(self.values).all():
             return math.nan
-        return math.sqrt(fit_layout(self.values).variance)
+        return math.sqrt(fit_layout(self.values, self.plan.is_paired).variance)
 
     def _of_block(self, block: PlannedBlock) -> list[FactorDesign]:
         measured = self._scatter(block)
@@ -215,7 +232,7 @@ class Design:
         base = codes[block.members.index(block.baseline)]
         effects = factor_effects(
             self.values[list(block.members)], codes, [len(f.levels) for f in block.factors],
-            np.maximum(base, 0).tolist(), "min",
+            np.maximum(base, 0).tolist(), "min", is_paired=self.plan.is_paired,
         )  # fmt: skip
         return [
             main.comparisons.residual_sd if main.comparisons.df > 0 else math.nan
@@ -229,7 +246,8 @@ def _of_factors(design: Design) -> list[str]:
     told = ", ".join(
         f"{factor.name} {_shown(design, *_found(design, factor))}" for factor in design.factors
     )
-    condition = "" if design.is_known else "; more where seeds change what a factor does"
+    is_all = design.is_known or not design.plan.is_paired
+    condition = "" if is_all else "; more where seeds change what a factor does"
     return [f"resolution of factors, each over all the others: {told}{condition}"]
 
 
@@ -238,7 +256,7 @@ def _of_equivalence(design: Design) -> list[str]:
     asked = design.plan.study.margin
     if asked is None:
         return []
-    num = len(design.plan.seeds)
+    num = design.num_seeds
     alpha = ALPHA / design.families / max(1, design.num_compared)
     sd = design.widening() * design.sd
     least = detectable_margin(sd, design.df, num, alpha)
@@ -254,9 +272,9 @@ def _of_more_seeds(design: Design) -> list[str]:
     """The same runs as twice the seeds of half the cells."""
     num_cells, num_seeds = len(design.plan.cells), 2 * len(design.plan.seeds)
     half = num_cells // 2
-    if half < 2 or isinstance(design.plan.study.seeds, SeedRule):
+    if half < 2 or isinstance(design.plan.study.seeds, SeedRule) or not design.is_balanced:
         return []
-    df = (half - 1) * (num_seeds - 1)
+    df = residual_df(np.ones((half, num_seeds), dtype=bool), design.plan.is_paired)
     num = max(1, design.num_compared * half // num_cells) * design.families
     critical = critical_in_pairs(half, df, design.families) if design.in_pairs else None
     sd = design.widening(2) * design.sd
@@ -282,6 +300,8 @@ def _found(design: Design, factor: FactorDesign, times: int = 1) -> tuple[float,
     """
     more = (times - 1) * level_sd(design.sd, factor.num_cells, factor.num_reference) ** 2
     df = (factor.num_levels - 1) * (times * design.first - 1)
+    if not design.plan.is_paired:  # the residual of runs
+        df = len(design.plan.cells) // times * (times * design.first - 1)
     num_seeds = times * len(design.plan.seeds)
     sd = design.widening(times) * math.sqrt(factor.sd**2 + more)
     return detectable_difference(sd, df, factor.num_levels - 1, num_seeds), df

@@ -11,7 +11,8 @@ from ablate.ledger.ledger import Ledger
 from ablate.numbers import rounded
 from ablate.plan.plan import Plan, plan_study
 from ablate.run_row import RunRows
-from ablate.spec.models import SeedRule, Study
+from ablate.spec.models import Study
+from ablate.spec.seeds import SeedRule
 from ablate.stats.replication import needed_for_pairs, needed_replicates
 from ablate.study_dir import StudyPaths, write_atomically
 
@@ -108,11 +109,11 @@ def _decide(plan: Plan, rule: SeedRule, rows: RunRows) -> tuple[int, str]:
     wanted = math.log1p(width) if study.log_scale else width
     num_families = len(study.judged_metrics)
     if study.compares_pairs:
-        needed = needed_for_pairs(values, wanted, num_families)
+        needed = needed_for_pairs(values, wanted, num_families, plan.is_paired)
     else:
         needed = needed_replicates(
             values, plan.references, wanted, plan.compared, groups_of(plan, study.metric),
-            grid_codes(plan), num_families,
+            grid_codes(plan), num_families, plan.is_paired,
         )  # fmt: skip
     if math.isnan(needed.sd):
         return rule.min, f"the first {rule.min} seeds gave too few results to plan more"

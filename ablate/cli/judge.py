@@ -40,7 +40,9 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("source", metavar="SOURCE", help=KINDS.replace("a .csv", "a .csv, .tsv"))
     add("--factors", metavar="A,B", help="the columns that are varied")
     add("--seed", metavar="COLUMN", default="seed",
-        help="what tells replicates apart (default seed); runs of one seed are paired")  # fmt: skip
+        help="what tells replicates apart (default seed)")  # fmt: skip
+    add("--pairing", choices=("seed", "none"),
+        help="whether runs of one seed are paired (default: if no cell lacks a seed)")  # fmt: skip
     add("--metric", metavar="COLUMN", default="", help="what the verdicts are about")
     add("--mode", choices=("min", "max"), default="min", help="whether lower is better (default)")
     add("--baseline", metavar="A=X,B=Y", default="",
@@ -107,6 +109,7 @@ def asked_by(arguments: argparse.Namespace) -> Asked:
         step_column=arguments.step_column,
         within=arguments.within,
         question=arguments.question,
+        pairing=arguments.pairing,
     )
 
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from ablate.plan.analysis_plan import AnalysedCell, AnalysisPlan
-from ablate.spec.models import SeedRule
+from ablate.spec.seeds import SeedRule
 from ablate.text import some
 
 
@@ -23,6 +23,7 @@ class Topic(StrEnum):
     SEED = "seed"
     SEED_RULE = "rule for seeds"
     SPLITS = "split_seed"
+    PAIRING = "pairing"
     CELL = "cell"
     TRAINING = "training"
     BASELINE = "baseline"
@@ -99,6 +100,7 @@ def differences(before: AnalysisPlan, after: AnalysisPlan) -> list[Change]:
         *_of_value(Topic.PAIRS, *(_switch(plan.compares_pairs) for plan in (before, after))),
         *_of_value(Topic.MARGIN, _number(before.margin), _number(after.margin)),
         *_of_value(Topic.SCALE, *(_switch(plan.log_scale) for plan in (before, after))),
+        *_of_value(Topic.PAIRING, before.pairing, after.pairing),
         *_of_value(Topic.SEED_RULE, _rule(before.seed_rule), _rule(after.seed_rule)),
         *_of_value(Topic.SPLITS, before.split_seed or "", after.split_seed or ""),
         *_of_seeds(before, after),
@@ -131,6 +133,12 @@ def _of_value(topic: Topic, was: str, now: str) -> Iterator[Change]:
 def _of_seeds(before: AnalysisPlan, after: AnalysisPlan) -> Iterator[Change]:
     if before.seed_rule or after.seed_rule:
         return  # it is the rule that says which there are
+    for kind, one, other in (
+        (ChangeKind.ADDED, before, after), (ChangeKind.DROPPED, after, before),
+    ):  # fmt: skip
+        for seed in other.seeds_of_others:
+            if seed in one.seeds and seed not in one.seeds_of_others:
+                yield Change(Topic.SEED, kind, name=f"{seed} (of other cells than baselines)")
     for seed in after.seeds:
         if seed not in before.seeds:
             yield Change(Topic.SEED, ChangeKind.ADDED, name=str(seed))

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ablate.plan.plan import Plan
 from ablate.run_row import Value
-from ablate.spec.models import SeedRule
+from ablate.spec.seeds import SeedRule, SeedsByRole
 from ablate.trainable.contract import Mode
 
 
@@ -54,6 +54,10 @@ class AnalysisPlan(_Frozen):
     seed_rule: SeedRule | None
     split_seed: Literal["with_seed"] | None = None
     """Whether verdicts are over random splits."""
+    others_seeds: tuple[int, ...] | None = None
+    """Of cells that are no baselines, where those are not all seeds."""
+    pairing: Literal["seed", "none"] = "seed"
+    """Whether differences are by seed; earlier versions took all for paired."""
 
     @classmethod
     def of(cls, plan: Plan) -> Self:
@@ -81,7 +85,14 @@ class AnalysisPlan(_Frozen):
             seeds=study.first_seeds,
             seed_rule=study.seeds if isinstance(study.seeds, SeedRule) else None,
             split_seed=study.split_seed,
+            others_seeds=study.seeds.others if isinstance(study.seeds, SeedsByRole) else None,
+            pairing="seed" if plan.is_paired else "none",
         )
+
+    @property
+    def seeds_of_others(self) -> tuple[int, ...]:
+        """The seeds of cells that are no baselines."""
+        return self.seeds if self.others_seeds is None else self.others_seeds
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -111,6 +111,11 @@ class Plan:
         return self.selection.value
 
     @property
+    def is_paired(self) -> bool:
+        """Whether runs of one seed have something in common: differences are then by seed."""
+        return self.study.pairs_seeds(by_default=self.model.shares_draws)
+
+    @property
     def baseline(self) -> Cell:
         """The cell that the others are compared with; further blocks may have their own."""
         return self.cells[self.blocks[0].baseline]
@@ -203,7 +208,7 @@ def plan_study(
     is_smoke: bool = False,
     entry: TrainableEntry | None = None,
 ) -> Plan:
-    """Plans a study: every cell with every seed, replicate by replicate.
+    """Plans a study: every cell with its seeds, replicate by replicate.
 
     Args:
         study: A checked study.
@@ -223,7 +228,11 @@ def plan_study(
         raise InputError(study.study, [found])
     entry = found
     model = entry.config_model()
-    seeds = tuple(study.first_seeds if seeds is None else seeds)
+    all_seeds = tuple(study.first_seeds if seeds is None else seeds)
+    asked = {
+        is_baseline: set(study.seeds_of(is_baseline) if seeds is None else seeds)
+        for is_baseline in (True, False)
+    }
     over = model.smoke if is_smoke and model.smoke else {}
     split_key = model.split_key if study.split_seed else None
     trainings, blocks = _trainings(blocks_of(study, model), model, entry.name, over)
@@ -231,15 +240,20 @@ def plan_study(
     baseline = cells[blocks[0].baseline]
     aa_cell = replace(baseline, is_aa=True, index=UNPLACED) if study.aa else None
     runs: list[Run] = []
-    for seed in seeds:
-        runs += [training.run(training.cell, seed, split_key) for training in trainings]
-        if aa_cell is not None:
+    baselines = {block.baseline for block in blocks}
+    for seed in all_seeds:
+        runs += [
+            training.run(training.cell, seed, split_key)
+            for training in trainings
+            if seed in asked[training.cell.index in baselines]
+        ]
+        if aa_cell is not None and seed in asked[True]:
             again = trainings[blocks[0].baseline]
             runs.append(again.run(aa_cell, seed + AA_SEED_OFFSET, split_key))
     named = _named(runs, names or {})
     return Plan(
-        study=study, entry=entry, model=model, cells=cells, blocks=blocks, seeds=seeds, runs=named,
-        aa_cell=aa_cell, is_smoke=is_smoke,
+        study=study, entry=entry, model=model, cells=cells, blocks=blocks, seeds=all_seeds,
+        runs=named, aa_cell=aa_cell, is_smoke=is_smoke,
     )  # fmt: skip
 
 

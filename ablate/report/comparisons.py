@@ -21,6 +21,11 @@ def difference_text(comparison: Comparison, log_scale: bool) -> str:
     return show(comparison.difference, comparison.low, comparison.high)
 
 
+def pairing_text(is_paired: bool) -> str:
+    """How runs of two cells are compared."""
+    return "paired by seed" if is_paired else "unpaired (of means, whichever the seeds are)"
+
+
 def worst_text(comparison: Comparison, log_scale: bool) -> str:
     """`within noise, +0.01 [-0.02, +0.04]`."""
     return f"{comparison.verdict.text}, {difference_text(comparison, log_scale)}"

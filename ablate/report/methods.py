@@ -75,7 +75,13 @@ def _seeds(record: StudyRecord) -> Iterator[str]:
     named = ", ".join(map(str, seeds[:MOST_SEEDS_NAMED])) + ", ..." * (
         len(seeds) > MOST_SEEDS_NAMED
     )
-    if len(seeds) == 1:
+    planned = sorted({cell.num_planned for cell in record.metric.cells})
+    if len(planned) > 1:
+        yield (
+            f"cells have {planned[0]} to {planned[-1]} of {len(seeds)} seeds ({named}), see the "
+            "table: those with more tell how much runs vary"
+        )
+    elif len(seeds) == 1:
         yield f"each cell was planned with one seed ({named}): no spread over seeds is known"
     else:
         yield f"each cell was planned with {len(seeds)} seeds ({named}), the same for all"
@@ -127,9 +133,10 @@ def _comparisons(record: StudyRecord) -> Iterator[str]:
     if pooled:
         yield from _pooled(metric, pooled)
     if len(pooled) < len(judged):
+        own = "own paired differences (t intervals" if metric.is_paired else "own runs (Welch"
         yield (
             f"{_num(len(judged) - len(pooled), 'comparison')} of cells whose spread differs from "
-            "the others' rest on their own paired differences (t intervals, Bonferroni)"
+            f"the others' rest on their {own}, Bonferroni)"
         )
     found = "better and worse are" if metric.ranked else "different are"
     yield (
@@ -151,10 +158,11 @@ def _pooled(metric: MetricRecord, pooled: Sequence[Comparison]) -> Iterator[str]
         metric.pairs is None and len(metric.comparisons.groups) > 1
     ):
         shared = "the residual variances named below"
-    layout = "least squares in the layout of cells and seeds (runs of one seed are paired)"
+    layout = "by least squares in the layout of cells and seeds (runs of one seed are paired)"
+    layout = layout if metric.is_paired else "as those of means (runs are unpaired)"
     if metric.pairs is not None:
         yield (
-            f"{_num(num, 'difference')} of {of} between two cells, estimated by {layout} with "
+            f"{_num(num, 'difference')} of {of} between two cells, estimated {layout} with "
             f"{shared}, {'has' if num == 1 else 'have'} simultaneous 95 % intervals (Tukey-Kramer)"
         )
         return
@@ -162,7 +170,7 @@ def _pooled(metric: MetricRecord, pooled: Sequence[Comparison]) -> Iterator[str]
     baseline, method = ("its", "Dunnett; over several baselines Sidak") if several else (
         "the", "Dunnett")  # fmt: skip
     yield (
-        f"{_num(num, 'difference')} of {of} between a cell and {baseline} baseline, estimated by "
+        f"{_num(num, 'difference')} of {of} between a cell and {baseline} baseline, estimated "
         f"{layout} with {shared}, have simultaneous 95 % intervals ({method})"
     )
 

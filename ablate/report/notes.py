@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note
 from ablate.numbers import interval_text, rounded, share_text
 from ablate.plan.analysis_changes import Deviation, deviations_text
-from ablate.report.comparisons import NO_VERDICT_TEXT, lost_runs_notes, pair_p_text
+from ablate.report.comparisons import (
+    NO_VERDICT_TEXT,
+    lost_runs_notes,
+    pair_p_text,
+    pairing_text,
+)
 from ablate.report.cost import costlier_text
 from ablate.report.resolutions import equivalence_notes
 from ablate.stats.aa_test import AATest
@@ -21,13 +26,14 @@ ALPHA = 0.05
 """Of what is said of factors, each by itself, and of their pairs."""
 
 
-def effect_notes(block: BlockRecord, effects: Effects) -> list[Note]:
+def effect_notes(block: BlockRecord, effects: Effects, is_paired: bool = True) -> list[Note]:
     """Below a table of main effects."""
+    against = f"its own scatter over seeds ({ErrorTerm.FACTOR_BY_SEED})"
+    against = against if is_paired else f"{ErrorTerm.RUNS.text}, which are unpaired"
     notes = [
         Note(
-            "each factor is tested by itself, against its own scatter over seeds "
-            f"({ErrorTerm.FACTOR_BY_SEED}), and p adjusted over its levels"
-            f"{_false_share(len(effects.mains))}"
+            f"each factor is tested by itself, against {against}"
+            f", and p adjusted over its levels{_false_share(len(effects.mains))}"
         )
     ]
     for number, pair in enumerate(effects.interactions):
@@ -128,20 +134,27 @@ def _error_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
             f"their baseline rest on {ErrorTerm.SPLIT_PLOT.text} (split plot, df by "
             "Satterthwaite), the others on the residual alone"
         )
-    if ErrorTerm.OWN_PAIRS in errors:
+    for error in sorted(error for error in errors if not error.is_shared):
+        welch = "Welch, " * (error is ErrorTerm.OWN_RUNS)
         noisy = [metric.cells[c].name for g in metric.comparisons.groups for c in g.spreads.noisy]
         names = "; ".join(noisy[:NAMED]) + f" and {len(noisy) - NAMED} more" * (len(noisy) > NAMED)
         yield Note(
             f"error: (own spread): {names} scatter{'s' * (len(noisy) == 1)} more over seeds than "
             "the others: each such interval, and each against such a baseline, rests on "
-            f"{ErrorTerm.OWN_PAIRS.text} alone (Bonferroni)"
+            f"{error.text} alone ({welch}Bonferroni)"
         )
 
 
 def _level_error_notes(block: BlockRecord, effects: Effects) -> Iterator[Note]:
     """What the intervals of levels rest on, where it is not factor x seed."""
+    errors = {one.error for effect in effects.mains for one in effect.comparisons.each}
     noisy = [block.factors[e.factor] for e in effects.mains if e.has_noisy_level]
-    if noisy:
+    if noisy and ErrorTerm.OWN_RUNS in errors:
+        yield Note(
+            "error: (own spread): cells scatter unlike each other; levels are compared by "
+            "Welch's test, each cell with a variance of its own"
+        )
+    elif noisy:
         yield Note(
             f"error: (own spread): a level of {', '.join(noisy)} scatters more over seeds than the "
             f"others; what it is compared with rests on {ErrorTerm.OWN_PAIRS.text} alone"
@@ -150,7 +163,7 @@ def _level_error_notes(block: BlockRecord, effects: Effects) -> Iterator[Note]:
         if effect.across_groups:
             yield _caution(
                 f"levels of {block.factors[effect.factor]} measure different things: each is "
-                "judged by its own pairs, means over them are mostly those of the largest values"
+                "judged by its own runs, means over them are mostly those of the largest values"
             )
 
 
@@ -233,7 +246,8 @@ def _interval_text(metric: MetricRecord) -> str:
     sd = metric.comparisons.residual_sd
     shown = share_text(sd).lstrip("+") if metric.log_scale else rounded(sd, sd)
     return (
-        "differences to the baseline paired by seed; intervals hold simultaneously and p are "
+        f"differences to the baseline {pairing_text(metric.is_paired)}; intervals hold "
+        "simultaneously and p are "
         f"adjusted over {compared_text(metric)} ({_method_text(metric)}, {ErrorTerm.POOLED} sd "
         f"{shown}, df {metric.comparisons.df:g})"
     )
@@ -251,8 +265,9 @@ def _method_text(metric: MetricRecord) -> str:
     judged = [cell for cell in metric.cells if not math.isnan(cell.comparison.low)]
     families = {cell.reference for cell in judged}
     errors = {cell.comparison.error for cell in judged}
-    methods = ["Dunnett"] * bool(errors - {ErrorTerm.OWN_PAIRS})
+    methods = ["Dunnett"] * any(error.is_shared for error in errors)
     methods += ["Bonferroni for own pairs"] * (ErrorTerm.OWN_PAIRS in errors)
+    methods += ["Welch and Bonferroni for own runs"] * (ErrorTerm.OWN_RUNS in errors)
     methods += [f"Sidak over {len(families)} baselines"] * (len(families) > 1)
     methods += ["Bonferroni over metrics"] * (metric.num_families > 1)
     return ", ".join(methods)

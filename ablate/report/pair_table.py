@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from ablate.analysis.fixing import remark
 from ablate.analysis.records import MetricRecord, Note
 from ablate.numbers import p_text
-from ablate.report.comparisons import AT_WORST, NO_VERDICT_TEXT, difference_text, worst_text
+from ablate.report.comparisons import (
+    AT_WORST,
+    NO_VERDICT_TEXT,
+    difference_text,
+    pairing_text,
+    worst_text,
+)
 from ablate.report.text_table import TableRow, TextTable, adjusted_tip, comparison_titles
 from ablate.stats.all_pairs import AllPairs, Pair
 from ablate.stats.verdicts import VerdictKind
@@ -118,8 +124,9 @@ def _notes(metric: MetricRecord, pairs: AllPairs, num_shown: int) -> list[Note]:
     of = f", of all {metric.num_families} metrics," if metric.num_families > 1 else ""
     notes = [
         Note(
-            f"all {len(pairs.pairs)} pairs are one family, paired by seed: intervals and p hold "
-            f"simultaneously{of} (Tukey-Kramer, df {pairs.df}); nothing is compared with a baseline"
+            f"all {len(pairs.pairs)} pairs are one family, {pairing_text(metric.is_paired)}: "
+            f"intervals and p hold simultaneously{of} (Tukey-Kramer, df {pairs.df}); nothing is "
+            "compared with a baseline"
         )
     ]
     if num_shown < len(pairs.pairs):

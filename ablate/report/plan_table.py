@@ -15,7 +15,9 @@ from ablate.plan.reconcile import Remaining
 from ablate.process.screen import Text
 from ablate.report.tables import NOT_APPLICABLE
 from ablate.run_row import RunRows, Status
+from ablate.spec.design import UNPLACED
 from ablate.spec.models import text
+from ablate.spec.seeds import SeedsByRole
 from ablate.text import printable
 
 CELLS_SHOWN = 60
@@ -44,19 +46,26 @@ def print_plan(
     console.print(_table(plan, rows, known))
     if len(plan.cells) > CELLS_SHOWN:
         console.print(Text(f"... and {len(plan.cells) - CELLS_SHOWN} more cells"))
-    seeds = ", ".join(map(str, plan.seeds))
-    again = f" + {len(plan.seeds)} of the baseline again" if plan.aa_cell else ""
-    total = (
-        f"{len(plan.cells)} cells x {len(plan.seeds)} seeds ({seeds}){again} = "
-        f"{len(plan.runs)} runs"
-    )
-    console.print(Text(f"{total}; {len(left.todo)} to do, {len(left.kept)} done"))
+    console.print(Text(f"{_total(plan)}; {len(left.todo)} to do, {len(left.kept)} done"))
     for told in filter(None, (price(plan, left.todo, rows, at_once), *_found(plan, rows))):
         console.print(Text(told), soft_wrap=True)
     if study.pack != 1:
         console.print(Text(_packs(plan, left, known, at_once)))
     console.print(Text(f"a trial takes {study.resources.cpu:g} CPU, {study.resources.gpu:g} GPU"))
     console.print(Text(f"study directory: {study.directory}"), soft_wrap=True)
+
+
+def _total(plan: Plan) -> str:
+    """`4 cells x 3 seeds (0, 1, 2) = 12 runs`."""
+    seeds = ", ".join(map(str, plan.seeds))
+    of_cells = f"{len(plan.cells)} cells x {len(plan.seeds)} seeds ({seeds})"
+    if isinstance(plan.study.seeds, SeedsByRole):
+        roles = {"baselines": plan.study.seeds.baseline, "others": plan.study.seeds.others}
+        told = [f"{len(of)} of {role} ({', '.join(map(str, of))})" for role, of in roles.items()]
+        of_cells = f"{len(plan.cells)} cells, seeds: {', '.join(told)}"
+    num_again = len(plan.runs_of.get(UNPLACED, ()))
+    again = f" + {num_again} of the baseline again" if plan.aa_cell else ""
+    return f"{of_cells}{again} = {len(plan.runs)} runs"
 
 
 def _found(plan: Plan, rows: RunRows) -> list[str]:
@@ -82,7 +91,7 @@ def _table(plan: Plan, rows: RunRows, known: Mapping[str, Mapping[str, Any]]) ->
         mark = "baseline" if cell.index == plan.baseline.index else ""
         done = status[cell.index]
         table.add_row(
-            *map(Text, labels), f"{done[Status.OK]}/{len(plan.seeds)}", _others(done) or mark
+            *map(Text, labels), f"{done[Status.OK]}/{done.total()}", _others(done) or mark
         )
     return table
 

@@ -18,12 +18,13 @@ def reconciled_notes(block: BlockRecord, metric: MetricRecord) -> Iterator[Note]
     verb = "is" if len(factors) == 1 else "are"
     names = " and ".join(block.factors[factor] for factor in factors)
     errors = " or ".join(dict.fromkeys(cell.comparison.error.text for cell in found))
+    of_factors = ErrorTerm.FACTOR_BY_SEED if metric.is_paired else ErrorTerm.RUNS
     df = max(effect.error_df for effect in block.effects.mains if effect.factor in factors)
     yield Note(
         f"{some([cell.name for cell in found], between='; ')}: different as cells, though {names} "
         f"over all other factors {verb} within noise: a cell's interval rests on {errors} (df "
         f"{min(cell.comparison.df for cell in found):.3g}) and holds for its own settings, a "
-        f"factor's on {ErrorTerm.FACTOR_BY_SEED.text} (df {df}) and holds over all settings"
+        f"factor's on {of_factors.text} (df {df}) and holds over all settings"
     )
 
 

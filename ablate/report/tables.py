@@ -60,7 +60,7 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
     title = f"{printable(metric.name)}, {metric.value_text}: each factor{of}, over all the others"
     numbers = ("mean", *comparison_titles(metric))
     notes = [*exploratory_notes(block.exploratory), *margin_notes(metric, "each factor")]
-    notes += effect_notes(block, effects)
+    notes += effect_notes(block, effects, metric.is_paired)
     costlier = costlier_levels_text(block, metric.cells, effects)
     notes += [Note(costlier, is_caution=True)] if costlier else []
     notes += reconciled_notes(block, metric)
@@ -86,7 +86,9 @@ def headline(record: StudyRecord, metric: MetricRecord) -> str:
     direction = f"{'lower' if metric.mode == 'min' else 'higher'} is better"
     if not metric.ranked:
         direction = "neither lower nor higher is better"
-    seeds = f"{len(record.seeds)} seed{'s' if len(record.seeds) != 1 else ''}"
+    numbers = {cell.num_planned for cell in metric.cells}
+    fewer = f"{min(numbers)} to " * (len(numbers) > 1 and not metric.is_foreign)
+    seeds = f"{fewer}{len(record.seeds)} seed{'s' if len(record.seeds) != 1 else ''}"
     return f"{printable(metric.name)} ({direction}), {metric.value_text}, {seeds}"
 
 

@@ -23,7 +23,8 @@ class Asked:
 
     Attributes:
         factors: What is varied.
-        seed: What tells replicates apart: runs of one seed are paired.
+        seed: What tells replicates apart.
+        pairing: Whether runs of one seed are paired; by default where all cells have all seeds.
         metric: What the verdicts are about.
         mode: Whether lower (`min`) or higher (`max`) values are better.
         report_metrics: Further metrics to report.
@@ -50,6 +51,7 @@ class Asked:
     step_column: str | None = None
     within: str | None = None
     question: str = ""
+    pairing: Literal["seed", "none"] | None = None
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -80,7 +80,12 @@ def foreign_study(name: str, source: str, found: Found, asked: Asked) -> Foreign
         f"row{'s' * (len(found.rows) != 1)}); Ablate did not run them, and knows neither their "
         "code nor their data"
     )
-    notes = [*resolved.notes, *_absent(resolved.results)]
+    notes = [*resolved.notes, *_absent(resolved.results, plan.is_paired)]
+    if asked.pairing is None and not plan.is_paired:
+        notes.append(
+            "not every cell has every seed: runs are compared unpaired (--pairing seed compares "
+            "those of one seed)"
+        )
     shown = [seed if isinstance(seed, int) else text(seed) for seed in seeds]
     return ForeignStudy(
         plan=replace(plan, origin=origin), rows=rows, notes=notes, seeds=shown,
@@ -172,8 +177,20 @@ def _study(name: str, results: Sequence[Result], asked: Asked, choices: _Choices
         "baseline": dict(choices.baseline), "design": "grid" if is_grid else "cells",
         "cells": () if is_grid else tuple(cells.values()),
         "compare": tuple(map(dict, choices.compare)) or None,
-        "seeds": tuple(_numbers(seeds)),
+        "seeds": tuple(_numbers(seeds)), "pairing": asked.pairing or _pairing(results),
     })  # fmt: skip
+
+
+def _pairing(results: Sequence[Result]) -> str:
+    """`seed` where every cell has every seed: else seeds are but numbers of runs."""
+    return "seed" if not _num_absent(results) else "none"
+
+
+def _num_absent(results: Sequence[Result]) -> int:
+    """Combinations of cell and seed without a row."""
+    keys = {result.key for result in results}
+    cells, seeds = ({key[part] for key in keys} for part in (0, 1))
+    return len(cells) * len(seeds) - len(keys)
 
 
 def _seeds(results: Sequence[Result]) -> list[Any]:
@@ -221,16 +238,17 @@ def _planned(
     return replace(plan, runs=runs), rows, inner
 
 
-def _absent(results: Sequence[Result]) -> list[str]:
+def _absent(results: Sequence[Result], is_paired: bool) -> list[str]:
     """What the reader should know of cells and seeds that the source has no row for."""
-    keys = [result.key for result in results]
-    seeds = Counter(seed for _, seed in keys)
-    num_all = len({cell for cell, _ in keys}) * len(seeds)
-    if len(keys) == num_all:
+    num_absent = _num_absent(results)
+    if not num_absent:
         return []
+    num_all = num_absent + len({result.key for result in results})
+    seeds = Counter(result.key[1] for result in results)
     if max(seeds.values()) == 1:
-        return ["no two cells share a seed: nothing can be paired, so nothing can be compared"]
+        told = "no two cells share a seed"
+        return [f"{told}: nothing can be paired, so nothing can be compared"] * is_paired
     return [
-        f"{num_all - len(keys)} of {num_all} combinations of cell and seed have no row: whether "
+        f"{num_absent} of {num_all} combinations of cell and seed have no row: whether "
         "they were never run or left out, the results do not say"
     ]

@@ -17,6 +17,7 @@ from ablate.spec.check_shapes import (
 )
 from ablate.spec.design import DesignBlock, blocks_of
 from ablate.spec.models import AA_SEED_OFFSET, Study
+from ablate.spec.seeds import SeedsByRole
 from ablate.spec.sizes import size_problems
 from ablate.spec.split_checks import refused_splits, split_problems
 from ablate.text import storable
@@ -102,12 +103,17 @@ def _no_text(key: str, path: str) -> Problem:
 
 
 def _seed_problems(study: Study) -> Iterator[Problem]:
-    seeds = study.first_seeds
-    listed, seen = set(seeds), set[int]()
-    for index, seed in enumerate(seeds):
-        if seed in seen:
-            yield Problem(f"seeds[{index}]", "the seed is listed twice", seed, fix="drop one")
-        seen.add(seed)
+    lists = {"seeds": study.first_seeds}
+    if isinstance(study.seeds, SeedsByRole):
+        lists = {"seeds.baseline": study.seeds.baseline, "seeds.others": study.seeds.others}
+    for key, seeds in lists.items():
+        seen = set[int]()
+        for index, seed in enumerate(seeds):
+            if seed in seen:
+                yield Problem(f"{key}[{index}]", "the seed is listed twice", seed, fix="drop one")
+            seen.add(seed)
+    listed = set(study.first_seeds)
+    for seed in study.seeds_of(is_baseline=True):
         if study.aa and seed + AA_SEED_OFFSET in listed:
             yield Problem("aa", f"the second baseline of seed {seed} would use this seed too",
                           seed + AA_SEED_OFFSET, fix="use other seeds")  # fmt: skip

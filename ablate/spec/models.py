@@ -9,22 +9,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
     Strict,
-    Tag,
     field_validator,
     model_validator,
 )
 
 from ablate.errors import AblateError
 from ablate.identity import canonical_json
+from ablate.spec.seeds import Float, Int, SeedRule, Seeds, SeedsByRole
 from ablate.text import printable, shortened
 
-Int = Annotated[int, Strict()]
-Float = Annotated[float, Strict()]
 Text = Annotated[str, Strict()]
 Bool = Annotated[bool, Strict()]
 
@@ -112,57 +108,6 @@ class Tracking(_Frozen):
             if not tag.strip() or not tag.isprintable():
                 raise ValueError(f"{tag!r} is not a tag: W&B takes 1 to 64 printable characters")
         return tags
-
-
-class Until(_Frozen):
-    """When a study has enough seeds."""
-
-    half_width: Annotated[Float, Field(gt=0)]
-    """Of the interval of every comparison, in units of the metric."""
-
-
-MOST_SEEDS = 10_000
-
-
-class SeedRule(_Frozen):
-    """As many seeds as intervals of a given width need; see `ablate.stats.replication`."""
-
-    min: Annotated[Int, Field(ge=2, le=MOST_SEEDS)] = 3
-    """Seeds of the first stage, which measures how much runs vary."""
-    max: Annotated[Int, Field(ge=2, le=MOST_SEEDS)]
-    until: Until
-
-    @model_validator(mode="after")
-    def _min_is_not_above_max(self) -> Self:
-        if self.min > self.max:
-            raise ValueError(f"min {self.min} is above max {self.max}: raise max")
-        return self
-
-
-def _count(seeds: Any) -> Any:
-    """Turns a number of seeds into the seeds 0, 1, 2, ..."""
-    if not isinstance(seeds, int) or isinstance(seeds, bool):
-        return seeds
-    if not 1 <= seeds <= MOST_SEEDS:
-        raise ValueError(f"a number of seeds is between 1 and {MOST_SEEDS}")
-    return tuple(range(seeds))
-
-
-def _kind(seeds: Any) -> str:
-    return "<rule>" if isinstance(seeds, Mapping | SeedRule) else "<list>"
-
-
-# Tags in angle brackets are not part of a key, see `ablate.spec.pydantic_problems`.
-Seeds = Annotated[
-    Annotated[
-        tuple[Annotated[Int, Field(ge=0, lt=2**32)], ...],
-        Field(min_length=1),
-        BeforeValidator(_count),
-        Tag("<list>"),
-    ]
-    | Annotated[SeedRule, Tag("<rule>")],
-    Discriminator(_kind),
-]
 
 
 MAX_LABEL = 200
@@ -294,6 +239,9 @@ class Study(Block, _Question):
     split_seed: Literal["with_seed"] | None = None
     """`with_seed`: each run splits the data by its seed, so that verdicts are over splits. Else all
     runs share the split that the config names."""
+    pairing: Literal["seed", "none"] | None = None
+    """Whether runs of one seed are compared with each other, or all runs of two cells; by default
+    as the trainable says whether its runs share draws."""
     aa: Bool = False
     """Whether the baseline is also run on other seeds (A/A)."""
     resources: Resources = Resources()
@@ -313,7 +261,19 @@ class Study(Block, _Question):
     @property
     def first_seeds(self) -> tuple[int, ...]:
         """The seeds that are always run."""
-        return tuple(range(self.seeds.min)) if isinstance(self.seeds, SeedRule) else self.seeds
+        if isinstance(self.seeds, SeedRule):
+            return tuple(range(self.seeds.min))
+        return self.seeds.all if isinstance(self.seeds, SeedsByRole) else self.seeds
+
+    def seeds_of(self, is_baseline: bool) -> tuple[int, ...]:
+        """The seeds that a cell is always run with."""
+        if isinstance(self.seeds, SeedsByRole):
+            return self.seeds.baseline if is_baseline else self.seeds.others
+        return self.first_seeds
+
+    def pairs_seeds(self, by_default: bool) -> bool:
+        """Whether runs of one seed are compared with each other."""
+        return by_default if self.pairing is None else self.pairing == "seed"
 
     @property
     def metrics(self) -> tuple[str, ...]:

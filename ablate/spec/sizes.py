@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from ablate.errors import Problem
 from ablate.spec.combinations import num_combinations
-from ablate.spec.models import SeedRule, Study
+from ablate.spec.models import Study
+from ablate.spec.seeds import SeedRule
 
 MAX_CELLS = 100_000
 """Most cells of a study, unless the environment sets another limit."""
@@ -34,7 +35,8 @@ def size_problems(study: Study) -> Iterator[Problem]:
     if total > most:
         yield _too_many("", "blocks", f"{total:,}", most)
         return
-    num_seeds = study.seeds.max if isinstance(study.seeds, SeedRule) else len(study.seeds)
+    num_seeds = len(study.seeds_of(is_baseline=False))
+    num_seeds = study.seeds.max if isinstance(study.seeds, SeedRule) else num_seeds
     runs = total * num_seeds
     if num_seeds > RUNS_A_CELL and runs > most * RUNS_A_CELL:
         yield Problem(

@@ -9,7 +9,8 @@ from ablate.dotted import flatten, with_key
 from ablate.errors import Problem
 from ablate.spec.config_keys import as_nested, is_known
 from ablate.spec.design import DesignBlock
-from ablate.spec.models import AA_SEED_OFFSET, SeedRule, Study
+from ablate.spec.models import AA_SEED_OFFSET, Study
+from ablate.spec.seeds import SeedRule
 from ablate.text import first_line
 from ablate.trainable.config_model import ConfigModel
 
@@ -31,6 +32,11 @@ def split_problems(
     if unable:
         yield Problem(KEY, unable, study.split_seed, fix=f"drop {KEY}")
         return
+    if not study.pairs_seeds(by_default=model.shares_draws):
+        yield Problem(
+            KEY, "cannot go with unpaired runs: those of one seed have the split in common",
+            study.split_seed, fix=f"set pairing: seed, or drop {KEY}",
+        )  # fmt: skip
     key = str(model.split_key)
     for where, value in _set_by_hand(study, model, blocks, key):
         yield Problem(

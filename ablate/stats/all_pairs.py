@@ -55,6 +55,7 @@ def compare_pairs(
     first_seeds: int | None = None,
     num_families: int = 1,
     widening: float = 1.0,
+    is_paired: bool = True,
 ) -> AllPairs:
     """Compares all cells with each other, all at once.
 
@@ -65,8 +66,9 @@ def compare_pairs(
         first_seeds: As for `compare_to_baseline`.
         num_families: Families, of so many metrics, that are to hold all at once.
         widening: As for `compare_to_baseline`.
+        is_paired: Whether runs of one seed have something in common.
     """
-    contrasts = contrasts_of(values, first_seeds, widening)
+    contrasts = contrasts_of(values, first_seeds, widening, is_paired)
     return pairs_of(contrasts, mode, margin, ALPHA / num_families)
 
 
@@ -129,7 +131,7 @@ def _pair(
         one, other, value = other, one, -value
     at = (one, other)
     se, df, pooled = float(contrasts.se[at]), float(contrasts.df[at]), not contrasts.apart[at]
-    error = ErrorTerm.POOLED if pooled else ErrorTerm.OWN_PAIRS
+    error = ErrorTerm.POOLED if pooled else contrasts.own_error
     if math.isnan(se):
         few = Verdict.none(Cause.TOO_FEW_SEEDS)
         return Pair(one, other, Comparison(verdict=few, difference=value, error=error))

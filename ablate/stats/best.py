@@ -41,6 +41,7 @@ def against_the_best(
     first_seeds: int | None = None,
     num_families: int = 1,
     widening: float = 1.0,
+    is_paired: bool = True,
 ) -> list[AgainstBest | None]:
     """Compares each cell with the best of the others.
 
@@ -50,11 +51,13 @@ def against_the_best(
         first_seeds: As for `compare_to_baseline`.
         num_families: Statements, of so many metrics, that are to hold all at once.
         widening: As for `compare_to_baseline`.
+        is_paired: Whether runs of one seed have something in common.
 
     Returns:
-        One a cell; None for cells with fewer than two results, for all where nothing can be said.
+        One a cell; None for cells without results, for all where nothing can be said.
     """
-    return best_of(contrasts_of(values, first_seeds, widening), mode, ALPHA / num_families)
+    contrasts = contrasts_of(values, first_seeds, widening, is_paired)
+    return best_of(contrasts, mode, ALPHA / num_families)
 
 
 def best_of(contrasts: Contrasts, mode: Mode, alpha: float = ALPHA) -> list[AgainstBest | None]:

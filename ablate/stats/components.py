@@ -24,7 +24,7 @@ class Components(NamedTuple):
         return self.cells + self.seeds + self.residual
 
 
-def variance_components(values: Values) -> Components:
+def variance_components(values: Values, is_paired: bool = True) -> Components:
     """Components of the cells x seeds layout, cells fixed and seeds random.
 
     Each is a sum of squares less what the residual puts there, 0 where that is more: Henderson
@@ -32,16 +32,20 @@ def variance_components(values: Values) -> Components:
 
     Args:
         values: (num_cells, num_seeds), nan where a run is missing.
+        is_paired: Whether runs of one seed have something in common: else seeds are no source.
 
     Returns:
         nan where there is no residual.
     """
     there = ~np.isnan(values)
     values = values[there.any(axis=1)][:, there.any(axis=0)]
-    layout = fit_layout(values)
+    layout = fit_layout(values, is_paired)
     if layout.df < 1:
         return Components(math.nan, math.nan, math.nan)
     num, (num_cells, num_seeds) = int(there.sum()), values.shape
+    if not is_paired:
+        among = float(np.nansum((values - np.nanmean(values)) ** 2)) - (num - 1) * layout.variance
+        return Components(max(0.0, among / num), 0.0, layout.variance)
     of_cells = _squares(values, 0) - (num - num_seeds) * layout.variance
     of_seeds = _squares(values, 1) - (num - num_cells) * layout.variance
     return Components(

@@ -1,17 +1,17 @@
 """Every cell of a study against every other, and what these differences rest on. Pure functions."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.stats.groups import pool_groups
+from ablate.stats.error_terms import ErrorTerm
+from ablate.stats.groups import known_cells, pool_groups
 from ablate.stats.layout import Layout
+from ablate.stats.own_spread import own_spread
 from ablate.stats.pooling import CERTAIN_DF, SHARED_MOST, Pool
-from ablate.stats.units import rounding_error, unit_of
+from ablate.stats.units import unit_of
 
 Values = NDArray[np.float64]
 ALIKE = 3
@@ -24,8 +24,8 @@ MOST_PATTERNED = 120
 class Contrasts:
     """Differences of all cells, row minus column, (num_cells, num_cells) each.
 
-    Entries of differences of which nothing can be said are nan: of cells with fewer than two
-    results, of cells that no seeds link, and where there is no residual variance.
+    Entries of differences of which nothing can be said are nan: of cells without a result, of
+    cells that no seeds link, and where there is no residual variance.
     """
 
     differences: Values
@@ -34,12 +34,15 @@ class Contrasts:
     apart: NDArray[np.bool_]
     """Judged by own pairs: one of the two is noisier than the other cells."""
     members: NDArray[np.intp]
-    """(num_members,), the cells that have two results."""
+    """(num_members,), the cells that have a result, where any has two."""
     correlation: float
     """The smallest one of two pooled differences from one cell."""
     residual_sd: float
     """Pooled; nan where there is none."""
     residual_df: float
+
+    own_error: ErrorTerm = ErrorTerm.OWN_PAIRS
+    """What differences of cells apart rest on."""
 
     @property
     def num_cells(self) -> int:
@@ -48,7 +51,10 @@ class Contrasts:
 
 
 def contrasts_of(
-    values: Values, first_seeds: int | None = None, widening: float = 1.0
+    values: Values,
+    first_seeds: int | None = None,
+    widening: float = 1.0,
+    is_paired: bool = True,
 ) -> Contrasts:
     """Compares all cells with each other.
 
@@ -56,12 +62,13 @@ def contrasts_of(
         values: (num_cells, num_seeds), nan where a run is missing.
         first_seeds: The pooled variance comes from so many seeds, the first ones.
         widening: What standard errors are multiplied by, see `ablate.stats.splits`.
+        is_paired: Whether runs of one seed have something in common.
     """
     unit, num = unit_of(values), len(values)
     values = values / unit
     none = np.zeros(num, dtype=bool)  # no cell is a baseline that is to be tested by itself
-    [pool] = pool_groups(values, 0, none, first_seeds)
-    members = np.flatnonzero((~np.isnan(values)).sum(axis=1) > 1)
+    [pool] = pool_groups(values, 0, none, first_seeds, is_paired=is_paired)
+    members = np.flatnonzero(known_cells(values))
     differences, se, df = (np.full((num, num), np.nan) for _ in range(3))
     kept = np.setdiff1d(members, pool.noisy)
     rows = np.searchsorted(np.setdiff1d(np.arange(num), pool.noisy), kept)
@@ -69,27 +76,24 @@ def contrasts_of(
     apart = np.zeros((num, num), dtype=bool)
     for cell in pool.noisy:
         for other in members[members != cell]:
-            found = _own_pairs(values[cell] - values[other], rounding_error(values[[cell, other]]))
+            found = own_spread(values[cell], values[other], is_paired)
+            is_known = found.se > 0 or (found.se == 0 and found.df >= CERTAIN_DF)
             for one, two, sign in ((cell, other, 1), (other, cell, -1)):
                 apart[one, two] = True
                 differences[one, two] = sign * found.difference
-                se[one, two], df[one, two] = found.se, found.df
+                if is_known:
+                    se[one, two], df[one, two] = found.se, found.df
     return Contrasts(
         differences=differences * unit,
         se=se * unit * widening,
         df=df,
         apart=apart,
         members=members,
-        correlation=_least_correlation(pool.layout, rows, ~np.isnan(values[kept])),
+        correlation=_least_correlation(pool.layout, rows, ~np.isnan(values[kept]), is_paired),
         residual_sd=pool.sd * unit,
         residual_df=pool.residual.df,
+        own_error=pool.own_error,
     )
-
-
-class _Paired(NamedTuple):
-    difference: float
-    se: float
-    df: float
 
 
 def _fill_pooled(
@@ -113,29 +117,21 @@ def _fill_pooled(
         np.fill_diagonal(matrix, np.nan)
 
 
-def _own_pairs(pairs: Values, rounding: float) -> _Paired:
-    """A difference on its own pairs, as `Pool.own_evidence` has it."""
-    there = pairs[~np.isnan(pairs)]
-    df = len(there) - 1
-    if df < 1:
-        return _Paired(math.nan, math.nan, math.nan)
-    mean = float(there.mean())
-    if float(np.ptp(there)) > rounding:
-        return _Paired(mean, float(there.std(ddof=1)) / math.sqrt(len(there)), df)
-    return _Paired(mean, 0.0 if df >= CERTAIN_DF else math.nan, df)
-
-
 def _variances(unscaled: Values) -> Values:
     """Of all differences, in units of the residual variance."""
     own = np.diag(unscaled)
     return np.maximum(own[:, None] + own - 2 * unscaled, 0)
 
 
-def _least_correlation(layout: Layout, rows: NDArray[np.intp], there: NDArray[np.bool_]) -> float:
+def _least_correlation(
+    layout: Layout, rows: NDArray[np.intp], there: NDArray[np.bool_], is_paired: bool
+) -> float:
     """The smallest correlation of two differences from one cell: 1/2 where no run is missing."""
     if there.all():
         return 0.5
-    told = rows[_of_each_pattern(there)]
+    # Unpaired, it is the number of runs that counts, and not which they are.
+    counts = np.arange(there.shape[1]) < there.sum(axis=1, keepdims=True)
+    told = rows[_of_each_pattern(there if is_paired else counts)]
     if len(told) > MOST_PATTERNED:
         return 0.0
     u = layout.unscaled[np.ix_(told, told)]

@@ -1,7 +1,8 @@
 """What each factor of a grid does over all the others, and where factors interact. Pure functions.
 
 Effects are fixed and seeds random, so each effect is tested on its own scatter over seeds, never on
-the residual of the cells: an effect that differs from seed to seed is not yet an effect.
+the residual of the cells: an effect that differs from seed to seed is not yet an effect. Only where
+runs of one seed have nothing in common it is the residual of the runs: see `level_tests`.
 """
 
 import itertools
@@ -14,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.stats.components import Components, variance_components
-from ablate.stats.error_terms import ErrorTerm
 from ablate.stats.groups import Groups
-from ablate.stats.layout import fit_layout
-from ablate.stats.marginal_means import Codes, adjusted_means, shared_effect, without
+from ablate.stats.level_tests import LevelTests, RunByRun, SeedBySeed
+from ablate.stats.marginal_means import Codes, adjusted_means, without
 from ablate.stats.units import unit_of
-from ablate.stats.verdicts import Comparisons, Mode, compare_to_baseline
+from ablate.stats.verdicts import Comparisons, Mode
 
 Values = NDArray[np.float64]
 UNEVEN = 2
@@ -40,9 +40,10 @@ class MainEffect:
     level_table: Values
     """(num_levels, num_seeds), the same seed by seed; nan where not estimable."""
     comparisons: Comparisons
-    """Each level against the baseline's: a family of its own; its residual is factor x seed."""
+    """Each level against the baseline's: a family of its own; its residual is factor x seed, or
+    that of the runs."""
     f: float
-    """Whether the levels differ at all: MS(factor) / MS(factor x seed)."""
+    """Whether the levels differ at all: MS(factor) / MS(factor x seed), or / MS(runs)."""
     df: int
     error_df: int
     p: float
@@ -125,6 +126,7 @@ def factor_effects(
     first_seeds: int | None = None,
     groups: Groups | None = None,
     widening: float = 1.0,
+    is_paired: bool = True,
 ) -> Effects:
     """Main effects, two-factor interactions and shares of variance.
 
@@ -141,13 +143,16 @@ def factor_effects(
         groups: (num_cells,), equal for cells that measure the same; all where None. Levels of a
             factor that tells groups apart scatter differently: they are judged by own pairs, its
             interactions are not tested, and shares of variance are nan.
-        widening: As for `compare_to_baseline`: F ratios are divided by its square.
+        widening: As for `compare_to_baseline`: F ratios are divided by its square. Of paired runs.
+        is_paired: Whether runs of one seed have something in common.
     """
     unit = unit_of(values)
     groups = np.zeros(len(values), dtype=np.intp) if groups is None else groups
+    scaled = values / unit
+    paired, alone = SeedBySeed(scaled, first_seeds, widening), RunByRun(scaled, first_seeds)
     block = _Block(
-        values=values / unit, unit=unit, codes=codes, num_levels=num_levels,
-        first_seeds=first_seeds, groups=groups, widening=widening,
+        values=scaled, unit=unit, codes=codes, num_levels=num_levels, groups=groups,
+        is_paired=is_paired, tests=paired if is_paired else alone,
     )  # fmt: skip
     mains = [
         block.main_effect(factor, level, mode, margin)
@@ -168,9 +173,9 @@ class _Block:
     unit: float
     codes: Codes
     num_levels: Sequence[int]
-    first_seeds: int | None
     groups: Groups
-    widening: float
+    is_paired: bool
+    tests: LevelTests
 
     def main_effect(
         self, factor: int, baseline: int, mode: Mode, margin: float | None
@@ -178,19 +183,19 @@ class _Block:
         """A factor over all the others, its levels against the baseline's."""
         levels, num_levels = self.codes[:, factor], self.num_levels[factor]
         others = np.delete(self.codes, factor, axis=1)
+        found = self.tests.estimate(levels, num_levels, others)
+        # Of unpaired runs the number is in the standard error already.
+        uneven = self.is_paired and self._is_uneven(levels, num_levels)
+        across = self._tells_groups(levels)
+        scaled = None if margin is None else margin / self.unit
+        comparisons = self.tests.compared(found, baseline, mode, scaled, uneven or across)
+        test = self.tests.test(found, np.ones((num_levels, 1)))
         table = adjusted_means(self.values, levels, num_levels, others)
-        uneven, across = self._is_uneven(levels, num_levels), self._tells_groups(levels)
-        comparisons = compare_to_baseline(
-            table * self.unit, baseline, mode, margin,
-            first_seeds=self.first_seeds, own_pairs=uneven or across, widening=self.widening,
-        )  # fmt: skip
-        ones = np.ones((num_levels, 1))
-        test = shared_effect(table, ones, self.first_seeds, self.widening)
         return MainEffect(
             factor=factor,
-            level_means=fit_layout(table).cells * self.unit,
+            level_means=self.tests.means(found) * self.unit,
             level_table=table * self.unit,
-            comparisons=_over_others(comparisons),
+            comparisons=comparisons.in_units(self.unit),
             f=test.f,
             df=test.df,
             error_df=test.error_df,
@@ -205,11 +210,10 @@ class _Block:
         a, b, shape = self.codes[:, one], self.codes[:, other], self._shape(one, other)
         levels = np.where((a >= 0) & (b >= 0), a * shape[1] + b, -1)
         others = np.delete(self.codes, (one, other), axis=1)
-        table = adjusted_means(self.values, levels, shape[0] * shape[1], others)
-        row, column = np.divmod(np.arange(len(table)), shape[1])
+        found = self.tests.estimate(levels, shape[0] * shape[1], others)
+        row, column = np.divmod(np.arange(len(found)), shape[1])
         both = np.hstack([np.eye(shape[0])[row], np.eye(shape[1])[column]])
-        test = shared_effect(table, both, self.first_seeds, self.widening)
-        means = fit_layout(table).cells
+        test, means = self.tests.test(found, both), self.tests.means(found)
         across = self._tells_groups(a) or self._tells_groups(b)
         return Interaction(
             factors=(one, other),
@@ -262,13 +266,7 @@ class _Block:
     def _components(self) -> Components:
         if len(np.unique(self.groups)) > 1:
             return Components(math.nan, math.nan, math.nan)
-        return variance_components(self.values)
-
-
-def _over_others(comparisons: Comparisons) -> Comparisons:
-    """Levels whose residual is what seeds change of the factor."""
-    each = [replace(c, error=ErrorTerm.FACTOR_BY_SEED) if c.pooled else c for c in comparisons.each]
-    return replace(comparisons, each=each)
+        return variance_components(self.values, self.is_paired)
 
 
 def _holm(p: Sequence[float]) -> list[float]:

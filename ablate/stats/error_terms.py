@@ -36,12 +36,22 @@ class ErrorTerm(StrEnum):
     """What seeds change of a factor, its levels averaged over all the others."""
     OWN_PAIRS = "own pairs"
     """The scatter of the differences of these two alone."""
+    RUNS = "residual of runs"
+    """What the cells leave of unpaired runs, in a factor's levels over all the others."""
+    OWN_RUNS = "own runs"
+    """The scatter of the runs of these two alone, which are not paired."""
 
     @property
     def text(self) -> str:
         """For people: `the pooled residual`."""
-        article = {ErrorTerm.POOLED: "the ", ErrorTerm.OWN_PAIRS: "their "}.get(self, "")
-        return article + self.value
+        if self in (ErrorTerm.POOLED, ErrorTerm.RUNS):
+            return f"the {self}"
+        return self.value if self.is_shared else f"their {self}"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other cells' scatter is part of it."""
+        return self not in (ErrorTerm.OWN_PAIRS, ErrorTerm.OWN_RUNS)
 
 
 class ErrorVariance(NamedTuple):

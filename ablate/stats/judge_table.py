@@ -5,7 +5,7 @@
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,6 +25,7 @@ def judge_table(
     baseline: Cell | None = None,
     mode: Mode = "min",
     margin: float | None = None,
+    pairing: Literal["seed", "none"] | None = None,
 ) -> dict[Cell, Comparison]:
     """Compares every cell of a table with its baseline, as the report of a study does.
 
@@ -36,10 +37,11 @@ def judge_table(
             as lost by its cell, and verdicts on it are "of the runs that ended". Leave out rows of
             runs that are missing at random.
         cell: The column that names cells, or several.
-        seed: The column with the seeds: runs of one seed are paired.
+        seed: The column with the seeds.
         baseline: The cell that the others are compared with; the first one by default.
         mode: Whether lower (`min`) or higher values are better.
         margin: Differences smaller than this do not matter; fixed before the results were seen.
+        pairing: Whether runs of one seed are paired; by default where every cell has every seed.
 
     Returns:
         A comparison by cell, in the order of the rows; `comparison.verdict.text` is for people.
@@ -66,7 +68,9 @@ def judge_table(
         for key, value in found.items():
             table[at, seeds[key]] = value
     reference = 0 if baseline is None else list(values).index(baseline)
-    comparisons = compare_to_baseline(table, reference, mode, margin).each
+    recurs = all(len(one) == len(seeds) for one in values.values())
+    is_paired = recurs if pairing is None else pairing == "seed"
+    comparisons = compare_to_baseline(table, reference, mode, margin, is_paired=is_paired).each
     lost = np.array([[math.isnan(one.get(key, 0)) for key in seeds] for one in values.values()])
     return dict(zip(values, of_those_that_ended(comparisons, reference, lost), strict=True))
 

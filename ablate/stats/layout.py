@@ -1,4 +1,7 @@
-"""Cells x seeds as a two-way layout: seeds are blocks, and runs may be missing. Pure functions."""
+"""Cells x seeds as a layout: seeds are blocks, unless runs of one seed have nothing in common.
+
+Pure functions, runs may be missing.
+"""
 
 import math
 from dataclasses import dataclass
@@ -19,7 +22,7 @@ CERTAIN_SEEDS = 5
 
 @dataclass(frozen=True)
 class Layout:
-    """The least-squares fit of value = cell + seed + residual."""
+    """The least-squares fit of value = cell + seed + residual; without the seed if unpaired."""
 
     cells: Values
     """Cell effects, (num_cells,), over an average seed; nan where a cell has no run."""
@@ -47,12 +50,31 @@ class Estimate(NamedTuple):
     unscaled_se: float
 
 
-def fit_layout(values: Values) -> Layout:
+def fit_layout(values: Values, is_paired: bool = True) -> Layout:
     """Fits cells and seeds; Scheffe 1959, The Analysis of Variance, section 4.4.
 
     Args:
         values: (num_cells, num_seeds), nan where a run is missing.
+        is_paired: Whether runs of one seed have something in common. If not, cells alone are
+            fitted: a one-way layout (Scheffe 1959, section 3.1), in which all can be compared.
     """
+    return _fit_cells_and_seeds(values) if is_paired else _fit_cells(values)
+
+
+def _fit_cells(values: Values) -> Layout:
+    there = ~np.isnan(values)
+    per_cell = there.sum(axis=1).astype(np.float64)
+    cells = np.where(there, values, 0.0).sum(axis=1) / np.where(per_cell > 0, per_cell, np.nan)
+    residuals = np.where(there, values - cells[:, None], np.nan)
+    residuals[np.abs(residuals) <= fit_rounding(values)] = 0.0
+    return Layout(
+        cells=cells, unscaled=np.diag(1 / np.maximum(per_cell, 1)), residuals=residuals,
+        df=int(there.sum()) - int((per_cell > 0).sum()), group=np.zeros(len(values), dtype=np.intp),
+        rounding=row_rounding(values),
+    )  # fmt: skip
+
+
+def _fit_cells_and_seeds(values: Values) -> Layout:
     there = ~np.isnan(values)
     filled = np.where(there, values, 0.0)
     present = there.astype(np.float64)
@@ -113,6 +135,41 @@ def num_results(values: Values) -> float:
     """
     counts = (~np.isnan(values)).sum(axis=1)
     return float(np.median(counts[counts > 0])) if counts.any() else 0.0
+
+
+def residual_df(there: NDArray[np.bool_], is_paired: bool) -> int:
+    """Degrees of freedom of what runs tell of their spread, as `Pool.residuals` has it.
+
+    Args:
+        there: (num_cells, num_seeds), whether a cell has a seed.
+        is_paired: Whether runs of one seed have something in common.
+    """
+    blank = np.where(there, 0.0, np.nan)
+    found = fit_layout(blank, is_paired).df
+    return found if found >= 1 else fit_layout(blank, is_paired=False).df
+
+
+def seeds_alike(
+    there: NDArray[np.bool_], cells: Cells, references: Cells, is_paired: bool
+) -> float:
+    """The number of seeds that would give differences the same standard error, were it of all.
+
+    Args:
+        there: (num_all_cells, num_seeds), whether a cell has a seed.
+        cells: (num_cells,), those compared.
+        references: (num_all_cells,), the cell that each is compared with.
+        is_paired: Whether runs of one seed have something in common.
+
+    Returns:
+        For the median difference; 0 where there is none.
+    """
+    counts = there[cells].sum(axis=1)
+    if not len(cells) or (there[references[cells]].sum(axis=1) == counts).all():
+        return num_results(np.where(there[cells], 0.0, np.nan))
+    found = fit_layout(np.where(there, 0.0, np.nan), is_paired)
+    errors = [difference(found, int(cell), int(references[cell])).unscaled_se for cell in cells]
+    known = [se for se in errors if se > 0]
+    return 2 / float(np.median(known)) ** 2 if known else 0.0
 
 
 def _linked(there: NDArray[np.bool_]) -> NDArray[np.intp]:

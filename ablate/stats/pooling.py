@@ -22,8 +22,8 @@ from ablate.stats.error_terms import (
     split_plot,
 )
 from ablate.stats.layout import Estimate, Layout, contrast_covariance, difference, fit_layout
+from ablate.stats.own_spread import OwnSpread, own_spread
 from ablate.stats.stages import later_spread
-from ablate.stats.units import rounding_error
 
 Values = NDArray[np.float64]
 References = Sequence[int] | NDArray[np.integer[Any]] | int
@@ -77,6 +77,13 @@ class Pool:
     """Such pools, of so many metrics, whose comparisons are to hold all at once (Bonferroni)."""
     widening: float = 1.0
     """What standard errors are multiplied by, see `ablate.stats.splits`."""
+    is_paired: bool = True
+    """Whether runs of one seed have something in common."""
+
+    @property
+    def own_error(self) -> ErrorTerm:
+        """What comparisons apart rest on."""
+        return ErrorTerm.OWN_PAIRS if self.is_paired else ErrorTerm.OWN_RUNS
 
     @property
     def is_empty(self) -> NDArray[np.bool_]:
@@ -86,19 +93,24 @@ class Pool:
     @cached_property
     def layout(self) -> Layout:
         """The fit of all seeds, without the noisy cells."""
-        return fit_layout(self.values[self._kept])
+        return fit_layout(self.values[self._kept], self.is_paired)
 
     @cached_property
     def residuals(self) -> Layout:
-        """The fit that the residual variance comes from."""
-        if self.first_seeds is None:
-            return self.layout
-        return fit_layout(self._first)
+        """The fit that the residual variance comes from.
+
+        Where seeds take up all that runs say, as with several seeds of one cell alone, it is the
+        scatter of runs about their cells: what seeds do to all alike is in it, so it is cautious.
+        """
+        found = self.layout
+        if self.first_seeds is not None:
+            found = fit_layout(self._first, self.is_paired)
+        return found if found.df >= 1 else fit_layout(self._first, is_paired=False)
 
     @cached_property
     def later(self) -> ErrorVariance | None:
         """The variance of the second stage, where it is the larger; None elsewhere."""
-        return later_spread(self.values[self._kept], self.first_seeds)
+        return later_spread(self.values[self._kept], self.first_seeds, self.is_paired)
 
     @cached_property
     def split(self) -> SplitPlot | None:
@@ -169,26 +181,30 @@ class Pool:
             value, se, df, self.critical(df), self._study_p(p / self.alpha_share), error
         )
 
-    def own_difference(self, cell: int) -> float:
-        """The mean of a cell's own pairs; nan without any."""
-        pairs = self._pairs(cell)
-        return float(np.nanmean(pairs)) if not np.isnan(pairs).all() else math.nan
+    def difference(self, cell: int) -> float:
+        """A cell minus its reference, whatever may be said of it; nan where one has no result.
+
+        Where no seeds link the two it is that of their means.
+        """
+        found = self._own(cell).difference
+        if not self.apart[cell]:
+            found = self.pooled_difference(cell).difference
+        if math.isnan(found):
+            one, other = self.values[cell], self.values[int(self.references[cell])]
+            found = own_spread(one, other, is_paired=False).difference
+        return found
 
     def own_evidence(self, cell: int) -> Evidence:
-        """A difference on its own pairs, Bonferroni for the family; nan with fewer than two.
+        """A difference on its own runs, Bonferroni for the family; nan where they are too few.
 
-        All pairs, whatever `first_seeds` says: over all seeds the cell was found to be noisy, and
+        All runs, whatever `first_seeds` says: over all seeds the cell was found to be noisy, and
         the variance of its first few would make its interval several times wider. Stein's proof
         does not cover such a cell; by simulation its interval misses no more often.
         """
-        mean, pairs = self.own_difference(cell), self._pairs(cell)
-        pairs = pairs[~np.isnan(pairs)]
-        num, df, error = int(self.family.sum()), len(pairs) - 1, ErrorTerm.OWN_PAIRS
-        if df < 1:
+        mean, se, df = self._own(cell)
+        num, error = int(self.family.sum()), self.own_error
+        if math.isnan(se):
             return Evidence(mean, math.nan, df, math.nan, math.nan, error)
-        varies = float(np.ptp(pairs)) > self._rounding(cell)
-        sd = float(pairs.std(ddof=1)) if varies else 0.0
-        se = self.widening * sd / math.sqrt(len(pairs))
         p = 2 * t_tail(abs(mean) / se, df) if se else certain_p(mean, df)
         critical = t_quantile(1 - self.alpha / (2 * num), df)
         return Evidence(mean, se, df, critical, self._study_p(num * p), error)
@@ -200,13 +216,10 @@ class Pool:
         of_all = p if self.share == 1 else -math.expm1(math.log1p(-p) / self.share)
         return min(1.0, of_all * self.num_families)
 
-    def _pairs(self, cell: int) -> Values:
-        """A cell minus its reference seed by seed, (num_seeds,)."""
-        pairs = self.values[cell] - self.values[self.references[cell]]
-        return np.where(np.abs(pairs) <= self._rounding(cell), 0 * pairs, pairs)
-
-    def _rounding(self, cell: int) -> float:
-        return rounding_error(self.values[[cell, int(self.references[cell])]])
+    def _own(self, cell: int) -> OwnSpread:
+        one, other = self.values[[cell, int(self.references[cell])]]
+        found = own_spread(one, other, self.is_paired)
+        return found._replace(se=self.widening * found.se)
 
     def _differing(self, cell: int) -> list[bool]:
         """Of the factors that seeds change, whether the cell and its reference differ in them."""

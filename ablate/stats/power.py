@@ -33,7 +33,7 @@ def equivalence_power(
     Returns:
         To about 0.001; nan where nothing can be compared.
     """
-    if not (margin > 0 and sd > 0 and df >= 1 and num_seeds >= 1):
+    if not (margin > 0 and sd > 0 and df >= 1 and num_seeds > 0):
         return math.nan
     scales, weights = residual_scales(df)
     room = margin / (sd * math.sqrt(2 / num_seeds)) - t_quantile(1 - alpha, df) * scales
@@ -55,7 +55,7 @@ def detectable_margin(
     Returns:
         nan where nothing can be compared.
     """
-    if not (sd > 0 and df >= 1 and num_seeds >= 1):
+    if not (sd > 0 and df >= 1 and num_seeds > 0):
         return math.nan
     from scipy.optimize import brentq
 

@@ -11,6 +11,7 @@ from ablate.stats.distributions import normal_cdf, residual_scales
 from ablate.stats.dunnett import Family
 from ablate.stats.error_terms import Codes
 from ablate.stats.groups import Groups, pool_groups
+from ablate.stats.layout import num_results
 from ablate.stats.pooling import ALPHA, Named, Pool, References
 from ablate.stats.units import unit_of
 
@@ -43,6 +44,7 @@ def needed_replicates(
     groups: Groups | None = None,
     codes: Codes | None = None,
     num_families: int = 1,
+    is_paired: bool = True,
 ) -> Replication:
     """Stein's two-stage rule: the seeds that intervals of a given half-width need.
 
@@ -64,30 +66,35 @@ def needed_replicates(
         groups: (num_cells,), equal for cells that measure the same; the widest of them counts.
         codes: (num_cells, num_factors), levels of a grid's factors; -1 where one does not apply.
         num_families: Such intervals, of so many metrics, that are to hold all at once.
+        is_paired: Whether runs of one seed have something in common.
 
     Raises:
         ValueError: Where the half-width is not positive.
     """
     unit = unit_of(first)
     pools = pool_groups(
-        first / unit, references, family, groups=groups, codes=codes, num_families=num_families
-    )
+        first / unit, references, family, groups=groups, codes=codes, num_families=num_families,
+        is_paired=is_paired,
+    )  # fmt: skip
     scaled, df, critical = max(map(_residual, pools), key=lambda each: each.width)
     return _needed(scaled * unit, df, critical, half_width, first.shape[1])
 
 
-def needed_for_pairs(first: Values, half_width: float, num_families: int = 1) -> Replication:
+def needed_for_pairs(
+    first: Values, half_width: float, num_families: int = 1, is_paired: bool = True
+) -> Replication:
     """The same for intervals of all pairs of cells, see `ablate.stats.all_pairs`.
 
     Args:
         first: (num_cells, num_first_seeds), nan where a run is missing.
         half_width: What the simultaneous intervals are to have.
         num_families: As for `needed_replicates`.
+        is_paired: Whether runs of one seed have something in common.
 
     Raises:
         ValueError: Where the half-width is not positive.
     """
-    found = compare_pairs(first, "min", num_families=num_families)
+    found = compare_pairs(first, "min", num_families=num_families, is_paired=is_paired)
     return _needed(found.residual_sd, found.df, found.critical, half_width, first.shape[1])
 
 
@@ -130,7 +137,7 @@ def detectable_difference(
     Returns:
         nan where nothing can be compared.
     """
-    if not (sd >= 0 and df >= 1 and num_comparisons >= 1 and num_seeds >= 1):
+    if not (sd >= 0 and df >= 1 and num_comparisons >= 1 and num_seeds > 0):
         return math.nan
     from scipy.optimize import brentq
 
@@ -166,9 +173,10 @@ def _residual(pool: Pool) -> _Residual:
     ]
     known = [each for each in known if each.width >= 0]
     if not known:
+        num = num_results(pool.values)
         own = [pool.own_evidence(int(cell)) for cell in np.flatnonzero(pool.family & pool.apart)]
         known = [
-            _Residual(e.se * math.sqrt((e.df + 1) / 2), e.df, e.critical)
+            _Residual(e.se * math.sqrt((e.df + 1 if pool.is_paired else num) / 2), e.df, e.critical)
             for e in own
             if not math.isnan(e.se)
         ]

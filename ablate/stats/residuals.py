@@ -2,7 +2,7 @@
 
 The model is value = cell + (a seed's own coefficients of some columns) + residual. With a column of
 ones it is the cells x seeds layout; with the levels of a factor besides, each seed changes what the
-factor does.
+factor does; without any column runs of one seed have nothing in common.
 """
 
 from typing import NamedTuple
@@ -41,6 +41,10 @@ def residual_squares(values: Values, columns: Values) -> Squares:
     values, columns, there = values[used][:, seeds], columns[used], there[used][:, seeds]
     if not values.size:
         return Squares(0.0, 0)
+    if not columns.shape[1]:
+        left = values - np.nanmean(values, axis=1, keepdims=True)
+        left[np.abs(left) <= fit_rounding(values)] = 0.0
+        return Squares(float(np.nansum(left**2)), int(there.sum()) - len(values))
     if there.all():
         return _complete(values, columns)
     return _incomplete(values, columns, there)
@@ -81,6 +85,6 @@ def _incomplete(values: Values, columns: Values, there: NDArray[np.bool_]) -> Sq
     return Squares(float((left**2).sum()), int(there.sum()) - len(values) - int(known.sum()))
 
 
-def ones(values: Values) -> Values:
-    """The one column of the cells x seeds layout, (num_cells, 1)."""
-    return np.ones((len(values), 1))
+def ones(values: Values, is_paired: bool = True) -> Values:
+    """The one column of the cells x seeds layout, (num_cells, 1); none where runs are unpaired."""
+    return np.ones((len(values), int(is_paired)))

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from ablate.stats.error_terms import ErrorTerm
 from ablate.stats.layout import num_results
 from ablate.stats.outlying_runs import OutlyingRun, outlying_runs
 from ablate.stats.pooling import Pool
@@ -14,6 +17,9 @@ WRONG_TABLES = {2: 0.23, 3: 0.18, 4: 0.12, 5: 0.11, 6: 0.09}
 """By the number of seeds, the share of tables with a wrong verdict where the baseline or another
 cell scatters 3 to 5 times as much as the others: the most of 4 to 12 cells, seen or not, by
 `benchmarks/calibration.py unseen cells`."""
+WRONG_IF_TWICE = 0.31
+"""The share of tables with a wrong verdict where cells with one result scatter twice as much as the
+baseline's five: the most of 4 and 9 cells, `benchmarks/calibration.py single`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,24 +35,33 @@ class SpreadCheck:
     grows_with_mean: bool
     """Whether logarithms would scatter alike."""
     outlying: Sequence[OutlyingRun]
+    single: Sequence[int]
+    """Cells with one result, where others have several."""
+    is_baseline_alone: bool
+    """Whether only cells that others are compared with have several."""
+    is_paired: bool
+    """Whether runs of one seed have something in common."""
     later_larger: bool
     """Whether the seeds of the second stage scatter more than the first ones."""
 
     @property
     def chance_to_see(self) -> float:
         """How often a baseline of `RATIO` times the others' spread is seen."""
-        return chance_to_see(self.num_cells, self.num_seeds)
+        return chance_to_see(self.num_cells, self.num_seeds, is_paired=self.is_paired)
 
     @property
     def text(self) -> str:
         """What came of it; empty where there is nothing to compare."""
+        if self.single:
+            return self._single_text
         if self.num_cells < 3:
             return ""
         if self.noisy:
             them = "cell of larger spread, judged by its" if len(self.noisy) == 1 else (
                 "cells of larger spread, judged by their"
             )  # fmt: skip
-            return f"{len(self.noisy)} {them} own pairs, as what is compared with it is"
+            own = ErrorTerm.OWN_PAIRS if self.is_paired else ErrorTerm.OWN_RUNS
+            return f"{len(self.noisy)} {them} {own}, as what is compared with it is"
         seen = f"a baseline {RATIO:g} times as noisy would be seen in {self.chance_to_see:.0%}"
         if self.chance_to_see >= SURE:
             return f"no single cell's spread over seeds stands out ({seen} of such studies)"
@@ -57,6 +72,18 @@ class SpreadCheck:
             "tables wrong"
         )
 
+    @property
+    def _single_text(self) -> str:
+        """What intervals of cells with one result take for granted."""
+        several = self.num_cells - len(self.single)
+        others = "the baseline" if self.is_baseline_alone else (
+            "the one that has several" if several == 1 else "those with several")  # fmt: skip
+        return (
+            f"assumes that {'the other cells' if self.is_baseline_alone else 'cells with one run'} "
+            f"vary like {others}: if they vary twice as much, up to {WRONG_IF_TWICE:.0%} of tables "
+            "have a wrong verdict"
+        )
+
 
 def check_spreads(pool: Pool, has_ratios: bool) -> SpreadCheck:
     """The facts of a group.
@@ -65,14 +92,22 @@ def check_spreads(pool: Pool, has_ratios: bool) -> SpreadCheck:
         pool: The group.
         has_ratios: Whether the values are of a metric that has ratios, and no logarithms.
     """
+    counts = (~np.isnan(pool.values)).sum(axis=1)
+    several = np.flatnonzero(counts > 1)
+    single = np.flatnonzero(counts == 1) if len(several) else []
+    references = set(pool.references[pool.family].tolist())
     return SpreadCheck(
         num_cells=int((~pool.is_empty).sum()),
         num_seeds=num_results(pool.values),
         noisy=[int(pool.cells[cell]) for cell in pool.noisy],
         factors=pool.factors,
-        grows_with_mean=has_ratios and grows_with_mean(pool.values),
+        grows_with_mean=has_ratios and grows_with_mean(pool.values, pool.is_paired),
         outlying=[
-            OutlyingRun(int(pool.cells[run.cell]), run.seed) for run in outlying_runs(pool.values)
+            OutlyingRun(int(pool.cells[run.cell]), run.seed)
+            for run in outlying_runs(pool.values, pool.is_paired)
         ],
+        single=[int(pool.cells[cell]) for cell in single],
+        is_baseline_alone=bool(references) and set(several.tolist()) <= references,
+        is_paired=pool.is_paired,
         later_larger=pool.later is not None,
     )

@@ -86,27 +86,31 @@ def noisy_cells(values: Values, columns: Values, references: Iterable[int] = ())
     return named
 
 
-def chance_to_see(num_cells: float, num_seeds: float, ratio: float = RATIO) -> float:
+def chance_to_see(
+    num_cells: float, num_seeds: float, ratio: float = RATIO, is_paired: bool = True
+) -> float:
     """How often the test by itself sees a reference of so many times the others' spread."""
-    df, error_df = num_seeds - 1, (num_cells - 2) * (num_seeds - 1)
+    df, error_df = num_seeds - 1, (num_cells - 1 - is_paired) * (num_seeds - 1)
     if df < 1 or error_df < 1:
         return 0.0
-    larger = (ratio**2 + 1 / (num_cells - 1)) * (num_cells - 1) / num_cells
+    shared = 1 / (num_cells - 1) if is_paired else 0.0  # the others' mean is in the contrast
+    larger = (ratio**2 + shared) / (1 + shared)
     return f_tail(f_quantile(1 - REFERENCE_ALPHA, df, error_df) / larger, df, error_df)
 
 
-def grows_with_mean(values: Values) -> bool:
+def grows_with_mean(values: Values, is_paired: bool = True) -> bool:
     """Whether cells of larger mean vary more: logarithms would be compared with equal spread.
 
     A straight line of log sd over log mean, its slope above 0 by a one-sided t test.
 
     Args:
         values: (num_cells, num_seeds), nan where a run is missing; of a metric that has ratios.
+        is_paired: Whether runs of one seed have something in common.
     """
     enough = (~np.isnan(values)).sum(axis=1) > 1
     if enough.sum() < TREND_CELLS or np.nanmin(values) <= 0:
         return False
-    residuals = fit_layout(values[enough]).residuals
+    residuals = fit_layout(values[enough], is_paired).residuals
     counts = (~np.isnan(residuals)).sum(axis=1)
     means = np.nanmean(values[enough], axis=1)
     varying = np.nansum(residuals**2, axis=1) > 0
@@ -124,7 +128,7 @@ def grows_with_mean(values: Values) -> bool:
 
 def _together(values: Values, columns: Values, kept: Cells) -> list[int]:
     """The most cells, of those looked for together, that all stand out; none where none does."""
-    worst = _worst(values, kept) if len(kept) > 2 else []
+    worst = _worst(values, kept, columns.shape[1] > 0) if len(kept) > 2 else []
     for num in range(len(worst), 0, -1):
         rest = np.setdiff1d(kept, worst[:num])
         ways = len(kept) * math.comb(len(kept) - 1, num - 1)
@@ -133,11 +137,11 @@ def _together(values: Values, columns: Values, kept: Cells) -> list[int]:
     return []
 
 
-def _worst(values: Values, kept: Cells) -> list[int]:
+def _worst(values: Values, kept: Cells, is_paired: bool) -> list[int]:
     """The cells of largest scatter, one taken out after the other."""
     worst: list[int] = []
     for _ in range(min(MOST_AT_ONCE, len(kept) // 2)):
-        residuals = fit_layout(values[kept]).residuals
+        residuals = fit_layout(values[kept], is_paired).residuals
         counts = (~np.isnan(residuals)).sum(axis=1)
         place = int((np.nansum(residuals**2, axis=1) / np.maximum(counts - 1, 1)).argmax())
         worst.append(int(kept[place]))

@@ -110,8 +110,8 @@ class Comparison:
 
     @property
     def pooled(self) -> bool:
-        """Whether other cells' scatter stands behind it, too, or its own pairs' alone."""
-        return self.error is not ErrorTerm.OWN_PAIRS
+        """Whether other cells' scatter stands behind it, too, or its own runs' alone."""
+        return self.error.is_shared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +134,12 @@ class Comparisons:
     """One a cell, in their order."""
     groups: Sequence[GroupError]
     """Of cells that measure the same, in the order of their first cells."""
+
+    def in_units(self, unit: float) -> Self:
+        """The same of values that are so many times as large."""
+        each = [_in_units(one, unit) for one in self.each]
+        groups = [replace(g, residual_sd=g.residual_sd * unit) for g in self.groups]
+        return replace(self, each=each, groups=groups)
 
     @property
     def residual_sd(self) -> float:
@@ -169,6 +175,7 @@ def compare_to_baseline(
     has_ratios: bool = False,
     num_families: int = 1,
     widening: float = 1.0,
+    is_paired: bool = True,
 ) -> Comparisons:
     """Compares every cell with its baseline, all at once.
 
@@ -177,6 +184,9 @@ def compare_to_baseline(
     what a factor of a grid does, cells that differ in it have a split-plot error. Intervals are
     Dunnett's, so a verdict and its interval never contradict each other; between baselines they
     are Sidak's, see `Pool.shared`, as between groups.
+
+    Where some cells have several results, others may have one: it is taken to vary as theirs do.
+    Unpaired, the layout has cells alone, and cells apart have a variance each (Welch).
 
     Args:
         values: (num_cells, num_seeds), nan where a run is missing.
@@ -197,19 +207,20 @@ def compare_to_baseline(
         has_ratios: Whether the metric has ratios: then spread may grow with the mean.
         num_families: Such comparisons, of so many metrics, that are to hold all at once.
         widening: What standard errors are multiplied by, see `ablate.stats.splits`.
+        is_paired: Whether runs of one seed have something in common.
     """
     unit = unit_of(values)
     named = np.ones(len(values), dtype=bool) if family is None else np.asarray(family, dtype=bool)
     scaled = None if margin is None else margin / unit
     pools = pool_groups(
         values / unit, references, named, first_seeds, own_pairs, groups, codes, num_families,
-        widening,
+        widening, is_paired,
     )  # fmt: skip
     each = [Comparison(verdict=Verdict.none(Cause.FAILED))] * len(values)
     for pool in pools:
         for place, cell in enumerate(pool.cells):
-            each[cell] = _in_units(_compare(pool, place, bool(named[cell]), mode, scaled), unit)
-    return Comparisons(each, [_group(pool, unit, has_ratios) for pool in pools])
+            each[cell] = _compare(pool, place, bool(named[cell]), mode, scaled)
+    return Comparisons(each, [_group(pool, has_ratios) for pool in pools]).in_units(unit)
 
 
 def _in_units(comparison: Comparison, unit: float) -> Comparison:
@@ -219,9 +230,9 @@ def _in_units(comparison: Comparison, unit: float) -> Comparison:
     )  # fmt: skip
 
 
-def _group(pool: Pool, unit: float, has_ratios: bool) -> GroupError:
+def _group(pool: Pool, has_ratios: bool) -> GroupError:
     return GroupError(
-        cells=pool.cells.tolist(), residual_sd=pool.sd * unit, df=pool.residual.df,
+        cells=pool.cells.tolist(), residual_sd=pool.sd, df=pool.residual.df,
         spreads=check_spreads(pool, has_ratios),
     )  # fmt: skip
 
@@ -235,31 +246,33 @@ def _compare(pool: Pool, cell: int, named: bool, mode: Mode, margin: float | Non
     if _has_none(pool, cell):
         return Comparison(verdict=Verdict.none(Cause.FAILED))
     if not named:
-        value = pool.own_difference(cell) if apart else pool.pooled_difference(cell).difference
-        return Comparison(verdict=Verdict(VerdictKind.NOT_COMPARED), difference=value)
+        return Comparison(
+            verdict=Verdict(VerdictKind.NOT_COMPARED), difference=pool.difference(cell)
+        )
     if not pool.family[cell]:
         is_alone = _has_none(pool, reference)
         return Comparison(
-            verdict=Verdict.none(Cause.NO_BASELINE if is_alone else Cause.TOO_FEW_SEEDS)
+            verdict=Verdict.none(Cause.NO_BASELINE if is_alone else Cause.TOO_FEW_SEEDS),
+            difference=pool.difference(cell),
         )
     evidence = pool.own_evidence(cell) if apart else pool.pooled_evidence(cell)
     if math.isnan(evidence.p):
         return Comparison(
             verdict=Verdict.none(Cause.TOO_FEW_SEEDS),
-            difference=evidence.difference,
+            difference=pool.difference(cell),
             error=evidence.error,
         )
     inside = margin is not None and lies_inside(
         evidence.difference, evidence.se, evidence.df, margin, pool.alpha_each
     )
-    return _judged(evidence, mode, inside)
+    return judged(evidence, mode, inside)
 
 
 def _has_none(pool: Pool, cell: int) -> bool:
     return bool(np.isnan(pool.values[cell]).all())
 
 
-def _judged(evidence: Evidence, mode: Mode, inside: bool) -> Comparison:
+def judged(evidence: Evidence, mode: Mode, inside: bool) -> Comparison:
     """The verdict: of the simultaneous interval, and of what lies inside the margin."""
     value, half = evidence.difference, evidence.critical * evidence.se
     if abs(value) > half:

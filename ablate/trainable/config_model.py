@@ -79,6 +79,11 @@ class ConfigModel:
         return self._attribute("selected_by")
 
     @property
+    def shares_draws(self) -> bool:
+        """Whether runs of one seed share draws."""
+        return self._attribute("shares_draws")
+
+    @property
     def fixed_length(self) -> Mapping[str, Any]:
         """Keys that keep `selected_by` from ending a run early."""
         return self._attribute("fixed_length")

@@ -68,6 +68,9 @@ class TrainableConfig(BaseModel):
     selected_by: ClassVar[str | None] = None
     """The metric by which a run chooses its best weights, of which its `<metric>_best` are: they
     are its results where that metric can be compared between cells, else its last values are."""
+    shares_draws: ClassVar[bool] = False
+    """Whether runs of one seed share draws (initial weights, batches, noise), so that differences
+    between cells are paired by seed; a study's `pairing` says otherwise."""
     fixed_length: ClassVar[Mapping[str, Any]] = {}
     """Keys that keep `selected_by` from ending a run early: advised where cells cannot be compared
     by it."""

@@ -40,6 +40,7 @@ def hook_problems(model: ConfigModel) -> Iterator[Problem]:
 _KINDS = (
     ("version", int, "an integer"),
     ("unhashed", Set, "a frozenset of keys"),
+    ("shares_draws", bool, "True or False"),
     ("paths", Set, "a frozenset of keys"),
     ("metrics", Mapping, "a mapping of names to MetricSpec(...)"),
     ("split_key", (str, type(None)), "the dotted name of a key, or None"),

@@ -18,7 +18,7 @@ from ablate.ledger.ledger import Ledger
 from ablate.ledger.lock import driver_lock
 from ablate.numbers import rounded
 from ablate.plan.plan import plan_study
-from ablate.spec.models import SeedRule
+from ablate.spec.seeds import SeedRule
 from ablate.study_dir import StudyPaths
 
 LOCAL = Options(local=True)

@@ -31,6 +31,7 @@ def toy_study(storage, **changes):
         "base": {"length": 4},
         "factors": {"gain": [1, 2]},
         "seeds": [1, 2],
+        "pairing": "seed",
         "retries": 1,
         "storage": str(storage),
     }

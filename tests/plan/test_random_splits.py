@@ -33,6 +33,7 @@ class Folds(Trainable):
     """Somebody's own trainable, with ten folds."""
 
     class Config(TrainableConfig):
+        shares_draws: ClassVar[bool] = True
         split_key: ClassVar[str | None] = "fold"
         gain: int = 1
         fold: int = Field(0, lt=10)
@@ -116,3 +117,7 @@ def test_the_change_is_part_of_the_analysis():
     [change] = differences(before, after)
     assert (change.topic, change.was, change.now) == ("split_seed", "", "with_seed")
     assert change.is_exploratory
+
+
+def test_unpaired_runs_have_no_splits_in_common():
+    assert mistakes(pairing="none")["split_seed"].fix.startswith("set pairing: seed")

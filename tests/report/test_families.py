@@ -61,7 +61,7 @@ def with_metrics(tmp_path, **changes):
 
 def test_what_may_be_the_best_is_bold_in_every_output(tmp_path):
     found = record(tmp_path, CLEAR)
-    assert [cell.may_be_best for cell in found.metric.cells] == [False, True, True, None]
+    assert [cell.may_be_best for cell in found.metric.cells] == [False, True, True, False]
     assert BOLD in [note.line for note in metric_table(found, found.metric).notes]
     assert [line.count("**") for line in markdown(found).splitlines() if "3/3" in line] == [0, 2, 2]
     assert "| **16.0 ± 1.1** |" in markdown(found)
@@ -148,11 +148,11 @@ def test_verdicts_on_all_metrics_are_adjusted_for_their_number(tmp_path):
 
 
 def test_all_pairs_have_a_table_and_letters_and_no_baseline(tmp_path):
-    found = record(tmp_path, CLEAR, compare="pairs")
+    found = record(tmp_path, {**CLEAR, 4: [NAN] * 3}, compare="pairs")
     cells, pairs = tables_of(found)
     assert cells.numbers == ("ok/planned", "mean ± sd", "letters")
     assert [(row.numbers[-1], row.verdict.text) for row in cells.rows] == [
-        ("b", "in pairs"), ("a", "in pairs"), ("a", "in pairs"), ("", "not enough seeds"),
+        ("b", "in pairs"), ("a", "in pairs"), ("a", "in pairs"), ("", "failed"),
     ]  # fmt: skip
     assert pairs.title == "score: all pairs"
     assert [(row.labels, row.verdict.text) for row in pairs.rows] == [
@@ -165,7 +165,7 @@ def test_all_pairs_have_a_table_and_letters_and_no_baseline(tmp_path):
     )
     assert told[2:] == [
         "1 of 3 pairs: within noise: this study cannot tell the two apart",
-        "gain=4: not enough seeds",
+        "gain=4: failed",
     ]
     for text in (shown(found), markdown(found), latex(found), html(found)):
         assert "Tukey-Kramer" in text

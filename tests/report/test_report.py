@@ -71,18 +71,18 @@ def test_rows_say_how_many_runs_stand_behind_them(tmp_path):
     rows = table_rows(record(tmp_path))
     assert [(row.labels, row.numbers[0], row.verdict.text) for row in rows] == [
         (["1"], "3/3", "baseline"), (["2"], "3/3", "better"), (["3"], "3/3", "within noise"),
-        (["4"], "1/3", "not enough seeds"),
+        (["4"], "1/3", "worse, of the runs that ended"),
     ]  # fmt: skip
-    assert rows[1].numbers[2] == "+5.03 [+4.82, +5.24]"
+    assert rows[1].numbers[2] == "+5.03 [+4.80, +5.27]"
     notes = footnotes(record(tmp_path))
     assert notes[0] == "floor, training data against test data: 8.25"
     [told] = [note for note in notes if note.startswith("observed differences below")]
-    assert told.startswith("observed differences below about 0.21 are not significant; one of ")
+    assert told.startswith("observed differences below about 0.24 are not significant; one of ")
 
 
 def test_a_margin_makes_small_differences_equivalent(tmp_path):
     verdicts = [row.verdict.text for row in table_rows(record(tmp_path, margin=1.0))]
-    assert verdicts == ["baseline", "better", "equivalent", "not enough seeds"]
+    assert verdicts == ["baseline", "better", "equivalent", "worse, of the runs that ended"]
     [note] = [note for note in footnotes(record(tmp_path, margin=1.0)) if "margin" in note]
     assert note.startswith("margin ±1; equivalent: inside it by two one-sided ")
     assert note.endswith("at 5 % for all comparisons of the table together (Bonferroni)")
@@ -165,7 +165,7 @@ def test_markdown(tmp_path):
     assert lines[0] == "# Does \\*gain\\* &lt;script&gt; \\~\\~pay\\~\\~ \\$x\\$ &amp;copy;?"
     assert (
         lines[2]
-        == "- gain=2 raises score by 5.03 \\[4.82, 5.24\\] (11.00 -&gt; 16.03, +46 %); 3 seeds"
+        == "- gain=2 raises score by 5.03 \\[4.80, 5.27\\] (11.00 -&gt; 16.03, +46 %); 3 seeds"
     )
     assert "## score (higher is better), best value, 3 seeds" in lines
     at = lines.index("| --- | ---: | ---: | ---: | ---: | --- |")
@@ -305,11 +305,11 @@ def shown(record, width):
 
 @pytest.mark.parametrize("width", [60, 80])
 def test_the_terminal_shows_every_verdict_whole(tmp_path, width):
-    text = shown(record(tmp_path), width)
-    for verdict in ("baseline", "better", "within noise", "not enough seeds"):
+    text = shown(record(tmp_path, {**RESULTS, 4: [NAN] * 3}), width)
+    for verdict in ("baseline", "better", "within noise", "failed"):
         assert verdict in text
     assert ("adj. p" in text) == (width > 70)
-    assert "1/3" in text
+    assert "0/3" in text
     assert "difference [95 %]" in text
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from judging import FID, judged, rows_of, verdicts, write_csv
+from scipy import stats
 
 from ablate.errors import InputError
 from ablate.report.tables import metric_table
@@ -184,7 +185,23 @@ def test_disjoint_seeds_are_no_mistake(tmp_path):
     rows = [{**row, "seed": f"{row['flow']}{row['seed']}"} for row in rows_of(FID)]
     record = judged(write_csv(tmp_path / "runs.csv", rows), *ASKED)
     assert [cell.value.num for cell in record.metric.cells] == [4, 4, 4]
-    assert any("no two cells share a seed" in note for note in record.notes)
+    [told] = record.notes
+    assert told.startswith("not every cell has every seed: runs are compared unpaired")
+    expected = stats.dunnett(FID["vp"], FID["si"], control=FID["icfm"]).pvalue
+    found = [cell.comparison.p for cell in record.metric.cells[1:]]
+    assert found == pytest.approx(expected, abs=2e-3)
+    record = judged(tmp_path / "runs.csv", *ASKED, "--pairing", "seed")
+    assert any("no two cells share a seed: nothing can be paired" in n for n in record.notes)
+    assert verdicts(record)["flow=vp"] == "not enough seeds"
+    assert record.metric.cells[1].comparison.difference == pytest.approx(
+        np.mean(FID["vp"]) - np.mean(FID["icfm"])
+    )
+
+
+def test_runs_are_unpaired_where_somebody_says_so(tmp_path):
+    table = write_csv(tmp_path / "runs.csv", rows_of({n: FID[n] for n in ("icfm", "vp")}))
+    other = judged(table, *ASKED, "--pairing", "none").metric.cells[1].comparison
+    assert other.p == pytest.approx(stats.ttest_ind(FID["vp"], FID["icfm"]).pvalue)
 
 
 @pytest.mark.parametrize("end", ["best", "final"])

@@ -102,6 +102,34 @@ def test_seeds_may_be_a_count():
     assert plan(seeds=rule).seeds == (0, 1)
 
 
+def test_baselines_may_have_more_seeds():
+    """Those of blocks, too, and the baseline that is run again."""
+    blocks = [{"name": "long", "base": {"length": 9}, "factors": {"b": ["x", "y"]}}]
+    seeds = {"baseline": 3, "others": [1]}
+    planned = plan(factors={"a": [1, 2]}, blocks=blocks, seeds=seeds, aa=True)
+    assert [(run.cell.name, run.seed % AA_SEED_OFFSET) for run in planned.runs] == [
+        ("a=1", 0), ("long: b=x", 0), ("a=1 again", 0),
+        ("a=1", 1), ("a=2", 1), ("long: b=x", 1), ("long: b=y", 1), ("a=1 again", 1),
+        ("a=1", 2), ("long: b=x", 2), ("a=1 again", 2),
+    ]  # fmt: skip
+    in_full = plan(factors={"a": [1, 2]}, blocks=blocks, seeds=3, aa=True)
+    assert {run.run_id for run in planned.runs} < {run.run_id for run in in_full.runs}
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_paired"),
+    [
+        ({}, False),
+        ({"pairing": "seed"}, True),
+        ({"trainable": "flow_matching", "metric": "sliced_w2", "base": {"epochs": 2}}, True),
+        ({"trainable": "flow_matching", "metric": "sliced_w2", "base": {"epochs": 2},
+          "pairing": "none"}, False),
+    ],
+)  # fmt: skip
+def test_runs_are_paired_where_they_share_draws_or_the_study_says_so(changes, is_paired):
+    assert plan(**changes).is_paired == is_paired
+
+
 def test_a_second_baseline_runs_on_other_seeds():
     planned = plan(factors={"a": [1, 2]}, aa=True)
     again = [run for run in planned.runs if run.cell is planned.aa_cell]
@@ -139,6 +167,14 @@ def test_a_second_baseline_runs_on_other_seeds():
          "seeds: min 5 is above max 3: raise max"),
         ({"seeds": {"max": 3, "until": {"half_with": 1}}}, "seeds.until.half_width: missing"),
         ({"seeds": {"max": 3}}, "seeds.until: missing"),
+        ({"seeds": {"baseline": 5}}, "seeds.others: missing"),
+        ({"seeds": {"baseline": 5, "other": 1}}, "seeds.other: unknown key"),
+        ({"seeds": {"baseline": 5, "others": 0}},
+         "seeds.others = 0: a number of seeds is between 1 and 10000"),
+        ({"seeds": {"baseline": 3, "others": [5, 6]}}, "baseline and others share no seed"),
+        ({"seeds": {"baseline": [1, 1], "others": [1]}},
+         "seeds.baseline[1] = 1: the seed is listed twice"),
+        ({"pairing": "seeds"}, "pairing = 'seeds': not a valid choice\n      choices: seed, none"),
         ({"report_metrics": 3}, "report_metrics = 3: should be a valid tuple"),
         ({"factors": {"score_best": [1]}}, "factors.score_best: has the name of a metric's column"),
         ({"factors": {"a": [1, "1"]}}, "factors.a[1] = '1': the level is listed twice"),

@@ -61,8 +61,8 @@ letters, digits, '.', '_' and '-'
   studdy: unknown key
       choices: study, question, trainable, metric, mode, value, report_metrics, verdicts, \
 margin, log_scale, allow_incomparable, base, factors, baseline, design, cells, when, exclude, \
-blocks, compare, seeds, aa, resources, pack, retries, checkpoint_every_s, on_code_change, \
-tracking, trackers, storage, folder (nearest: study)
+blocks, compare, seeds, split_seed, pairing, aa, resources, pack, retries, checkpoint_every_s, \
+on_code_change, tracking, trackers, storage, folder (nearest: study)
       fix: write study
 
   seeds[2] = 1: the seed is listed twice

@@ -171,7 +171,7 @@ class TestVerdicts:
         values[2, 1:] = NAN
         comparisons = compare_to_baseline(values, 0, "min")
         verdicts = [c.verdict.text for c in comparisons.each]
-        assert verdicts == ["baseline", "failed", "not enough seeds", "within noise"]
+        assert verdicts == ["baseline", "failed", "within noise", "within noise"]
         assert comparisons.df == 2
         alone = compare_to_baseline(study(3, 1, 6), 0, "min").each
         assert [c.verdict.text for c in alone] == [
@@ -179,6 +179,7 @@ class TestVerdicts:
             "not enough seeds",
             "not enough seeds",
         ]
+        assert not any(np.isnan(c.difference) for c in alone[1:])
 
     def test_without_its_baseline_a_cell_has_nothing_to_be_compared_with(self):
         values = study(3, 3, 5)

@@ -30,6 +30,7 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
     """Keys that hold file paths: resolved before launch, since workers change directory."""
     metrics: ClassVar[Mapping[str, MetricSpec]] = METRICS
     """What a study can be about."""
+    shares_draws: ClassVar[bool] = True
     selected_by: ClassVar[str | None] = "val_loss"
     """Whose best weights are kept, and whose stand ends a run early."""
     fixed_length: ClassVar[Mapping[str, Any]] = {"patience": None}
