@@ -71,7 +71,7 @@ def test_what_may_be_the_best_is_bold_in_every_output(tmp_path):
 
 @pytest.mark.parametrize("width", [60, 100])
 def test_what_may_be_the_best_is_bold_in_the_terminal(tmp_path, width):
-    lines = shown(record(tmp_path, CLEAR), width).splitlines()
+    lines = shown(record(tmp_path, {**CLEAR, 4: [NAN] * 3}), width).splitlines()
     bold = [line for line in lines if re.match(r"\x1b\[1m[1-4] *\x1b\[0m", line)]
     assert len(bold) == 2
     assert any(line.endswith(f"{BOLD}\x1b[0m") for line in lines)
