@@ -209,6 +209,15 @@ def test_records_of_many_fields_are_built_by_name():
                 assert num_fields <= 6 or any("kw_only" in mark for mark in made), node.name
 
 
+def test_files_and_functions_stay_readable():
+    for path in [*(ROOT / "ablate").rglob("*.py"), *(ROOT / "trainables").rglob("*.py")]:
+        text = path.read_text("utf-8")
+        assert text.count("\n") <= 400, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                assert (node.end_lineno or 0) - node.lineno < 50, f"{path}: {node.name}"
+
+
 def test_rows_of_the_ledger_are_read_as_what_they_are():
     """A status or a column of the ledger's own has one name: a misspelt key is a silent None."""
     from ablate.run_row import COLUMNS

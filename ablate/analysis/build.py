@@ -17,9 +17,7 @@ from ablate.analysis.cost import compute_of, with_costs
 from ablate.analysis.deviations import with_deviations
 from ablate.analysis.kept_analysis import KeptAnalysis
 from ablate.analysis.metric_record import metric_record
-from ablate.analysis.records import (
-    StudyRecord,
-)
+from ablate.analysis.records import MetricRecord, StudyRecord
 from ablate.analysis.within_runs import spread_within
 from ablate.evaluations import Evaluations
 from ablate.plan.plan import Plan
@@ -56,11 +54,7 @@ def study_record(
     study, rows = plan.study, RunRows.of_plain(rows)
     names = study.metrics if metric is None else (metric,)
     incomparable = _incomparable(plan)
-    metrics = [metric_record(plan, rows, name, incomparable.get(name, ())) for name in names]
-    metrics = [
-        replace(metric, spread_within=spread_within(plan, metric.name, evaluations))
-        for metric in metrics
-    ]
+    metrics = [_metric(plan, rows, name, incomparable.get(name, ()), evaluations) for name in names]
     first, *further = with_costs(plan, rows, metrics)
     runs = run_records(plan, rows)
     record = StudyRecord(
@@ -84,6 +78,13 @@ def study_record(
         compute=compute_of(plan, rows),
     )
     return record if kept is None else with_deviations(record, plan, rows, kept)
+
+
+def _metric(
+    plan: Plan, rows: RunRows, name: str, incomparable: Sequence[str], evaluations: Evaluations
+) -> MetricRecord:
+    record = metric_record(plan, rows, name, incomparable)
+    return replace(record, spread_within=spread_within(plan, name, evaluations))
 
 
 def _incomparable(plan: Plan) -> dict[str, list[str]]:

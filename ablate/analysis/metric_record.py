@@ -51,30 +51,22 @@ EARLY = "early_stopping"
 """Why a run ended that would have gone on, but for the metric that it is selected by."""
 
 
-def metric_record(
-    plan: Plan, rows: RunRows, metric: str, incomparable: Sequence[str]
-) -> MetricRecord:
-    """One metric, cell by cell: means, comparisons, effects of the factors."""
+def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str]) -> MetricRecord:
+    """One metric, cell by cell; `unlike` are keys by which it measures other things in cells."""
     values, measured = values_of(plan, rows, metric), measured_of(plan, rows, metric)
     comparisons = compared(plan, measured)
     pairs = _pairs(plan, measured)
     each = comparisons.each if pairs is None else [pair.comparison for pair in pairs.pairs]
-    num_seeds = num_results(measured.values)
-    if pairs is None:
-        num_seeds = seeds_compared(comparisons, measured, plan)
-    sd, df = measured.widening * comparisons.residual_sd, comparisons.df
+    num_seeds, df = _num_seeds(plan, measured, comparisons), comparisons.df
+    sd = measured.widening * comparisons.residual_sd
     power = found_equivalent(each, sd, df, num_seeds, measured.margin, measured.num_families)
     if pairs is not None:
         comparisons = in_pairs(comparisons, pairs, measured.values)
         pairs = told_pairs(pairs, measured.ranked, measured.is_judged, measured.lost)
-    seen = detectable(
-        each, sd, df, num_seeds, measured.num_families,
-        num_in_pairs=None if pairs is None else len(measured.values),
-    )  # fmt: skip
+    num = None if pairs is None else len(values)
+    seen = detectable(each, sd, df, num_seeds, measured.num_families, num_in_pairs=num)
     comparisons = told_comparisons(plan, comparisons, measured)
-    worst = _worst_case(plan, measured)
-    best = _may_be_best(measured, is_comparable=not incomparable)
-    cautions = _cautions(plan, metric, measured.log_scale, incomparable)
+    worst, best = _worst_case(plan, measured), _may_be_best(measured, not unlike)
     return MetricRecord(
         name=metric,
         mode=measured.mode,
@@ -93,23 +85,39 @@ def metric_record(
         equivalence_power=power,
         floor=_floor(plan, rows, metric),
         cautions=[
-            *cautions,
-            *_selected(plan, rows),
-            *_wider_than_asked(plan, comparisons, measured, metric),
-            *scatter_cautions(plan, comparisons, metric),
+            *_cautions(plan, metric, measured.log_scale, unlike),
+            *_of_runs(plan, rows, comparisons, measured, metric),
         ],
         seed_factors=seed_factors(plan, comparisons),
         is_paired=measured.is_paired,
-        margin=None if measured.margin is None else plan.study.margin,
+        margin=plan.study.margin if measured.margin is not None else None,
         is_foreign=bool(plan.origin),
         again=_again(plan, rows, metric, measured),
         scope=scope_of(plan, rows, metric),
         pairs=pairs,
-        pairs_at_worst=_pairs_at_worst(plan, worst) if worst else None,
+        pairs_at_worst=worst and _pairs_at_worst(plan, worst),
         is_judged=measured.is_judged,
         num_families=measured.num_families,
         widening=measured.widening,
     )
+
+
+def _num_seeds(plan: Plan, measured: Measured, comparisons: Comparisons) -> float:
+    """The seeds of a cell, as many in all, that differences rest on."""
+    if plan.study.compares_pairs:
+        return num_results(measured.values)
+    return seeds_compared(comparisons, measured, plan)
+
+
+def _of_runs(
+    plan: Plan, rows: RunRows, comparisons: Comparisons, measured: Measured, metric: str
+) -> list[str]:
+    """Cautions about how runs ended, and how they scatter."""
+    return [
+        *_selected(plan, rows),
+        *_wider_than_asked(plan, comparisons, measured, metric),
+        *scatter_cautions(plan, comparisons, metric),
+    ]
 
 
 def _worst_case(plan: Plan, measured: Measured) -> Measured | None:

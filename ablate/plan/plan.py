@@ -223,31 +223,27 @@ def plan_study(
     Raises:
         InputError: If the trainable is unknown.
     """
-    found = entry or find_trainable(study.trainable)
-    if isinstance(found, Problem):
-        raise InputError(study.study, [found])
-    entry = found
+    entry = entry or _entry_of(study)
     model = entry.config_model()
     all_seeds = tuple(study.first_seeds if seeds is None else seeds)
-    asked = {
-        is_baseline: set(study.seeds_of(is_baseline) if seeds is None else seeds)
-        for is_baseline in (True, False)
-    }
     over = model.smoke if is_smoke and model.smoke else {}
     split_key = model.split_key if study.split_seed else None
     trainings, blocks = _trainings(blocks_of(study, model), model, entry.name, over)
     cells = [training.cell for training in trainings]
     baseline = cells[blocks[0].baseline]
     aa_cell = replace(baseline, is_aa=True, index=UNPLACED) if study.aa else None
-    runs: list[Run] = []
+    of_baselines = set(study.seeds_of(True) if seeds is None else seeds)
+    of_others = set(study.seeds_of(False) if seeds is None else seeds)
     baselines = {block.baseline for block in blocks}
+    asked = [of_baselines if cell.index in baselines else of_others for cell in cells]
+    runs: list[Run] = []
     for seed in all_seeds:
         runs += [
             training.run(training.cell, seed, split_key)
-            for training in trainings
-            if seed in asked[training.cell.index in baselines]
+            for training, own_seeds in zip(trainings, asked, strict=True)
+            if seed in own_seeds
         ]
-        if aa_cell is not None and seed in asked[True]:
+        if aa_cell is not None and seed in of_baselines:
             again = trainings[blocks[0].baseline]
             runs.append(again.run(aa_cell, seed + AA_SEED_OFFSET, split_key))
     named = _named(runs, names or {})
@@ -255,6 +251,13 @@ def plan_study(
         study=study, entry=entry, model=model, cells=cells, blocks=blocks, seeds=all_seeds,
         runs=named, aa_cell=aa_cell, is_smoke=is_smoke,
     )  # fmt: skip
+
+
+def _entry_of(study: Study) -> TrainableEntry:
+    found = find_trainable(study.trainable)
+    if isinstance(found, Problem):
+        raise InputError(study.study, [found])
+    return found
 
 
 def twin_notes(cells: Sequence[Cell], trainings: Sequence[Any]) -> list[str]:

@@ -49,18 +49,10 @@ def judge_table(
     Raises:
         ValueError: Where a column is missing, a cell has a seed twice, or there is no baseline.
     """
-    values: dict[Cell, dict[Hashable, float]] = {}
-    seeds: dict[Hashable, int] = {}
-    for number, row in enumerate(rows):
-        missing = [name for name in (metric, seed, *_names(cell)) if name not in row]
-        if missing:
-            raise ValueError(f"row {number} has no {', '.join(missing)}; it has {', '.join(row)}")
-        name = row[cell] if isinstance(cell, str) else tuple(row[column] for column in cell)
-        found = values.setdefault(name, {})
-        if row[seed] in found:
-            raise ValueError(f"row {number}: cell {name} has seed {row[seed]} twice")
-        seeds.setdefault(row[seed], len(seeds))
-        found[row[seed]] = _number(row[metric], number, metric)
+    values = _results(rows, metric, cell, seed)
+    seeds = {
+        key: n for n, key in enumerate(dict.fromkeys(k for one in values.values() for k in one))
+    }
     if not values or (baseline is not None and baseline not in values):
         raise ValueError(f"no cell {baseline!r}; there are {', '.join(map(repr, values))}")
     table = np.full((len(values), len(seeds)), np.nan)
@@ -73,6 +65,23 @@ def judge_table(
     comparisons = compare_to_baseline(table, reference, mode, margin, is_paired=is_paired).each
     lost = np.array([[math.isnan(one.get(key, 0)) for key in seeds] for one in values.values()])
     return dict(zip(values, of_those_that_ended(comparisons, reference, lost), strict=True))
+
+
+def _results(
+    rows: Iterable[Mapping[str, Any]], metric: str, cell: str | Sequence[str], seed: str
+) -> dict[Cell, dict[Hashable, float]]:
+    """The results by cell and seed, in the order of the rows."""
+    values: dict[Cell, dict[Hashable, float]] = {}
+    for number, row in enumerate(rows):
+        missing = [name for name in (metric, seed, *_names(cell)) if name not in row]
+        if missing:
+            raise ValueError(f"row {number} has no {', '.join(missing)}; it has {', '.join(row)}")
+        name = row[cell] if isinstance(cell, str) else tuple(row[column] for column in cell)
+        found = values.setdefault(name, {})
+        if row[seed] in found:
+            raise ValueError(f"row {number}: cell {name} has seed {row[seed]} twice")
+        found[row[seed]] = _number(row[metric], number, metric)
+    return values
 
 
 def _names(cell: str | Sequence[str]) -> Sequence[str]:

@@ -1,4 +1,14 @@
-"""What the runs of a study allow to be said of each cell against its baseline. Pure functions."""
+"""What the runs of a study allow to be said of each cell against its baseline. Pure functions.
+
+The residuals of the cells x seeds layout are pooled. Cells that vary more than the others, and
+cells compared with such a one, are judged by their own paired differences; where seeds change
+what a factor of a grid does, cells that differ in it have a split-plot error. Intervals are
+Dunnett's, so a verdict and its interval never contradict each other; between baselines they
+are Sidak's, see `Pool.shared`, as between groups.
+
+Where some cells have several results, others may have one: it is taken to vary as theirs do.
+Unpaired, the layout has cells alone, and cells apart have a variance each (Welch).
+"""
 
 import math
 from collections.abc import Sequence
@@ -177,16 +187,7 @@ def compare_to_baseline(
     widening: float = 1.0,
     is_paired: bool = True,
 ) -> Comparisons:
-    """Compares every cell with its baseline, all at once.
-
-    The residuals of the cells x seeds layout are pooled. Cells that vary more than the others, and
-    cells compared with such a one, are judged by their own paired differences; where seeds change
-    what a factor of a grid does, cells that differ in it have a split-plot error. Intervals are
-    Dunnett's, so a verdict and its interval never contradict each other; between baselines they
-    are Sidak's, see `Pool.shared`, as between groups.
-
-    Where some cells have several results, others may have one: it is taken to vary as theirs do.
-    Unpaired, the layout has cells alone, and cells apart have a variance each (Welch).
+    """Compares every cell with its baseline, all at once: see the module.
 
     Args:
         values: (num_cells, num_seeds), nan where a run is missing.
@@ -201,8 +202,7 @@ def compare_to_baseline(
             later ones vary more, the differences from all seeds. Spreads are compared over all
             seeds, and cells that are judged by their own pairs are judged by all of them.
         own_pairs: Whether rows are known to differ in spread: all are judged by their own pairs.
-        groups: (num_cells,), equal for cells that measure the same: each group has seed effects
-            and a residual of its own. One group where None.
+        groups: (num_cells,), equal for cells that measure the same, see the module; None: all.
         codes: (num_cells, num_factors), levels of a grid's factors; -1 where one does not apply.
         has_ratios: Whether the metric has ratios: then spread may grow with the mean.
         num_families: Such comparisons, of so many metrics, that are to hold all at once.

@@ -212,7 +212,7 @@ def test_methods_say_what_this_study_did(tmp_path):
         "Of 6 planned runs 1 failed; means are of the others.",
         "Verdicts are about sliced\\_w2 (lower is better).",
         "split\\_seed 0",
-        "seeds vary initialisation, batches and noise, not the split",
+        "seeds vary initialisation, batches and noise",
         "Fingerprint of the data: 1797x64-7a4a.",
         "1 difference of sliced\\_w2 between a cell and the baseline",
         "Training took 6.0 GPU hours (device: cuda (H100)), 0.5 GPU a trial, all 6 runs together, "
