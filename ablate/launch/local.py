@@ -67,7 +67,7 @@ def run_local(
             config = trial_config(plan, pack, paths, launch, start_from, trust_owner)
             trial = LocalTrial(trial_name(pack), config)
             folder = paths.trial(launch, trial.trial_id)
-            attempt = functools.partial(_train, trainable, config, folder, broadcast, check)
+            attempt = functools.partial(train_once, trainable, config, folder, broadcast, check)
             _run_with_retries(attempt, trial, paths, broadcast, plan.study.retries, debug)
 
 
@@ -123,7 +123,7 @@ def _tell(broadcast: Broadcast, events: Iterable[Event]) -> None:
         broadcast.on_event(event)
 
 
-def _train(
+def train_once(
     trainable: type[Any],
     config: dict[str, Any],
     folder: Path,

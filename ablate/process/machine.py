@@ -66,7 +66,7 @@ def num_gpus() -> int:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible in ("", "NoDevFiles"):
         return 0
-    there = _nvidia_gpus()
+    there = nvidia_gpus()
     return there if visible is None else min(there, len(visible.split(",")))
 
 
@@ -132,7 +132,7 @@ def _quota_of(group: Path) -> float:
     return math.inf
 
 
-def _nvidia_gpus() -> int:
+def nvidia_gpus() -> int:
     """The count of the driver's own library, which Ray asks, too."""
     count = ctypes.c_uint()
     try:

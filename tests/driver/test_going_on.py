@@ -130,7 +130,7 @@ def test_an_interrupted_retry_leaves_the_others_to_do(tmp_path, console, monkeyp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("ablate.launch.local._train", stop)
+        patch.setattr("ablate.launch.local.train_once", stop)
         assert run(study, console, retry_failed=True).exit_code == 130
     statuses = {row["status"] for row in Ledger(StudyPaths(study.directory)).rows.values()}
     assert statuses == {"interrupted"}

@@ -119,7 +119,7 @@ def test_a_caller_whose_cluster_was_lost_still_collects_garbage(tmp_path, monkey
     monkeypatch.setattr(ray, "shutdown", lambda: ended.append(gc.isenabled()))
     monkeypatch.setattr(cluster, "connect", lambda *args: False)
     monkeypatch.setattr(cluster, "watched_cluster", lambda gone: contextlib.nullcontext())
-    monkeypatch.setattr(cluster, "_slots", lambda study: 1)
+    monkeypatch.setattr(cluster, "slots_of", lambda study: 1)
     plan = plan_study(toy_study(tmp_path))
 
     def lose():

@@ -30,7 +30,7 @@ def of_eight_cpus(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
     monkeypatch.setattr(machine, "CGROUPS", tmp_path / "cgroups")
     monkeypatch.setattr(machine, "OWN_CGROUP", tmp_path / "own")
-    monkeypatch.setattr(machine, "_nvidia_gpus", lambda: 4)
+    monkeypatch.setattr(machine, "nvidia_gpus", lambda: 4)
     return tmp_path
 
 

@@ -41,7 +41,7 @@ def test_nothing_is_collected_while_ray_ends(tmp_path, monkeypatch):
     monkeypatch.setattr(ray, "shutdown", lambda: seen.append(gc.isenabled()))
     monkeypatch.setattr(cluster, "connect", lambda *args: True)
     monkeypatch.setattr(cluster, "watched_cluster", lambda gone: contextlib.nullcontext())
-    monkeypatch.setattr(cluster, "_slots", lambda study: 1)
+    monkeypatch.setattr(cluster, "slots_of", lambda study: 1)
     plan = plan_study(toy_study(tmp_path))
     with cluster.cluster(plan, 4, None, Interrupts(), print):
         assert gc.isenabled()

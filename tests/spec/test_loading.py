@@ -8,7 +8,11 @@ import pytest
 
 from ablate.errors import InputError
 from ablate.spec.load import load_saved_study, load_study, read_study, save_study
+from ablate.spec.models import Study
 from ablate.study_dir import StudyPaths
+from trainables.flow.config.data import DataConfig
+from trainables.flow.config.metrics import METRICS as METRIC_ROWS
+from trainables.flow.config.run import FlowConfig
 
 GOOD = {
     "study": "s",
@@ -16,17 +20,9 @@ GOOD = {
     "factors": {"flow": ["icfm", "vp"], "lr": [0.001, 0.01]},
     "seeds": [1, 2],
 }
-CONFIG_KEYS = (
-    "arch, scale, hidden_dim, num_layers, flow, sigma, interpolant, gamma, aug, mixup_alpha, "
-    "noise_std, dropout_rate, lr, weight_decay, beta1, beta2, batch_size, epochs, steps, patience, "
-    "warmup, schedule, final_lr, ema_decay, clip, solver, solver_steps, nll, dtype, device, "
-    "cuda_graph"
-)
-KEYS = (
-    f"{CONFIG_KEYS}, data.source, data.path, data.column, data.rows, data.dim, data.size, "
-    "data.split_seed"
-)
-METRICS = "sliced_w2, energy_distance, mmd, straightness, train_distance, nll, val_loss, train_loss"
+CONFIG_KEYS = ", ".join(name for name in FlowConfig.model_fields if name != "data")
+KEYS = ", ".join([CONFIG_KEYS, *(f"data.{name}" for name in DataConfig.model_fields)])
+METRICS = ", ".join(METRIC_ROWS)
 
 
 def mistakes(changes=(), overrides=(), **more):
@@ -59,10 +55,7 @@ letters, digits, '.', '_' and '-'
   retries = True: should be a valid integer
 
   studdy: unknown key
-      choices: study, question, trainable, metric, mode, value, report_metrics, verdicts, \
-margin, log_scale, allow_incomparable, base, factors, baseline, design, cells, when, exclude, \
-blocks, compare, seeds, split_seed, pairing, aa, resources, pack, retries, checkpoint_every_s, \
-on_code_change, tracking, trackers, storage, folder (nearest: study)
+      choices: {", ".join(Study.model_fields)} (nearest: study)
       fix: write study
 
   seeds[2] = 1: the seed is listed twice

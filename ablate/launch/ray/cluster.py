@@ -114,14 +114,14 @@ def slots_at(study: Study, address: str) -> int:
         InputError: If no node is large enough for a trial.
     """
     if _prepare(address):
-        return _slots(study)
+        return slots_of(study)
     own = OwnRay()
     with tempfile.TemporaryDirectory() as folder:  # a plan leaves nothing in a study directory
         log = Path(folder, "ray.log")
         with ray_speaks_to(log):
             connect(own, address, (), lambda _: None, log)
             try:
-                return _slots(study)
+                return slots_of(study)
             finally:
                 own.end()
 
@@ -144,7 +144,7 @@ def _prepare(address: str | None) -> bool:
 
 
 def _place(study: Study, is_shared: bool) -> Place:
-    slots = _slots(study)
+    slots = slots_of(study)
     # On a shared cluster, trials queued ahead would keep other studies from getting their turn.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "1" if is_shared else str(slots + 2)
     return Place(slots, is_shared)
@@ -175,7 +175,7 @@ def _worth_preloading(plan: Plan, num_runs: int) -> Sequence[str]:
     return plan.entry.hooks.preload if used and num_runs >= num_cpus() else ()
 
 
-def _slots(study: Study) -> int:
+def slots_of(study: Study) -> int:
     """How many trials fit at once."""
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     nodes = [Node(node.get("CPU", 0), node.get("GPU", 0)) for node in alive]
