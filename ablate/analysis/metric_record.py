@@ -66,7 +66,8 @@ def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str])
     num = None if pairs is None else len(values)
     seen = detectable(each, sd, df, num_seeds, measured.num_families, num_in_pairs=num)
     comparisons = told_comparisons(plan, comparisons, measured)
-    worst, best = _worst_case(plan, measured), _may_be_best(measured, not unlike)
+    worst = _worst_case(plan, measured)
+    best = _may_be_best(measured, worst, not unlike)
     return MetricRecord(
         name=metric,
         mode=measured.mode,
@@ -146,10 +147,25 @@ def _pairs(plan: Plan, measured: Measured) -> AllPairs | None:
     )  # fmt: skip
 
 
-def _may_be_best(measured: Measured, is_comparable: bool) -> Sequence[bool | None]:
-    """None where no cell is better than another, or where they measure different things."""
+def _may_be_best(
+    measured: Measured, worst: Measured | None, is_comparable: bool
+) -> Sequence[bool | None]:
+    """None where no cell is better than another, or where they measure different things.
+
+    What is left of lost runs may flatter their cell, so that others seem worse than it is: a cell
+    may also be the best if it may be so with the lost runs as the table's worst.
+    """
     if not measured.ranked or not is_comparable:
         return [None] * len(measured.values)
+    found = _best_of(measured)
+    at_worst = _best_of(worst) if worst else found
+    return [
+        None if one is None else one or bool(other)
+        for one, other in zip(found, at_worst, strict=True)
+    ]
+
+
+def _best_of(measured: Measured) -> Sequence[bool | None]:
     return may_be_best(
         measured.values, measured.mode, first_seeds=measured.first_seeds,
         families=measured.num_families, widening=measured.widening,

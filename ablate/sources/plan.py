@@ -1,5 +1,6 @@
 """Runs from elsewhere as a study: its plan, and the rows of a ledger that it would have."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -226,8 +227,10 @@ def _planned(
         runs.append(replace(run, run_name=result.name))
         inner[run.run_id] = result.inner
         # Under both names: of `loss` and `loss_best` one must not be read as the other's best.
+        # A run that ended without the metric that is judged may have diverged: its cell lost it.
+        lost = {plan.study.metric: math.nan}
         measured = {
-            f"{name}_{which}": value
+            f"{name}_{which}": lost.get(name) if value is None else value
             for name, value in result.values.items()
             for which in ("best", "final")
         }

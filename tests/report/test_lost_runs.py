@@ -117,6 +117,18 @@ def test_levels_rest_on_cells_that_lost_runs(tmp_path):
     assert "; of the runs that ended" in answers(found)[0]
 
 
+def test_a_cell_that_lost_runs_alone_is_not_all_that_is_bold(tmp_path):
+    plan = plan_study(toy_study(tmp_path, factors={"gain": [1, 2, 3]}, seeds=4))
+    noise = iter(0.01 * ((7 * n) % 5) for n in range(12))
+
+    def value(labels, seed):
+        lost = labels["gain"] == 3 and seed == plan.seeds[1]
+        return NAN if lost else {1: 0, 2: 5, 3: 6}[labels["gain"]] + seed + next(noise)
+
+    found = study_record(plan, rows_of(plan, value))
+    assert [cell.may_be_best for cell in found.metric.cells] == [False, True, True]
+
+
 def test_pairs_of_factors_are_of_the_runs_that_ended_too(tmp_path):
     found = grid(tmp_path)
     [block] = found.metric.blocks

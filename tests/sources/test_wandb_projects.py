@@ -40,7 +40,7 @@ def test_runs_of_a_group_are_judged_by_their_last_values(wandb_server):
     assert [(run.run_name, run.status, run.cause) for run in record.missing] == [
         ("icfm-2 (g1)", "failed", "its state in W&B is crashed"),
         ("icfm-3 (g2)", "pending", "its state in W&B is running"),
-        ("icfm-4 (g3)", "ok", "reported no val.fid"),
+        ("icfm-4 (g3)", "ok", "val.fid is nan"),
     ]
     assert record.metric.values[1].tolist() == FID["vp"]
     assert math.isnan(record.metric.values[0, 1])
