@@ -100,7 +100,7 @@ class TestSight:
     def test_what_is_invisible_is_said_of_observed_differences(self, tmp_path):
         told = sight(record(tmp_path).metric)
         assert re.fullmatch(
-            r"seed sd 0\.\d+: observed differences below 0\.21 are invisible here", told
+            r"seed sd 0\.\d+: observed differences below 0\.24 are invisible here", told
         )
 
     def test_where_each_cell_has_its_own_spread_there_is_a_range(self, tmp_path):
