@@ -1,22 +1,15 @@
 """By what runs choose their best weights and end early, and whether all cells share it."""
 
-from __future__ import annotations
-
-import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
+from typing import Any
 
 from ablate.dotted import value_at
+from ablate.run_row import Value
+from ablate.spec.design import Cell
+from ablate.trainable.config_model import ConfigModel
 from ablate.trainable.metric_rules import can_compare, differing_keys
-
-if TYPE_CHECKING:
-    from ablate.run_row import Value
-    from ablate.spec.design import Cell
-    from ablate.trainable.config_model import ConfigModel
 
 
 @dataclass(frozen=True)
@@ -36,7 +29,11 @@ class Selection:
     @cached_property
     def is_shared(self) -> bool:
         """Whether there is such a metric, and it measures the same thing in all cells."""
-        return all(can_select(cells, self.model) for cells in self.blocks)
+        metric = self.model.selected_by
+        return metric is not None and all(
+            can_compare(self.model, (cell.validated for cell in cells), metric)
+            for cells in self.blocks
+        )
 
     @property
     def value(self) -> Value:
@@ -65,7 +62,7 @@ class Selection:
         metric = self.model.selected_by
         if metric is None or self.is_shared:
             return ""
-        configs = [list(valid_configs(cells)) for cells in self.blocks]
+        configs = [[cell.validated for cell in cells] for cells in self.blocks]
         keys = dict.fromkeys(
             key for each in configs for key in differing_keys(self.model, each, metric)
         )
@@ -80,19 +77,6 @@ class Selection:
         return f"{key}: {'null' if value is None else value}"
 
 
-def can_select(cells: Iterable[Cell], model: ConfigModel) -> bool:
-    """Whether what runs choose their best weights by measures the same thing in all cells."""
-    metric = model.selected_by
-    return metric is not None and can_compare(model, valid_configs(cells), metric)
-
-
 def num_changes(levels: Mapping[str, Any], others: Mapping[str, Any]) -> int:
     """In how many factors levels differ: one that applies to a single side follows from others."""
     return sum(levels[name] != others[name] for name in levels.keys() & others.keys())
-
-
-def valid_configs(cells: Iterable[Cell]) -> Iterator[Any]:
-    """The validated configs of cells, without those that have mistakes."""
-    for cell in cells:
-        with contextlib.suppress(ValidationError):
-            yield cell.validated
