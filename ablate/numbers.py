@@ -57,6 +57,11 @@ def p_text(p: float) -> str:
     return f"< {MIN_P}" if p < MIN_P else f"{p:.3f}"
 
 
+def size_text(size: float, log_scale: bool) -> str:
+    """How large a difference or an sd is, without a sign; on the log scale as a share."""
+    return share_text(size).lstrip("+") if log_scale else rounded(size, size)
+
+
 def share_text(log_ratio: float, low: float = math.nan, high: float = math.nan) -> str:
     """A difference of logarithms as a change: `-7.1 % [-9.9 %, -4.2 %]`.
 

@@ -227,6 +227,11 @@ class MetricRecord:
     widening: float = 1.0
     """What standard errors are multiplied by since splits vary with the seed, and overlap."""
 
+    @property
+    def has_baselines(self) -> bool:
+        """Whether cells are compared with different ones."""
+        return len({cell.reference for cell in self.cells}) > 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:

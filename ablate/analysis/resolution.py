@@ -12,7 +12,7 @@ from ablate.analysis.arrays import Values, on_scale, planned_of, uses_log, value
 from ablate.analysis.families import critical_in_pairs, num_families
 from ablate.analysis.scatter import held_out_of
 from ablate.analysis.seed_rule import first_stage
-from ablate.numbers import rounded, share_text
+from ablate.numbers import size_text
 from ablate.plan.plan import Plan, PlannedBlock
 from ablate.run_row import RunRows
 from ablate.spec.seeds import SeedRule
@@ -81,7 +81,7 @@ def found_equivalent(
 
 def resolution_text(difference: float, df: float | None, log_scale: bool) -> str:
     """`0.0021 (df 4)`; on the log scale a share."""
-    shown = share_text(difference).lstrip("+") if log_scale else rounded(difference, difference)
+    shown = size_text(difference, log_scale)
     return shown if df is None else f"{shown} (df {df:g})"
 
 

@@ -26,7 +26,7 @@ def pairing_text(is_paired: bool) -> str:
     return "paired by seed" if is_paired else "unpaired (of means, whichever the seeds are)"
 
 
-def worst_text(comparison: Comparison, log_scale: bool) -> str:
+def judged_text(comparison: Comparison, log_scale: bool) -> str:
     """`within noise, +0.01 [-0.02, +0.04]`."""
     return f"{comparison.verdict.text}, {difference_text(comparison, log_scale)}"
 
@@ -41,7 +41,7 @@ def lost_runs_notes(metric: MetricRecord) -> list[Note]:
     if not lost:
         return []
     at_worst = [
-        f"{cell.name}: {worst_text(worst, metric.log_scale)}"
+        f"{cell.name}: {judged_text(worst, metric.log_scale)}"
         for cell, worst in zip(metric.cells, metric.at_worst, strict=bool(metric.at_worst))
         if cell.comparison.verdict.of_those_that_ended
     ]
@@ -54,7 +54,7 @@ def lost_level_notes(block: BlockRecord, metric: MetricRecord) -> list[Note]:
         return []
     at_worst = [
         f"{block.factors[effect.factor]}={block.levels[effect.factor][level]}: "
-        f"{worst_text(worst, metric.log_scale)}"
+        f"{judged_text(worst, metric.log_scale)}"
         for effect, other in zip(block.effects.mains, block.at_worst.mains, strict=True)
         for level, worst in _partial(effect, other)
     ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ablate.analysis.records import MetricRecord
 from ablate.numbers import interval_text, rounded, share_text
-from ablate.report.comparisons import AT_WORST, worst_text
+from ablate.report.comparisons import AT_WORST, judged_text
 from ablate.stats.verdicts import Comparison, Verdict, VerdictKind
 from ablate.text import printable
 
@@ -37,17 +37,14 @@ def finding(
 
 def null_text(found: Comparison, log_scale: bool) -> str:
     """`within noise, -0.0009 [-0.0021, +0.0003]`; the verdict alone where there is no interval."""
-    if math.isnan(found.low):
-        return found.verdict.text
-    show = share_text if log_scale else interval_text
-    return f"{found.verdict.text}, {show(found.difference, found.low, found.high)}"
+    return found.verdict.text if math.isnan(found.low) else judged_text(found, log_scale)
 
 
 def at_worst_text(found: Comparison, worst: Comparison | None, log_scale: bool) -> str:
     """What becomes of a verdict of the runs that ended where the lost ones count as the worst."""
     if worst is None or not found.verdict.of_those_that_ended:
         return ""
-    return f"; {AT_WORST}: {worst_text(worst, log_scale)}"
+    return f"; {AT_WORST}: {judged_text(worst, log_scale)}"
 
 
 def _size(found: Comparison, log_scale: bool) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 
 from ablate.analysis.records import MetricRecord, StudyRecord
-from ablate.numbers import rounded, share_text
+from ablate.numbers import size_text
 from ablate.report.flags import SHOWN, flags_of
 from ablate.report.tables import tables_of
 from ablate.report.text_table import TextTable
@@ -59,8 +59,8 @@ def sight(metric: MetricRecord) -> str:
         return "seed sd 0: results, or what cells differ by, do not vary over seeds"
     if not least:
         return "seed sd unknown: what differs by chance alone cannot be told from these runs"
-    known = "unknown" if math.isnan(sd) else _shown(sd, metric.log_scale)
-    told = " to ".join(dict.fromkeys(_shown(value, metric.log_scale) for value in least))
+    known = "unknown" if math.isnan(sd) else size_text(sd, metric.log_scale)
+    told = " to ".join(dict.fromkeys(size_text(value, metric.log_scale) for value in least))
     return f"seed sd {known}: observed differences below {told} are invisible here"
 
 
@@ -71,10 +71,6 @@ def _invisible(metric: MetricRecord) -> Sequence[float]:
     found = [cell.comparison for cell in metric.cells]
     halves = [(one.high - one.low) / 2 for one in found if one.high > one.low]
     return [min(halves), max(halves)] if halves else []
-
-
-def _shown(value: float, log_scale: bool) -> str:
-    return share_text(value).lstrip("+") if log_scale else rounded(value, value)
 
 
 def fitting(parts: Sequence[str], width: int) -> str:

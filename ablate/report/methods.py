@@ -166,9 +166,9 @@ def _pooled(metric: MetricRecord, pooled: Sequence[Comparison]) -> Iterator[str]
             f"{shared}, {'has' if num == 1 else 'have'} simultaneous 95 % intervals (Tukey-Kramer)"
         )
         return
-    several = len({cell.reference for cell in metric.cells}) > 1
-    baseline, method = ("its", "Dunnett; over several baselines Sidak") if several else (
-        "the", "Dunnett")  # fmt: skip
+    baseline, method = "the", "Dunnett"
+    if metric.has_baselines:
+        baseline, method = "its", "Dunnett; over several baselines Sidak"
     yield (
         f"{_num(num, 'difference')} of {of} between a cell and {baseline} baseline, estimated "
         f"{layout} with {shared}, have simultaneous 95 % intervals ({method})"

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note
-from ablate.numbers import interval_text, rounded, share_text
+from ablate.numbers import interval_text, rounded, share_text, size_text
 from ablate.plan.analysis_changes import Deviation, deviations_text
 from ablate.report.comparisons import (
     NO_VERDICT_TEXT,
@@ -244,12 +244,11 @@ def _what_never_varies(cells: Sequence[CellRecord]) -> str:
 
 def _interval_text(metric: MetricRecord) -> str:
     sd = metric.comparisons.residual_sd
-    shown = share_text(sd).lstrip("+") if metric.log_scale else rounded(sd, sd)
     return (
         f"differences to the baseline {pairing_text(metric.is_paired)}; intervals hold "
         "simultaneously and p are "
         f"adjusted over {compared_text(metric)} ({_method_text(metric)}, {ErrorTerm.POOLED} sd "
-        f"{shown}, df {metric.comparisons.df:g})"
+        f"{size_text(sd, metric.log_scale)}, df {metric.comparisons.df:g})"
     )
 
 
@@ -274,14 +273,12 @@ def _method_text(metric: MetricRecord) -> str:
 
 
 def _resolution_text(metric: MetricRecord) -> str:
-    show = (
-        (lambda value: share_text(value).lstrip("+"))
-        if metric.log_scale
-        else (lambda value: rounded(value, value))
+    least, found = (
+        size_text(size, metric.log_scale) for size in (metric.resolution, metric.detectable)
     )
     return (
-        f"observed differences below about {show(metric.resolution)} are not significant; one of "
-        f"{show(metric.detectable)} is found four times in five"
+        f"observed differences below about {least} are not significant; one of {found} is found "
+        "four times in five"
     )
 
 

@@ -9,8 +9,8 @@ from ablate.report.comparisons import (
     AT_WORST,
     NO_VERDICT_TEXT,
     difference_text,
+    judged_text,
     pairing_text,
-    worst_text,
 )
 from ablate.report.text_table import TableRow, TextTable, adjusted_tip, comparison_titles
 from ablate.stats.all_pairs import AllPairs, Pair
@@ -99,7 +99,7 @@ def _worst_of(metric: MetricRecord, pair: Pair) -> Pair | None:
 def _worst_text(metric: MetricRecord, worst: Pair) -> str:
     """`gain=1 against gain=2: better, +1.2 [+0.9, +1.5]`; the better one may be another."""
     one, other = (metric.cells[cell].name for cell in (worst.one, worst.other))
-    return f"{one} against {other}: {worst_text(worst.comparison, metric.log_scale)}"
+    return f"{one} against {other}: {judged_text(worst.comparison, metric.log_scale)}"
 
 
 def _worst_notes(metric: MetricRecord, shown: Sequence[Pair]) -> list[Note]:

@@ -39,7 +39,7 @@ def metric_table(record: StudyRecord, metric: MetricRecord) -> TextTable:
     compared = comparison_titles(metric) if metric.pairs is None else (LETTERS,)
     numbers = (COUNTS[metric.is_foreign], MEAN, *compared)
     labels = ["block"] * _has_blocks(metric) + list(record.factors)
-    labels += ["compared with"] * _has_baselines(metric)
+    labels += ["compared with"] * metric.has_baselines
     whole = metric is record.metric
     notes = [note for make in NOTES.values() for note in make(metric, whole)]
     unlike = metric.scope.unlike(record.metric.scope)
@@ -92,10 +92,6 @@ def headline(record: StudyRecord, metric: MetricRecord) -> str:
     return f"{printable(metric.name)} ({direction}), {metric.value_text}, {seeds}"
 
 
-def _has_baselines(metric: MetricRecord) -> bool:
-    return len({cell.reference for cell in metric.cells}) > 1
-
-
 def _has_blocks(metric: MetricRecord) -> bool:
     return any(cell.block for cell in metric.cells)
 
@@ -107,7 +103,7 @@ def _cell_row(record: StudyRecord, metric: MetricRecord, index: int) -> TableRow
     baseline = "" if cell.is_baseline else metric.cells[cell.reference].name
     labels = [cell.labels.get(factor, NOT_APPLICABLE) for factor in record.factors]
     return TableRow(
-        labels=[*block, *labels, *[baseline] * _has_baselines(metric)],
+        labels=[*block, *labels, *[baseline] * metric.has_baselines],
         numbers=[
             f"{value.num}/{cell.num_planned}",
             spread_text(value.mean, value.sd),

@@ -145,7 +145,7 @@ def _cell_finding(metric: MetricRecord, cell: CellRecord) -> str:
     reference = metric.cells[cell.reference]
     whole = all(c.value.num == c.num_planned for c in (cell, reference))
     change = Change(reference.value.mean, cell.value.mean) if whole else Change()
-    against = f" (against {reference.name})" if _has_baselines(metric) else ""
+    against = f" (against {reference.name})" if metric.has_baselines else ""
     cost = cost_text(cell.cost)
     return (
         finding(cell.name + against, cell.comparison, change, metric)
@@ -176,10 +176,6 @@ def _says_something(cell: CellRecord) -> bool:
     return verdict.cause is not None or not math.isnan(cell.comparison.low)
 
 
-def _has_baselines(metric: MetricRecord) -> bool:
-    return len({cell.reference for cell in metric.cells}) > 1
-
-
 def _without_baseline(metric: MetricRecord, cells: Sequence[CellRecord]) -> list[str]:
     """The cells whose baseline has no result."""
     names: dict[int, list[str]] = {}
@@ -189,7 +185,7 @@ def _without_baseline(metric: MetricRecord, cells: Sequence[CellRecord]) -> list
     told: list[str] = []
     for reference, found in names.items():
         baseline = metric.cells[reference]
-        which = baseline.name if _has_baselines(metric) else "the baseline"
+        which = baseline.name if metric.has_baselines else "the baseline"
         told.append(
             f"{_names(found)}: nothing to compare with: {which} has 0 of {baseline.num_planned} "
             "results"
