@@ -1,8 +1,9 @@
 """Why a cell differs of which every factor that makes the difference is within noise."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note
+from ablate.stats.effects import Effects
 from ablate.stats.error_terms import ErrorTerm
 from ablate.stats.verdicts import VerdictKind
 from ablate.text import some
@@ -11,21 +12,34 @@ from ablate.text import some
 def reconciled_notes(block: BlockRecord, metric: MetricRecord) -> Iterator[Note]:
     """What a cell's interval rests on and holds for, and what a factor's, where the two differ."""
     cells = [number for number in range(len(block.members)) if _only_as_cell(metric, block, number)]
-    if not cells or block.effects is None:
+    effects = block.effects
+    if not cells or effects is None:
         return
     found = [metric.cells[block.members[number]] for number in cells]
     factors = sorted({f for number in cells for f in _differing_factors(metric, block, number)})
-    verb = "is" if len(factors) == 1 else "are"
-    names = " and ".join(block.factors[factor] for factor in factors)
+    told = [name for factor in factors for name in _within_noise(block, effects, factor, cells)]
+    verb, names = "is" if len(told) == 1 else "are", " and ".join(told)
     errors = " or ".join(dict.fromkeys(cell.comparison.error.text for cell in found))
     of_factors = ErrorTerm.FACTOR_BY_SEED if metric.is_paired else ErrorTerm.RUNS
-    df = max(effect.error_df for effect in block.effects.mains if effect.factor in factors)
+    df = max(effect.error_df for effect in effects.mains if effect.factor in factors)
     yield Note(
         f"{some([cell.name for cell in found], between='; ')}: different as cells, though {names} "
         f"over all other factors {verb} within noise: a cell's interval rests on {errors} (df "
         f"{min(cell.comparison.df for cell in found):.3g}) and holds for its own settings, a "
         f"factor's on {of_factors.text} (df {df}) and holds over all settings"
     )
+
+
+def _within_noise(
+    block: BlockRecord, effects: Effects, factor: int, cells: Sequence[int]
+) -> list[str]:
+    """A factor by its name; if another level of it differs, the cells' levels: `flow=target`."""
+    each = effects.mains[factor].comparisons.each
+    if not any(comparison.verdict.is_different for comparison in each):
+        return [block.factors[factor]]
+    base = block.baseline_levels[factor]
+    levels = sorted({block.codes[number][factor] for number in cells} - {base})
+    return [f"{block.factors[factor]}={block.levels[factor][level]}" for level in levels]
 
 
 def is_only_as_cell(metric: MetricRecord, cell: CellRecord) -> bool:

@@ -80,6 +80,18 @@ class TestErrorTerms:
         [said] = [answer for answer in answers(found) if answer.startswith("a=2, b=x raises ")]
         assert said.endswith("; as a cell only")
 
+    def test_a_factor_with_another_level_that_differs_is_not_called_within_noise(self, tmp_path):
+        rng = np.random.default_rng(3)
+        runs = rng.normal(size=(4, 3, 4)) + 3 * rng.normal(size=4)
+        runs[2, 0] += 6
+        runs[2, 1] -= 6
+        runs[3] += 40
+        found = grid_record(tmp_path, lambda c, s: runs[c["a"], "xyz".index(c["b"]), s])
+        [block] = found.metric.blocks
+        notes = effects_table(block, block.effects, found.metric).notes
+        [told] = [note.text for note in notes if "different as cells" in note.text]
+        assert "though a=2 over all other factors is within noise" in told
+
     def test_a_run_far_off_is_named_with_its_cell_and_seed(self, tmp_path):
         noise = draws(4)
         found = grid_record(
