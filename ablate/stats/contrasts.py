@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from ablate.stats.error_terms import ErrorTerm
 from ablate.stats.groups import known_cells, pool_groups
-from ablate.stats.layout import Layout
+from ablate.stats.layout import Layout, contrast_covariance
 from ablate.stats.own_spread import own_spread
-from ablate.stats.pooling import CERTAIN_DF, SHARED_MOST, Pool
+from ablate.stats.pooling import CERTAIN_DF, SHARED_MOST, Pool, least_correlation
 from ablate.stats.units import unit_of
 
 Values = NDArray[np.float64]
@@ -134,16 +134,15 @@ def _least_correlation(
     told = rows[_of_each_pattern(there if is_paired else counts)]
     if len(told) > MOST_PATTERNED:
         return 0.0
-    u = layout.unscaled[np.ix_(told, told)]
-    variances, least = _variances(u), 1.0
-    for cell in range(len(told)):
-        others = np.delete(np.arange(len(told)), cell)
-        own = u[cell, cell] - u[cell, others][:, None] - u[cell, others]
-        shared = own + u[np.ix_(others, others)]
-        scale = np.sqrt(np.maximum(variances[cell, others], 1e-300))
-        found = (shared / np.outer(scale, scale))[~np.eye(len(others), dtype=bool)]
-        least = min(least, float(found.min(initial=1.0)))
-    return float(np.clip(least, 0, SHARED_MOST))
+    unscaled, cells = layout.unscaled[np.ix_(told, told)], np.arange(len(told))
+    return min(
+        (
+            least_correlation(contrast_covariance(unscaled, others, np.full_like(others, cell)))
+            for cell in cells
+            if len(others := np.delete(cells, cell))
+        ),
+        default=SHARED_MOST,
+    )
 
 
 def _of_each_pattern(there: NDArray[np.bool_]) -> Sequence[int]:

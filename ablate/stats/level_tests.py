@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.stats.distributions import f_tail, t_quantile, t_tail
+from ablate.stats.distributions import f_tail
 from ablate.stats.dunnett import Family
 from ablate.stats.equivalence import lies_inside
 from ablate.stats.error_terms import ErrorTerm
@@ -21,7 +21,14 @@ from ablate.stats.groups import pool_groups
 from ablate.stats.layout import fit_layout
 from ablate.stats.marginal_means import Codes, EffectTest, adjusted_means, shared_effect, without
 from ablate.stats.own_spread import weighted_means
-from ablate.stats.pooling import ALPHA, SHARED_MOST, Evidence, Pool, certain_p
+from ablate.stats.pooling import (
+    ALPHA,
+    Evidence,
+    Pool,
+    certain_p,
+    least_correlation,
+    own_evidence,
+)
 from ablate.stats.spread_check import check_spreads
 from ablate.stats.units import rounding_error
 from ablate.stats.verdicts import (
@@ -210,9 +217,7 @@ class RunByRun:
         scale = np.sqrt(np.diag(covariance))
         family, error = None, ErrorTerm.RUNS
         if len(entries) and df >= 1:
-            pairs = (covariance / np.outer(scale, scale))[~np.eye(len(entries), dtype=bool)]
-            shared = float(np.clip(pairs.min(initial=1), 0, SHARED_MOST))
-            family = Family(len(entries), shared, df)
+            family = Family(len(entries), least_correlation(covariance), df)
         found: dict[int, Evidence] = {}
         for entry, mean, unscaled in zip(entries.tolist(), means.tolist(), scale, strict=True):
             if family is None:
@@ -225,16 +230,10 @@ class RunByRun:
         return found
 
     def _own(self, differences: Values, known: NDArray[np.bool_]) -> dict[int, Evidence]:
-        num, error = int(known.sum()), ErrorTerm.OWN_RUNS
         found: dict[int, Evidence] = {}
         for entry in np.flatnonzero(known).tolist():
-            mean, se, df = weighted_means(self.values, differences[entry])
-            if math.isnan(se):
-                found[entry] = Evidence(mean, math.nan, df, math.nan, math.nan, error)
-                continue
-            p = num * 2 * t_tail(abs(mean) / se, df) if se else certain_p(mean, df)
-            critical = t_quantile(1 - ALPHA / (2 * num), df)
-            found[entry] = Evidence(mean, se, df, critical, min(1.0, p), error)
+            own = weighted_means(self.values, differences[entry])
+            found[entry] = own_evidence(own, int(known.sum()), ErrorTerm.OWN_RUNS)
         return found
 
 

@@ -201,13 +201,8 @@ class Pool:
         the variance of its first few would make its interval several times wider. Stein's proof
         does not cover such a cell; by simulation its interval misses no more often.
         """
-        mean, se, df = self._own(cell)
-        num, error = int(self.family.sum()), self.own_error
-        if math.isnan(se):
-            return Evidence(mean, math.nan, df, math.nan, math.nan, error)
-        p = 2 * t_tail(abs(mean) / se, df) if se else certain_p(mean, df)
-        critical = t_quantile(1 - self.alpha / (2 * num), df)
-        return Evidence(mean, se, df, critical, self._study_p(num * p), error)
+        found = own_evidence(self._own(cell), int(self.family.sum()), self.own_error, self.alpha)
+        return found._replace(p=self._study_p(found.p))
 
     def _study_p(self, p: float) -> float:
         """A p value adjusted within the group, adjusted for all groups and families."""
@@ -239,10 +234,7 @@ class Pool:
         covariance = contrast_covariance(self.layout.unscaled, rows[linked], others[linked])
         if self.split is not None:
             covariance = self._split_covariance(covariance, pooled[linked])
-        scale = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
-        pairs = (covariance / np.outer(scale, scale))[~np.eye(len(covariance), dtype=bool)]
-        # The smallest one; at 0 intervals hold whatever the correlations are (Sidak 1967).
-        return float(np.clip(pairs.min(initial=1), 0, SHARED_MOST))
+        return least_correlation(covariance)
 
     def _split_covariance(self, unscaled: Values, cells: Cells) -> Values:
         """Of comparisons that share what seeds change of a factor, too."""
@@ -270,6 +262,36 @@ class Pool:
         rows = np.full(len(self.values), -1)
         rows[self._kept] = np.arange(len(self._kept))
         return rows
+
+
+def own_evidence(found: OwnSpread, num: int, error: ErrorTerm, alpha: float = ALPHA) -> Evidence:
+    """What the two of a difference say of it themselves, as one of so many (Bonferroni).
+
+    Args:
+        found: The difference.
+        num: Differences that are to hold all at once.
+        error: What it rests on.
+        alpha: Of all of them.
+    """
+    mean, se, df = found
+    if math.isnan(se):
+        return Evidence(mean, math.nan, df, math.nan, math.nan, error)
+    p = 2 * t_tail(abs(mean) / se, df) if se else certain_p(mean, df)
+    p = p if math.isnan(p) else min(1.0, num * p)
+    return Evidence(mean, se, df, t_quantile(1 - alpha / (2 * num), df), p, error)
+
+
+def least_correlation(covariance: Values) -> float:
+    """The smallest correlation of any two differences, as far as a family counts on it.
+
+    At 0 intervals hold whatever the correlations are: Sidak 1967 (J. Am. Stat. Assoc. 62).
+
+    Args:
+        covariance: (num_differences, num_differences).
+    """
+    scale = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
+    pairs = (covariance / np.outer(scale, scale))[~np.eye(len(covariance), dtype=bool)]
+    return float(np.clip(pairs.min(initial=1), 0, SHARED_MOST))
 
 
 def certain_p(value: float, df: float = math.inf) -> float:
