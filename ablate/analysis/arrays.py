@@ -18,6 +18,8 @@ Flags = NDArray[np.bool_]
 
 def values_of(plan: Plan, rows: RunRows, metric: str) -> Values:
     """A metric of every cell and seed, (num_cells, num_seeds); nan where no run ended well."""
+    if not rows:  # of a plan, which may have thousands of cells
+        return np.full((len(plan.cells), len(plan.seeds)), np.nan)
     value = value_taken(plan, rows, metric)
     return np.array([_row(plan, rows, cell, plan.seeds, metric, value) for cell in plan.cells])
 

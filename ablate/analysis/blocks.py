@@ -6,26 +6,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.analysis.families import (
-    detectable,
-    told,
-)
-from ablate.analysis.measured import (
-    Measured,
-    with_cause,
-)
-from ablate.analysis.records import (
-    BlockRecord,
-)
+from ablate.analysis.families import detectable, told
+from ablate.analysis.measured import Measured, with_cause
+from ablate.analysis.records import BlockRecord
 from ablate.plan.plan import Plan, PlannedBlock
 from ablate.spec.models import text
 from ablate.stats.effects import Effects, MainEffect, factor_effects
 from ablate.stats.layout import num_results
-from ablate.stats.verdicts import (
-    Cause,
-    Comparison,
-    Verdict,
-)
+from ablate.stats.verdicts import Cause, Comparison, Verdict
 from ablate.stats.worst_case import partial
 from ablate.text import printable
 

@@ -5,17 +5,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ablate.analysis.arrays import on_scale, planned_of, uses_log, values_of
-from ablate.analysis.families import critical_in_pairs, num_families
-from ablate.analysis.scatter import groups_of, held_out_of
-from ablate.analysis.seed_rule import first_stage
-from ablate.numbers import clock, rounded, share_text
+from ablate.analysis.arrays import planned_of, uses_log
+from ablate.analysis.families import critical_in_pairs
+from ablate.analysis.resolution import Design
+from ablate.analysis.scatter import groups_of
+from ablate.numbers import clock, size_text
 from ablate.plan.plan import Plan, Run
 from ablate.run_row import RunRows, Status
 from ablate.stats.groups import linked
-from ablate.stats.layout import fit_layout, num_results, residual_df, seeds_alike
+from ablate.stats.layout import fit_layout, residual_df
 from ablate.stats.replication import detectable_difference
-from ablate.stats.splits import widening
 
 
 def price(plan: Plan, todo: Sequence[Run], rows: RunRows, at_once: int = 1) -> str:
@@ -57,44 +56,33 @@ def visible(plan: Plan, rows: RunRows) -> str:
 
     Of several data sets that of the fewest cells and of the one that scatters most.
     """
-    study = plan.study
-    num_cells, references = len(plan.cells), np.array(plan.references)
-    compared = np.flatnonzero(np.array(plan.compared) & (references != np.arange(num_cells)))
-    num_compared, planned = len(compared), planned_of(plan)
-    num_seeds = seeds_alike(planned, compared, references, plan.is_paired)
-    if study.compares_pairs:
-        num_seeds = num_results(np.where(planned, 0.0, np.nan))
-    num_pairs = num_cells * (num_cells - 1) // 2 * study.compares_pairs
-    first = first_stage(plan) or len(plan.seeds)
-    groups = linked(groups_of(plan, study.metric), references)
-    several = [groups == group for group in set(groups.tolist()) if (groups == group).sum() > 1]
-    df = min((residual_df(planned[at, :first], plan.is_paired) for at in several), default=0)
-    if df < 1 or num_compared + num_pairs < 1:
+    metric, design, planned = plan.study.metric, Design(plan, rows), planned_of(plan)
+    groups = linked(groups_of(plan, metric), np.array(plan.references))
+    members = [groups == group for group in dict.fromkeys(groups.tolist())]
+    dfs = [
+        residual_df(planned[at, : design.first], plan.is_paired) for at in members if at.sum() > 1
+    ]
+    df = min(dfs, default=0)
+    if df < 1 or design.num_compared < 1:
         return ""
-    log_scale = uses_log(plan, rows, study.metric)
-    values = on_scale(values_of(plan, rows, study.metric)[:, :first], log_scale)
-    families = num_families(study, study.metric)
-    critical = critical_in_pairs(num_cells, df, families) if study.compares_pairs else None
+    num_cells, families = len(plan.cells), design.families
+    critical = critical_in_pairs(num_cells, df, families) if design.in_pairs else None
     found = detectable_difference(
-        widening(len(plan.seeds), held_out_of(plan, study.metric)),
-        df,
-        num_compared * families + num_pairs,
-        num_seeds,
-        critical=critical,
+        design.widening(), df, design.num_compared * families, design.num_seeds, critical=critical
     )
     sds = [
-        math.sqrt(fit_layout(values[groups == g], plan.is_paired).variance)
-        for g in set(groups.tolist())
+        math.sqrt(fit_layout(design.values[at], plan.is_paired).variance)
+        for at in members
+        if not np.isnan(design.values[at]).all()
     ]
     sd = max((each for each in sds if each > 0), default=math.nan)
     if not sd > 0:
         return (
             f"resolution: finds differences of {found:.2g} residual sd four times in five "
-            f"(df {df}); once runs have ended: how much of {study.metric} that is"
+            f"(df {df}); once runs have ended: how much of {metric} that is"
         )
-    shown = share_text(found * sd).lstrip("+") if log_scale else rounded(found * sd, found * sd)
+    log_scale = uses_log(plan, rows, metric)
     return (
-        f"resolution: finds differences of {shown} in {study.metric} four times in five "
-        f"(residual sd so far {share_text(sd).lstrip('+') if log_scale else rounded(sd, sd)}, "
-        f"df {df})"
+        f"resolution: finds differences of {size_text(found * sd, log_scale)} in {metric} four "
+        f"times in five (residual sd so far {size_text(sd, log_scale)}, df {df})"
     )

@@ -5,18 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ablate.analysis.arrays import (
-    Flags,
-    Values,
-    lost_of,
-    on_scale,
-    uses_log,
-    values_of,
-)
-from ablate.analysis.families import (
-    num_families,
-    told,
-)
+from ablate.analysis.arrays import Flags, Values, lost_of, on_scale, uses_log, values_of
+from ablate.analysis.families import num_families, told
 from ablate.analysis.scatter import grid_codes, groups_of, held_out_of
 from ablate.analysis.seed_rule import first_stage
 from ablate.plan.plan import Plan
@@ -39,7 +29,10 @@ from ablate.stats.worst_case import of_those_that_ended, worst_case
 class Measured:
     """A metric on the scale on which it is compared, and how it is."""
 
+    raw: Values
+    """(num_cells, num_seeds), in the metric's own units."""
     values: Values
+    """The same on the scale of comparison."""
     waiting: Sequence[bool]
     """Of each cell, whether runs of it are still to come."""
     some_ok: Sequence[bool]
@@ -81,13 +74,14 @@ class Measured:
 
 def measured_of(plan: Plan, rows: RunRows, metric: str) -> Measured:
     """A metric of a plan, with what its comparisons rest on."""
-    log_scale = uses_log(plan, rows, metric)
+    log_scale, raw = uses_log(plan, rows, metric), values_of(plan, rows, metric)
     statuses = [
         {rows.status(run.run_id) for run in plan.runs_of[cell.index].values()}
         for cell in plan.cells
     ]
     return Measured(
-        values=on_scale(values_of(plan, rows, metric), log_scale),
+        raw=raw,
+        values=on_scale(raw, log_scale),
         waiting=[not all(s.has_ended for s in each) for each in statuses],
         some_ok=[Status.OK in each for each in statuses],
         lost=lost_of(plan, rows, metric),

@@ -4,21 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ablate.analysis.arrays import (
-    Values,
-    on_scale,
-    value_text,
-    values_again,
-    values_of,
-)
+from ablate.analysis.arrays import on_scale, value_text, values_again
 from ablate.analysis.blocks import block_record
-from ablate.analysis.families import (
-    detectable,
-    in_pairs,
-    may_be_best,
-    resolution,
-    told_pairs,
-)
+from ablate.analysis.families import detectable, in_pairs, may_be_best, resolution, told_pairs
 from ablate.analysis.measured import (
     Measured,
     compared,
@@ -28,10 +16,7 @@ from ablate.analysis.measured import (
     told_comparisons,
     with_cause,
 )
-from ablate.analysis.records import (
-    CellRecord,
-    MetricRecord,
-)
+from ablate.analysis.records import CellRecord, MetricRecord
 from ablate.analysis.resolution import found_equivalent
 from ablate.analysis.scatter import scatter_cautions, seed_factors
 from ablate.analysis.scope import scope_of
@@ -53,7 +38,7 @@ EARLY = "early_stopping"
 
 def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str]) -> MetricRecord:
     """One metric, cell by cell; `unlike` are keys by which it measures other things in cells."""
-    values, measured = values_of(plan, rows, metric), measured_of(plan, rows, metric)
+    measured = measured_of(plan, rows, metric)
     comparisons = compared(plan, measured)
     pairs = _pairs(plan, measured)
     each = comparisons.each if pairs is None else [pair.comparison for pair in pairs.pairs]
@@ -63,7 +48,7 @@ def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str])
     if pairs is not None:
         comparisons = in_pairs(comparisons, pairs, measured.values)
         pairs = told_pairs(pairs, measured.ranked, measured.is_judged, measured.lost)
-    num = None if pairs is None else len(values)
+    num = None if pairs is None else len(measured.values)
     seen = detectable(each, sd, df, num_seeds, measured.num_families, num_in_pairs=num)
     comparisons = told_comparisons(plan, comparisons, measured)
     worst = _worst_case(plan, measured)
@@ -75,8 +60,8 @@ def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str])
         value_text=value_text(plan, rows, metric),
         log_scale=measured.log_scale,
         has_ratios=plan.model.metric(metric).has_ratios,
-        values=values,
-        cells=_cells(plan, values, comparisons, measured, best),
+        values=measured.raw,
+        cells=_cells(plan, comparisons, measured, best),
         blocks=[block_record(block, measured, plan) for block in plan.blocks],
         num_lost=measured.lost.sum(axis=1).tolist(),
         at_worst=_at_worst(plan, worst) if worst and pairs is None else (),
@@ -183,7 +168,6 @@ def _again(plan: Plan, rows: RunRows, metric: str, measured: Measured) -> AATest
 
 def _cells(
     plan: Plan,
-    values: Values,
     comparisons: Comparisons,
     measured: Measured,
     best: Sequence[bool | None],
@@ -203,7 +187,7 @@ def _cells(
                 is_baseline=reference == index and not plan.study.compares_pairs,
                 reference=reference,
                 num_planned=len(plan.runs_of[cell.index]),
-                value=spread(values[index]),
+                value=spread(measured.raw[index]),
                 comparison=comparison,
                 may_be_best=best[index],
             )

@@ -201,8 +201,8 @@ def plan_notes(plan: Plan, preflight_facts: Mapping[str, Mapping[str, Any]]) -> 
 
 def deviation_notes(plan: Plan, ledger: Ledger) -> list[str]:
     """What of a study's analysis is no longer as it was fixed."""
-    if plan.is_smoke:
-        return []
+    if plan.is_smoke or not StudyPaths(plan.study.directory).analysis.exists():
+        return []  # nothing is kept that it could differ from
     told = deviations_text(analysis_today(plan, ledger.rows).deviations)
     return [f"not as the analysis was fixed: {line}" for line in told]
 

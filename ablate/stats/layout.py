@@ -5,6 +5,7 @@ Pure functions, runs may be missing.
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -20,14 +21,12 @@ CERTAIN_SEEDS = 5
 """With fewer results, cells that do not vary at all may well be ties of coarse values."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layout:
     """The least-squares fit of value = cell + seed + residual; without the seed if unpaired."""
 
     cells: Values
     """Cell effects, (num_cells,), over an average seed; nan where a cell has no run."""
-    unscaled: Values
-    """Covariance of the cell effects in units of the residual variance, (num_cells, num_cells)."""
     residuals: Values
     """(num_cells, num_seeds), nan where a run is missing."""
     df: int
@@ -36,6 +35,20 @@ class Layout:
     """Cells with equal numbers are linked by seeds that they share: only those can be compared."""
     rounding: Values
     """(num_cells,), differences of a cell up to this are none."""
+    per_cell: Values
+    """(num_cells,), runs."""
+    share: Values
+    """(num_cells, num_seeds), of each cell's runs those of a seed; no columns if unpaired."""
+    of_seeds: Values
+    """(num_seeds, num_seeds), covariance of the seed effects in units of the residual variance."""
+
+    @cached_property
+    def unscaled(self) -> Values:
+        """Covariance of the cell effects in these units, (num_cells, num_cells).
+
+        Of ten thousand cells it is larger than all the rest, and their variance needs none of it.
+        """
+        return np.diag(1 / np.maximum(self.per_cell, 1)) + self.share @ self.of_seeds @ self.share.T
 
     @property
     def variance(self) -> float:
@@ -68,9 +81,10 @@ def _fit_cells(values: Values) -> Layout:
     residuals = np.where(there, values - cells[:, None], np.nan)
     residuals[np.abs(residuals) <= fit_rounding(values)] = 0.0
     return Layout(
-        cells=cells, unscaled=np.diag(1 / np.maximum(per_cell, 1)), residuals=residuals,
+        cells=cells, residuals=residuals,
         df=int(there.sum()) - int((per_cell > 0).sum()), group=np.zeros(len(values), dtype=np.intp),
-        rounding=row_rounding(values),
+        rounding=row_rounding(values), per_cell=per_cell,
+        share=np.zeros((len(values), 0)), of_seeds=np.zeros((0, 0)),
     )  # fmt: skip
 
 
@@ -90,13 +104,15 @@ def _fit_cells_and_seeds(values: Values) -> Layout:
     # Where no run is missing seeds cancel, and no cell's mean is rounded as a larger one's is.
     shifts = 0.0 if there.all() else present * seeds
     cells = (filled - shifts).sum(axis=1) / np.where(per_cell > 0, per_cell, np.nan)
-    unscaled = np.diag(1 / np.maximum(per_cell, 1)) + share @ inverse @ share.T
     residuals = np.where(there, values - cells[:, None] - seeds, np.nan)
     # What arithmetic leaves of exact agreement is no spread.
     residuals[np.abs(residuals) <= fit_rounding(values)] = 0.0
     group = _linked(there)
     rank = int((per_cell > 0).sum() + (per_seed > 0).sum() - len(set(group[per_cell > 0])))
-    return Layout(cells, unscaled, residuals, int(there.sum()) - rank, group, row_rounding(values))
+    return Layout(
+        cells=cells, residuals=residuals, df=int(there.sum()) - rank, group=group,
+        rounding=row_rounding(values), per_cell=per_cell, share=share, of_seeds=inverse,
+    )  # fmt: skip
 
 
 def difference(layout: Layout, cell: int, baseline: int) -> Estimate:
