@@ -48,7 +48,6 @@ class Measured:
     """Whether the study's verdicts are about it."""
     num_families: int
     """Metrics whose verdicts are to hold at once with those on this one."""
-
     held_out: float
     """Rows measured on for each row trained on where splits vary with the seed; 0 elsewhere."""
     is_paired: bool

@@ -216,6 +216,8 @@ def _planned(
     by_key = {result.key: result for result in results}
     spelled = dict(zip(_numbers(seeds), map(canonical_json, seeds), strict=True))
     names = tuple(plan.factors)
+    # A run that ended without the metric that is judged may have diverged: its cell lost it.
+    lost = {plan.study.metric: math.nan}
     rows = RunRows()
     inner: dict[str, Mapping[str, Sequence[float]]] = {}
     runs: list[Run] = []
@@ -227,8 +229,6 @@ def _planned(
         runs.append(replace(run, run_name=result.name))
         inner[run.run_id] = result.inner
         # Under both names: of `loss` and `loss_best` one must not be read as the other's best.
-        # A run that ended without the metric that is judged may have diverged: its cell lost it.
-        lost = {plan.study.metric: math.nan}
         measured = {
             f"{name}_{which}": lost.get(name) if value is None else value
             for name, value in result.values.items()

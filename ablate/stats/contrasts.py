@@ -40,7 +40,6 @@ class Contrasts:
     residual_sd: float
     """Pooled; nan where there is none."""
     residual_df: float
-
     own_error: ErrorTerm = ErrorTerm.OWN_PAIRS
     """What differences of cells apart rest on."""
 
