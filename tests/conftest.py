@@ -27,7 +27,9 @@ if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # nohup's, which children
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 import pytest  # noqa: E402
+from processes import end_what_is_left  # noqa: E402
 from rich.console import Console  # noqa: E402
+from studies import wait_for  # noqa: E402
 
 SHARED_DATA = TESTS.parents[1] / "shared" / "data" / "sentences.parquet"
 PRETEND_GPUS = "100,101,102,103"
@@ -54,6 +56,24 @@ def pytest_collection_modifyitems(items):
 
 def pytest_unconfigure():
     shutil.rmtree(RAY_FOLDER, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(request):
+    """What a test started ends with it, and it gives the cluster back: else others wait in vain."""
+    yield
+    end_what_is_left()
+    if "ray_cluster" in request.fixturenames:
+        wait_for(cluster_is_free)
+
+
+def cluster_is_free():
+    import ray
+
+    if not ray.is_initialized():
+        return True
+    free, all_of_it = ray.available_resources(), ray.cluster_resources()
+    return all(free.get(kind, 0) == all_of_it[kind] for kind in ("CPU", "GPU"))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+from processes import start
 from studies import wait_for
 
 from ablate.errors import AblateError
@@ -39,14 +40,14 @@ class Driver:
         grid = folder / "grid.yaml"
         grid.write_text(SLOW.replace("EPOCHS", str(epochs)))
         environment = {**os.environ, "WANDB_MODE": "offline", "TUNE_GLOBAL_CHECKPOINT_S": "1"}
-        self.process = subprocess.Popen(
+        self.process = start(
             [sys.executable, "-m", "ablate.run", str(grid), "--address", address, *arguments],
             cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     def wait_for_checkpoints_and_state(self):
         """Until two runs have been saved, and Tune knows it."""
-        wait_for(self._has_saved_two, 90)
+        wait_for(self._has_saved_two, 200)
         known_at = time.time() + 0.3
 
         def knows():
@@ -54,7 +55,7 @@ class Driver:
             states = self.root.glob("launches/1/experiment_state-*.json")
             return any(state.stat().st_mtime > known_at and _is_json(state) for state in states)
 
-        wait_for(knows, 30)
+        wait_for(knows, 60)
 
     def _has_saved_two(self):
         saved = self.root.glob("launches/1/*/checkpoint_*/manifest.json")

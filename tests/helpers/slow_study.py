@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import psutil
+from processes import start
 from studies import wait_for
 
 from ablate.ledger.ledger import Ledger
@@ -22,13 +23,13 @@ class SlowStudy:
     def __init__(self, folder, *arguments, length=500):
         self.root = folder / "studies" / "slow"
         (folder / "grid.yaml").write_text(GRID.replace("LENGTH", str(length)))
-        self.process = subprocess.Popen(
+        self.process = start(
             [sys.executable, "-m", "ablate.run", "grid.yaml", *arguments], cwd=folder, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
 
     def wait_for_checkpoint(self):
-        wait_for(lambda: self.process.poll() is None and list(self.checkpoints()), 100)
+        wait_for(lambda: self.process.poll() is None and list(self.checkpoints()), 200)
 
     def checkpoints(self):
         return self.root.glob("launches/1/*/checkpoint_*/manifest.json")

@@ -51,7 +51,7 @@ def stop_at_result(patch, number):
     patch.setattr("ablate.tracking.terminal.Progress.tick", stop)
 
 
-def wait_for(condition, timeout_s=60):
+def wait_for(condition, timeout_s=120):
     """Until something holds; fails where it takes too long."""
     deadline = time.monotonic() + timeout_s
     while not condition():

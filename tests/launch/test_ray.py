@@ -21,7 +21,7 @@ from ablate.launch.base import Options
 from ablate.ledger.ledger import Ledger
 from ablate.study_dir import StudyPaths
 
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(600)]
 
 
 def run(study, console, **options):

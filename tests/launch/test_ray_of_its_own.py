@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from drivers import SLOW, in_a_process_of_its_own
+from processes import start
 from studies import wait_for
 
 from ablate.launch.ray.connection import BESIDE_ANOTHER
@@ -73,12 +74,12 @@ def test_a_signal_to_the_whole_group_stops_in_good_order(tmp_path):
     grid = tmp_path / "grid.yaml"
     grid.write_text(SLOW.replace("EPOCHS", "5000"))
     command = [sys.executable, "-m", "ablate.run", str(grid), "--address", "local"]
-    process = subprocess.Popen(
+    process = start(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
     root = tmp_path / "studies" / "slow"
-    wait_for(lambda: list(root.glob("launches/1/*/checkpoint_*/manifest.json")), 90)
+    wait_for(lambda: list(root.glob("launches/1/*/checkpoint_*/manifest.json")), 200)
     below = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGTERM)
     out, err = process.communicate(timeout=40)
@@ -98,7 +99,7 @@ def test_a_study_beside_another_one_has_a_ray_of_its_own(tmp_path, monkeypatch):
         "print(ray.get_runtime_context().gcs_address, flush=True)\n"
         "input()\n"
     )
-    other = subprocess.Popen(
+    other = start(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:

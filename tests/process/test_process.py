@@ -11,6 +11,7 @@ import threading
 import time
 
 import ray
+from processes import start
 from studies import toy_study, wait_for
 
 from ablate.launch.ray import cluster
@@ -56,7 +57,7 @@ def test_sigterm_stops_and_says_how_to_go_on(tmp_path):
         "factors: {gain: [1, 2]}\nseeds: [1]\ncheckpoint_every_s: 0\n"
     )
     command = [sys.executable, "-m", "ablate.run", str(grid), "--local"]
-    driver = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    driver = start(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     root = tmp_path / "studies" / "slow"
     wait_for(lambda: list(root.glob("launches/1/gain=1-s1/checkpoint_*")))
     driver.send_signal(signal.SIGTERM)
