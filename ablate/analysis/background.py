@@ -55,6 +55,7 @@ def missing_runs(plan: Plan, rows: RunRows, metric: str) -> list[MissingRun]:
             if math.isnan(row.result(metric, taken)):
                 value = row.measured(metric, taken)
                 cause = f"reported no {metric}" if value is None else f"{metric} is {value}"
+                cause = first_line(row.cause) or cause
                 if value is None and plan.model.metric(metric).is_measurable:
                     cause += f" (ablate evaluate STUDY_DIR --metric {quoted([metric])} adds it)"
                 missing.append(MissingRun(run_name=run.run_name, status=status, cause=cause))

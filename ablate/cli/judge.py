@@ -72,9 +72,8 @@ def judge_command(arguments: argparse.Namespace, console: Console) -> int:
     out = Path(arguments.out or Path(FOLDER, name))
     unusable = _unusable(out)
     try:
-        judged = foreign_study(
-            name, arguments.source, read_source(arguments.source), asked_by(arguments)
-        )
+        asked = asked_by(arguments)
+        judged = foreign_study(name, arguments.source, read_source(arguments.source, asked), asked)
     except InputError as error:
         raise InputError(error.source, [*error.problems, *unusable]) from error
     if unusable:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from ablate.errors import InputError, Problem
+from ablate.sources.asked import Asked
 from ablate.sources.found import Found
 from ablate.sources.ray_results import PARAMS, is_ray_results, read_ray_results
 from ablate.sources.table_files import SUFFIXES, read_table_file
@@ -13,14 +14,14 @@ from ablate.study_dir import StudyPaths, file_name
 KINDS = "a .csv or .parquet file, a Ray results folder, or wandb:entity/project?group=NAME"
 
 
-def read_source(source: str) -> Found:
-    """What is there.
+def read_source(source: str, asked: Asked) -> Found:
+    """What is there, as far as a question needs it.
 
     Raises:
         InputError: Where it is no source, or holds nothing.
         AblateError: Where W&B cannot be asked.
     """
-    found = read_wandb(source) if source.startswith(SCHEME) else _read_path(Path(source))
+    found = read_wandb(source, asked) if source.startswith(SCHEME) else _read_path(Path(source))
     if not found.rows:
         raise InputError(source, [Problem("SOURCE", "holds no runs", source)])
     return found

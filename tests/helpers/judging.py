@@ -34,8 +34,9 @@ def write_csv(path, rows):
 def judged(source, *options):
     """The record of `ablate judge SOURCE OPTIONS`."""
     arguments = build_parser().parse_args([str(source), *map(str, options)])
-    found = read_source(str(source))
-    study = foreign_study(name_of(str(source)), str(source), found, asked_by(arguments))
+    asked = asked_by(arguments)
+    found = read_source(str(source), asked)
+    study = foreign_study(name_of(str(source)), str(source), found, asked)
     record = study_record(study.plan, study.rows, notes=study.notes, evaluations=study.evaluations)
     return replace(record, seeds=study.seeds)
 

@@ -297,6 +297,29 @@ class _Handler(BaseHTTPRequestHandler):
             },
         }}  # fmt: skip
 
+    def _on_RunHistoryKeys(self, variables):  # noqa: N802
+        run = self.wandb.runs[variables["project"], variables["name"]]
+        keys = {"lastStep": run.steps[-1] if run.lines else -1, "keys": {}, "sets": []}
+        return {"project": {"run": {"historyKeys": keys}}}
+
+    def _on_RunParquetHistory(self, variables):  # noqa: N802
+        run = self.wandb.runs[variables["project"], variables["runName"]]
+        return {"project": {"run": {"parquetHistory": {"parquetUrls": [], "liveData": run.rows}}}}
+
+    def _on_HistoryPage(self, variables):  # noqa: N802
+        run = self.wandb.runs[variables["project"], variables["run"]]
+        asked = range(variables["minStep"], variables["maxStep"])
+        rows = [json.dumps(row) for row in run.rows if row["_step"] in asked]
+        return {"project": {"run": {"history": rows}}}
+
+    def _on_SampledHistoryPage(self, variables):  # noqa: N802
+        run, spec = self.wandb.runs[variables["project"], variables["run"]], variables["spec"]
+        spec = json.loads(spec)
+        asked = range(spec["minStep"], spec["maxStep"] + 1)
+        rows = [row for row in run.rows if row["_step"] in asked and row.keys() >= {*spec["keys"]}]
+        kept = [{key: row[key] for key in spec["keys"]} for row in rows]
+        return {"project": {"run": {"sampledHistory": [kept]}}}
+
     def _listed(self, name, run):
         node = {
             "projectId": "1", "id": name, "name": name, "displayName": run.name,

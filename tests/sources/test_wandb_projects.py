@@ -1,5 +1,6 @@
 """Runs of a project in Weights & Biases, by its public API, on a server of the tests' own."""
 
+import json
 import math
 
 import pytest
@@ -44,6 +45,38 @@ def test_runs_of_a_group_are_judged_by_their_last_values(wandb_server):
     ]
     assert record.metric.values[1].tolist() == FID["vp"]
     assert math.isnan(record.metric.values[0, 1])
+
+
+def log(run, **curves):
+    """Rows of a run's history, a key's values at the steps that are its keys."""
+    steps = sorted({step for values in curves.values() for step in values})
+    for number, step in enumerate(steps):
+        row = {name: values[step] for name, values in curves.items() if step in values}
+        run.lines[number] = json.dumps({"_step": step, **row})
+
+
+def test_a_step_is_read_from_the_history(wandb_server):
+    """By W&B's own count, and by a logged one, whose metric may stand in rows of its own."""
+    runs = put_runs(wandb_server)
+    for run in runs:
+        last = run.summary["val"]["fid"]
+        log(run, **{"val.fid": {2: last + 100, 9: last}, "other": {2: 0.5}})
+    record = judged("wandb:me/flows", *ASKED, "--step", 2)
+    assert record.metric.values[0].tolist() == [value + 100 for value in FID["icfm"]]
+    for run in runs:
+        last = run.summary["val"]["fid"]
+        log(run, epoch={2: 1, 3: 1, 9: 7}, **{"val.fid": {2: last + 1, 9: last}, "b": {3: 4.0}})
+        run.summary |= {"epoch": 7, "b": 4.0}
+    runs[5].lines.clear()
+    asked = (*ASKED, "--report-metrics", "b", "--step-column", "epoch", "--step", 1)
+    record = judged("wandb:me/flows", *asked)
+    assert record.metric.values[0].tolist() == [value + 1 for value in FID["icfm"]]
+    assert record.further[0].values[0].tolist() == [4.0] * 4
+    assert [(run.run_name, run.cause) for run in record.missing] == [
+        ("vp-2 (g5)", "has no epoch 1"),
+    ]
+    with pytest.raises(InputError, match="no run has logged anything at epoch 5"):
+        judged("wandb:me/flows", *ASKED, "--step-column", "epoch", "--step", 5)
 
 
 def test_more_runs_than_a_page_holds(wandb_server, monkeypatch):

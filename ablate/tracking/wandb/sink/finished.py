@@ -1,7 +1,8 @@
 """Runs that are in W&B already, whoever made them: through its public API."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ablate.errors import AblateError
@@ -9,6 +10,8 @@ from ablate.process.gc_pause import gc_paused
 from ablate.tracking.wandb.sink.client import Trouble
 
 PAGE = 100
+STEP = "_step"
+"""W&B's own count of what a run logged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,20 +25,40 @@ class ListedRun:
     config: Mapping[str, Any]
     summary: Mapping[str, Any]
     """The last value of everything that was logged."""
+    api_run: Any = field(repr=False, compare=False)
+
+    def logged(self, column: str, step: float, keys: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        """What the run logged at a step, a row each time, whole; asks W&B.
+
+        Args:
+            column: What counts steps: W&B's own `_step`, or a logged key.
+            step: Its value.
+            keys: Those wanted; of a logged `column`, W&B finds what was logged together with it.
+        """
+        with _asking(self.id):
+            if column == STEP:
+                if step >= 0 and step.is_integer():
+                    at = int(step)
+                    yield from self.api_run.scan_history(min_step=at, max_step=at + 1)
+                return
+            for key in keys:
+                rows = self.api_run.scan_history(keys=[column, key])
+                yield from (row for row in rows if row[column] == step)
 
 
+@contextlib.contextmanager
 def listed_runs(
     entity: str | None, project: str, filters: Mapping[str, Any]
-) -> tuple[str, Sequence[ListedRun]]:
-    """The runs of a project, oldest first.
+) -> Generator[Sequence[ListedRun]]:
+    """The runs of a project, oldest first, as long as W&B may be asked more of them.
 
     Args:
         entity: The user or team; None for the account's own.
         project: The project.
         filters: As W&B's public API takes them.
 
-    Returns:
-        The entity, and the runs.
+    Yields:
+        The runs.
 
     Raises:
         AblateError: Where W&B cannot be asked, or has no such project.
@@ -44,20 +67,29 @@ def listed_runs(
         import wandb
 
     try:
-        wandb.setup(wandb.Settings(silent=True))
-        api = wandb.Api(overrides={"entity": entity} if entity else None)
-        entity = entity or api.default_entity or ""
-        # The configs come with the list: one by one they take a request each.
-        found = api.runs(f"{entity}/{project}", dict(filters), per_page=PAGE, lazy=False)
-        return entity, [_listed(run) for run in found]
-    except Exception as error:  # wandb's own are of many kinds
-        if isinstance(error, ValueError) and "Could not find project" in str(error):
-            told = f"W&B has no project {entity}/{project}, or it is not yours to see"
-            raise AblateError(told) from error
-        trouble = Trouble.of(error)
-        raise AblateError(f"W&B cannot be read: {trouble.detail}") from error
+        with _asking(f"{entity}/{project}" if entity else project):
+            wandb.setup(wandb.Settings(silent=True))
+            api = wandb.Api(overrides={"entity": entity} if entity else None)
+            path = f"{entity or api.default_entity or ''}/{project}"
+            # The configs come with the list: one by one they take a request each.
+            found = [
+                _listed(run) for run in api.runs(path, dict(filters), per_page=PAGE, lazy=False)
+            ]
+        yield found
     finally:
         wandb.teardown()
+
+
+@contextlib.contextmanager
+def _asking(path: str) -> Generator[None]:
+    """W&B's errors, which are of many kinds, as one line."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, ValueError) and "Could not find project" in str(error):
+            told = f"W&B has no project {path}, or it is not yours to see"
+            raise AblateError(told) from error
+        raise AblateError(f"W&B cannot be read: {Trouble.of(error).detail}") from error
 
 
 def _listed(run: Any) -> ListedRun:
@@ -68,4 +100,5 @@ def _listed(run: Any) -> ListedRun:
         job_type=run.job_type or "",
         config=dict(run.config),
         summary=dict(run.summary_metrics),
+        api_run=run,
     )
