@@ -118,6 +118,11 @@ class StudyPaths:
         return self.root / "report"
 
     @property
+    def earlier_reports(self) -> Path:
+        """Reports on questions that the study no longer asks, by date and metric."""
+        return self.report / "earlier"
+
+    @property
     def smoke(self) -> Path:
         """A separate small study directory for smoke tests."""
         return self.root / "smoke"

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from ablate.cli.guard import ending_text, guarded
 from ablate.cli.resume_command import resume_command
+from ablate.driver.question import check_question
 from ablate.driver.session import check_data, deviation_notes, examine, no_ledger, plan_notes
 from ablate.driver.smoke import try_cells
 from ablate.errors import CLUSTER_GONE, INTERRUPTED, AblateError, StorageError
@@ -55,7 +56,8 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--resume", metavar="DIR", help="resume a study directory, without its YAML")
     add("--plan", action="store_true", help="show cells, runs and what is done; start nothing")
     add("--local", action="store_true", help="run in this process, one run after another, no Ray")
-    add("--smoke", action="store_true", help="first try every cell for two steps")
+    add("--smoke", action="store_true", help="try every cell for two steps, and stop")
+    add("--go", action="store_true", help="with --smoke: run the study if all cells passed")
     add("--only", metavar="KEY=VALUE,...", help="run only a part of the plan: flow=vp,seed=42")
     add("--pdb", action="store_true", help="as --local; stop in the debugger when a run fails")
     add(
@@ -64,6 +66,8 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--storage", metavar="DIR", help="where study directories go (default ./studies)")
     add("--retry-failed", action="store_true", help="run failed and diverged runs again")
     add("--fresh", action="store_true", help="start over; the old directory is renamed and kept")
+    add("--same-study", action="store_true",
+        help="go on in a directory with results of another question (metric, factors)")  # fmt: skip
     add("--accept-changed-data", action="store_true", help="keep runs made with different data")
     add("--trust-owner", action="store_true", help="unpickle checkpoints that another user owns")
     add("--pack", metavar="N|auto", help="runs of one shape that share a trial (default 1)")
@@ -95,6 +99,8 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         raise AblateError(f"{hiding} hides Ablate from the processes that it starts: rename it")
     if (arguments.local or arguments.pdb) and arguments.backend not in (None, "local"):
         raise AblateError(f"--backend {arguments.backend} is not --local: give one of the two")
+    if arguments.go and not arguments.smoke:
+        raise AblateError("--go goes on after --smoke: give both, or none of the two")
     study = _load(arguments)
     options = Options(
         local=arguments.local or arguments.pdb or arguments.backend == "local",
@@ -102,6 +108,7 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         debug=arguments.pdb,
         retry_failed=arguments.retry_failed,
         fresh=arguments.fresh,
+        same_study=arguments.same_study,
         accept_changed_data=arguments.accept_changed_data,
         address=arguments.address,
         trust_owner=arguments.trust_owner,
@@ -130,6 +137,9 @@ def _run(study: Study, options: Options, arguments: argparse.Namespace, console:
             tried = try_cells(study, options, console)
         if tried.exit_code:
             return tried.exit_code
+        if not arguments.go:
+            console.print(Text("smoke: the study was not started: add --go, or leave --smoke out"))
+            return 0
     from ablate.driver.finish import complete_study  # takes half a second, and no plan needs it
 
     with _going_on(study, arguments):
@@ -143,8 +153,12 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
         study: A checked study.
         options: How it would be run.
         console: Where to print.
+
+    Raises:
+        AblateError: If it could not be run so.
     """
     ledger = Ledger(StudyPaths(study.directory)) if not options.fresh else no_ledger(study)
+    check_question(study, ledger.rows, options)
     plan, remaining = examine(study, ledger, options)
     preflight_facts = check_data(plan, [*remaining.todo, *remaining.kept])
     slots = backend_of(options).places(study, options)

@@ -27,6 +27,7 @@ def run_study(
     only: str | None = None,
     retry_failed: bool = False,
     fresh: bool = False,
+    same_study: bool = False,
     accept_changed_data: bool = False,
     address: str | None = None,
     trust_owner: bool = False,
@@ -42,6 +43,8 @@ def run_study(
         only: Run only a part of the plan: `flow=vp,seed=42`.
         retry_failed: Run failed and diverged runs again.
         fresh: Start over; the old directory is renamed and kept.
+        same_study: Go on where the directory has results of another question (another metric,
+            direction or set of factors); the report so far is then kept in `report/earlier`.
         accept_changed_data: Keep runs made with different data.
         address: Of a running Ray cluster, or `local`.
         trust_owner: Unpickle checkpoints that another user owns.
@@ -53,14 +56,15 @@ def run_study(
 
     Raises:
         InputError: If the options, the data or the cluster do not fit the study.
+        AnotherQuestionError: If the directory has results of another question.
         StudyInUseError: If another driver is using the study directory.
         KeyboardInterrupt: If it was interrupted, after everything is saved.
         ClusterGoneError: If the cluster was lost, after everything is saved.
     """
     options = Options(
         local=local, only=only, retry_failed=retry_failed, fresh=fresh,
-        accept_changed_data=accept_changed_data, address=address, trust_owner=trust_owner,
-        wait_for_lock_s=wait_for_lock_s,
+        same_study=same_study, accept_changed_data=accept_changed_data, address=address,
+        trust_owner=trust_owner, wait_for_lock_s=wait_for_lock_s,
     )  # fmt: skip
     outcome = complete_study(study, options, console or Console(), listeners=listeners)
     if outcome.gone:
