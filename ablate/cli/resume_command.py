@@ -9,6 +9,7 @@ from ablate.text import quoted
 _KEPT = (
     "--local",
     "--only",
+    "--reuse",
     "--accept-changed-data",
     "--address",
     "--backend",

@@ -12,6 +12,7 @@ from rich.console import Console
 from ablate.cli.guard import ending_text, guarded
 from ablate.cli.resume_command import resume_command
 from ablate.driver.question import check_question
+from ablate.driver.reuse import offers_of
 from ablate.driver.session import check_data, deviation_notes, examine, no_ledger, plan_notes
 from ablate.driver.smoke import try_cells
 from ablate.errors import CLUSTER_GONE, INTERRUPTED, AblateError, StorageError
@@ -68,6 +69,7 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--fresh", action="store_true", help="start over; the old directory is renamed and kept")
     add("--same-study", action="store_true",
         help="go on in a directory with results of another question (metric, factors)")  # fmt: skip
+    add("--reuse", action="store_true", help="take runs that other studies there have finished")
     add("--accept-changed-data", action="store_true", help="keep runs made with different data")
     add("--trust-owner", action="store_true", help="unpickle checkpoints that another user owns")
     add("--pack", metavar="N|auto", help="runs of one shape that share a trial (default 1)")
@@ -109,6 +111,7 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         retry_failed=arguments.retry_failed,
         fresh=arguments.fresh,
         same_study=arguments.same_study,
+        reuse=arguments.reuse,
         accept_changed_data=arguments.accept_changed_data,
         address=arguments.address,
         trust_owner=arguments.trust_owner,
@@ -169,6 +172,7 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
         *plan_notes(plan, preflight_facts),
         *ledger.notes,
         *remaining.notes,
+        offers_of(plan, remaining.todo, preflight_facts).note,
         too_large,
         *([] if options.fresh else deviation_notes(plan, ledger)),
     )

@@ -1,6 +1,5 @@
 """The study directory before a command works in it."""
 
-import itertools
 import re
 import uuid
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from ablate.errors import InputError, Problem, file_of, reason_of
 from ablate.ledger.lock import driver_lock
 from ablate.process.screen import Text
 from ablate.spec.models import Study
-from ablate.study_dir import StudyPaths, write_atomically
+from ablate.study_dir import StudyPaths, free, write_atomically
 
 
 def make_directory(study: Study, paths: StudyPaths) -> None:
@@ -47,7 +46,4 @@ def set_aside(paths: StudyPaths, wait_for_lock_s: float) -> None:
     if not paths.root.exists():
         return
     with driver_lock(paths.lock, wait_for_lock_s):
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        names = itertools.chain([stamp], (f"{stamp}-{number}" for number in itertools.count(2)))
-        places = (paths.root.with_name(f"{paths.root.name}.{name}") for name in names)
-        paths.root.rename(next(place for place in places if not place.exists()))
+        paths.root.rename(free(paths.put_aside(datetime.now(UTC))))

@@ -13,7 +13,7 @@ from ablate.run_row import RunRows
 from ablate.spec.load import last_study
 from ablate.spec.models import Study
 from ablate.spec.question import Question, QuestionPart
-from ablate.study_dir import StudyPaths, as_seen_from_here, file_name
+from ablate.study_dir import StudyPaths, as_seen_from_here, file_name, free
 from ablate.text import printable
 
 _WIDTHS = (10, 32, 32)
@@ -63,18 +63,12 @@ def keep_earlier_report(study: Study, paths: StudyPaths) -> Path | None:
     if not was.differences(Question.of(study)):
         return None
     made = datetime.fromtimestamp(index.stat().st_mtime, UTC)
-    place = _free(paths.earlier_reports / f"{made:%Y-%m-%dT%H-%M-%SZ}-{file_name(was.metric)}")
+    place = free(paths.earlier_reports / f"{made:%Y-%m-%dT%H-%M-%SZ}-{file_name(was.metric)}")
     place.mkdir(parents=True)
     for path in list(paths.report.iterdir()):
         if path != paths.earlier_reports:
             path.rename(place / path.name)
     return place
-
-
-def _free(place: Path) -> Path:
-    """A path that does not exist: this one, or with a number."""
-    numbered = (place.with_name(f"{place.name}-{number}") for number in itertools.count(2))
-    return next(path for path in itertools.chain([place], numbered) if not path.exists())
 
 
 def _refusal(

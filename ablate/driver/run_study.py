@@ -28,6 +28,7 @@ def run_study(
     retry_failed: bool = False,
     fresh: bool = False,
     same_study: bool = False,
+    reuse: bool = False,
     accept_changed_data: bool = False,
     address: str | None = None,
     trust_owner: bool = False,
@@ -45,6 +46,7 @@ def run_study(
         fresh: Start over; the old directory is renamed and kept.
         same_study: Go on where the directory has results of another question (another metric,
             direction or set of factors); the report so far is then kept in `report/earlier`.
+        reuse: Take runs that another study of the same storage has finished.
         accept_changed_data: Keep runs made with different data.
         address: Of a running Ray cluster, or `local`.
         trust_owner: Unpickle checkpoints that another user owns.
@@ -63,8 +65,8 @@ def run_study(
     """
     options = Options(
         local=local, only=only, retry_failed=retry_failed, fresh=fresh,
-        same_study=same_study, accept_changed_data=accept_changed_data, address=address,
-        trust_owner=trust_owner, wait_for_lock_s=wait_for_lock_s,
+        same_study=same_study, reuse=reuse, accept_changed_data=accept_changed_data,
+        address=address, trust_owner=trust_owner, wait_for_lock_s=wait_for_lock_s,
     )  # fmt: skip
     outcome = complete_study(study, options, console or Console(), listeners=listeners)
     if outcome.gone:

@@ -13,6 +13,7 @@ from ablate.analysis.seed_rule import keep_decision, plan_so_far
 from ablate.driver.directory import make_directory, make_uid, set_aside
 from ablate.driver.execute import Caller, execute_runs
 from ablate.driver.question import check_question, keep_earlier_report
+from ablate.driver.reuse import offers_of, take_finished
 from ablate.errors import (
     CLUSTER_GONE,
     INTERRUPTED,
@@ -106,7 +107,8 @@ def _execute(study: Study, options: Options, caller: Caller) -> Outcome:
         remaining = _with_data_of_today(ledger, remaining, preflight_facts, options)
         remaining = _with_whole_curves(paths, ledger, remaining)
         notes = plan.seeding, *plan_notes(plan, preflight_facts), *ledger.notes, *remaining.notes
-        for note in filter(None, (*notes, *deviation_notes(plan, ledger))):
+        offered = "" if options.reuse else offers_of(plan, remaining.todo, preflight_facts).note
+        for note in filter(None, (*notes, offered, *deviation_notes(plan, ledger))):
             caller.console.print(Text(f"note: {note}"), soft_wrap=True)
         if not options.trust_owner:
             going_on = {
@@ -224,6 +226,10 @@ def _run_stages(
     """
     while True:
         keep_decision(plan)
+        if options.reuse:
+            remaining, notes = take_finished(plan, remaining, preflight_facts, ledger)
+            for note in notes:
+                caller.console.print(Text(f"note: {note}"), soft_wrap=True)
         enter = functools.partial(
             _begin, plan, remaining, preflight_facts, ledger, caller.interrupts
         )

@@ -67,7 +67,7 @@ def _try_cells(study: Study, paths: StudyPaths, options: Options, console: Conso
     })  # fmt: skip
     console.print(Text("smoke: every cell for two steps"))
     only = _without_seed(options.only)
-    smoke_options = replace(options, only=only, fresh=False, is_smoke=True)
+    smoke_options = replace(options, only=only, fresh=False, reuse=False, is_smoke=True)
     return execute(trial, smoke_options, console)
 
 
