@@ -13,14 +13,14 @@ from typing import Any
 
 from ablate.errors import reason_of
 from ablate.ledger.code_today import CodeToday
-from ablate.ledger.elsewhere import OtherStudy, studies_with
+from ablate.ledger.elsewhere import OtherStudy, finished_in, studies_beside
 from ablate.ledger.history import History
 from ablate.ledger.ledger import Ledger, summary
 from ablate.ledger.provenance import version_in, versions
 from ablate.ledger.seals import UnsealedFileError, copied_files
 from ablate.plan.plan import Plan, Run
 from ablate.plan.reconcile import Remaining
-from ablate.run_row import COLUMNS, RunRow
+from ablate.run_row import COLUMNS, RunRow, RunRows
 from ablate.spec.load import last_study
 from ablate.spec.models import Study
 from ablate.spec.question import Question
@@ -82,14 +82,16 @@ def offers_of(plan: Plan, todo: Sequence[Run], facts: Facts) -> Offers:
     left = {} if plan.is_smoke else {run.run_id: run for run in todo}
     fitting: list[OtherStudy] = []
     why: dict[str, _Misfit] = {}
-    for other in studies_with(StudyPaths(plan.study.directory), left.keys()):
+    for paths in studies_beside(StudyPaths(plan.study.directory)) if left else ():
+        other = finished_in(paths, left.keys())
+        if not other.rows:
+            continue
         misfits = _misfits(plan, other, facts)
-        fits = [run_id for run_id in other.rows if run_id in left and run_id not in misfits]
         why.update(misfits)
-        left = {run_id: run for run_id, run in left.items() if run_id not in fits}
-        if fits:
-            rows = type(other.rows)({run_id: other.rows[run_id] for run_id in fits})
-            fitting.append(OtherStudy(other.paths, rows))
+        rows = RunRows({i: row for i, row in other.rows.items() if i not in misfits})
+        left = {run_id: run for run_id, run in left.items() if run_id not in rows}
+        if rows:
+            fitting.append(OtherStudy(paths, rows))
     refused: dict[_Misfit, list[str]] = {}
     for run_id, misfit in why.items():
         if run_id in left:

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 from ablate.errors import AblateError
 from ablate.ledger.parquet_files import DamagedFileError
@@ -26,34 +25,32 @@ class OtherStudy:
         return self.paths.root.name
 
 
-def studies_with(paths: StudyPaths, wanted: Collection[str]) -> list[OtherStudy]:
-    """The studies beside a study that have finished some of its runs, by name.
+def studies_beside(paths: StudyPaths) -> list[StudyPaths]:
+    """The directories in a study's storage that may hold other studies, by name.
 
-    Directories that cannot be read are passed over, and so are those that a fresh start of the
-    study itself has put aside: whoever starts over does not want their results.
+    Those that a fresh start of the study itself has put aside are none of them: whoever starts over
+    does not want their results.
 
     Args:
         paths: The study's own directory.
-        wanted: Ids of runs.
     """
-    if not wanted:
-        return []
-    found = (_finished(folder, wanted) for folder in _studies_beside(paths))
-    return [study for study in found if study.rows]
-
-
-def _studies_beside(paths: StudyPaths) -> list[Path]:
     try:
         folders = sorted(paths.root.parent.iterdir())
     except OSError:
         return []
-    return [each for each in folders if each != paths.root and not paths.has_put_aside(each)]
+    others = [each for each in folders if each != paths.root and not paths.has_put_aside(each)]
+    return [StudyPaths(each) for each in others]
 
 
-def _finished(folder: Path, wanted: Collection[str]) -> OtherStudy:
-    paths = StudyPaths(folder)
+def finished_in(paths: StudyPaths, wanted: Collection[str]) -> OtherStudy:
+    """What a study has finished of some runs; nothing where its directory cannot be read.
+
+    Args:
+        paths: Its directory.
+        wanted: Ids of runs.
+    """
     try:
-        if paths.runs_parquet.is_file():
+        if wanted and paths.runs_parquet.is_file():
             check_format(paths)
             return OtherStudy(paths, finished_rows(paths, wanted))
     except (AblateError, DamagedFileError, OSError, ValueError):
