@@ -13,11 +13,10 @@ from ablate.cli.guard import ending_text, guarded
 from ablate.cli.resume_command import resume_command
 from ablate.driver.question import check_question
 from ablate.driver.reuse import offers_of
-from ablate.driver.session import check_data, deviation_notes, examine, no_ledger, plan_notes
+from ablate.driver.session import check_data, deviation_notes, examine, ledger_of, plan_notes
 from ablate.driver.smoke import try_cells
 from ablate.errors import CLUSTER_GONE, INTERRUPTED, AblateError, StorageError
 from ablate.launch.base import Options, backend_of
-from ablate.ledger.ledger import Ledger
 from ablate.process.interrupts import interrupts
 from ablate.process.needed_modules import namesake
 from ablate.process.screen import Arguments, Text
@@ -25,7 +24,6 @@ from ablate.report.plan_table import print_plan
 from ablate.spec.load import load_saved_study, load_study
 from ablate.spec.models import Study
 from ablate.spec.yaml12 import dump_yaml
-from ablate.study_dir import StudyPaths
 from ablate.tracking.base import Trackers
 from ablate.tracking.wandb.settings import destination, given_keys
 
@@ -68,8 +66,8 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--retry-failed", action="store_true", help="run failed and diverged runs again")
     add("--fresh", action="store_true", help="start over; the old directory is renamed and kept")
     add("--same-study", action="store_true",
-        help="go on in a directory with results of another question (metric, factors)")  # fmt: skip
-    add("--reuse", action="store_true", help="take runs that other studies there have finished")
+        help="go on where the results are of another question (metric, factors)")  # fmt: skip
+    add("--reuse", action="store_true", help="take runs that another study there has finished")
     add("--accept-changed-data", action="store_true", help="keep runs made with different data")
     add("--trust-owner", action="store_true", help="unpickle checkpoints that another user owns")
     add("--pack", metavar="N|auto", help="runs of one shape that share a trial (default 1)")
@@ -160,7 +158,7 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
     Raises:
         AblateError: If it could not be run so.
     """
-    ledger = Ledger(StudyPaths(study.directory)) if not options.fresh else no_ledger(study)
+    ledger = ledger_of(study, options)
     check_question(study, ledger.rows, options)
     plan, remaining = examine(study, ledger, options)
     preflight_facts = check_data(plan, [*remaining.todo, *remaining.kept])

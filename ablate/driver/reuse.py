@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from ablate.errors import reason_of
+from ablate.errors import AblateError, reason_of
 from ablate.ledger.code_today import CodeToday
 from ablate.ledger.elsewhere import OtherStudy, finished_in, studies_beside
 from ablate.ledger.history import History
@@ -168,7 +168,7 @@ def _take_all(plan: Plan, other: OtherStudy, ledger: Ledger) -> Iterator[tuple[s
             continue
         try:
             _take(plan, plan.by_id[run_id], other, was, row, ledger)
-        except UnsealedFileError as error:
+        except (AblateError, UnsealedFileError) as error:
             yield run_id, str(error)
         except OSError as error:
             yield run_id, reason_of(error)
@@ -183,6 +183,7 @@ def _take(plan: Plan, run: Run, other: OtherStudy, was: Study, row: RunRow, ledg
     with copied_files(other.paths, row, paths, run.run_name):
         if run.run_id in ledger.rows:
             ledger.reset(run.run_id)  # what was begun here no longer counts
+            own["restarted_in"] = paths.next_launch
         else:
             own["planned_in"] = paths.next_launch
         ledger.add(run.run_id, run_name=run.run_name, seed=run.seed, **own)

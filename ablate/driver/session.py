@@ -144,9 +144,10 @@ def examine(study: Study, ledger: Ledger, options: Options) -> tuple[Plan, Remai
     return plan, reconcile(plan, ledger.rows, runs, outdated, options.retry_failed, lost)
 
 
-def no_ledger(study: Study) -> Ledger:
-    """The empty ledger of a study that starts over."""
-    return Ledger(StudyPaths(study.directory / ".nothing"))
+def ledger_of(study: Study, options: Options) -> Ledger:
+    """A study's ledger, to be read; an empty one where it starts over."""
+    is_there = not options.fresh
+    return Ledger(StudyPaths(study.directory if is_there else study.directory / ".nothing"))
 
 
 @gc_paused()
@@ -355,5 +356,5 @@ def _with_whole_curves(paths: StudyPaths, ledger: Ledger, remaining: Remaining) 
 def _check_from_scratch(study: Study, options: Options) -> None:
     """Checks that a fresh start can succeed, before the old directory is put aside."""
     backend_of(options).check(options)
-    plan, remaining = examine(study, no_ledger(study), options)
+    plan, remaining = examine(study, ledger_of(study, options), options)
     check_data(plan, remaining.todo)

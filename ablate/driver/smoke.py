@@ -13,9 +13,8 @@ from rich.console import Console
 from ablate.analysis.forecast import expected_seconds
 from ablate.driver.directory import make_directory
 from ablate.driver.question import check_question
-from ablate.driver.session import Outcome, examine, execute, no_ledger
+from ablate.driver.session import Outcome, examine, execute, ledger_of
 from ablate.launch.base import Options
-from ablate.ledger.ledger import Ledger
 from ablate.ledger.lock import driver_lock
 from ablate.numbers import clock
 from ablate.process.screen import Text
@@ -42,7 +41,7 @@ def try_cells(study: Study, options: Options, console: Console) -> Outcome:
     paths = StudyPaths(study.directory)
     make_directory(study, paths)
     with driver_lock(paths.lock, options.wait_for_lock_s):
-        check_question(study, Ledger(paths).rows, options)
+        check_question(study, ledger_of(study, options).rows, options)
         began_at = time.monotonic()
         outcome = _try_cells(study, paths, options, console)
         if not outcome.interrupted:
@@ -96,7 +95,7 @@ def _whole(study: Study, options: Options) -> str:
 
     Two steps do not: most of their time is what a run needs to start.
     """
-    ledger = no_ledger(study) if options.fresh else Ledger(StudyPaths(study.directory))
+    ledger = ledger_of(study, options)
     plan, remaining = examine(study, ledger, options)
     seconds = expected_seconds(plan, remaining.todo, ledger.rows) if remaining.todo else 0.0
     left = f"{len(remaining.todo)} of {len(plan.runs)} runs are to do"
