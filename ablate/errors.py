@@ -138,6 +138,10 @@ class StudyInUseError(AblateError):
     """Another driver works on the study directory."""
 
 
+class AnotherQuestionError(AblateError):
+    """A study asks another question than that of the results in its directory."""
+
+
 class ClusterGoneError(AblateError):
     """The cluster of a running study is gone."""
 

@@ -104,6 +104,9 @@ class RunRow(dict[str, Any]):
     launch = _optional(int)
     planned_in = _optional(int)
     restarted_in = _optional(int)
+    reused_from = _optional(str)
+    """The study that trained it, where it was taken from another one."""
+    reused_at = _optional(datetime)
     checkpoint = _optional(str)
     checkpoint_bytes = _optional(int)
     checkpoint_crc32 = _optional(int)
@@ -176,6 +179,10 @@ class RunRow(dict[str, Any]):
             case _:
                 return None
 
+    def elsewhere(self) -> dict[str, Any]:
+        """What it says in whatever study it stands: how it was trained, and what its files are."""
+        return {n: v for n, v in self.items() if n in COLUMNS and n not in _OF_ONE_STUDY}
+
     def blank(self) -> "RunRow":
         """The row of the same run before it had any result."""
         names = ("run_id", "run_name", "seed", "planned_in", "restarted_in")
@@ -191,6 +198,11 @@ COLUMNS: dict[str, type] = {
     name: column.kind for name, column in vars(RunRow).items() if isinstance(column, Column)
 }
 """The ledger's own columns, in the order of its table."""
+_OF_ONE_STUDY = frozenset({
+    "run_id", "run_name", "seed", "block", "trial", "launch", "planned_in", "restarted_in",
+    "checkpoint", "config",
+})  # fmt: skip
+"""Those of them that name a run, or hold in one study directory alone."""
 
 
 class RunRows(dict[str, RunRow]):

@@ -2,10 +2,12 @@
 
 import contextlib
 import hashlib
+import itertools
 import os
 import re
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,17 @@ class StudyPaths:
     """The paths of everything in a study directory."""
 
     root: Path
+
+    def put_aside(self, at: datetime) -> Path:
+        """Where a fresh start moves this directory."""
+        return self.root.with_name(f"{self.root.name}.{at:%Y%m%d-%H%M%S}")
+
+    def has_put_aside(self, folder: Path) -> bool:
+        """Whether a directory is this one as it was before a fresh start."""
+        return (
+            re.fullmatch(rf"{re.escape(self.root.name)}\.\d{{8}}-\d{{6}}(-\d+)?", folder.name)
+            is not None
+        )
 
     @property
     def study_yaml(self) -> Path:
@@ -116,6 +129,11 @@ class StudyPaths:
     def report(self) -> Path:
         """Tables and figures."""
         return self.root / "report"
+
+    @property
+    def earlier_reports(self) -> Path:
+        """Reports on questions that the study no longer asks, by date and metric."""
+        return self.report / "earlier"
 
     @property
     def smoke(self) -> Path:
@@ -253,6 +271,12 @@ def naming(path: Path) -> Generator[None]:
         if error.errno is not None and error.filename is None:
             error.filename = str(path)
         raise
+
+
+def free(place: Path) -> Path:
+    """A path at which there is nothing: this one, or with a number."""
+    numbered = (place.with_name(f"{place.name}-{number}") for number in itertools.count(2))
+    return next(path for path in itertools.chain([place], numbered) if not path.exists())
 
 
 def as_seen_from_here(path: Path) -> Path:

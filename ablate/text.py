@@ -93,6 +93,11 @@ def some(words: Sequence[str], most: int = 5, between: str = ", ") -> str:
     return between.join([*words[:most], *["..."] * (len(words) > most)])
 
 
+def num_runs(number: int) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number} run{'s' if number != 1 else ''}"
+
+
 def quoted(words: Sequence[str | os.PathLike[str]]) -> str:
     """A command line that a shell splits into exactly these words."""
     return " ".join(_quoted(os.fspath(word)) for word in words)

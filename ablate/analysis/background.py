@@ -16,7 +16,7 @@ from ablate.plan.plan import Plan
 from ablate.run_row import ENDED, RunRow, RunRows, Status
 from ablate.spec.seeds import SeedRule
 from ablate.stats.failures import failures_differ
-from ablate.text import first_line, quoted, some
+from ablate.text import first_line, num_runs, printable, quoted, some
 from ablate.trainable.code_files import (
     IMPORTED,
     CodeFile,
@@ -27,6 +27,8 @@ from ablate.trainable.code_files import (
 )
 
 FAILURES_ALPHA = 0.05
+NAMED = 20
+"""Runs that are named one by one."""
 
 
 def run_records(plan: Plan, rows: RunRows) -> list[RunRecord]:
@@ -75,7 +77,7 @@ def how_it_came(plan: Plan, rows: RunRows) -> list[str]:
     left = price(plan, waiting, rows)
     if left and not plan.origin:
         notes.append(f"runs left: {len(waiting)}; {left}")
-    notes += _lost_to_machines(plan, rows)
+    notes += [*_taken(plan, rows), *_lost_to_machines(plan, rows)]
     return [*notes, *_failures(plan, rows), *_other_code(plan, rows)]
 
 
@@ -137,12 +139,26 @@ def _added_seeds(plan: Plan, rows: RunRows) -> list[str]:
     ]
 
 
+def _taken(plan: Plan, rows: RunRows) -> list[str]:
+    """Runs that were not trained here, by the study that trained them."""
+    by_study: dict[str, list[str]] = {}
+    for run in plan.runs:
+        if name := rows.of(run.run_id).reused_from:
+            by_study.setdefault(name, []).append(run.run_name)
+    return [
+        f"{num_runs(len(names))} of {len(plan.runs)} taken from study {printable(study)}, where "
+        f"{'its result' if len(names) == 1 else 'their results'} could be seen before "
+        f"({some(names, NAMED)})"
+        for study, names in by_study.items()
+    ]
+
+
 def _lost_to_machines(plan: Plan, rows: RunRows) -> list[str]:
     metric = plan.study.metric
     lost = [
         run.run_name for run in plan.runs if rows.of(run.run_id).loss(metric) is Loss.INFRASTRUCTURE
     ]
-    what = f"{len(lost)} run{'s' * (len(lost) > 1)} lost to the infrastructure"
+    what = f"{num_runs(len(lost))} lost to the infrastructure"
     fix = "missing at random, whatever their cell (--retry-failed makes them again)"
     return [f"{what} ({some(lost)}): {fix}"] * bool(lost)
 

@@ -114,6 +114,7 @@ class _Trials:
     def _are_alike(self, one: RunRow, other: RunRow) -> bool:
         return (
             one.status is other.status is Status.OK
+            and one.reused_from is other.reused_from is None  # nobody knows their trials here
             and one.device == other.device
             and self._size(one) == self._size(other)
             and self._is_of_one_cell(one)

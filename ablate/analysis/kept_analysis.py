@@ -113,7 +113,8 @@ def analysis_today(plan: Plan, rows: RunRows) -> KeptAnalysis:
     if kept is None:
         first = Version(analysis=analysis, num_results=num, at=datetime.now(UTC))
         kept = KeptAnalysis(versions=(first,))
-        if any(row.started_at or row.status is Status.OK for row in rows.values()):
+        made_here = [row for row in rows.values() if row.reused_from is None]
+        if any(row.started_at or row.status is Status.OK for row in made_here):
             unknown = unknown or f"made by {_versions(rows)}"
             return kept.model_copy(update={"unknown": unknown}).fixed_now(FixedBy.RESULTS)
     if kept.fixed is None and has_whole_replicate(plan, rows):

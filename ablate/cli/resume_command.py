@@ -9,6 +9,7 @@ from ablate.text import quoted
 _KEPT = (
     "--local",
     "--only",
+    "--reuse",
     "--accept-changed-data",
     "--address",
     "--backend",
@@ -16,7 +17,17 @@ _KEPT = (
     "--trust-owner",
 )
 """Options that the study directory does not store."""
-_BEGUN = ("--set", "--storage", "--pack", "--wandb-project", "--smoke", "--retry-failed", "--fresh")
+_BEGUN = (
+    "--set",
+    "--storage",
+    "--pack",
+    "--wandb-project",
+    "--smoke",
+    "--go",
+    "--retry-failed",
+    "--fresh",
+    "--same-study",
+)
 """Options that are no longer needed once the study directory has taken them up."""
 
 

@@ -11,11 +11,12 @@ from rich.console import Console
 
 from ablate.cli.guard import ending_text, guarded
 from ablate.cli.resume_command import resume_command
-from ablate.driver.session import check_data, deviation_notes, examine, no_ledger, plan_notes
+from ablate.driver.question import check_question
+from ablate.driver.reuse import offers_of
+from ablate.driver.session import check_data, deviation_notes, examine, ledger_of, plan_notes
 from ablate.driver.smoke import try_cells
 from ablate.errors import CLUSTER_GONE, INTERRUPTED, AblateError, StorageError
 from ablate.launch.base import Options, backend_of
-from ablate.ledger.ledger import Ledger
 from ablate.process.interrupts import interrupts
 from ablate.process.needed_modules import namesake
 from ablate.process.screen import Arguments, Text
@@ -23,7 +24,6 @@ from ablate.report.plan_table import print_plan
 from ablate.spec.load import load_saved_study, load_study
 from ablate.spec.models import Study
 from ablate.spec.yaml12 import dump_yaml
-from ablate.study_dir import StudyPaths
 from ablate.tracking.base import Trackers
 from ablate.tracking.wandb.settings import destination, given_keys
 
@@ -55,7 +55,8 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--resume", metavar="DIR", help="resume a study directory, without its YAML")
     add("--plan", action="store_true", help="show cells, runs and what is done; start nothing")
     add("--local", action="store_true", help="run in this process, one run after another, no Ray")
-    add("--smoke", action="store_true", help="first try every cell for two steps")
+    add("--smoke", action="store_true", help="try every cell for two steps, and stop")
+    add("--go", action="store_true", help="with --smoke: run the study if all cells passed")
     add("--only", metavar="KEY=VALUE,...", help="run only a part of the plan: flow=vp,seed=42")
     add("--pdb", action="store_true", help="as --local; stop in the debugger when a run fails")
     add(
@@ -64,6 +65,9 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--storage", metavar="DIR", help="where study directories go (default ./studies)")
     add("--retry-failed", action="store_true", help="run failed and diverged runs again")
     add("--fresh", action="store_true", help="start over; the old directory is renamed and kept")
+    add("--same-study", action="store_true",
+        help="go on where the results are of another question (metric, factors)")  # fmt: skip
+    add("--reuse", action="store_true", help="take runs that another study there has finished")
     add("--accept-changed-data", action="store_true", help="keep runs made with different data")
     add("--trust-owner", action="store_true", help="unpickle checkpoints that another user owns")
     add("--pack", metavar="N|auto", help="runs of one shape that share a trial (default 1)")
@@ -95,6 +99,8 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         raise AblateError(f"{hiding} hides Ablate from the processes that it starts: rename it")
     if (arguments.local or arguments.pdb) and arguments.backend not in (None, "local"):
         raise AblateError(f"--backend {arguments.backend} is not --local: give one of the two")
+    if arguments.go and not arguments.smoke:
+        raise AblateError("--go goes on after --smoke: give both, or none of the two")
     study = _load(arguments)
     options = Options(
         local=arguments.local or arguments.pdb or arguments.backend == "local",
@@ -102,6 +108,8 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         debug=arguments.pdb,
         retry_failed=arguments.retry_failed,
         fresh=arguments.fresh,
+        same_study=arguments.same_study,
+        reuse=arguments.reuse,
         accept_changed_data=arguments.accept_changed_data,
         address=arguments.address,
         trust_owner=arguments.trust_owner,
@@ -130,6 +138,9 @@ def _run(study: Study, options: Options, arguments: argparse.Namespace, console:
             tried = try_cells(study, options, console)
         if tried.exit_code:
             return tried.exit_code
+        if not arguments.go:
+            console.print(Text("smoke: the study was not started: add --go, or leave --smoke out"))
+            return 0
     from ablate.driver.finish import complete_study  # takes half a second, and no plan needs it
 
     with _going_on(study, arguments):
@@ -143,8 +154,12 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
         study: A checked study.
         options: How it would be run.
         console: Where to print.
+
+    Raises:
+        AblateError: If it could not be run so.
     """
-    ledger = Ledger(StudyPaths(study.directory)) if not options.fresh else no_ledger(study)
+    ledger = ledger_of(study, options)
+    check_question(study, ledger.rows, options)
     plan, remaining = examine(study, ledger, options)
     preflight_facts = check_data(plan, [*remaining.todo, *remaining.kept])
     slots = backend_of(options).places(study, options)
@@ -155,6 +170,7 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
         *plan_notes(plan, preflight_facts),
         *ledger.notes,
         *remaining.notes,
+        offers_of(plan, remaining.todo, preflight_facts).note,
         too_large,
         *([] if options.fresh else deviation_notes(plan, ledger)),
     )

@@ -10,6 +10,7 @@ from ablate.analysis.kept_analysis import analysis_today
 from ablate.analysis.records import StudyRecord
 from ablate.analysis.seed_rule import plan_so_far
 from ablate.driver.finish import complete_study
+from ablate.driver.session import Outcome
 from ablate.errors import ClusterGoneError
 from ablate.events import Listener
 from ablate.launch.base import Options
@@ -27,6 +28,8 @@ def run_study(
     only: str | None = None,
     retry_failed: bool = False,
     fresh: bool = False,
+    same_study: bool = False,
+    reuse: bool = False,
     accept_changed_data: bool = False,
     address: str | None = None,
     trust_owner: bool = False,
@@ -42,6 +45,8 @@ def run_study(
         only: Run only a part of the plan: `flow=vp,seed=42`.
         retry_failed: Run failed and diverged runs again.
         fresh: Start over; the old directory is renamed and kept.
+        same_study: Go on where the directory has results of another question.
+        reuse: Take runs that another study of the same storage has finished.
         accept_changed_data: Keep runs made with different data.
         address: Of a running Ray cluster, or `local`.
         trust_owner: Unpickle checkpoints that another user owns.
@@ -53,16 +58,21 @@ def run_study(
 
     Raises:
         InputError: If the options, the data or the cluster do not fit the study.
+        AnotherQuestionError: If the directory has results of another question.
         StudyInUseError: If another driver is using the study directory.
         KeyboardInterrupt: If it was interrupted, after everything is saved.
         ClusterGoneError: If the cluster was lost, after everything is saved.
     """
     options = Options(
         local=local, only=only, retry_failed=retry_failed, fresh=fresh,
-        accept_changed_data=accept_changed_data, address=address, trust_owner=trust_owner,
-        wait_for_lock_s=wait_for_lock_s,
+        same_study=same_study, reuse=reuse, accept_changed_data=accept_changed_data,
+        address=address, trust_owner=trust_owner, wait_for_lock_s=wait_for_lock_s,
     )  # fmt: skip
-    outcome = complete_study(study, options, console or Console(), listeners=listeners)
+    return _ended(complete_study(study, options, console or Console(), listeners=listeners))
+
+
+def _ended(outcome: Outcome) -> Ledger:
+    """The ledger of a command that was not stopped."""
     if outcome.gone:
         raise ClusterGoneError(f"the cluster at {outcome.gone} is gone; the state is saved")
     if outcome.interrupted:

@@ -2,26 +2,23 @@
 
 import contextlib
 import functools
-import itertools
-import re
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
 
 from ablate.analysis.kept_analysis import analysis_today, keep_analysis
 from ablate.analysis.seed_rule import keep_decision, plan_so_far
+from ablate.driver.directory import make_directory, make_uid, set_aside
 from ablate.driver.execute import Caller, execute_runs
+from ablate.driver.question import check_question, keep_earlier_report
+from ablate.driver.reuse import offers_of, take_finished
 from ablate.errors import (
     CLUSTER_GONE,
     INTERRUPTED,
     InputError,
     Problem,
-    file_of,
-    reason_of,
 )
 from ablate.events import Listener
 from ablate.identity import canonical_json
@@ -43,7 +40,7 @@ from ablate.process.screen import Text
 from ablate.run_row import RunRows, Status
 from ablate.spec.load import save_study
 from ablate.spec.models import Study
-from ablate.study_dir import StudyPaths, write_atomically
+from ablate.study_dir import StudyPaths, as_seen_from_here
 from ablate.text import some
 from ablate.tracking.base import Trackers
 from ablate.tracking.wandb.port import SharedSink
@@ -100,24 +97,31 @@ def _execute(study: Study, options: Options, caller: Caller) -> Outcome:
     paths = StudyPaths(study.directory)
     if options.fresh:
         _check_from_scratch(study, options)
-        _set_aside(paths, options.wait_for_lock_s)
+        set_aside(paths, options.wait_for_lock_s)
     make_directory(study, paths)
     with driver_lock(paths.lock, options.wait_for_lock_s):
         ledger = Ledger(paths, study.metric, study.mode)
+        check_question(study, ledger.rows, options)
         plan, remaining = examine(study, ledger, options)
         preflight_facts = check_data(plan, [*remaining.todo, *remaining.kept])
         remaining = _with_data_of_today(ledger, remaining, preflight_facts, options)
         remaining = _with_whole_curves(paths, ledger, remaining)
         notes = plan.seeding, *plan_notes(plan, preflight_facts), *ledger.notes, *remaining.notes
-        for note in filter(None, (*notes, *deviation_notes(plan, ledger))):
+        offered = "" if options.reuse else offers_of(plan, remaining.todo, preflight_facts).note
+        for note in filter(None, (*notes, offered, *deviation_notes(plan, ledger))):
             caller.console.print(Text(f"note: {note}"), soft_wrap=True)
         if not options.trust_owner:
             going_on = {
                 r.run_id: r.run_name for r in remaining.todo if r.run_id not in remaining.restart
             }
             check_trust(paths, going_on, ledger.restarts())
+        if earlier := keep_earlier_report(study, paths):
+            told = (
+                f"note: the report on the earlier question is kept in {as_seen_from_here(earlier)}"
+            )
+            caller.console.print(Text(told), soft_wrap=True)
         save_study(study, paths)
-        _make_uid(paths, bool(ledger.rows), caller.console)
+        make_uid(paths, bool(ledger.rows), caller.console)
         with ledger.writing(), caller.interrupts.last_resort(ledger.close):
             plan, interrupted = _run_stages(
                 plan, remaining, preflight_facts, ledger, options, caller
@@ -140,9 +144,10 @@ def examine(study: Study, ledger: Ledger, options: Options) -> tuple[Plan, Remai
     return plan, reconcile(plan, ledger.rows, runs, outdated, options.retry_failed, lost)
 
 
-def no_ledger(study: Study) -> Ledger:
-    """The empty ledger of a study that starts over."""
-    return Ledger(StudyPaths(study.directory / ".nothing"))
+def ledger_of(study: Study, options: Options) -> Ledger:
+    """A study's ledger, to be read; an empty one where it starts over."""
+    is_there = not options.fresh
+    return Ledger(StudyPaths(study.directory if is_there else study.directory / ".nothing"))
 
 
 @gc_paused()
@@ -222,6 +227,10 @@ def _run_stages(
     """
     while True:
         keep_decision(plan)
+        if options.reuse:
+            remaining, notes = take_finished(plan, remaining, preflight_facts, ledger)
+            for note in notes:
+                caller.console.print(Text(f"note: {note}"), soft_wrap=True)
         enter = functools.partial(
             _begin, plan, remaining, preflight_facts, ledger, caller.interrupts
         )
@@ -328,17 +337,6 @@ def _with_data_of_today(
     return replace(remaining, restart=remaining.restart | unfinished)
 
 
-def _make_uid(paths: StudyPaths, has_runs: bool, console: Console) -> None:
-    """Gives the directory an identity, unless it has a valid one."""
-    written = paths.uid.read_bytes().strip() if paths.uid.exists() else b""
-    if re.fullmatch(rb"[0-9a-f]{32}", written):
-        return
-    if has_runs:
-        note = f"note: {paths.uid} was lost and is recreated: W&B will take the runs for new ones"
-        console.print(Text(note), soft_wrap=True)
-    write_atomically(paths.uid, uuid.uuid4().hex)
-
-
 def _with_whole_curves(paths: StudyPaths, ledger: Ledger, remaining: Remaining) -> Remaining:
     """The remaining runs; those restart whose checkpoints count points that are lost."""
     going_on = {run.run_id: run for run in remaining.todo if run.run_id not in remaining.restart}
@@ -355,36 +353,8 @@ def _with_whole_curves(paths: StudyPaths, ledger: Ledger, remaining: Remaining) 
     )
 
 
-def make_directory(study: Study, paths: StudyPaths) -> None:
-    """Makes a study directory that can be written to.
-
-    Raises:
-        InputError: Where it cannot.
-    """
-    try:
-        paths.root.mkdir(parents=True, exist_ok=True)
-        (paths.root / ".writable").touch()
-        (paths.root / ".writable").unlink()
-    except OSError as error:
-        fix = "choose a path that you can write to, or --storage DIR"
-        message = f"{file_of(error) or paths.root} cannot be written: {reason_of(error)}"
-        problem = Problem("storage", message, study.storage, fix=fix)
-        raise InputError(study.study, [problem]) from error
-
-
 def _check_from_scratch(study: Study, options: Options) -> None:
     """Checks that a fresh start can succeed, before the old directory is put aside."""
     backend_of(options).check(options)
-    plan, remaining = examine(study, no_ledger(study), options)
+    plan, remaining = examine(study, ledger_of(study, options), options)
     check_data(plan, remaining.todo)
-
-
-def _set_aside(paths: StudyPaths, wait_for_lock_s: float) -> None:
-    """Renames the old directory for a fresh start."""
-    if not paths.root.exists():
-        return
-    with driver_lock(paths.lock, wait_for_lock_s):
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        names = itertools.chain([stamp], (f"{stamp}-{number}" for number in itertools.count(2)))
-        places = (paths.root.with_name(f"{paths.root.name}.{name}") for name in names)
-        paths.root.rename(next(place for place in places if not place.exists()))

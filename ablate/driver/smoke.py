@@ -1,16 +1,22 @@
-"""`--smoke`: runs every cell for two steps, final metrics included, before the study starts.
+"""`--smoke`: runs every cell for two steps, final metrics included, and stops.
 
 So a cell that cannot start, sample or be measured shows after a minute, not after a night.
 """
 
+import math
 import shutil
+import time
 from dataclasses import replace
 
 from rich.console import Console
 
-from ablate.driver.session import Outcome, execute, make_directory
+from ablate.analysis.forecast import expected_seconds
+from ablate.driver.directory import make_directory
+from ablate.driver.question import check_question
+from ablate.driver.session import Outcome, examine, execute, ledger_of
 from ablate.launch.base import Options
 from ablate.ledger.lock import driver_lock
+from ablate.numbers import clock
 from ablate.process.screen import Text
 from ablate.run_row import Status
 from ablate.spec.models import Study
@@ -29,12 +35,24 @@ def try_cells(study: Study, options: Options, console: Console) -> Outcome:
         The outcome; the smoke test's files are kept if a cell failed.
 
     Raises:
+        AnotherQuestionError: If the directory has results of another question.
         StudyInUseError: If another driver works in the study directory.
     """
     paths = StudyPaths(study.directory)
     make_directory(study, paths)
     with driver_lock(paths.lock, options.wait_for_lock_s):
-        return _try_cells(study, paths, options, console)
+        check_question(study, ledger_of(study, options).rows, options)
+        began_at = time.monotonic()
+        outcome = _try_cells(study, paths, options, console)
+        if not outcome.interrupted:
+            told = [*_found(study, outcome), f"took {clock(time.monotonic() - began_at)}"]
+            told += [] if outcome.exit_code else [_whole(study, options)]
+            for line in told:
+                style = "red" if outcome.exit_code else ""
+                console.print(Text(f"smoke: {line}", style), soft_wrap=True)
+        if not (outcome.interrupted or outcome.exit_code):
+            shutil.rmtree(paths.smoke)
+    return outcome
 
 
 def _try_cells(study: Study, paths: StudyPaths, options: Options, console: Console) -> Outcome:
@@ -47,25 +65,43 @@ def _try_cells(study: Study, paths: StudyPaths, options: Options, console: Conso
         "retries": 0,
     })  # fmt: skip
     console.print(Text("smoke: every cell for two steps"))
-    smoke_options = replace(options, only=_without_seed(options.only), fresh=False, is_smoke=True)
-    outcome = execute(trial, smoke_options, console)
-    rows = outcome.ledger.rows.values()
+    only = _without_seed(options.only)
+    smoke_options = replace(options, only=only, fresh=False, reuse=False, is_smoke=True)
+    return execute(trial, smoke_options, console)
+
+
+def _found(study: Study, outcome: Outcome) -> list[str]:
+    """What became of the cells: each that failed, and why; then how many did not."""
+    rows = list(outcome.ledger.rows.values())
     failed = [row for row in rows if row.status.has_failed]
-    for row in failed:
-        result = f"smoke: {row.run_name} {row.status}: {row.cause}"
-        console.print(Text(result, style="red"))
+    tried = [row for row in rows if row.status is Status.OK]
+    num_cells = len(outcome.plan.cells)
     if failed:
-        logs = paths.smoke / "logs"
-        console.print(Text(f"smoke: the study was not started; see {logs}"), soft_wrap=True)
-    elif not outcome.interrupted:
-        tried = [row for row in rows if row.status is Status.OK]
-        silent = sum(row.measured(study.metric) is None for row in tried)
-        result = f"they start and end; {silent} reported no {study.metric} within two results"
-        result = result if silent else "they start, end and are measured"
-        tried_of = f"{len(tried)} of {len(outcome.plan.cells)} cells tried"
-        console.print(Text(f"smoke: {tried_of}: {result}"))
-        shutil.rmtree(paths.smoke)
-    return outcome
+        logs = StudyPaths(study.directory).smoke / "logs"
+        counts = f"{len(failed)} of {len(failed) + len(tried)} cells failed"
+        return [
+            *(f"{row.run_name} {row.status}: {row.cause}" for row in failed),
+            counts,
+            f"the study was not started; see {logs}",
+        ]
+    silent = sum(row.measured(study.metric) is None for row in tried)
+    ends = f"start and end; {silent} reported no {study.metric} within two results"
+    ends = ends if silent else "start, end and are measured"
+    return [f"{len(tried)} of {num_cells} cells tried: they {ends}"]
+
+
+def _whole(study: Study, options: Options) -> str:
+    """How long the whole study will take, as far as runs that have ended tell.
+
+    Two steps do not: most of their time is what a run needs to start.
+    """
+    ledger = ledger_of(study, options)
+    plan, remaining = examine(study, ledger, options)
+    seconds = expected_seconds(plan, remaining.todo, ledger.rows) if remaining.todo else 0.0
+    left = f"{len(remaining.todo)} of {len(plan.runs)} runs are to do"
+    if math.isnan(seconds):
+        return f"{left}; how long they take shows when the first has ended: two steps do not tell"
+    return f"{left}: about {clock(seconds)} of training"
 
 
 def _without_seed(only: str | None) -> str | None:

@@ -30,6 +30,10 @@ class Options:
     debug: bool = False
     retry_failed: bool = False
     fresh: bool = False
+    reuse: bool = False
+    """Take runs that another study of the storage has finished."""
+    same_study: bool = False
+    """Go on in the directory of results that answer another question."""
     accept_changed_data: bool = False
     address: str | None = None
     trust_owner: bool = False

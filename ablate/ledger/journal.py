@@ -26,7 +26,7 @@ _ROWS = "num_rows"
 _INCLUDED = "included"
 """In the first line: by journal, the last change that the whole rows include."""
 _START = b'{"run_id":'
-_TIMES = ("started_at", "ended_at")
+_TIMES = ("started_at", "ended_at", "reused_at")
 
 Patch = dict[str, Any]
 

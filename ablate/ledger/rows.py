@@ -8,12 +8,12 @@ table without a journal, or a journal of changes only.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ablate.ledger.journal import MAIN, NUMBER, RESET, JournalContent, read_journal, set_aside
 from ablate.ledger.parquet_files import DamagedFileError, read_table, write_columns
-from ablate.run_row import COLUMNS, RunRow, RunRows
+from ablate.run_row import COLUMNS, RunRow, RunRows, Status
 from ablate.study_dir import StudyPaths
 
 if TYPE_CHECKING:
@@ -45,6 +45,31 @@ def read_record(paths: StudyPaths) -> tuple[RunRows, dict[str, int], list[str]]:
             _apply(rows, patch)
     notes = [*_table_notes(paths, damage, rows), *_journal_notes(paths, journals, in_table)]
     return rows, _last_of_each(journals, in_table), notes
+
+
+def finished_rows(paths: StudyPaths, wanted: Collection[str]) -> RunRows:
+    """The rows of those of some runs that a study has finished, from `runs.parquet` alone.
+
+    The rest of the table is read only where there are any.
+
+    Args:
+        paths: The study directory.
+        wanted: Ids of runs.
+
+    Raises:
+        DamagedFileError: If the table is torn.
+        OSError: If it cannot be read.
+    """
+    ids, statuses = (
+        column.to_pylist()
+        for column in read_table(paths.runs_parquet, ("run_id", "status"), _NEEDED).columns
+    )
+    found = [
+        number
+        for number, (run_id, status) in enumerate(zip(ids, statuses, strict=True))
+        if status == Status.OK and run_id in wanted
+    ]
+    return _rows_of(read_table(paths.runs_parquet).take(found)) if found else RunRows()
 
 
 def merge_changes(paths: StudyPaths, rows: RunRows, numbers: dict[str, int]) -> None:

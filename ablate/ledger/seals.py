@@ -1,14 +1,16 @@
 """Sizes and checksums of files, which tell whether a file has changed."""
 
+import contextlib
+import shutil
 import zlib
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 from ablate.errors import reason_of
 from ablate.ledger.history import History
 from ablate.ledger.parquet_files import looks_whole
 from ablate.run_row import RunRow, RunRows
-from ablate.study_dir import StudyPaths
+from ablate.study_dir import StudyPaths, replacing
 
 CHUNK_BYTES = 2**20
 
@@ -57,6 +59,47 @@ def lost_files(paths: StudyPaths, rows: RunRows, run_ids: Iterable[str]) -> dict
     return lost
 
 
+class UnsealedFileError(Exception):
+    """A run's file is not the one that it wrote, as far as its row says."""
+
+
+@contextlib.contextmanager
+def copied_files(
+    source: StudyPaths, row: RunRow, target: StudyPaths, run_name: str
+) -> Generator[None]:
+    """Copies a finished run's files into another study, where they replace others in the end.
+
+    Args:
+        source: The study that trained the run.
+        row: Its row there.
+        target: The other study.
+        run_name: What it is called there.
+
+    Raises:
+        UnsealedFileError: If a file is missing, or a copy has not the seal that the row keeps.
+        OSError: If one cannot be read or written.
+    """
+    theirs = _files(source, row.run_id, row.run_name)
+    never_made: list[Path] = []
+    with contextlib.ExitStack() as stack:
+        for what, place in _files(target, row.run_id, run_name).items():
+            seal = row.get(f"{what}_bytes"), row.get(f"{what}_crc32")
+            if seal[0] is None and not theirs[what].exists():
+                never_made.append(place)
+                continue
+            place.parent.mkdir(parents=True, exist_ok=True)
+            partial = stack.enter_context(replacing(place))
+            try:
+                shutil.copyfile(theirs[what], partial)
+            except FileNotFoundError as error:
+                raise UnsealedFileError(f"{_NAMES[what]} is gone") from error
+            if seal_of(partial) != seal:
+                raise UnsealedFileError(f"{_NAMES[what]} is not the one that the run wrote")
+        yield
+    for place in never_made:
+        place.unlink(missing_ok=True)  # of what was begun here
+
+
 def _files(paths: StudyPaths, run_id: str, run_name: str) -> dict[str, Path]:
     return {"checkpoint": paths.best(run_name), "curve": History(paths).file(run_id)}
 
@@ -67,13 +110,14 @@ _NAMES = {"checkpoint": "best.pt", "curve": "the curve"}
 def _loss(path: Path, row: RunRow, what: str) -> str:
     """What is wrong with a file; empty if nothing."""
     name, size = _NAMES[what], row.get(f"{what}_bytes")
+    written_at = row.reused_at or row.ended_at
     try:
         if size is None:
             return _loss_unsealed(path, row, what)
         stat = path.stat()
         # Read only if it may have changed: renaming and copying also change the ctime.
         is_as_it_was = stat.st_size == size and (
-            (row.ended_at is not None and stat.st_ctime <= row.ended_at.timestamp())
+            (written_at is not None and stat.st_ctime <= written_at.timestamp())
             or seal_of(path)[1] == row.get(f"{what}_crc32")
         )
     except FileNotFoundError:

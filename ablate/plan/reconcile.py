@@ -1,7 +1,7 @@
 """Compares a plan with the ledger: the runs that remain to be done."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ablate.plan.plan import Plan, Run
 from ablate.run_row import RunRows, Status
@@ -21,6 +21,18 @@ class Remaining:
     """Ids of runs that resume with other training code than they started with."""
     crashed: frozenset[str] = frozenset()
     """Ids of runs that had failed: each runs alone, since one may have crashed the others."""
+
+    def without(self, done: Collection[str]) -> "Remaining":
+        """What remains once some of the runs to do have come to their results otherwise."""
+        ids = frozenset(done)
+        return replace(
+            self,
+            todo=[run for run in self.todo if run.run_id not in ids],
+            kept=[*self.kept, *(run for run in self.todo if run.run_id in ids)],
+            restart=self.restart - ids,
+            mixed=self.mixed - ids,
+            crashed=self.crashed - ids,
+        )
 
 
 def reconcile(

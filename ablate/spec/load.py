@@ -112,6 +112,20 @@ def load_saved_study(directory: Path, overrides: Sequence[str] = ()) -> Study:
     return study.model_copy(update={"storage": str(root.parent), "study": root.name})
 
 
+def last_study(paths: StudyPaths) -> Study | None:
+    """The study that a directory was last run as, unchecked: it may no longer be valid.
+
+    Returns:
+        The study; None where there is none, or none that can be read.
+    """
+    try:
+        raw = _read(paths.study_yaml)
+        study = Study.model_validate({**raw, "study": "study"})
+    except (InputError, TypeError, ValidationError):
+        return None
+    return study.model_copy(update={"study": paths.root.name, **_mode(study)})
+
+
 def _read_saved(path: Path) -> Any:
     """A study that was written here; if it is damaged, the error says how to restore it."""
     fix = "run the study's own YAML again: that rewrites this file, and finished runs are kept"

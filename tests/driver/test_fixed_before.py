@@ -16,7 +16,7 @@ from ablate.ledger.ledger import Ledger
 from ablate.study_dir import StudyPaths
 
 SAVED = Path(__file__).parents[1] / "saved"
-LOCAL = Options(local=True)
+LOCAL = Options(local=True, same_study=True)
 TWO = {"gain": [1, 2, 3], "width": ["s", "l"]}
 
 

@@ -1,4 +1,4 @@
-"""Seeds by rule, a second baseline, trying every cell first: whole studies in this process."""
+"""Seeds by rule, a second baseline: whole studies in this process."""
 
 from dataclasses import replace
 
@@ -11,11 +11,8 @@ from ablate.analysis.build import study_record
 from ablate.analysis.forecast import visible
 from ablate.analysis.seed_rule import plan_so_far
 from ablate.driver.session import execute
-from ablate.driver.smoke import try_cells
-from ablate.errors import StudyInUseError
 from ablate.launch.base import Options
 from ablate.ledger.ledger import Ledger
-from ablate.ledger.lock import driver_lock
 from ablate.numbers import rounded
 from ablate.plan.plan import plan_study
 from ablate.spec.seeds import SeedRule
@@ -129,40 +126,3 @@ def test_seeds_added_by_hand_are_listed_by_launch(tmp_path, console):
     outcome = execute(toy_study(tmp_path, seeds=[1, 2, 5]), LOCAL, console)
     [note] = study_record(outcome.plan, outcome.ledger.rows).notes
     assert note.startswith("seeds were added later (launch 1: 1, 2; launch 2: 5)")
-
-
-def test_every_cell_is_tried_before_the_study(tmp_path, console):
-    study = flow_study(tmp_path, factors={"flow": ["icfm", "reflow"]})
-    outcome = try_cells(study, LOCAL, console)
-    assert outcome.exit_code == 0
-    assert {row["step"] for row in outcome.ledger.rows.values()} == {2}
-    assert all(row["sliced_w2_best"] > 0 for row in outcome.ledger.rows.values())
-    assert "smoke: 2 of 2 cells tried: they start, end and are measured" in console.export_text()
-    assert [path.name for path in study.directory.iterdir()] == [".lock"]
-
-
-def test_nothing_is_tried_where_another_driver_works(tmp_path, console):
-    study = toy_study(tmp_path)
-    with driver_lock(StudyPaths(study.directory).lock):
-        with pytest.raises(StudyInUseError):
-            try_cells(study, LOCAL, console)
-        assert [path.name for path in study.directory.iterdir()] == [".lock"]
-
-
-def test_only_some_cells_are_tried_where_only_some_will_run(tmp_path, console):
-    study = toy_study(tmp_path, factors={"fail": ["none", "setup"]}, base={"length": 99})
-    tried = try_cells(study, Options(local=True, only="fail=none,seed=2"), console)
-    assert tried.exit_code == 0
-    assert "smoke: 1 of 2 cells tried: they start, end and are measured" in console.export_text()
-
-
-def test_a_cell_that_fails_is_known_before_the_study(tmp_path, console):
-    study = toy_study(tmp_path, factors={"fail": ["none", "setup"]}, base={"length": 99})
-    outcome = try_cells(study, LOCAL, console)
-    assert outcome.exit_code == 1
-    rows = by_name(outcome.ledger)
-    assert (rows["none-s1"]["status"], rows["none-s1"]["step"]) == ("ok", 2)
-    text = console.export_text()
-    assert "smoke: setup-s1 failed: ValueError: no such thing as a good setup" in text
-    assert "smoke: the study was not started" in text
-    assert not StudyPaths(study.directory).runs_parquet.exists()

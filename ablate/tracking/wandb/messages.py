@@ -56,6 +56,7 @@ class RunMessages:
         made_with = {
             "git_commit": row.git_commit, "git_dirty": row.git_dirty,
             "versions": row.versions, "command": self._command,
+            "reused_from": row.reused_from,
         }  # fmt: skip
         config = {
             **with_string_keys(run.config),
