@@ -14,6 +14,8 @@ from ablate.spec.models import AA_SEED_OFFSET
 
 Values = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+AS_GIVEN = "as given"
+"""Of numbers of which nobody says whether they are a run's last or its best."""
 
 
 def values_of(plan: Plan, rows: RunRows, metric: str) -> Values:
@@ -40,6 +42,8 @@ def value_taken(plan: Plan, rows: RunRows, metric: str) -> Value:
 
 def value_text(plan: Plan, rows: RunRows, metric: str) -> str:
     """Which value of a run a number is, for people: `final weights`, `last value`."""
+    if plan.origin:
+        return plan.values_told.get(metric, AS_GIVEN)
     value, chosen_by = value_taken(plan, rows, metric), plan.model.selected_by
     if chosen_by is None:
         return f"{value} value"

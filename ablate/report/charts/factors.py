@@ -27,7 +27,7 @@ def factor_panels(
         return None
     panels: list[Any] = []
     for number_of, factor in enumerate(block.factors):
-        panels.append(_panel(number_of, factor, block.levels[number_of], metric.name))
+        panels.append(_panel(number_of, factor, block.levels[number_of], metric.told))
     told = "A dot is a run, a bar the mean of its level."
     title = alt.Title(f"{metric.name} by factor", subtitle=told)
     chart = alt.concat(*panels, columns=3, spacing=28, title=title)
@@ -69,7 +69,7 @@ def interaction(metric: MetricRecord, block: BlockRecord, number_of_pair: int) -
         text=alt.Text(field="words", type="nominal"), color=_by_effect("text", most)
     )
     better = f"; {'blue' if metric.mode == 'min' else 'orange'}: better" * metric.ranked
-    told = f"{'log ' * metric.log_scale}{metric.name} beyond the sum of both{better}"
+    told = f"{'log ' * metric.log_scale}{metric.told}, beyond the sum of both{better}"
     title = alt.Title(
         f"{names[0]} with {names[1]}",
         subtitle=[told, *_chance(pair.p, pair_p_text(block, number_of_pair))],
