@@ -162,12 +162,10 @@ def _deciders(plan: Plan, key: str) -> Iterator[tuple[str, ...]]:
         for name, factor in plan.factors.items()
         if any(_is_written(key, level.sets.keys()) for level in factor.levels)
     ]
-    names = [*setting, *(name for name in plan.factors if name not in setting)]
-    yield from ((name,) for name in names)
-    if any(cell.block for cell in plan.cells):
-        names = [*setting, BLOCK, *(name for name in plan.factors if name not in setting)]
-        yield (BLOCK,)
-    yield from combinations(names, MOST_TOGETHER)
+    block = [BLOCK] * any(cell.block for cell in plan.cells)
+    names = list(dict.fromkeys([*setting, *block, *plan.factors]))
+    for number in range(1, MOST_TOGETHER + 1):
+        yield from combinations(names, number)
 
 
 def _level(cell: Cell, names: Sequence[str]) -> str:

@@ -30,13 +30,12 @@ def settings_text(settings: Settings) -> str:
 
 
 def _values(setting: Setting) -> str:
-    return some([_value(setting, value) for value in setting.values], VALUES_SHOWN, BETWEEN)
+    return some([_value(value) for value in setting.values], VALUES_SHOWN, BETWEEN)
 
 
-def _value(setting: Setting, value: SettingValue) -> str:
-    """`0.1 (target, vp)`; without levels where they are the values."""
-    is_level = all(list(one.levels) == [one.text] for one in setting.values)
-    if is_level or not value.levels:
+def _value(value: SettingValue) -> str:
+    """`0.1 (target; vp)`; without the level where that is the value."""
+    if list(value.levels) in ([], [value.text]):
         return value.text
     return f"{value.text} ({some(value.levels, LEVELS_SHOWN, '; ')})"
 
