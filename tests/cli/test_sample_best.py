@@ -1,6 +1,7 @@
-"""`ablate sample STUDY best`: the run that somebody wants who names none, and why it is that one."""
+"""`ablate sample STUDY best`: the run that somebody wants who names none, and why that one."""
 
 import json
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -21,8 +22,8 @@ def draw(best, num, seed, solver, steps):
 
 
 class Config(TrainableConfig):
-    metrics = {"score": MetricSpec(mode="max"), "shape": MetricSpec(ranks=False)}
-    selected_by = "score"
+    metrics: ClassVar = {"score": MetricSpec(mode="max"), "shape": MetricSpec(ranks=False)}
+    selected_by: ClassVar = "score"
     gain: int = 1
 
 

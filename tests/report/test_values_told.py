@@ -63,7 +63,8 @@ def titles(spec):
     """What the axes of a chart are called, and its subtitle."""
     if isinstance(spec, dict):
         if isinstance(spec.get("axis"), dict):
-            yield spec["axis"].get("title")
+            title = spec["axis"].get("title")
+            yield ", ".join(title) if isinstance(title, list) else str(title)
         yield from spec.get("subtitle", []) if isinstance(spec.get("subtitle"), list) else []
     inner = spec.values() if isinstance(spec, dict) else spec if isinstance(spec, list) else []
     for item in inner:
@@ -82,7 +83,7 @@ def test_every_heading_says_it(kind):
         interaction(metric, block, 0),
     )
     for spec in drawn:
-        assert any(f"{metric.name}, {told}" in str(title) for title in titles(spec))
+        assert any(f"{metric.name}, {told}" in title for title in titles(spec))
     tex = told.replace("_", "\\_")
     assert f". {tex[0].upper()}{tex[1:]}. " in paper(record)
     assert f"better), {tex}." in methods(record)
