@@ -99,6 +99,14 @@ class Plan:
         of_its_own = metric != self.study.metric and metric in self.model.metrics
         return self.model.metric(metric).mode if of_its_own else self.study.mode
 
+    @property
+    def choice(self) -> tuple[str, Mode] | None:
+        """The metric by which runs choose their best weights, and its mode."""
+        metric = self.model.selected_by
+        if metric is None or metric == self.study.metric:
+            return None if metric is None else (metric, self.study.mode)
+        return metric, self.model.metric(metric).mode
+
     @cached_property
     def selection(self) -> Selection:
         """By what runs choose their best weights and end early."""
