@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 
 from ablate.losses import Loss
 from ablate.plan.plan import Plan
-from ablate.run_row import RunRows, Status, Value
+from ablate.run_row import RunRow, RunRows, Status, Value
 from ablate.spec.design import Cell
 from ablate.spec.models import AA_SEED_OFFSET
 
 Values = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+AS_GIVEN = "as given"
+"""Of numbers of which nobody says whether they are a run's last or its best."""
 
 
 def values_of(plan: Plan, rows: RunRows, metric: str) -> Values:
@@ -31,16 +33,30 @@ def value_taken(plan: Plan, rows: RunRows, metric: str) -> Value:
     best weights alone.
     """
     done = [rows.of(run.run_id) for run in plan.runs if rows.status(run.run_id) is Status.OK]
-    measured = [row for row in done if row.measured(metric) is not None]
-    other: Value = "last" if plan.value == "best" else "best"
-    if all(row.has(metric, plan.value) for row in measured):
-        return plan.value
-    return other if all(row.has(metric, other) for row in measured) else plan.value
+    return value_had(done, metric, plan.value)
+
+
+def value_had(rows: Sequence[RunRow], metric: str, wanted: Value) -> Value:
+    """The value that is wanted of runs; the other one where they all have that alone."""
+    other: Value = "last" if wanted == "best" else "best"
+    lacks_wanted = not is_measured_alike(rows, metric, wanted)
+    return other if lacks_wanted and is_measured_alike(rows, metric, other) else wanted
+
+
+def is_measured_alike(rows: Sequence[RunRow], metric: str, value: Value) -> bool:
+    """Whether all runs that measured a metric have such a value of it."""
+    return all(row.has(metric, value) for row in rows if row.measured(metric) is not None)
 
 
 def value_text(plan: Plan, rows: RunRows, metric: str) -> str:
     """Which value of a run a number is, for people: `final weights`, `last value`."""
-    value, chosen_by = value_taken(plan, rows, metric), plan.model.selected_by
+    if plan.origin:
+        return plan.values_told.get(metric, AS_GIVEN)
+    return text_of(value_taken(plan, rows, metric), plan.model.selected_by)
+
+
+def text_of(value: Value, chosen_by: str | None) -> str:
+    """A value of runs for people, by the metric that chooses their weights, where one does."""
     if chosen_by is None:
         return f"{value} value"
     return f"best weights by {chosen_by}" if value == "best" else "final weights"

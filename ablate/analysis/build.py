@@ -18,6 +18,7 @@ from ablate.analysis.deviations import with_deviations
 from ablate.analysis.kept_analysis import KeptAnalysis
 from ablate.analysis.metric_record import metric_record
 from ablate.analysis.records import MetricRecord, StudyRecord
+from ablate.analysis.settings import settings_of
 from ablate.analysis.within_runs import spread_within
 from ablate.evaluations import Evaluations
 from ablate.plan.plan import Plan
@@ -76,6 +77,7 @@ def study_record(
         tracked_at=tracked_at,
         origin=plan.origin,
         compute=compute_of(plan, rows),
+        settings=settings_of(plan),
     )
     return record if kept is None else with_deviations(record, plan, rows, kept)
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ablate.analysis.arrays import Values
 from ablate.analysis.fixing import AnalysisHistory, Fixing, remark
+from ablate.analysis.settings import NO_SETTINGS, Settings
 from ablate.plan.analysis_changes import Deviation
 from ablate.run_row import Status
 from ablate.stats.aa_test import AATest
@@ -15,6 +16,8 @@ from ablate.stats.all_pairs import AllPairs
 from ablate.stats.effects import Effects
 from ablate.stats.spread import Spread
 from ablate.stats.verdicts import Comparison, Comparisons, Verdict
+from ablate.text import printable
+from ablate.trainable.contract import Mode
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ class Scope:
 
     parts: Sequence[str] = ()
     """Data, split, test part, samples: as far as the trainable says."""
+
     value: str = ""
     """Which value of a run counts, where it was measured more than once."""
 
@@ -169,16 +173,23 @@ class BlockRecord:
     """The effects with such runs as the table's worst; None without any, or where no side is."""
 
 
+def directed(name: str, mode: Mode, ranked: bool, value_text: str) -> str:
+    """A metric with its direction and which value of a run counts, for people."""
+    better = f"{'lower' if mode == 'min' else 'higher'} is better"
+    better = better if ranked else "neither lower nor higher is better"
+    return f"{printable(name)} ({better}), {value_text}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class MetricRecord:
     """One metric, cell by cell."""
 
     name: str
-    mode: Literal["min", "max"]
+    mode: Mode
     ranked: bool
     """Whether lower or higher is better at all."""
     value_text: str
-    """Which value of a run counts, for people: `final weights`."""
+    """Which value of a run counts, for people: `final weights`; see `told`."""
     log_scale: bool
     """Whether differences are of logarithms: changes by a share."""
     has_ratios: bool
@@ -226,6 +237,16 @@ class MetricRecord:
     """Spread over training seeds and over a run's evaluations, for people, where there are such."""
     widening: float = 1.0
     """What standard errors are multiplied by since splits vary with the seed, and overlap."""
+
+    @property
+    def told(self) -> str:
+        """What its numbers are of, as every heading says it: `sliced_w2, final weights`."""
+        return f"{printable(self.name)}, {self.value_text}"
+
+    @property
+    def directed(self) -> str:
+        """The same with its direction: `sliced_w2 (lower is better), final weights`."""
+        return directed(self.name, self.mode, self.ranked, self.value_text)
 
     @property
     def has_baselines(self) -> bool:
@@ -278,6 +299,8 @@ class StudyRecord:
     command: str = ""
     """What gives the report again, where there is no study to run again."""
     compute: Compute | None = None
+    settings: Settings = NO_SETTINGS
+    """What its numbers are made with."""
 
     @property
     def scope(self) -> str:

@@ -56,6 +56,8 @@ def _of_splits(plan: Plan, metric: str) -> set[str]:
 
 def _value(plan: Plan, rows: RunRows, metric: str) -> str:
     """Which of a run's values counts; empty where it has one."""
+    if plan.origin:
+        return plan.values_told.get(metric, "")
     ends = (f"{metric}_best", f"{metric}_final")
     if not any(rows.of(run.run_id).get(name) is not None for run in plan.runs for name in ends):
         return ""

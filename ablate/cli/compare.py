@@ -1,46 +1,45 @@
-"""`ablate compare STUDY_DIR STUDY_DIR`: compares two studies over runs with the same config.
+"""`ablate compare STUDY_DIR STUDY_DIR`: two studies side by side, a row a cell.
 
-For a study that was repeated: on another machine, with another version, after a change of code.
+For a study that was repeated: on another machine, with another version, after a change of code; or
+with other settings, which are named.
 """
 
 import argparse
-import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
+from ablate.analysis.arrays import text_of
 from ablate.analysis.background import environment
-from ablate.analysis.records import Environment
+from ablate.analysis.records import Environment, directed
 from ablate.analysis.seed_rule import plan_so_far
+from ablate.analysis.settings import unlike_settings
+from ablate.analysis.side_by_side import CellPair, SideBySide, side_by_side
 from ablate.cli.guard import guarded
+from ablate.cli.measured import refuse_unmeasured
 from ablate.errors import AblateError
 from ablate.ledger.ledger import Ledger
-from ablate.numbers import rounded, spread_text
+from ablate.numbers import interval_text, rounded, spread_text
 from ablate.plan.plan import Plan
 from ablate.process.screen import Arguments, Text
 from ablate.run_row import Status
 from ablate.spec.load import load_saved_study
-from ablate.stats.spread import Spread, spread
 from ablate.study_dir import StudyPaths
-from ablate.text import printable
+from ablate.text import some
 
-
-@dataclass(frozen=True, kw_only=True)
-class CellPair:
-    """One cell in two studies, over their common seeds."""
-
-    name: str
-    one: Spread
-    other: Spread
-    difference: Spread
-    """Other minus one, paired by seed."""
-    identical: int
-    """Number of runs whose values agree to the last bit."""
+SETTINGS_SHOWN = 30
+VALUES_SHOWN = 4
+"""Values of a setting that differs, of one study."""
+SEEDS, SAME_BITS = "seeds", "same bits"
+COLUMNS: Sequence[str] = (SEEDS, "A", "B", "B - A [95 %]", SAME_BITS)
+MOST_COLUMNS = 10_000
+MOST_LABEL = 20
+"""Columns that a word of a label takes before it is folded."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,11 @@ class _Side:
     ledger: Ledger
     environment: Environment
 
+    @property
+    def num_ok(self) -> int:
+        """Runs of the plan that ended well."""
+        return sum(self.ledger.rows.status(i) is Status.OK for i in self.plan.by_id)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Compares two studies; returns the exit code."""
@@ -61,11 +65,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:
     """The arguments of `ablate compare`."""
     parser = parser or Arguments(
-        prog="ablate compare", description="Compares two studies over the runs whose configs agree."
+        prog="ablate compare",
+        description="Compares two studies cell by cell, and names the settings that differ.",
     )
     parser.add_argument("study_dir", metavar="STUDY_DIR")
     parser.add_argument("other_dir", metavar="STUDY_DIR")
     parser.add_argument("--metric", metavar="NAME", help="a metric other than the first study's")
+    parser.add_argument("--runs", action="store_true", help="every run beside the other, too")
     return parser
 
 
@@ -73,52 +79,31 @@ def compare_command(arguments: argparse.Namespace, console: Console) -> int:
     """Prints the cells that two studies share.
 
     Raises:
-        AblateError: If a directory is no study, or no run is in both.
+        AblateError: If a directory is no study, or no run of a cell and seed is in both.
     """
     one, other = _side(Path(arguments.study_dir)), _side(Path(arguments.other_dir))
     metric = arguments.metric or one.plan.study.metric
-    pairs = cell_pairs(one.plan, one.ledger, other.ledger, metric)
-    if not pairs:
+    if arguments.metric is not None:
+        refuse_unmeasured(one.ledger, tuple(one.plan.factors), metric)
+    found = side_by_side((one.plan, other.plan), (one.ledger.rows, other.ledger.rows), metric)
+    if not found.pairs:
         raise AblateError(
-            f"no run with {metric} is in both {one.path} and {other.path}: runs match by "
-            "trainable, config and seed"
+            f"no run with {metric} is in both {one.path} and {other.path}: cells match by their "
+            "config, else by the levels of their factors; runs by seed"
         )
     console.print(Text(f"A: {one.path}\nB: {other.path}"), soft_wrap=True)
-    for what in ("versions", "code", "devices"):
-        _print_unlike(what, one.environment, other.environment, console)
-    console.print(_table(metric, pairs))
-    a, b = _ok(one), _ok(other)
-    console.print(Text(f"finished runs only in A: {len(a - b)}, only in B: {len(b - a)}"))
+    for line in _unlike(one, other, found.pairs):
+        console.print(Text(line, style="yellow"), soft_wrap=True)
+    console.print(Text(_heading(one.plan, metric, found), style="dim"), soft_wrap=True)
+    console.print(_fitting(found.pairs, console))
+    if arguments.runs:
+        console.print()
+        console.print(_runs(found.pairs))
+    num = sum(len(pair.runs) for pair in found.pairs)
+    console.print(
+        Text(f"finished runs only in A: {one.num_ok - num}, only in B: {other.num_ok - num}")
+    )
     return 0
-
-
-def cell_pairs(plan: Plan, one: Ledger, other: Ledger, metric: str) -> list[CellPair]:
-    """The cells of a plan of which both ledgers have finished runs of the same config and seed.
-
-    Args:
-        plan: Of one of the studies.
-        one: A study's ledger.
-        other: The other study's ledger.
-        metric: The metric.
-    """
-    pairs: list[CellPair] = []
-    for cell in plan.cells:
-        ids = [run.run_id for run in plan.runs_of[cell.index].values()]
-        values = np.array(
-            [[ledger.rows.of(i).result(metric, plan.value) for i in ids] for ledger in (one, other)]
-        )
-        both = values[:, ~np.isnan(values).any(axis=0)]
-        if both.shape[1]:
-            pairs.append(
-                CellPair(
-                    name=cell.name,
-                    one=spread(both[0]),
-                    other=spread(both[1]),
-                    difference=spread(both[1] - both[0]),
-                    identical=int((both[0] == both[1]).sum()),
-                )
-            )
-    return pairs
 
 
 def _side(path: Path) -> _Side:
@@ -128,35 +113,80 @@ def _side(path: Path) -> _Side:
     return _Side(path, plan, ledger, environment(plan, ledger.rows))
 
 
-def _ok(side: _Side) -> set[str]:
-    """Ids of the runs of the plan that ended well."""
-    rows = side.ledger.rows
-    return {i for i in side.plan.by_id if rows.status(i) is Status.OK}
+def _unlike(one: _Side, other: _Side, pairs: Sequence[CellPair]) -> Iterable[str]:
+    """What the two studies were made with that is not the same."""
+    for what in ("versions", "code", "devices"):
+        a, b = getattr(one.environment, what), getattr(other.environment, what)
+        if a != b:
+            yield f"{what} differ: " + " | ".join("; ".join(v) or "unknown" for v in (a, b))
+    trainables = [side.plan.entry.name for side in (one, other)]
+    if len(set(trainables)) > 1:
+        yield f"trainables differ: {' | '.join(trainables)}"
+    configs = ((pair.cells[0].config, pair.cells[1].config) for pair in pairs)
+    settings = unlike_settings(configs)
+    if settings:
+        yield "settings that differ, A | B:"
+    for each in settings[:SETTINGS_SHOWN]:
+        a, b = (some(list(values), VALUES_SHOWN) for values in (each.one, each.other))
+        yield f"  {each.key}: {a} | {b}"
+    if len(settings) > SETTINGS_SHOWN:
+        yield f"  and {len(settings) - SETTINGS_SHOWN} more"
 
 
-def _print_unlike(what: str, one: Environment, other: Environment, console: Console) -> None:
-    """Prints a difference between the environments of the two studies."""
-    a, b = getattr(one, what), getattr(other, what)
-    if a != b:
-        text = " | ".join("; ".join(values) or "unknown" for values in (a, b))
-        console.print(Text(f"{what} differ: {text}", style="yellow"), soft_wrap=True)
+def _heading(plan: Plan, metric: str, found: SideBySide) -> str:
+    """What the numbers and the intervals are."""
+    told = text_of(found.value, plan.model.selected_by)
+    told += "" if found.is_alike else ", where a run has it"
+    ranks = plan.model.metric(metric).ranks
+    return (
+        f"{directed(metric, plan.mode(metric), ranks, told)}, over the seeds in both; intervals "
+        "by t, paired by seed, each cell by itself"
+    )
 
 
-def _table(metric: str, pairs: Sequence[CellPair]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("cell")
-    for title in ("runs in both", f"A: {metric}", f"B: {metric}", "B - A, by seed", "same bits"):
-        table.add_column(Text(printable(title)), justify="right")
+def _fitting(pairs: Sequence[CellPair], console: Console) -> Table:
+    """The table, in a narrow terminal without the columns that say least; labels are wrapped."""
+    wide = console.options.update(max_width=MOST_COLUMNS)
+    for left_out in ((), (SAME_BITS,)):
+        table = _cells(pairs, left_out)
+        if Measurement.get(console, wide, table).maximum <= console.width:
+            return table
+    return _cells(pairs, (SAME_BITS, SEEDS))
+
+
+def _cells(pairs: Sequence[CellPair], left_out: Sequence[str]) -> Table:
+    """A row a cell."""
+    shown = [title for title in COLUMNS if title not in left_out]
+    table = _table([pair.name for pair in pairs], shown)
     for pair in pairs:
-        difference = pair.difference
-        uncertainty = difference.sd if difference.sd > 0 else math.nan
-        sd = "" if math.isnan(uncertainty) else f" ± {rounded(uncertainty, uncertainty)}"
-        table.add_row(
-            Text(pair.name), str(pair.one.num), spread_text(pair.one.mean, pair.one.sd),
+        low, high = pair.difference - pair.half_width, pair.difference + pair.half_width
+        numbers = (
+            str(len(pair.runs)), spread_text(pair.one.mean, pair.one.sd),
             spread_text(pair.other.mean, pair.other.sd),
-            f"{rounded(difference.mean, uncertainty, signed=True)}{sd}",
-            f"{pair.identical}/{pair.one.num}",
+            interval_text(pair.difference, low, high), f"{pair.num_identical}/{len(pair.runs)}",
         )  # fmt: skip
+        of = dict(zip(COLUMNS, numbers, strict=True))
+        table.add_row(Text(pair.name), *(of[title] for title in shown))
+    return table
+
+
+def _runs(pairs: Sequence[CellPair]) -> Table:
+    """A row a run."""
+    table = _table([pair.name for pair in pairs], ("seed", "A", "B", "B - A"))
+    for pair in pairs:
+        for seed, one, other in pair.runs:
+            difference = rounded(other - one, signed=True)
+            table.add_row(Text(pair.name), str(seed), rounded(one), rounded(other), difference)
+    return table
+
+
+def _table(names: Sequence[str], numbers: Sequence[str]) -> Table:
+    """A table of cells, whose names are wrapped between words where it is narrow."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    longest = max(len(word) for name in names for word in name.split(" "))
+    table.add_column("cell", overflow="fold", min_width=min(longest, MOST_LABEL))
+    for title in numbers:
+        table.add_column(title, justify="right", no_wrap=True)
     return table
 
 

@@ -1,7 +1,6 @@
 """The `ablate` command: run, plan, freeze, report, status, judge, compare, sample, ..."""
 
 import contextlib
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +14,9 @@ from ablate.analysis.records import StudyRecord
 from ablate.analysis.seed_rule import plan_so_far
 from ablate.cli import compare, evaluate, freeze, judge, sample, sync
 from ablate.cli.guard import guarded
+from ablate.cli.measured import refuse_unmeasured
 from ablate.cli.run import build_parser, run_command
-from ablate.errors import InputError, Problem, file_of, reason_of
+from ablate.errors import file_of, reason_of
 from ablate.ledger.ledger import Ledger
 from ablate.ledger.seals import lost_files
 from ablate.plan.reconcile import lost_notes
@@ -100,7 +100,7 @@ def report(
     ledger = Ledger(StudyPaths(study.directory))
     plan = plan_so_far(study, ledger)
     if metric is not None:
-        _refuse_unmeasured(ledger, tuple(plan.factors), metric)
+        refuse_unmeasured(ledger, tuple(plan.factors), metric)
     paths = StudyPaths(study.directory)
     lost = lost_notes(ledger.rows, lost_files(paths, ledger.rows, plan.by_id))
     notes, study_yaml = [*ledger.notes, *lost], paths.study_yaml.read_text(encoding="utf-8")
@@ -135,16 +135,6 @@ def status(study_dir: Path, console: Console) -> int:
     for note in ledger.notes:
         console.print(Text(f"note: {note}"), soft_wrap=True)
     return 0
-
-
-def _refuse_unmeasured(ledger: Ledger, factors: Sequence[str], metric: str) -> None:
-    columns = {name for row in ledger.rows.values() for name in row.metrics(factors)}
-    measured = {
-        re.sub("_(best|final)$", "", name) for name in columns if not name.endswith("_floor")
-    }
-    if metric not in measured:
-        problem = Problem("--metric", "no run reports it", metric, tuple(sorted(measured)))
-        raise InputError("command line", [problem])
 
 
 if __name__ == "__main__":

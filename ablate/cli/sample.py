@@ -1,6 +1,7 @@
 """`python -m ablate.sample STUDY_DIR RUN_NAME -n 1000 -o samples.parquet`: draws from a run."""
 
 import argparse
+import difflib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,16 +10,22 @@ from typing import get_args
 import numpy as np
 from rich.console import Console
 
+from ablate.analysis.best_run import best_run
+from ablate.analysis.seed_rule import plan_so_far
 from ablate.cli.guard import guarded
 from ablate.errors import AblateError, InputError, Problem
 from ablate.ledger.ledger import Ledger
-from ablate.plan.plan import plan_study
+from ablate.plan.plan import Plan
 from ablate.process.screen import Arguments, Text
 from ablate.spec.load import load_saved_study
 from ablate.study_dir import StudyPaths
 from ablate.trainable.config_model import ConfigModel
 
 FORMATS = (".parquet", ".npy")
+BEST = "best"
+"""Stands for the best run; a run's own name ends in its seed."""
+MOST_NAMES, NAMES_SHOWN = 30, 10
+"""Names of runs that are all shown where one is unknown; and of more, those nearest to it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +41,8 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     )
     add = parser.add_argument
     add("study_dir", metavar="STUDY_DIR")
-    add("run_name", metavar="RUN_NAME", help="as in the ledger, the plan and W&B")
+    add("run_name", metavar="RUN_NAME",
+        help="as in the ledger, the plan and W&B; or best, by the study's metric")  # fmt: skip
     add("-n", type=int, default=1000, metavar="NUM", help="number of samples (1000)")
     add("-o", required=True, metavar="FILE", help="a .parquet or .npy file")
     add("--seed", type=int, default=0, help="of the noise (0)")
@@ -52,35 +60,64 @@ def sample_command(arguments: argparse.Namespace, console: Console) -> int:
     study = load_saved_study(Path(arguments.study_dir))
     paths = StudyPaths(study.directory)
     ledger = Ledger(paths)
-    plan = plan_study(study, ledger.started_names())
+    plan = plan_so_far(study, ledger)
     names = {row.run_name: row for row in ledger.rows.values()}
     target = Path(arguments.o)
-    problems = [*_problems(arguments, target, tuple(names), plan.model)]
+    problems = [*_name_problems(arguments.run_name, tuple(names), plan)]
+    problems += _problems(arguments, target, plan.model)
     draw = plan.entry.sample()
     if draw is None:
         problems.append(Problem("trainable", "does not say how to sample", plan.entry.name))
     if problems:
         raise InputError("command line", problems)
-    best = paths.best(arguments.run_name)
+    name = arguments.run_name
+    if name == BEST:
+        name = _best(plan, ledger, paths, console)
+    best = paths.best(name)
     if not best.exists():
-        status = names[arguments.run_name].status
-        raise AblateError(f"{arguments.run_name} has no best weights (it is {status}): {best}")
+        raise AblateError(f"{name} has no best weights (it is {names[name].status}): {best}")
     assert draw is not None
     try:
         rows = draw(best, arguments.n, arguments.seed, arguments.solver, arguments.steps)
     except (RuntimeError, ValueError) as error:
-        raise AblateError(f"{arguments.run_name} cannot be sampled: {error}") from error
+        raise AblateError(f"{name} cannot be sampled: {error}") from error
     _write(rows, target)
     console.print(Text(f"{len(rows)} samples of {rows.shape[1]} numbers: {target}"), soft_wrap=True)
     return 0
 
 
-def _problems(
-    arguments: argparse.Namespace, target: Path, names: tuple[str, ...], model: ConfigModel
-) -> list[Problem]:
+def _best(plan: Plan, ledger: Ledger, paths: StudyPaths, console: Console) -> str:
+    """The name of the best run, after saying which it is.
+
+    Raises:
+        AblateError: If no run has both a result and its weights.
+    """
+    found = best_run(plan, ledger.rows, lambda run: paths.best(run.run_name).exists())
+    if found is None:
+        raise AblateError(
+            f"no finished run has both best weights and a value of {plan.study.metric}, so none is "
+            f"the best: {paths.root}"
+        )
+    for line in found.told:
+        console.print(Text(line), soft_wrap=True)
+    return found.run.run_name
+
+
+def _name_problems(name: str, names: tuple[str, ...], plan: Plan) -> list[Problem]:
+    """Why a name is none of a run: of many names the nearest are shown."""
+    metric = plan.study.metric
+    if name == BEST and not plan.model.metric(metric).ranks:
+        told = f"neither lower nor higher {metric} is better, so no run is the best"
+        return [Problem("RUN_NAME", told, name, fix="name a run")]
+    if name == BEST or name in names:
+        return []
+    near = difflib.get_close_matches(name, names, n=NAMES_SHOWN, cutoff=0.3)
+    shown = names if len(names) <= MOST_NAMES else near
+    return [Problem("RUN_NAME", "is not in the ledger", name, (*shown, BEST))]
+
+
+def _problems(arguments: argparse.Namespace, target: Path, model: ConfigModel) -> list[Problem]:
     problems: list[Problem] = []
-    if arguments.run_name not in names:
-        problems.append(Problem("RUN_NAME", "is not in the ledger", arguments.run_name, names[:50]))
     if arguments.n < 1:
         problems.append(Problem("-n", "should be at least 1", arguments.n))
     if arguments.steps is not None and arguments.steps < 1:

@@ -286,6 +286,7 @@ def _enter_rows(
     code = provenance(plan.entry)
     launch = StudyPaths(plan.study.directory).next_launch
     ledger.protect(plan.factors)
+    ledger.choose_by(plan.choice)
     todo = {run.run_id for run in remaining.todo}
     for run_id in remaining.restart & ledger.rows.keys():
         ledger.reset(run_id)

@@ -38,6 +38,8 @@ from ablate.study_dir import StudyPaths, check_names, naming
 from ablate.study_format import check_format, write_format
 from ablate.text import storable
 
+Choice = tuple[str, str]
+"""A metric by which runs choose their best weights, and its mode."""
 MIN_COMPACTION_S = 1.0
 COMPACTION_SHARE = 19
 """Writing `runs.parquet` takes at most one part in twenty of the driver's time."""
@@ -64,6 +66,7 @@ class Ledger:
         self._paths = paths
         self._metric = metric
         self._mode = mode
+        self._choice: Choice | None = None
         self._history = History(paths)
         self._taken = frozenset(COLUMNS)
         self._journal: Journal | None = None
@@ -116,6 +119,10 @@ class Ledger:
     def protect(self, factors: Iterable[str]) -> None:
         """Reserves the columns of factors: metrics of these names stay in the history only."""
         self._taken = frozenset(factors) | COLUMNS.keys()
+
+    def choose_by(self, choice: Choice | None) -> None:
+        """Says by which metric runs choose their best weights, see `summary`."""
+        self._choice = choice
 
     def add(self, run_id: str, **columns: Any) -> None:
         """Adds a planned run as `pending`, or updates what the plan says of it."""
@@ -229,7 +236,8 @@ class Ledger:
     def _end(self, event: RunEnded) -> None:
         metrics = event.metrics
         if event.status is Status.OK and not metrics:
-            metrics = summary(self._history.read(event.run_id), self._metric, self._mode)
+            points = self._history.read(event.run_id)
+            metrics = summary(points, self._metric, self._mode, self._choice)
         self._history.finish(event.run_id)
         self.patch(
             event.run_id,
@@ -282,11 +290,14 @@ class Ledger:
             self._numbers[self._name] = self._journal.number
 
 
-def summary(points: Sequence[Mapping[str, Any]], metric: str, mode: str) -> dict[str, float]:
+def summary(
+    points: Sequence[Mapping[str, Any]], metric: str, mode: str, choice: Choice | None = None
+) -> dict[str, float]:
     """Metric columns for a run that reports no final metrics.
 
     A metric measured once has its plain name; one measured more often has `<metric>_final`, and
-    the study's metric `<metric>_best` too.
+    the study's metric `<metric>_best` too. Where runs choose their weights by a metric, all have the
+    `<metric>_best` of that moment: what they came to at another one is of no weights that are kept.
     """
     columns: dict[str, float] = {}
     names = dict.fromkeys(name for point in points for name in point if name != "step")
@@ -297,9 +308,22 @@ def summary(points: Sequence[Mapping[str, Any]], metric: str, mode: str) -> dict
             continue
         columns[f"{name}_final"] = values[-1]
         numbers = [value for value in values if math.isfinite(value)]
-        if name == metric and numbers:
+        if name == metric and numbers and choice is None:
             columns[f"{name}_best"] = min(numbers) if mode == "min" else max(numbers)
-    return columns
+    return columns if choice is None else columns | _at_choice(points, columns, *choice)
+
+
+def _at_choice(
+    points: Sequence[Mapping[str, Any]], columns: Mapping[str, float], metric: str, mode: str
+) -> dict[str, float]:
+    """What was measured where a metric was best, the first time, of what has a final value, too."""
+    known = [p for p in points if p.get(metric) is not None and math.isfinite(p[metric])]
+    if not known:
+        return {}
+    sign = 1 if mode == "min" else -1
+    best = min(known, key=lambda point: sign * point[metric])
+    names = [name for name in best if f"{name}_final" in columns and best[name] is not None]
+    return {f"{name}_best": best[name] for name in names}
 
 
 def _error_columns(failure: Failure | None) -> dict[str, str | None]:

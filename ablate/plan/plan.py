@@ -1,12 +1,9 @@
 """study -> plan: cells x seeds as runs, with their ids, names and order. Pure functions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
-
-from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
 from ablate.dotted import copied, value_at, with_key
 from ablate.errors import InputError, Problem
@@ -93,11 +90,22 @@ class Plan:
     """Whether such a rule has had the results that it needs."""
     origin: str = ""
     """Where results come from that Ablate did not make: then `runs` are those that are there."""
+    values_told: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By metric, which value of a run such results are, for people: `last value`, `at step 500`;
+    without those of which nobody says it."""
 
     def mode(self, metric: str) -> Mode:
         """Whether lower or higher values of a metric are better."""
         of_its_own = metric != self.study.metric and metric in self.model.metrics
         return self.model.metric(metric).mode if of_its_own else self.study.mode
+
+    @property
+    def choice(self) -> tuple[str, Mode] | None:
+        """The metric by which runs choose their best weights, and its mode."""
+        metric = self.model.selected_by
+        if metric is None or metric == self.study.metric:
+            return None if metric is None else (metric, self.study.mode)
+        return metric, self.model.metric(metric).mode
 
     @cached_property
     def selection(self) -> Selection:
@@ -169,7 +177,7 @@ class Plan:
     @cached_property
     def trained(self) -> tuple[str, ...]:
         """What each cell trains, all but the seed, as an id: two names of one thing have one."""
-        defaults = _defaults(self.model)
+        defaults = self.model.defaults
         configs = [hashed_config(self.model, cell.config) for cell in self.cells]
         return tuple(content_id([self.entry.name, difference(c, defaults)]) for c in configs)
 
@@ -304,7 +312,7 @@ def _trainings(
     trainings: list[_Training] = []
     position: dict[str, int] = {}
     planned: list[PlannedBlock] = []
-    defaults = _defaults(model)
+    defaults = model.defaults
     for block in blocks:
         members: list[int] = []
         for designed in block.cells:
@@ -353,18 +361,6 @@ def _content(
         "version": model.version,
         "config": difference(hashed_config(model, config), defaults),
     }
-
-
-def _defaults(model: ConfigModel) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for name, field_info in model.fields.items():
-        default = field_info.get_default(call_default_factory=True)
-        if default is PydanticUndefined:
-            continue
-        values[name] = (
-            default.model_dump(mode="json") if isinstance(default, BaseModel) else default
-        )
-    return values
 
 
 def _run_name(cell: Cell, seed: int) -> str:

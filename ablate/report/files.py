@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ablate.analysis.records import MissingRun, StudyRecord
 from ablate.report.first_screen import first_screen
 from ablate.report.latex import comments, row, tex
+from ablate.report.settings import settings_listing, settings_text
 from ablate.report.tables import history_lines, tables_of
 from ablate.report.text_table import TextTable
 from ablate.text import printable_lines
@@ -32,7 +33,8 @@ def markdown(record: StudyRecord) -> str:
         lines.append(f"- {_md(record.origin)}")
     if record.tracked_at:
         lines.append(f"- W&amp;B: <{record.tracked_at}>")
-    return "\n".join([*lines, *(f"- {_md(_missing(run))}" for run in record.missing), ""])
+    lines += [f"- {_md(_missing(run))}" for run in record.missing]
+    return "\n".join([*lines, *_md_settings(record), ""])
 
 
 def latex(record: StudyRecord) -> str:
@@ -59,6 +61,16 @@ def _md_table(table: TextTable) -> list[str]:
     rules = [*["---"] * len(table.labels), *["---:"] * len(table.numbers), "---"]
     body = [_md_row(row.texts, row.bold_text) for row in table.rows]
     return [_md_row(table.columns), f"| {' | '.join(rules)} |", *body]
+
+
+def _md_settings(record: StudyRecord) -> list[str]:
+    """All settings, folded where Markdown is shown as a page."""
+    listing = settings_listing(record)
+    if listing is None:
+        return []
+    head = ["", "<details><summary>Settings</summary>", "", _md(settings_text(record.settings)), ""]
+    rules = f"| {' | '.join(['---'] * len(listing.columns))} |"
+    return [*head, _md_row(listing.columns), rules, *map(_md_row, listing.rows), "", "</details>"]
 
 
 def _md_row(cells: Sequence[str], bold: int | None = None) -> str:

@@ -58,16 +58,10 @@ def _experiments(record: StudyRecord) -> Iterator[str]:
     yield from _seeds(record)
     judged = [metric for metric in record.metrics if metric.is_judged]
     if judged:
-        yield f"Verdicts are about {', '.join(map(_directed, judged))}"
+        yield f"Verdicts are about {'; '.join(metric.directed for metric in judged)}"
     others = [metric for metric in record.metrics if not metric.is_judged]
     if others:
-        yield f"Also reported: {', '.join(map(_directed, others))}"
-
-
-def _directed(metric: MetricRecord) -> str:
-    """`sliced_w2 (lower is better)`."""
-    direction = "lower is better" if metric.mode == "min" else "higher is better"
-    return f"{metric.name} ({direction if metric.ranked else 'neither side is better'})"
+        yield f"Also reported: {'; '.join(metric.directed for metric in others)}"
 
 
 def _seeds(record: StudyRecord) -> Iterator[str]:

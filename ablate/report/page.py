@@ -21,7 +21,7 @@ from ablate.report.charts.theme import COLOURS, CONFIG
 from ablate.report.first_screen import first_screen
 from ablate.report.renderer import Renderer
 from ablate.report.strips import strips
-from ablate.report.text_table import TextTable
+from ablate.report.text_table import Listing, TextTable
 from ablate.run_row import Status
 from ablate.stats.verdicts import Cause, Verdict, VerdictKind
 from ablate.study_dir import user_cache, write_atomically
@@ -32,12 +32,13 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: charts by name, and perhaps a table."""
+    """A part of the page: charts by name, and perhaps a table, or a list."""
 
     title: str
     charts: Sequence[tuple[str, Spec]]
     table: TextTable | None = None
     text: str = ""
+    listing: Listing | None = None
 
 
 def page(
@@ -119,7 +120,7 @@ def _shown(value: Any) -> Any:
 
 def _rendered(section: Section) -> dict[str, Any]:
     charts = [(name, _json(spec)) for name, spec in section.charts]
-    return {"title": section.title, "charts": charts, "table": section.table, "text": section.text}
+    return {**vars(section), "charts": charts}
 
 
 def _made(record: StudyRecord) -> list[tuple[str, Sequence[str]]]:

@@ -15,7 +15,6 @@ from ablate.report.comparisons import (
 from ablate.report.text_table import TableRow, TextTable, adjusted_tip, comparison_titles
 from ablate.stats.all_pairs import AllPairs, Pair
 from ablate.stats.verdicts import VerdictKind
-from ablate.text import printable
 
 SHOWN = 60
 """Pairs in the table, those with the smallest p."""
@@ -30,7 +29,7 @@ def pair_table(metric: MetricRecord, pairs: AllPairs) -> TextTable:
     surest = {(pair.one, pair.other) for pair in _surest(pairs.pairs, SHOWN)}
     shown = [pair for pair in pairs.pairs if (pair.one, pair.other) in surest]
     return TextTable(
-        title=f"{printable(metric.name)}: all pairs",
+        title=f"{metric.told}: all pairs",
         labels=("cell", "against"),
         numbers=comparison_titles(metric),
         rows=[_row(metric, pair) for pair in shown],

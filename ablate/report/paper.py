@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from itertools import groupby
 
 from ablate.analysis.records import CellRecord, MetricRecord, StudyRecord
@@ -141,6 +142,7 @@ def _legend(record: StudyRecord) -> list[str]:
         told[0] += ", or as many as are given as $n$"
     if any(not cell.value.num for cell in cells):
         told.append("--: no result")
+    told.append(_values_text(record.metrics))
     arrows = {"min": r"$\downarrow$ lower is better", "max": r"$\uparrow$ higher is better"}
     modes = dict.fromkeys(metric.mode for metric in record.metrics if metric.ranked)
     told += [", ".join(arrows[mode] for mode in modes)] if modes else []
@@ -159,6 +161,14 @@ def _legend(record: StudyRecord) -> list[str]:
             "training time or parameters"
         )
     return [f"{sentence}." for sentence in told]
+
+
+def _values_text(metrics: Sequence[MetricRecord]) -> str:
+    """Which value of a run the numbers are: `Final weights`; metric by metric where they differ."""
+    values = list(dict.fromkeys(metric.value_text for metric in metrics))
+    if len(values) == 1:
+        return tex(values[0][:1].upper() + values[0][1:])
+    return "; ".join(tex(metric.told) for metric in metrics)
 
 
 def _notes(record: StudyRecord) -> list[str]:

@@ -7,7 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ablate.analysis.arrays import value_text
 from ablate.analysis.forecast import price, visible
+from ablate.analysis.records import directed
 from ablate.analysis.resolution import further_visible, no_verdict
 from ablate.plan.packing import packs_of
 from ablate.plan.plan import Plan
@@ -46,6 +48,7 @@ def print_plan(
     console.print(_table(plan, rows, known))
     if len(plan.cells) > CELLS_SHOWN:
         console.print(Text(f"... and {len(plan.cells) - CELLS_SHOWN} more cells"))
+    console.print(Text(f"metric: {_metric(plan, rows)}"), soft_wrap=True)
     console.print(Text(f"{_total(plan)}; {len(left.todo)} to do, {len(left.kept)} done"))
     for told in filter(None, (price(plan, left.todo, rows, at_once), *_found(plan, rows))):
         console.print(Text(told), soft_wrap=True)
@@ -66,6 +69,13 @@ def _total(plan: Plan) -> str:
     num_again = len(plan.runs_of.get(UNPLACED, ()))
     again = f" + {num_again} of the baseline again" if plan.aa_cell else ""
     return f"{of_cells}{again} = {len(plan.runs)} runs"
+
+
+def _metric(plan: Plan, rows: RunRows) -> str:
+    """What verdicts will be about: `score (higher is better), last value`."""
+    metric = plan.study.metric
+    ranks = plan.model.metric(metric).ranks
+    return directed(metric, plan.mode(metric), ranks, value_text(plan, rows, metric))
 
 
 def _found(plan: Plan, rows: RunRows) -> list[str]:

@@ -12,6 +12,7 @@ from ablate.report.charts.factors import factor_panels, interaction
 from ablate.report.charts.forest import forest
 from ablate.report.charts.training import learning_curves, run_times
 from ablate.report.page import Section
+from ablate.report.settings import settings_listing, settings_text
 from ablate.report.tables import effects_table
 from ablate.study_dir import file_name
 
@@ -27,7 +28,8 @@ def sections_of(record: StudyRecord, history: History) -> list[Section]:
         history: The study's curves.
     """
     sections = [section for make in SECTIONS.values() for section in make(record, history)]
-    return _named_apart([section for section in sections if section.charts or section.table])
+    shown = [one for one in sections if one.charts or one.table or one.listing]
+    return _named_apart(shown)
 
 
 def _differences(record: StudyRecord, history: History) -> Iterator[Section]:
@@ -55,14 +57,20 @@ def _training(record: StudyRecord, history: History) -> Iterator[Section]:
     yield _section("Training", charts, _unlike(record, what))
 
 
+def _settings(record: StudyRecord, history: History) -> Iterator[Section]:
+    text, listing = settings_text(record.settings), settings_listing(record)
+    yield Section("Settings", [], text=text, listing=listing)
+
+
 SECTIONS: Mapping[str, Callable[[StudyRecord, History], Iterable[Section]]] = {
     "differences": _differences,
     "factors": _factors,
     "training": _training,
+    "settings": _settings,
 }
 """The page's sections in their order. A function may make several, or none.
 
-The charts of a section are drawn as figures, too; a section without charts and table is left out.
+The charts of a section are drawn as figures, too; one without charts, table and list is left out.
 """
 
 

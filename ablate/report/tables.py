@@ -20,7 +20,6 @@ from ablate.report.resolutions import factor_resolution_notes
 from ablate.report.text_table import TableRow, TextTable, adjusted_tip, comparison_titles
 from ablate.stats.effects import Effects, MainEffect
 from ablate.stats.verdicts import VerdictKind
-from ablate.text import printable
 
 COUNTS = ("ok/planned", "ok/found")
 """Titles of the column that counts runs; what somebody else planned nobody knows."""
@@ -57,7 +56,7 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
     for effect in effects.mains:
         rows += _effect_rows(block, metric, effect)
     of = f" of {block.name}" if block.name else ""
-    title = f"{printable(metric.name)}, {metric.value_text}: each factor{of}, over all the others"
+    title = f"{metric.told}: each factor{of}, over all the others"
     numbers = ("mean", *comparison_titles(metric))
     notes = [*exploratory_notes(block.exploratory), *margin_notes(metric, "each factor")]
     notes += effect_notes(block, effects, metric.is_paired)
@@ -83,13 +82,10 @@ def history_lines(record: StudyRecord, with_log: bool = True) -> list[str]:
 
 def headline(record: StudyRecord, metric: MetricRecord) -> str:
     """`sliced_w2 (lower is better), final weights, 3 seeds`."""
-    direction = f"{'lower' if metric.mode == 'min' else 'higher'} is better"
-    if not metric.ranked:
-        direction = "neither lower nor higher is better"
     numbers = {cell.num_planned for cell in metric.cells}
     fewer = f"{min(numbers)} to " * (len(numbers) > 1 and not metric.is_foreign)
     seeds = f"{fewer}{len(record.seeds)} seed{'s' if len(record.seeds) != 1 else ''}"
-    return f"{printable(metric.name)} ({direction}), {metric.value_text}, {seeds}"
+    return f"{metric.directed}, {seeds}"
 
 
 def _has_blocks(metric: MetricRecord) -> bool:

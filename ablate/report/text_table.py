@@ -62,6 +62,14 @@ class TextTable:
         return [*self.labels, *self.numbers, "verdict"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """A table of plain texts, without numbers and verdicts."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
 def comparison_titles(metric: MetricRecord) -> tuple[str, str]:
     """Of the columns with a difference and its p."""
     return ("change [95 %]" if metric.log_scale else "difference [95 %]", ADJUSTED)

@@ -1,6 +1,6 @@
 """What a source holds, before anybody asks anything of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -48,6 +48,8 @@ class Found:
     notes: Sequence[str] = ()
     has_last_only: bool = False
     """Whether the source keeps of each run its last values alone."""
+    named_columns: Collection[str] = ()
+    """Of such a source, the columns that are what their own names say."""
 
     @cached_property
     def config_columns(self) -> tuple[str, ...]:

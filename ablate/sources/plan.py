@@ -16,7 +16,7 @@ from ablate.plan.select import read_choice
 from ablate.run_row import RunRow, RunRows
 from ablate.sources.asked import Asked, column_problems, number_of, varying
 from ablate.sources.found import Found
-from ablate.sources.runs import Result, resolve
+from ablate.sources.runs import Result, resolve, value_told
 from ablate.spec.models import Study, text
 from ablate.text import printable, some
 from ablate.trainable.contract import TrainableHooks
@@ -88,8 +88,9 @@ def foreign_study(name: str, source: str, found: Found, asked: Asked) -> Foreign
             "those of one seed)"
         )
     shown = [seed if isinstance(seed, int) else text(seed) for seed in seeds]
+    told = {name: value for name in asked.metrics if (value := value_told(found, asked, name))}
     return ForeignStudy(
-        plan=replace(plan, origin=origin), rows=rows, notes=notes, seeds=shown,
+        plan=replace(plan, origin=origin, values_told=told), rows=rows, notes=notes, seeds=shown,
         evaluations=Evaluations(printable(asked.within or ""), inner),
     )  # fmt: skip
 

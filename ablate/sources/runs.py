@@ -103,6 +103,16 @@ def _at_steps(found: Found, asked: Asked, resolved: Resolved) -> list[Row]:
     return [row for rows in series.values() for row in _of_step(rows, column, step)]
 
 
+def value_told(found: Found, asked: Asked, metric: str) -> str:
+    """Which value of a run its result is, for people; empty where nobody says."""
+    is_a_row = asked.step is None and not any(row.run for row in found.rows)
+    if metric in found.named_columns or (is_a_row and not found.has_last_only):
+        return ""
+    if found.has_last_only or asked.step in (None, LAST):
+        return "last value"
+    return f"at {printable(asked.steps_in(found))} {number_of(asked.step):g}"
+
+
 def _last(rows: Sequence[Row], column: str) -> list[Row]:
     """Those with the highest step; the last one of a run whose source has them in order."""
     steps = [_step(row, column) for row in rows]

@@ -120,7 +120,11 @@ def _ledger(rows: Sequence[Mapping[str, Any]]) -> Found:
     left = len(runs) - len(kept)
     notes = _random_splits(kept)
     notes += [f"{left} runs of the ledger's second baseline (A/A) are left out"] * (left > 0)
-    return Found(what="ledger of an Ablate study", rows=found, notes=notes, has_last_only=True)
+    named = {name for row in found for name in row.measured} - {
+        base for base in bases if any(f"{base}_final" in run for run in kept)
+    }
+    return Found(what="ledger of an Ablate study", rows=found, notes=notes, has_last_only=True,
+                 named_columns=named)  # fmt: skip
 
 
 def _random_splits(runs: Sequence[RunRow]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ablate.stats.distributions import t_quantile
 from ablate.stats.units import rounding_error
 
 Values = NDArray[np.float64]
@@ -19,6 +20,14 @@ class OwnSpread(NamedTuple):
     se: float
     """0 where nothing varies; nan where too few runs say."""
     df: float
+
+    def half_width(self, alpha: float) -> float:
+        """Of the interval by Student's t; nan where it has none, since nothing varies or is known.
+
+        Args:
+            alpha: The chance that it misses.
+        """
+        return t_quantile(1 - alpha / 2, self.df) * self.se if self.se > 0 else math.nan
 
 
 def own_spread(one: Values, other: Values, is_paired: bool = True) -> OwnSpread:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from ablate.dotted import copied
 from ablate.text import first_line, message_of
@@ -47,6 +48,17 @@ class ConfigModel:
     def fields(self) -> Mapping[str, FieldInfo]:
         """The keys that a config may have; empty if any are valid."""
         return {} if self.model is None else self.model.model_fields
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """What keys are by default, as plain values; without those that have to be given."""
+        values: dict[str, Any] = {}
+        for name, field in self.fields.items():
+            default = field.get_default(call_default_factory=True)
+            if default is not PydanticUndefined:
+                is_model = isinstance(default, BaseModel)
+                values[name] = default.model_dump(mode="json") if is_model else default
+        return values
 
     @property
     def version(self) -> int:

@@ -1,10 +1,16 @@
 """Two studies side by side."""
 
-from studies import toy_study
+import numpy as np
+import pytest
+from scipy.stats import ttest_rel
+from studies import flow_study, toy_study
 
+from ablate.analysis.side_by_side import side_by_side
 from ablate.cli.main import main
 from ablate.driver.session import execute
 from ablate.launch.base import Options
+from ablate.plan.plan import plan_study
+from ablate.run_row import RunRow, RunRows
 
 
 def test_runs_that_agree_in_config_are_compared(tmp_path, console, capsys):
@@ -26,3 +32,59 @@ def test_studies_that_share_no_run_are_refused(tmp_path, console, capsys):
         execute(study, Options(local=True), console)
     assert main(["compare", str(one.directory), str(other.directory)]) == 2
     assert "no run with score is in both" in capsys.readouterr().err
+
+
+def test_cells_of_the_same_levels_are_compared_and_the_settings_that_differ_are_named(
+    tmp_path, console, capsys, monkeypatch
+):
+    """No run of the two has the same config; names of cells are wider than the terminal."""
+    monkeypatch.setenv("COLUMNS", "80")
+    factors = {"gain": [1, 2], "a_factor_with_a_long_name": ["one-level", "another-one"]}
+    more = {"factors": factors, "seeds": [1, 2, 3]}
+    one = toy_study(tmp_path / "a", base={"length": 4, "own": {"x": 1}}, **more)
+    other = toy_study(tmp_path / "b", base={"length": 5, "own": {"x": 1}, "new": None}, **more)
+    for study in (one, other):
+        execute(study, Options(local=True), console)
+    words = ["compare", str(one.directory), str(other.directory)]
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert "settings that differ, A | B:\n  length: 4 | 5\n  new: not given | null\n" in shown
+    assert "\nscore (higher is better), last value, over the seeds in both" in shown
+    table = shown.split("by itself\n")[1].splitlines()
+    rows = [line for line in table if line.startswith("gain=")]
+    assert len(rows) == 4, "a row a cell"
+    assert " ".join(rows[0].split()) == "gain=1, 18.0 ± 4.0 25.0 ± 5.0 +7.0 [+4.5, +9.5]"
+    assert max(map(len, table)) <= 80
+    assert main([*words, "--runs"]) == 0
+    runs = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert sum(" 2 18 25 +7" in line for line in runs) == 2, "those of a level of gain"
+    assert main([*words, "--metric", "scor"]) == 2
+    assert "nearest: score" in capsys.readouterr().err
+
+
+def rows_of(plan, shift, **ends):
+    rows = RunRows()
+    for n, run in enumerate(plan.runs):
+        values = {f"sliced_w2_{end}": run.seed * (1 + shift) + of + 0.1 * (n * 5 % 7)
+                  for end, of in ends.items()}  # fmt: skip
+        rows[run.run_id] = RunRow(run_id=run.run_id, run_name=run.run_name, status="ok", **values)
+    return rows
+
+
+@pytest.mark.parametrize(("value", "taken"), [("best", "best"), ("last", "best")])
+def test_best_weights_are_never_compared_with_final_ones(tmp_path, value, taken):
+    """The other study has the metric of its best weights alone, as `ablate evaluate` adds it."""
+    changes = {"seeds": [1, 2, 3], "value": value}
+    plans = (plan_study(flow_study(tmp_path / "a", **changes)),
+             plan_study(flow_study(tmp_path / "b", base={"epochs": 9}, **changes)))  # fmt: skip
+    rows = (rows_of(plans[0], 0, best=0, final=100), rows_of(plans[1], 0.2, best=0))
+    found = side_by_side(plans, rows, "sliced_w2")
+    assert (found.value, found.is_alike) == (taken, True)
+    for pair in found.pairs:
+        one, other = (np.array([run[n] for run in pair.runs]) for n in (1, 2))
+        assert abs(pair.difference) < 1
+        test = ttest_rel(other, one).confidence_interval(0.95)
+        low, high = pair.difference - pair.half_width, pair.difference + pair.half_width
+        assert (low, high) == pytest.approx((test.low, test.high))
+    del rows[0][plans[0].runs[0].run_id]["sliced_w2_best"]
+    assert not side_by_side(plans, rows, "sliced_w2").is_alike

@@ -253,5 +253,5 @@ def test_pairs_chosen_after_looking_are_exploratory_in_every_output(run, tmp_pat
     run(base={"length": 4})
     run(compare="pairs")
     for text in outputs(tmp_path / "toys", capsys):
-        pairs = text.split("score: all pairs")[1].split("are one family")[0]
+        pairs = text.split("last value: all pairs")[1].split("are one family")[0]
         assert pairs.count("(exploratory)") == 3

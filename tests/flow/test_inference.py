@@ -70,7 +70,7 @@ def test_mistakes_of_sample_are_told_at_once(study, tmp_path, console):
     assert str(error.value) == (
         "command line: 4 mistakes\n\n"
         "  RUN_NAME = 'vp-s2': is not in the ledger\n"
-        "      choices: icfm-s1, vp-s1 (nearest: vp-s1)\n      fix: write vp-s1\n\n"
+        "      choices: icfm-s1, vp-s1, best (nearest: vp-s1)\n      fix: write vp-s1\n\n"
         "  -n = 0: should be at least 1\n\n"
         "  -o = 'x.csv': has no known format\n      choices: .parquet, .npy\n\n"
         "  --solver = 'rk5': is not a solver\n"

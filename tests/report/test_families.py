@@ -154,7 +154,7 @@ def test_all_pairs_have_a_table_and_letters_and_no_baseline(tmp_path):
     assert [(row.numbers[-1], row.verdict.text) for row in cells.rows] == [
         ("b", "in pairs"), ("a", "in pairs"), ("a", "in pairs"), ("", "failed"),
     ]  # fmt: skip
-    assert pairs.title == "score: all pairs"
+    assert pairs.title == "score, best value: all pairs"
     assert [(row.labels, row.verdict.text) for row in pairs.rows] == [
         (["gain=2", "gain=3"], "within noise"), (["gain=2", "gain=1"], "better"),
         (["gain=3", "gain=1"], "better"),
@@ -198,7 +198,10 @@ def test_what_is_said_of_the_scatter_is_what_pairs_rest_on(tmp_path):
 
 def test_a_grid_in_pairs_compares_no_factor_with_a_baseline(tmp_path):
     titles = [table.title for table in tables_of(grid(tmp_path, compare="pairs"))]
-    assert titles == ["score (higher is better), best value, 4 seeds", "score: all pairs"]
+    assert titles == [
+        "score (higher is better), best value, 4 seeds",
+        "score, best value: all pairs",
+    ]
 
 
 def test_many_pairs_are_those_that_differ_most(tmp_path):

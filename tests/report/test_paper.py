@@ -77,7 +77,7 @@ def test_a_row_has_the_mean_of_each_metric_then_what_it_costs(tmp_path):
     )
     assert "2 & $\\mathbf{21.00 \\pm 0.50}$ & $(2.100 \\pm 0.050)" in text
     caption = next(line for line in text.splitlines() if "caption" in line)
-    assert "Mean $\\pm$ standard deviation over 3 seeds. $\\uparrow$ higher is better." in caption
+    assert "Mean $\\pm$ standard deviation over 3 seeds. Last value. $\\uparrow$" in caption
     assert "Bold: may be the best" in caption
     assert "$\\dagger$ baseline" in caption
     assert "Bold" not in paper(found), "nothing is bold where nobody said what may be the best"
@@ -210,7 +210,7 @@ def test_methods_say_what_this_study_did(tmp_path):
     for told in (
         "Each cell was planned with 3 seeds (1, 2, 3), the same for all.",
         "Of 6 planned runs 1 failed; means are of the others.",
-        "Verdicts are about sliced\\_w2 (lower is better).",
+        "Verdicts are about sliced\\_w2 (lower is better), best weights by val\\_loss.",
         "split\\_seed 0",
         "seeds vary initialisation, batches and noise",
         "Fingerprint of the data: 1797x64-7a4a.",
@@ -270,6 +270,8 @@ def test_methods_of_pairs_and_of_several_metrics_with_verdicts(tmp_path):
     for untrue in ("baselines", "No interval could be made", "Dunnett"):
         assert untrue not in pairs
     found = record(tmp_path, results, verdicts="all", report_metrics=["other"])
-    assert "Verdicts are about score (higher is better), other (higher" in methods(found)
+    assert "Verdicts are about score (higher is better), best value; other (higher" in methods(
+        found
+    )
     assert "nothing is adjusted over metrics" not in methods(found)
     assert r"95\,\% for all 2 metrics together" in paper(found)

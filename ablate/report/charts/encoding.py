@@ -14,8 +14,8 @@ MANY_ROWS = 40
 """Cells from which on rows are drawn closer together."""
 
 
-def number(field: str, title: str | None = None, **more: Any) -> dict[str, Any]:
-    """A number, as an encoding."""
+def number(field: str, title: str | list[str] | None = None, **more: Any) -> dict[str, Any]:
+    """A number, as an encoding; its title may have several lines."""
     return {"field": field, "type": "quantitative", "title": title, **more}
 
 
@@ -72,13 +72,20 @@ def _with_titles(spec: Any) -> Any:
     if not isinstance(spec, dict):
         return spec
     kept = {key: item if key == "datasets" else _with_titles(item) for key, item in spec.items()}
-    if "field" in spec and isinstance(spec.get("title"), str):
-        kept["title"] = spec["title"].replace("\\", "\\\\")
+    title = spec.get("title")
+    if "field" in spec and isinstance(title, str):
+        kept["title"] = _quoted(title)
+    elif "field" in spec and isinstance(title, list):
+        kept["title"] = [_quoted(line) for line in title]
     for channel, definition in spec.get("encoding", {}).items():
         title = definition.get("title") if channel in ("x", "y") else None
         if title is not None:
             kept["encoding"][channel]["axis"] = {"title": title, **(definition.get("axis") or {})}
     return kept
+
+
+def _quoted(title: str) -> str:
+    return title.replace("\\", "\\\\")
 
 
 def _description(title: dict[str, Any]) -> str:

@@ -27,7 +27,7 @@ def factor_panels(
         return None
     panels: list[Any] = []
     for number_of, factor in enumerate(block.factors):
-        panels.append(_panel(number_of, factor, block.levels[number_of], metric.name))
+        panels.append(_panel(number_of, factor, block.levels[number_of], metric))
     told = "A dot is a run, a bar the mean of its level."
     title = alt.Title(f"{metric.name} by factor", subtitle=told)
     chart = alt.concat(*panels, columns=3, spacing=28, title=title)
@@ -69,7 +69,7 @@ def interaction(metric: MetricRecord, block: BlockRecord, number_of_pair: int) -
         text=alt.Text(field="words", type="nominal"), color=_by_effect("text", most)
     )
     better = f"; {'blue' if metric.mode == 'min' else 'orange'}: better" * metric.ranked
-    told = f"{'log ' * metric.log_scale}{metric.name} beyond the sum of both{better}"
+    told = f"{'log ' * metric.log_scale}{metric.told}, beyond the sum of both{better}"
     title = alt.Title(
         f"{names[0]} with {names[1]}",
         subtitle=[told, *_chance(pair.p, pair_p_text(block, number_of_pair))],
@@ -100,8 +100,9 @@ def _rows_name(factor: int) -> str:
     return f"factor{factor}"
 
 
-def _panel(number_of: int, factor: str, levels: Sequence[str], metric: str) -> Any:
-    y = number("value", None if number_of else metric, scale=alt.Scale(zero=False))
+def _panel(number_of: int, factor: str, levels: Sequence[str], metric: MetricRecord) -> Any:
+    what = [metric.name, metric.value_text]  # in one line it would be longer than the axis
+    y = number("value", None if number_of else what, scale=alt.Scale(zero=False))
     angle = 0 if len(levels) < LEVELS_UPRIGHT else -40
     x = alt.X(
         **name("level", scale=alt.Scale(domain=list(levels))),
@@ -110,7 +111,7 @@ def _panel(number_of: int, factor: str, levels: Sequence[str], metric: str) -> A
     base = data(_rows_name(number_of)).encode(x=x)
     dots = base.mark_circle(size=36, opacity=0.6, color=colour("blue")).encode(
         y=alt.Y(**y), xOffset=alt.XOffset(**number("jitter", scale=alt.Scale(domain=[-1, 1]))),
-        tooltip=tips("value", level=factor, cell="cell", seed="seed", value=metric),
+        tooltip=tips("value", level=factor, cell="cell", seed="seed", value=metric.name),
     )  # fmt: skip
     mean = alt.Tooltip(
         field="value", aggregate="mean", type="quantitative", title="mean", format=".4~g"

@@ -27,7 +27,7 @@ def forest(metric: MetricRecord) -> Spec | None:
     rows = _rows(metric)
     if not rows:
         return None
-    what = f"change of {metric.name}, %" if metric.log_scale else f"{metric.name}: cell − baseline"
+    what = f"{metric.told}: {'change, %' if metric.log_scale else 'cell − baseline'}"
     towards = " (← better)" if metric.mode == "min" else " (better →)"
     axis = number("difference", what + towards * metric.ranked, axis=alt.Axis(format="~g"))
     y, height = rows_of_cells([row["cell"] for row in rows])
