@@ -38,8 +38,8 @@ PAGES = {
     )
 }
 OTHERS = ("CONTRIBUTING.md", "benchmarks/README.md", "tests/README.md")
-ELSEWHERE = re.compile(r"ablate sync|HOST:PORT|wandb:|ray_results")
-"""Commands that need a network, or results that are not at hand."""
+ELSEWHERE = re.compile(r"ablate sync|HOST:PORT|wandb:|ray_results|nll")
+"""Commands that need a network, results that are not at hand, or long."""
 pages = pytest.mark.parametrize("page", PAGES)
 
 
