@@ -3,32 +3,41 @@ PYTHON ?= python3
 VENV := .venv
 # Many tests wait for processes, not for a CPU: more of them than there are CPUs run at once.
 TESTS_AT_ONCE ?= 3
-STAMP := $(VENV)/.installed
+USED := $(VENV)/.installed
+DEVELOPED := $(VENV)/.installed-dev
+INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	--constraint constraints.txt --editable
 
 .PHONY: demo test lint bench clean
 
-demo: $(STAMP)
+demo: $(USED)
+	@echo "18 small runs of search_spaces/quickstart.yaml, then the report"
 	$(VENV)/bin/python -m ablate.run search_spaces/quickstart.yaml
 
-test: $(STAMP)
+test: $(DEVELOPED)
 	$(VENV)/bin/python -m pytest -n $(TESTS_AT_ONCE)
 
-lint: $(STAMP)
+lint: $(DEVELOPED)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/basedpyright
 
 # The short ones; benchmarks/README.md has the others and what was measured.
-bench: $(STAMP)
+bench: $(USED)
 	$(VENV)/bin/python benchmarks/training_step.py --archs mlp --packs 8
 	$(VENV)/bin/python benchmarks/orchestration.py
 	$(VENV)/bin/python benchmarks/scale.py --runs 100 300
 
-$(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[dev]'
-	touch $@
+$(USED): pyproject.toml constraints.txt
+	@echo "installing torch, ray, wandb and what else Ablate needs into $(VENV): a minute or two, once"
+	@$(PYTHON) -m venv $(VENV)
+	@$(INSTALL) .
+	@touch $@
+
+$(DEVELOPED): $(USED)
+	@echo "installing pytest, ruff and the other tools of developers into $(VENV), once"
+	@$(INSTALL) '.[dev]'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) studies build *.egg-info .pytest_cache .ruff_cache
