@@ -14,6 +14,7 @@ from ablate.errors import ClusterGoneError
 from ablate.events import Listener
 from ablate.launch.base import Options
 from ablate.ledger.ledger import Ledger
+from ablate.process.screen import standard_output
 from ablate.spec.load import load_saved_study
 from ablate.spec.models import Study
 from ablate.study_dir import StudyPaths
@@ -62,7 +63,7 @@ def run_study(
         accept_changed_data=accept_changed_data, address=address, trust_owner=trust_owner,
         wait_for_lock_s=wait_for_lock_s,
     )  # fmt: skip
-    outcome = complete_study(study, options, console or Console(), listeners=listeners)
+    outcome = complete_study(study, options, console or standard_output(), listeners=listeners)
     if outcome.gone:
         raise ClusterGoneError(f"the cluster at {outcome.gone} is gone; the state is saved")
     if outcome.interrupted:

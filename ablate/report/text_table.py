@@ -7,6 +7,8 @@ from ablate.analysis.records import MetricRecord, Note
 from ablate.stats.verdicts import Verdict
 
 ADJUSTED = "adj. p"
+DIFFERENCES = ("difference [95 %]", "change [95 %]")
+"""Titles of the column with differences; on the log scale they are changes by a share."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,7 @@ class TextTable:
 
 def comparison_titles(metric: MetricRecord) -> tuple[str, str]:
     """Of the columns with a difference and its p."""
-    return ("change [95 %]" if metric.log_scale else "difference [95 %]", ADJUSTED)
+    return (DIFFERENCES[metric.log_scale], ADJUSTED)
 
 
 def adjusted_tip(over: str) -> Mapping[str, str]:

@@ -310,7 +310,9 @@ def test_the_terminal_shows_every_verdict_whole(tmp_path, width):
         assert verdict in text
     assert ("adj. p" in text) == (width > 70)
     assert "0/3" in text
-    assert "difference [95 %]" in text
+    assert "mean ± sd" in text
+    assert "[95 %]" in text
+    assert "[+4.82, +5.24]" in text  # below the difference where there is no room beside it
 
 
 def test_a_verdict_has_its_colour_however_it_came_about(tmp_path):
@@ -347,7 +349,8 @@ def test_the_terminal_folds_names_before_numbers(tmp_path):
     assert "\N{HORIZONTAL ELLIPSIS}" not in text
     for table in tables_of(found):
         for row in table.rows:
-            assert all(number in text for number in (row.numbers[-2], row.verdict.text))
+            folded = row.numbers[-2].split(" [")  # an interval stands below its difference
+            assert all(part in text for part in (*folded, row.numbers[1], row.verdict.text))
 
 
 def test_a_metric_without_a_better_side_differs_or_does_not(tmp_path):

@@ -55,7 +55,7 @@ def test_what_ended_before_is_counted_and_takes_no_time_now(monkeypatch, status)
 
 def test_the_studys_metric_is_shown_and_not_what_was_measured_last():
     points = [(1, {"val_loss": 2.0}), (2, {"fid": 12.5, "val_loss": 1.0}), (3, {"val_loss": 0.5})]
-    progress, [line] = lines_of(1, points=points)
+    _, [line] = lines_of(1, points=points)
     assert line == "[1/1] run0: ok (epochs)  fid 12.5  0.0 s"
     assert lines_of(1, points=points, result=lambda run_id: 11.25)[1] == [
         "[1/1] run0: ok (epochs)  fid 11.25  0.0 s"
