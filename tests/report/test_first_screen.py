@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from browser import CHROMIUM, Page
-from reports import NAN, RESULTS, grid, record, rows_of
+from reports import NAN, RESULTS, grid, null_grid, record, rows_of
 from rich.console import Console
 from studies import toy_study
 
@@ -32,14 +32,6 @@ def terminal(found, width=80):
     console = Console(file=io.StringIO(), width=width)
     print_report(found, console)
     return console.file.getvalue()
-
-
-def null_grid(tmp_path, **changes):
-    """Six cells and not one effect; the longest question and names that people give."""
-    factors = {"flow": ["icfm", "target", "vp"], "width": ["narrow", "wide"]}
-    plan = plan_study(toy_study(tmp_path, factors=factors, seeds=[1, 2, 3], **changes))
-    noise = iter([10 + ((7 * n) % 11) / 10 for n in range(18)])
-    return study_record(plan, rows_of(plan, lambda labels, seed: next(noise)))
 
 
 def changed(found):
