@@ -84,6 +84,6 @@ def visible(plan: Plan, rows: RunRows) -> str:
     log_scale = uses_log(plan, rows, metric)
     least, found, known = (size_text(size * sd, log_scale) for size in (*seen, 1.0))
     return (
-        f"resolution: differences in {metric} below {least} cannot be seen; one of {found} is "
-        f"found four times in five (seed sd so far {known}, df {df})"
+        f"resolution: differences in {metric} below about {least} cannot be seen; one of {found} "
+        f"is found four times in five (seed sd so far {known}, df {df})"
     )

@@ -11,6 +11,8 @@ GAP = 2
 """Spaces between columns."""
 LEAST = 10
 """Columns of the screen that a folded text keeps: below that nobody reads it."""
+WIDE = 100
+"""Columns of a screen that has room for pictures."""
 INTERVAL = " ["
 """Where a difference is folded: its interval goes below it."""
 
@@ -31,6 +33,7 @@ FOLDING = ((Folds.LABEL, 16), (Folds.DIFFERENCE, 0), (Folds.VERDICT, 12), (Folds
 class Leaves(Enum):
     """What kind of column a narrow screen does without."""
 
+    DOTS = auto()
     P = auto()
     COUNT = auto()
     DIFFERENCE = auto()
@@ -85,6 +88,8 @@ class Fitting:
 
     widths: Mapping[int, int]
     """Of those shown, by their position."""
+    has_dots: bool
+    """Whether the pictures are among them."""
     told: str
     """What those say that are left out since they repeat: `every row: width narrow, ok 3/3`."""
 
@@ -92,10 +97,12 @@ class Fitting:
 def fitting_columns(columns: Sequence[Column], width: int) -> Fitting:
     """The columns to show, and how wide each is.
 
-    First those go that repeat, then p and counts; then labels are folded, then differences, which
-    go last. The others stay.
+    First pictures go, then what repeats, then p and counts. Then labels are folded, then
+    differences, which go last. The others stay.
     """
     shown, told = dict(enumerate(columns)), ""
+    if width < WIDE or _total(_natural(shown)) > width:
+        shown = _without(shown, Leaves.DOTS)
     if _total(_natural(shown)) > width:
         repeated = [column for column in columns if column.repeats]
         told = ", ".join(f"{column.title} {column.texts[0]}" for column in repeated)
@@ -106,7 +113,8 @@ def fitting_columns(columns: Sequence[Column], width: int) -> Fitting:
     widths = _folded(shown, width)
     if _total(widths) > width:
         widths = _folded(_without(shown, Leaves.DIFFERENCE), width)
-    return Fitting(widths, f"every row: {told}" if told else "")
+    has_dots = any(columns[place].leaves is Leaves.DOTS for place in widths)
+    return Fitting(widths, has_dots, f"every row: {told}" if told else "")
 
 
 def _without(columns: Mapping[int, Column], kind: Leaves) -> dict[int, Column]:

@@ -10,6 +10,7 @@ from ablate.analysis.records import StudyRecord
 from ablate.numbers import clock
 from ablate.process.screen import Text
 from ablate.report.columns import Column, Folds, Leaves, fitting_columns
+from ablate.report.dots import MEANING, TITLE
 from ablate.report.first_screen import FirstScreen, first_screen, fitting
 from ablate.report.screen_table import screen_table
 from ablate.report.tables import COUNTS, history_lines
@@ -82,12 +83,14 @@ def _scope_line(first: FirstScreen, console: Console) -> str:
 def _print_table(table: TextTable, console: Console) -> None:
     columns = _columns(table)
     fitting = fitting_columns(columns, console.width)
-    parts = list(filter(None, [table.title, fitting.told]))
+    meaning = MEANING if fitting.has_dots else ""
+    parts = list(filter(None, [table.title, fitting.told, meaning]))
     title = "; ".join(parts)
     console.print(
         Text(title if cell_len(title) <= console.width else "\n".join(parts), style="dim")
     )
-    console.print(screen_table(columns, fitting, [_styles(row) for row in table.rows]))
+    styles = [_styles(row, has_dots=bool(table.dots)) for row in table.rows]
+    console.print(screen_table(columns, fitting, styles))
 
 
 def _print_notes(table: TextTable, console: Console) -> None:
@@ -96,12 +99,18 @@ def _print_notes(table: TextTable, console: Console) -> None:
         console.print(Text(note.line, style=style), soft_wrap=True)
 
 
-def _styles(row: TableRow) -> list[str]:
+def _styles(row: TableRow, has_dots: bool) -> list[str]:
     """Of its texts: bold from the left edge, where one looks for what may be the best."""
     labels = ["bold" if row.bold is not None else ""] * len(row.labels)
+    dots = [""] * has_dots
     numbers = ["bold" if place == row.bold else "" for place in range(len(row.numbers))]
     verdict = row.verdict
-    return [*labels, *numbers, "yellow" if verdict.is_partial else STYLES.get(verdict.gist, "")]
+    return [
+        *labels,
+        *dots,
+        *numbers,
+        "yellow" if verdict.is_partial else STYLES.get(verdict.gist, ""),
+    ]
 
 
 def _columns(content: TextTable) -> list[Column]:
@@ -109,6 +118,8 @@ def _columns(content: TextTable) -> list[Column]:
     columns = zip(content.columns, *(row.texts for row in content.rows), strict=True)
     found: list[Column] = []
     for place, (title, *texts) in enumerate(columns):
+        if place == first and content.dots:
+            found.append(Column(title=TITLE, texts=content.dots, leaves=Leaves.DOTS))
         if place < first:
             found.append(Column(title=title, texts=texts, folds=Folds.LABEL, may_be_told=True))
         elif place < last:

@@ -57,6 +57,8 @@ class TextTable:
     notes: Sequence[Note]
     tips: Mapping[str, str] = field(default_factory=dict)
     """What titles of columns mean, where somebody asks."""
+    dots: Sequence[str] = ()
+    """Of each row where its seeds lie, as text, see `ablate.report.dots`."""
 
     @property
     def columns(self) -> list[str]:

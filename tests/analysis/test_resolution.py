@@ -80,12 +80,12 @@ def test_what_a_plan_sees_is_in_words_before_and_in_units_after(tmp_path):
     before, after = visible(plan, RunRows()), visible(plan, made_up(plan))
     assert before.startswith("resolution: can see differences of 3.")
     assert before.endswith("four times in five (df 10); in units of score once runs have ended")
-    least, found, sd = map(float, re.findall(r"(?:below|of|far) ([\d.]+)", after))
+    least, found, sd = map(float, re.findall(r"(?:about|of|far) ([\d.]+)", after))
     [metric] = study_record(plan, made_up(plan)).metrics
     assert least == pytest.approx(metric.resolution, rel=0.05)
     assert found == pytest.approx(metric.detectable, rel=0.05)
     assert sd == pytest.approx(metric.comparisons.residual_sd, rel=0.05)
-    assert "in score below" in after
+    assert "in score below about" in after
 
 
 def test_results_put_it_into_units_of_the_metric(tmp_path):

@@ -168,14 +168,12 @@ def test_markdown(tmp_path):
         == "- gain=2 raises score by 5.03 \\[4.80, 5.27\\] (11.00 -&gt; 16.03, +46 %); 3 seeds"
     )
     assert "## score (higher is better), best value, 3 seeds" in lines
-    at = lines.index("| --- | ---: | ---: | ---: | ---: | --- |")
-    assert (
-        lines[at - 1]
-        == "| gain | ok/planned | mean ± sd | difference \\[95 %\\] | adj. p | verdict |"
-    )
-    assert lines[at + 1] == "| 1 | 3/3 | 11.0 ± 1.0 |  |  | baseline |"
+    at = lines.index("| --- | --- | ---: | ---: | ---: | ---: | --- |")
+    numbers = "ok/planned | mean ± sd | difference \\[95 %\\] | adj. p"
+    assert lines[at - 1] == f"| gain | each seed | {numbers} | verdict |"
+    assert lines[at + 1] == "| 1 | `··●·●·●·········` | 3/3 | 11.0 ± 1.0 |  |  | baseline |"
     assert "- missing: gain=4-s1, failed: ValueError: it \\| broke" in lines
-    assert {line.count(" | ") for line in lines[at - 1 : at + 5]} == {5}
+    assert {line.count(" | ") for line in lines[at - 1 : at + 5]} == {6}
 
 
 def test_latex(tmp_path):
