@@ -7,14 +7,14 @@ import numpy as np
 
 from ablate.analysis.arrays import planned_of, uses_log
 from ablate.analysis.families import critical_in_pairs
-from ablate.analysis.resolution import Design
+from ablate.analysis.resolution import Design, in_seed_sd
 from ablate.analysis.scatter import groups_of
 from ablate.numbers import clock, size_text
 from ablate.plan.plan import Plan, Run
 from ablate.run_row import RunRows, Status
 from ablate.stats.groups import linked
 from ablate.stats.layout import fit_layout, residual_df
-from ablate.stats.replication import detectable_difference
+from ablate.stats.replication import visible_differences
 
 
 def price(plan: Plan, todo: Sequence[Run], rows: RunRows, at_once: int = 1) -> str:
@@ -52,7 +52,7 @@ def expected_seconds(plan: Plan, todo: Sequence[Run], rows: RunRows) -> float:
 
 
 def visible(plan: Plan, rows: RunRows) -> str:
-    """The smallest difference that the design finds four times in five, in words.
+    """Which differences the design sees, in words; with results in units of the metric.
 
     Of several data sets that of the fewest cells and of the one that scatters most.
     """
@@ -67,7 +67,7 @@ def visible(plan: Plan, rows: RunRows) -> str:
         return ""
     num_cells, families = len(plan.cells), design.families
     critical = critical_in_pairs(num_cells, df, families) if design.in_pairs else None
-    found = detectable_difference(
+    seen = visible_differences(
         design.widening(), df, design.num_compared * families, design.num_seeds, critical=critical
     )
     sds = [
@@ -78,11 +78,12 @@ def visible(plan: Plan, rows: RunRows) -> str:
     sd = max((each for each in sds if each > 0), default=math.nan)
     if not sd > 0:
         return (
-            f"resolution: finds differences of {found:.2g} residual sd four times in five "
-            f"(df {df}); once runs have ended: how much of {metric} that is"
+            f"resolution: can see differences of {in_seed_sd(seen.found, plan.is_paired)}, four "
+            f"times in five (df {df}); in units of {metric} once runs have ended"
         )
     log_scale = uses_log(plan, rows, metric)
+    least, found, known = (size_text(size * sd, log_scale) for size in (*seen, 1.0))
     return (
-        f"resolution: finds differences of {size_text(found * sd, log_scale)} in {metric} four "
-        f"times in five (residual sd so far {size_text(sd, log_scale)}, df {df})"
+        f"resolution: differences in {metric} below about {least} cannot be seen; one of {found} "
+        f"is found four times in five (seed sd so far {known}, df {df})"
     )

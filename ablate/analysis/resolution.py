@@ -25,8 +25,13 @@ from ablate.stats.splits import widening
 from ablate.stats.verdicts import Comparison
 from ablate.text import printable
 
-UNIT = "residual sd"
-"""Of differences, as long as no results say how much of the metric that is."""
+UNIT = "seed sd"
+"""Of differences, as long as no results say how much of the metric that is: the residual's."""
+SIZES = {0.5: "small", 1.5: "moderate", 3.0: "large", math.inf: "very large"}
+"""What a difference below so many of them is called.
+
+Wider than Cohen's, which are of people: between runs of one network few standard deviations are.
+"""
 
 NEARLY = 0.995
 
@@ -83,6 +88,28 @@ def resolution_text(difference: float, df: float | None, log_scale: bool) -> str
     """`0.0021 (df 4)`; on the log scale a share."""
     shown = size_text(difference, log_scale)
     return shown if df is None else f"{shown} (df {df:g})"
+
+
+def size_word(difference: float) -> str:
+    """How large a difference in seed standard deviations is."""
+    return next(word for below, word in SIZES.items() if difference < below)
+
+
+def in_seed_sd(difference: float, is_paired: bool) -> str:
+    """`0.8 seed standard deviations (moderate: the better cell wins on 71 % of seeds)`.
+
+    Two runs differ by noise of sqrt(2) of them: the better cell's is ahead with Phi(d / sqrt(2)).
+
+    Args:
+        difference: In residual sd.
+        is_paired: Whether that is what remains where runs are compared by seed.
+    """
+    share = share_of_studies((1 + math.erf(difference / 2)) / 2)
+    where = f"on {share} of seeds" if is_paired else f"in {share} of pairs of runs"
+    return (
+        f"{difference:.2g} seed standard deviations ({size_word(difference)}: the better cell wins "
+        f"{where})"
+    )
 
 
 def share_of_studies(power: float) -> str:
@@ -309,5 +336,5 @@ def _found(design: Design, factor: FactorDesign, times: int = 1) -> tuple[float,
 
 def _shown(design: Design, difference: float, df: int) -> str:
     if not design.is_known:
-        return f"{difference:.2g} {UNIT} (df {df})"
+        return f"{difference:.2g} {UNIT} ({size_word(difference)}, df {df})"
     return resolution_text(difference, df, design.log_scale)

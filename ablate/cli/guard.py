@@ -11,7 +11,7 @@ from rich.console import Console
 from ablate.errors import CLUSTER_GONE, INTERRUPTED, AblateError, file_of, reason_of
 from ablate.process.account import settle_in
 from ablate.process.interrupts import Interrupts, interrupts
-from ablate.process.screen import Text
+from ablate.process.screen import Text, standard_output
 from ablate.process.streams import open_standard_streams
 from ablate.text import tolerate_all_text
 
@@ -35,7 +35,7 @@ def guarded(command: Callable[[Console], int]) -> int:
 def _exit_code(command: Callable[[Console], int]) -> int:
     try:
         settle_in()
-        return command(Console())
+        return command(standard_output())
     except AblateError as error:
         return _told(str(error), error.exit_code)
     except OSError as error:

@@ -1,6 +1,7 @@
 """Executes the remaining runs on a backend."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
@@ -65,7 +66,7 @@ def execute_runs(
     """
     interrupts, entered = caller.interrupts, False
     with (
-        _progress(plan, remaining, options, caller) as progress,
+        _progress(plan, remaining, ledger, options, caller) as progress,
         job_context(_context(plan, ledger, progress, caller, interrupts.stop)) as context,
         contextlib.suppress(KeyboardInterrupt),
         backend_of(options).open(context, len(remaining.todo), options) as run,
@@ -99,11 +100,20 @@ def _blaming_storage(context: JobContext) -> Generator[None]:
         raise fault from error
 
 
-def _progress(plan: Plan, remaining: Remaining, options: Options, caller: Caller) -> Progress:
-    names = {run.run_id: run.run_name for run in remaining.todo}
-    # A live view that keeps redrawing would hide a debugger's prompt.
-    live = not options.local
-    return Progress(names, (plan.study.metric, "val_loss"), caller.console, live)
+def _progress(
+    plan: Plan, remaining: Remaining, ledger: Ledger, options: Options, caller: Caller
+) -> Progress:
+    metric = plan.study.metric
+    return Progress(
+        {run.run_id: run.run_name for run in remaining.todo},
+        (metric, "val_loss"),
+        caller.console,
+        # A live view that keeps redrawing would hide a debugger's prompt.
+        live=not options.local,
+        before=Counter(ledger.rows.status(run.run_id) for run in remaining.kept),
+        # The record hears of an end before its views do.
+        result=lambda run_id: ledger.rows.of(run_id).result(metric, plan.value),
+    )
 
 
 def _context(

@@ -15,6 +15,7 @@ from ablate.errors import ClusterGoneError
 from ablate.events import Listener
 from ablate.launch.base import Options
 from ablate.ledger.ledger import Ledger
+from ablate.process.screen import standard_output
 from ablate.spec.load import load_saved_study
 from ablate.spec.models import Study
 from ablate.study_dir import StudyPaths
@@ -68,7 +69,8 @@ def run_study(
         same_study=same_study, reuse=reuse, accept_changed_data=accept_changed_data,
         address=address, trust_owner=trust_owner, wait_for_lock_s=wait_for_lock_s,
     )  # fmt: skip
-    return _ended(complete_study(study, options, console or Console(), listeners=listeners))
+    console = console or standard_output()
+    return _ended(complete_study(study, options, console, listeners=listeners))
 
 
 def _ended(outcome: Outcome) -> Ledger:

@@ -129,6 +129,11 @@ class Plan:
         return self.cells[self.blocks[0].baseline]
 
     @cached_property
+    def baselines(self) -> frozenset[int]:
+        """Positions of the cells that others are compared with."""
+        return frozenset(block.baseline for block in self.blocks)
+
+    @cached_property
     def notes(self) -> Sequence[str]:
         """Notes about the plan that do not depend on the data."""
         trainings = [self.model.same_training(cell.validated) for cell in self.cells]

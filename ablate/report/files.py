@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ablate.analysis.records import MissingRun, StudyRecord
+from ablate.report.dots import MEANING, TITLE
 from ablate.report.first_screen import first_screen
 from ablate.report.latex import comments, row, tex
 from ablate.report.settings import settings_listing, settings_text
@@ -27,6 +28,7 @@ def markdown(record: StudyRecord) -> str:
     lines += [f"- {first.more_flags}"] * bool(first.more_flags)
     for table in (first.table, *first.further):
         lines += ["", f"## {_md(table.title)}", "", *_md_table(table), ""]
+        lines += [f"- {_md(MEANING)}"] * bool(table.dots)
         lines += [f"- {_md(note.line)}" for note in table.notes]
     lines += ["", *(f"- {_md(note)}" for note in [*record.notes, *history_lines(record)])]
     if record.origin:
@@ -59,8 +61,12 @@ def _md(text: str) -> str:
 
 def _md_table(table: TextTable) -> list[str]:
     rules = [*["---"] * len(table.labels), *["---:"] * len(table.numbers), "---"]
-    body = [_md_row(row.texts, row.bold_text) for row in table.rows]
-    return [_md_row(table.columns), f"| {' | '.join(rules)} |", *body]
+    lines = [_md_row(table.columns), rules, *(_md_row(r.texts, r.bold_text) for r in table.rows)]
+    if table.dots:
+        pictures = [TITLE, "---", *(f"`{dots}`" for dots in table.dots)]
+        for line, picture in zip(lines, pictures, strict=True):
+            line.insert(len(table.labels), picture)
+    return [*map(_md_line, lines)]
 
 
 def _md_settings(record: StudyRecord) -> list[str]:
@@ -69,13 +75,16 @@ def _md_settings(record: StudyRecord) -> list[str]:
     if listing is None:
         return []
     head = ["", "<details><summary>Settings</summary>", "", _md(settings_text(record.settings)), ""]
-    rules = f"| {' | '.join(['---'] * len(listing.columns))} |"
-    return [*head, _md_row(listing.columns), rules, *map(_md_row, listing.rows), "", "</details>"]
+    lines = [_md_row(listing.columns), ["---"] * len(listing.columns), *map(_md_row, listing.rows)]
+    return [*head, *map(_md_line, lines), "", "</details>"]
 
 
-def _md_row(cells: Sequence[str], bold: int | None = None) -> str:
-    shown = [f"**{_md(c)}**" if n == bold else _md(c) for n, c in enumerate(cells)]
-    return f"| {' | '.join(shown)} |"
+def _md_line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _md_row(cells: Sequence[str], bold: int | None = None) -> list[str]:
+    return [f"**{_md(cell)}**" if n == bold else _md(cell) for n, cell in enumerate(cells)]
 
 
 def _tex_table(table: TextTable, caption: str) -> list[str]:

@@ -14,6 +14,8 @@ from ablate.report.text_table import TextTable
 from ablate.report.words import answers
 
 LEFT_OUT = "..."
+UNLIKE = 1.5
+"""Ratio of the widest interval to the narrowest from which on one number misleads of both."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +26,7 @@ class FirstScreen:
     scope: Sequence[str]
     """In parts; empty where nobody says."""
     sight: str
-    """What the study can see: `seed sd 0.0013: observed differences below 0.0031 ...`."""
+    """What the study can see: `differences below 0.0031 cannot be seen (seed sd 0.0013)`."""
     flags: Sequence[str]
     """At most three."""
     num_more_flags: int
@@ -60,17 +62,21 @@ def sight(metric: MetricRecord) -> str:
     if not least:
         return "seed sd unknown: what differs by chance alone cannot be told from these runs"
     known = "unknown" if math.isnan(sd) else size_text(sd, metric.log_scale)
-    told = " to ".join(dict.fromkeys(size_text(value, metric.log_scale) for value in least))
-    return f"seed sd {known}: observed differences below {told} are invisible here"
+    told = [size_text(value, metric.log_scale) for value in least]
+    by_cell = " (by cell)" * (len(told) > 1)
+    return f"differences below {' to '.join(told)}{by_cell} cannot be seen (seed sd {known})"
 
 
 def _invisible(metric: MetricRecord) -> Sequence[float]:
-    """Half an interval's width; where each cell has a spread of its own, the least and the most."""
-    if metric.resolution > 0:
-        return [metric.resolution]
+    """Half an interval's width; where cells' intervals are clearly unlike the least and the most.
+
+    Some rest on a spread of their own, others on what seeds change of a factor's effect, too.
+    """
     found = [cell.comparison for cell in metric.cells]
     halves = [(one.high - one.low) / 2 for one in found if one.high > one.low]
-    return [min(halves), max(halves)] if halves else []
+    if halves and max(halves) > UNLIKE * min(halves):
+        return [min(halves), max(halves)]
+    return [metric.resolution] if metric.resolution > 0 else halves[:1]
 
 
 def fitting(parts: Sequence[str], width: int) -> str:

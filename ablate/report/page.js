@@ -1,7 +1,21 @@
 // Draws every figure of the page; `window.charts` is done when all are.
 const read = element => JSON.parse(element.textContent);
 const config = read(document.getElementById("config"));
-const specOf = figure => read(figure.querySelector("script"));
+// On a phone plots are as wide as what their labels leave, and panels stand below each other.
+const room = document.querySelector("main").clientWidth;
+const isNarrow = room < 600;
+const LABELS = 150;
+if (isNarrow) {
+  Object.assign(config.legend, {orient: "bottom", columns: 1});
+  Object.assign(config.title, {frame: "bounds", subtitleFontSize: 11});
+  config.axis.labelLimit = LABELS;
+}
+const fitted = spec => {
+  if (isNarrow && spec.width > 0) spec.width = Math.max(120, Math.min(spec.width, room - LABELS - 60));
+  if (isNarrow && spec.columns) spec.columns = 1;
+  return spec;
+};
+const specOf = figure => fitted(read(figure.querySelector("script")));
 const draw = (figure, log) => vegaEmbed(figure.querySelector(".chart"), specOf(figure), {
   mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false, config,
   tooltip: {disableDefaultStyle: true},

@@ -1,11 +1,10 @@
 """The plan of a study in a terminal."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from ablate.analysis.arrays import value_text
 from ablate.analysis.forecast import price, visible
@@ -15,9 +14,11 @@ from ablate.plan.packing import packs_of
 from ablate.plan.plan import Plan
 from ablate.plan.reconcile import Remaining
 from ablate.process.screen import Text
+from ablate.report.columns import Column, Folds, fitting_columns
+from ablate.report.screen_table import screen_table
 from ablate.report.tables import NOT_APPLICABLE
 from ablate.run_row import RunRows, Status
-from ablate.spec.design import UNPLACED
+from ablate.spec.design import UNPLACED, Cell
 from ablate.spec.models import text
 from ablate.spec.seeds import SeedsByRole
 from ablate.text import printable
@@ -45,9 +46,7 @@ def print_plan(
     """
     study = plan.study
     console.print(Text(study.question or study.study, style="bold"), soft_wrap=True)
-    console.print(_table(plan, rows, known))
-    if len(plan.cells) > CELLS_SHOWN:
-        console.print(Text(f"... and {len(plan.cells) - CELLS_SHOWN} more cells"))
+    _print_cells(plan, rows, known, console)
     console.print(Text(f"metric: {_metric(plan, rows)}"), soft_wrap=True)
     console.print(Text(f"{_total(plan)}; {len(left.todo)} to do, {len(left.kept)} done"))
     for told in filter(None, (price(plan, left.todo, rows, at_once), *_found(plan, rows))):
@@ -84,26 +83,58 @@ def _found(plan: Plan, rows: RunRows) -> list[str]:
     return [seen, *further_visible(plan, rows)] if seen else [no_verdict(plan)]
 
 
-def _table(plan: Plan, rows: RunRows, known: Mapping[str, Mapping[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    sizes = _sizes(plan, known)
-    has_blocks = any(cell.block for cell in plan.cells)
-    for name in ["block"] * has_blocks + list(plan.factors):
-        table.add_column(Text(printable(name)))
+def _print_cells(
+    plan: Plan, rows: RunRows, known: Mapping[str, Mapping[str, Any]], console: Console
+) -> None:
+    columns = _columns(plan, rows, known)
+    fitting = fitting_columns(columns, console.width)
+    if fitting.told:
+        console.print(Text(fitting.told, style="dim"))
+    num_shown = min(len(plan.cells), CELLS_SHOWN)
+    console.print(screen_table(columns, fitting, [[""] * len(columns)] * num_shown))
+    if len(plan.cells) > CELLS_SHOWN:
+        console.print(Text(f"... and {len(plan.cells) - CELLS_SHOWN} more cells{_beyond(plan)}"))
+
+
+def _columns(plan: Plan, rows: RunRows, known: Mapping[str, Mapping[str, Any]]) -> Sequence[Column]:
+    """The factors may go where all cells are alike in one; what is done and marked stays."""
+    cells, sizes, status = (
+        plan.cells[:CELLS_SHOWN],
+        _sizes(plan, known),
+        _status_by_cell(plan, rows),
+    )
+    are_all = len(cells) == len(plan.cells)  # of others a table says nothing
+    labels = {"block": [cell.block for cell in cells]} if any(c.block for c in plan.cells) else {}
+    for name in plan.factors:
+        labels[printable(name)] = [text(c.labels.get(name, NOT_APPLICABLE)) for c in cells]
+    columns = [
+        Column(title=title, texts=texts, folds=Folds.LABEL, may_be_told=are_all)
+        for title, texts in labels.items()
+    ]
     if sizes:
-        table.add_column("parameters", justify="right")
-    table.add_column("done")
-    table.add_column("")
-    status = _status_by_cell(plan, rows)
-    for cell in plan.cells[:CELLS_SHOWN]:
-        labels = [text(cell.labels.get(name, NOT_APPLICABLE)) for name in plan.factors]
-        labels = [cell.block] * has_blocks + labels + [sizes.get(cell.index, "")] * bool(sizes)
-        mark = "baseline" if cell.index == plan.baseline.index else ""
-        done = status[cell.index]
-        table.add_row(
-            *map(Text, labels), f"{done[Status.OK]}/{done.total()}", _others(done) or mark
-        )
-    return table
+        texts = [sizes.get(cell.index, "") for cell in cells]
+        columns.append(Column(title="parameters", texts=texts, is_number=True, may_be_told=are_all))
+    done = [status[cell.index] for cell in cells]
+    counts = [f"{each[Status.OK]}/{each.total()}" for each in done]
+    marks = [_marks(plan, cell, each) for cell, each in zip(cells, done, strict=True)]
+    return [*columns, Column(title="done", texts=counts), Column(title="", texts=marks)]
+
+
+def _marks(plan: Plan, cell: Cell, done: Counter[Status]) -> str:
+    """`baseline, 1 failed`."""
+    names = (Status.FAILED, Status.DIVERGED, Status.INTERRUPTED)
+    others = [f"{done[name]} {name}" for name in names if done[name]]
+    return ", ".join(["baseline"] * (cell.index in _baselines(plan)) + others)
+
+
+def _baselines(plan: Plan) -> Collection[int]:
+    """Positions of the cells that others are compared with: none where all are in pairs."""
+    return () if plan.study.compares_pairs else plan.baselines
+
+
+def _beyond(plan: Plan) -> str:
+    num = sum(cell.index in _baselines(plan) for cell in plan.cells[CELLS_SHOWN:])
+    return f", {num} of them baseline{'s' * (num > 1)}" * bool(num)
 
 
 def _packs(
@@ -127,8 +158,3 @@ def _status_by_cell(plan: Plan, rows: RunRows) -> dict[int, Counter[Status]]:
     for run in plan.runs:
         counts[run.cell.index][rows.status(run.run_id)] += 1
     return counts
-
-
-def _others(done: Counter[Status]) -> str:
-    names = (Status.FAILED, Status.DIVERGED, Status.INTERRUPTED)
-    return ", ".join(f"{done[name]} {name}" for name in names if done[name])

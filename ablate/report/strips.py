@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from ablate.analysis.records import MetricRecord
 from ablate.numbers import rounded
+from ablate.report.dots import Scale, reference_of, scale_of
 
 WIDTH, HEIGHT, RADIUS = 120.0, 18.0, 3.0
 PAD = 2 * RADIUS
@@ -22,29 +23,26 @@ def strips(metric: MetricRecord, seeds: Sequence[int | str]) -> list[Markup]:
         metric: The metric, whose values are (num_cells, num_seeds).
         seeds: (num_seeds,), for those who cannot see the dots.
     """
-    known = [float(value) for row in metric.values for value in row if math.isfinite(value)]
-    low, high = min(known, default=math.nan), max(known, default=math.nan)
-    if not math.isfinite(high - low):
+    scale = scale_of(metric)
+    if scale is None:
         return [NOTHING] * len(metric.cells)
-    return [_strip(metric, index, seeds, low, high) for index in range(len(metric.cells))]
+    return [_strip(metric, index, seeds, scale) for index in range(len(metric.cells))]
 
 
-def _strip(
-    metric: MetricRecord, index: int, seeds: Sequence[int | str], low: float, high: float
-) -> Markup:
+def _strip(metric: MetricRecord, index: int, seeds: Sequence[int | str], scale: Scale) -> Markup:
     cell = metric.cells[index]
     values = [float(value) for value in metric.values[index]]
     told = [(seed, v) for seed, v in zip(seeds, values, strict=True) if math.isfinite(v)]
     if not told:
         return NOTHING
     kind = Markup("dot own") if cell.is_baseline else Markup("dot")
-    line, reference = NOTHING, metric.cells[cell.reference].value.mean
-    if math.isfinite(reference) and metric.pairs is None:
-        x = _place(reference, low, high)
+    line, reference = NOTHING, reference_of(metric, index)
+    if math.isfinite(reference):
+        x = _place(reference, scale)
         line = Markup('<line x1="{0}" x2="{0}" y1="1" y2="{1}"/>').format(x, f"{HEIGHT - 1:g}")
     dots = Markup("").join(
         Markup('<circle class="{}" cx="{}" cy="{}" r="{}"/>').format(
-            kind, _place(value, low, high), f"{HEIGHT / 2:g}", f"{RADIUS:g}"
+            kind, _place(value, scale), f"{HEIGHT / 2:g}", f"{RADIUS:g}"
         )
         for _, value in told
     )
@@ -55,7 +53,6 @@ def _strip(
     ).format(text, f"{WIDTH:g}", f"{HEIGHT:g}", line, dots)
 
 
-def _place(value: float, low: float, high: float) -> str:
+def _place(value: float, scale: Scale) -> str:
     """Where a value stands, from the left."""
-    share = (value - low) / (high - low) if high > low else 0.5
-    return f"{PAD + min(1.0, max(0.0, share)) * (WIDTH - 2 * PAD):.1f}"
+    return f"{PAD + scale.share(value) * (WIDTH - 2 * PAD):.1f}"

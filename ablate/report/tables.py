@@ -7,6 +7,7 @@ from ablate.analysis.records import BlockRecord, MetricRecord, Note, StudyRecord
 from ablate.numbers import p_text, rounded, spread_text
 from ablate.report.comparisons import difference_text, lost_level_notes
 from ablate.report.cost import costlier_levels_text, price_of_better, price_of_level
+from ablate.report.dots import dots
 from ablate.report.notes import (
     NOTES,
     compared_text,
@@ -46,7 +47,7 @@ def metric_table(record: StudyRecord, metric: MetricRecord) -> TextTable:
     title = headline(record, metric)
     return TextTable(
         title=title, labels=labels, numbers=numbers, rows=rows, notes=notes,
-        tips=adjusted_tip(compared_text(metric)),
+        tips=adjusted_tip(compared_text(metric)), dots=dots(metric),
     )  # fmt: skip
 
 

@@ -1,30 +1,26 @@
 """The tables of a report in a terminal."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 
 from ablate.analysis.records import StudyRecord
 from ablate.numbers import clock
 from ablate.process.screen import Text
+from ablate.report.columns import Column, Folds, Leaves, fitting_columns
+from ablate.report.dots import MEANING, TITLE
 from ablate.report.first_screen import FirstScreen, first_screen, fitting
+from ablate.report.screen_table import screen_table
 from ablate.report.tables import COUNTS, history_lines
-from ablate.report.text_table import ADJUSTED, TextTable
+from ablate.report.text_table import ADJUSTED, DIFFERENCES, TableRow, TextTable
 from ablate.stats.verdicts import Cause, VerdictKind
 from ablate.text import first_line
 
 MISSING_SHOWN = 20
 WIDEST = 120
 """Columns of the scope's line, however wide the terminal is."""
-GAP = 2
-"""Spaces between columns."""
-EXPENDABLE = (ADJUSTED, *COUNTS, "mean ± sd", "mean")
-"""Columns that a narrow terminal does without, in this order: intervals and verdicts stay.
-
-The counts of runs stay, too, where a run is missing. Where that is not enough, labels are folded.
-"""
 STYLES = {VerdictKind.BETTER: "green", VerdictKind.WORSE: "red", Cause.FAILED: "red"}
 
 
@@ -85,8 +81,16 @@ def _scope_line(first: FirstScreen, console: Console) -> str:
 
 
 def _print_table(table: TextTable, console: Console) -> None:
-    console.print(Text(table.title, style="dim"))
-    console.print(_table(table, console.width))
+    columns = _columns(table)
+    fitting = fitting_columns(columns, console.width)
+    meaning = MEANING if fitting.has_dots else ""
+    parts = list(filter(None, [table.title, fitting.told, meaning]))
+    title = "; ".join(parts)
+    console.print(
+        Text(title if cell_len(title) <= console.width else "\n".join(parts), style="dim")
+    )
+    styles = [_styles(row, has_dots=bool(table.dots)) for row in table.rows]
+    console.print(screen_table(columns, fitting, styles))
 
 
 def _print_notes(table: TextTable, console: Console) -> None:
@@ -95,46 +99,50 @@ def _print_notes(table: TextTable, console: Console) -> None:
         console.print(Text(note.line, style=style), soft_wrap=True)
 
 
-def _table(content: TextTable, width: int) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    shown, fits = _fitting(content, width)
-    for title in content.labels:
-        table.add_column(Text(title), no_wrap=fits, overflow="fold")
-    for number in shown:
-        table.add_column(content.numbers[number], justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    for row in content.rows:
-        style = "yellow" if row.verdict.is_partial else STYLES.get(row.verdict.gist, "")
-        verdict = Text(row.verdict_text, style=style)
-        # Its labels too: where the terminal is narrow the number itself may not be there.
-        bold = "bold" if row.bold is not None else ""
-        labels = [Text(label, style=bold) for label in row.labels]
-        numbers = [Text(row.numbers[n], style=bold if n == row.bold else "") for n in shown]
-        table.add_row(*labels, *numbers, verdict)
-    return table
+def _styles(row: TableRow, has_dots: bool) -> list[str]:
+    """Of its texts: bold from the left edge, where one looks for what may be the best."""
+    labels = ["bold" if row.bold is not None else ""] * len(row.labels)
+    dots = [""] * has_dots
+    numbers = ["bold" if place == row.bold else "" for place in range(len(row.numbers))]
+    verdict = row.verdict
+    return [
+        *labels,
+        *dots,
+        *numbers,
+        "yellow" if verdict.is_partial else STYLES.get(verdict.gist, ""),
+    ]
 
 
-def _fitting(content: TextTable, width: int) -> tuple[list[int], bool]:
-    """The columns of numbers to show, and whether all fits; those that say least go first."""
-    rows = [content.columns, *(row.texts for row in content.rows)]
-    widths = [max(map(cell_len, column)) + GAP for column in zip(*rows, strict=True)]
-    first = len(content.labels)
-    shown = list(range(len(content.numbers)))
-    total = sum(widths) - GAP
-    for title in (t for t in EXPENDABLE if t not in COUNTS or not _is_incomplete(content)):
-        if total <= width:
-            break
-        total -= sum(widths[first + n] for n in shown if content.numbers[n] == title)
-        shown = [n for n in shown if content.numbers[n] != title]
-    return shown, total <= width
+def _columns(content: TextTable) -> list[Column]:
+    first, last = len(content.labels), len(content.columns) - 1
+    columns = zip(content.columns, *(row.texts for row in content.rows), strict=True)
+    found: list[Column] = []
+    for place, (title, *texts) in enumerate(columns):
+        if place == first and content.dots:
+            found.append(Column(title=TITLE, texts=content.dots, leaves=Leaves.DOTS))
+        if place < first:
+            found.append(Column(title=title, texts=texts, folds=Folds.LABEL, may_be_told=True))
+        elif place < last:
+            found.append(_number_column(title, texts))
+        else:
+            found.append(Column(title=title, texts=texts, folds=Folds.VERDICT))
+    return found
 
 
-def _is_incomplete(content: TextTable) -> bool:
-    column = next((n for n, title in enumerate(content.numbers) if title in COUNTS), None)
-    if column is None:
-        return False
-    counts = [row.numbers[column].split("/") for row in content.rows]
-    return any(done != planned for done, planned in counts)
+def _number_column(title: str, texts: Sequence[str]) -> Column:
+    """Means stay on a narrow terminal; counts do where a run is missing."""
+    column = Column(title=title, texts=texts, is_number=True)
+    if title in COUNTS:
+        is_whole = not _is_incomplete(texts)
+        leaves = Leaves.COUNT if is_whole else Leaves.NEVER
+        return replace(column, leaves=leaves, may_be_told=is_whole)
+    if title in DIFFERENCES:
+        return replace(column, folds=Folds.DIFFERENCE, leaves=Leaves.DIFFERENCE)
+    return replace(column, leaves=Leaves.P) if title == ADJUSTED else column
+
+
+def _is_incomplete(counts: Sequence[str]) -> bool:
+    return any(done != planned for done, planned in (count.split("/") for count in counts))
 
 
 def _print_missing(record: StudyRecord, console: Console) -> None:

@@ -7,6 +7,8 @@ from ablate.analysis.records import MetricRecord, Note
 from ablate.stats.verdicts import Verdict
 
 ADJUSTED = "adj. p"
+DIFFERENCES = ("difference [95 %]", "change [95 %]")
+"""Titles of the column with differences; on the log scale they are changes by a share."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,8 @@ class TextTable:
     notes: Sequence[Note]
     tips: Mapping[str, str] = field(default_factory=dict)
     """What titles of columns mean, where somebody asks."""
+    dots: Sequence[str] = ()
+    """Of each row where its seeds lie, as text, see `ablate.report.dots`."""
 
     @property
     def columns(self) -> list[str]:
@@ -72,7 +76,7 @@ class Listing:
 
 def comparison_titles(metric: MetricRecord) -> tuple[str, str]:
     """Of the columns with a difference and its p."""
-    return ("change [95 %]" if metric.log_scale else "difference [95 %]", ADJUSTED)
+    return (DIFFERENCES[metric.log_scale], ADJUSTED)
 
 
 def adjusted_tip(over: str) -> Mapping[str, str]:

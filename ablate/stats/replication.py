@@ -112,21 +112,30 @@ def _needed(
     return Replication(max(num_first, needed), sd, df, critical, now)
 
 
-def detectable_difference(
+class Visible(NamedTuple):
+    """Which differences to a baseline a design sees."""
+
+    significant: float
+    """The least observed one that is: half the width of an interval."""
+    found: float
+    """The true one that is found with a given power."""
+
+
+def visible_differences(
     sd: float,
     df: float,
     num_comparisons: int,
     num_seeds: float,
     power: float = 0.8,
     critical: float | None = None,
-) -> float:
-    """The difference to the baseline that a design finds with a given power.
+) -> Visible:
+    """The differences to the baseline that a design sees.
 
-    That of one comparison among `num_comparisons`, by the noncentral t distribution of its t
-    statistic, integrated over the residual's scale.
+    Those of one comparison among `num_comparisons`. What is found with a power is by the
+    noncentral t distribution of its t statistic, integrated over the residual's scale.
 
     Args:
-        sd: Residual sd; 1 gives the difference in residual sd.
+        sd: Residual sd; 1 gives the differences in residual sd.
         df: Its degrees of freedom.
         num_comparisons: With the baseline, all of them to hold at once.
         num_seeds: Of a cell.
@@ -138,7 +147,7 @@ def detectable_difference(
         nan where nothing can be compared.
     """
     if not (sd >= 0 and df >= 1 and num_comparisons >= 1 and num_seeds > 0):
-        return math.nan
+        return Visible(math.nan, math.nan)
     from scipy.optimize import brentq
 
     if critical is None:
@@ -151,7 +160,20 @@ def detectable_difference(
 
     highest = critical * float(scales.max()) + 10
     shift = float(brentq(lacking, 0.0, highest))  # pyright: ignore[reportArgumentType]
-    return shift * sd * math.sqrt(2 / num_seeds)
+    error = sd * math.sqrt(2 / num_seeds)
+    return Visible(critical * error, shift * error)
+
+
+def detectable_difference(
+    sd: float,
+    df: float,
+    num_comparisons: int,
+    num_seeds: float,
+    power: float = 0.8,
+    critical: float | None = None,
+) -> float:
+    """The difference that is found with a given power, see `visible_differences`."""
+    return visible_differences(sd, df, num_comparisons, num_seeds, power, critical).found
 
 
 class _Residual(NamedTuple):

@@ -1,9 +1,10 @@
 """The live view of a study in a terminal, or plain lines where there is no terminal."""
 
+import math
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -39,7 +40,8 @@ class _Running:
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
-    value: str = ""
+    values: dict[str, float] = field(default_factory=dict)
+    """The latest of each watched metric."""
 
 
 class Progress:
@@ -47,9 +49,11 @@ class Progress:
 
     Args:
         names: Run names by id, of the runs to be done.
-        watched: Metrics to show of a running run: the first of these that it reports.
+        watched: Metrics to show of a running run, the study's first: the first that it reports.
         console: Where to print.
         live: Whether to redraw in place, where the console is a terminal.
+        before: How many runs of the same plan had ended before, by status: they are counted, too.
+        result: The study's metric of a run that has ended, as tables have it; nan without one.
     """
 
     def __init__(
@@ -58,14 +62,18 @@ class Progress:
         watched: tuple[str, ...],
         console: Console,
         live: bool = True,
+        before: Counter[Status] | None = None,
+        result: Callable[[str], float] = lambda run_id: math.nan,
     ) -> None:
         self._names = names
         self._watched = watched
+        self._result = result
         self._console = console
         self._is_live = live and console.is_terminal
         self._running: dict[str, _Running] = {}
         self._printed_notices: set[str] = set()
-        self._ended = Counter[Status]()
+        self._ended = Counter(before or {})
+        self._num_before = self._done
         self._start = self._printed_at = time.monotonic()
         self._first_start: float | None = None
         self._live: Live | None = None
@@ -117,7 +125,7 @@ class Progress:
         """Prints a plain progress line when one is due."""
         if self._live is None and time.monotonic() - self._printed_at >= PLAIN_EVERY_S:
             self._printed_at = time.monotonic()
-            runs = ", ".join(f"{r.name} epoch {r.epoch}" for r in list(self._running.values())[:4])
+            runs = ", ".join(map(self._line, list(self._running.values())[:4]))
             self.say(f"{self._headline()}  {runs}")
 
     def _report(self, event: RunReported) -> None:
@@ -128,9 +136,7 @@ class Progress:
         running.step = event.facts.get("step", running.step)
         running.seconds = event.facts.get("seconds", running.seconds)
         for _, metrics in event.points:
-            name = next((name for name in self._watched if name in metrics), None)
-            if name is not None:
-                running.value = f"{name} {metrics[name]:.4g}"
+            running.values |= {name: metrics[name] for name in self._watched if name in metrics}
         for warning in event.warnings:
             self.say(f"{running.name}: {warning}")
         for notice in event.notices:
@@ -144,28 +150,42 @@ class Progress:
         seconds = running.seconds if running else 0.0
         is_ok = event.status is Status.OK
         words = f"{event.status} ({event.stop_reason})" if is_ok else event.status.value
-        detail = f"{running.value}  " if running and running.value else ""
-        if event.failure:
-            detail = f"{_cause(event.failure)}  "
-        self.say(f"[{self._done}/{len(self._names)}] {name}: {words}  {detail}{seconds:.1f} s")
+        values = dict(running.values) if running else {}
+        result = self._result(event.run_id)
+        if not math.isnan(result):
+            values[self._watched[0]] = result
+        detail = _cause(event.failure) if event.failure else self._shown(values)
+        told = "  ".join(filter(None, [words, detail, f"{seconds:.1f} s"]))
+        self.say(f"[{self._done}/{self._planned}] {name}: {told}")
+
+    def _line(self, running: _Running) -> str:
+        """`icfm-s1 epoch 3 (fid 12.1)`."""
+        value = self._shown(running.values)
+        return f"{running.name} epoch {running.epoch}" + f" ({value})" * bool(value)
+
+    def _shown(self, values: Mapping[str, float]) -> str:
+        """The first watched metric of which there is a value, with its name."""
+        name = next((name for name in self._watched if name in values), None)
+        return "" if name is None else f"{name} {values[name]:.4g}"
 
     @property
     def _done(self) -> int:
         return self._ended.total()
 
+    @property
+    def _planned(self) -> int:
+        return self._num_before + len(self._names)
+
     def _headline(self) -> str:
         bad = self._done - self._ended[Status.OK]
-        parts = [f"{self._done}/{len(self._names)} done", f"{len(self._running)} running"]
+        parts = [f"{self._done}/{self._planned} done", f"{len(self._running)} running"]
         parts += [f"{bad} failed"] if bad else []
         elapsed = time.monotonic() - self._start
         parts.append(f"{clock(elapsed)} elapsed")
-        if self._done and self._first_start is not None:
-            remaining_s = (
-                (time.monotonic() - self._first_start)
-                / self._done
-                * (len(self._names) - self._done)
-            )
-            parts.append(f"about {clock(remaining_s)} left")
+        num_now = self._done - self._num_before
+        if num_now and self._first_start is not None:
+            run_s = (time.monotonic() - self._first_start) / num_now
+            parts.append(f"about {clock(run_s * (self._planned - self._done))} left")
         return ", ".join(parts)
 
     def _render(self) -> RenderableType:
@@ -174,10 +194,10 @@ class Progress:
             table.add_column(title, justify="right" if title in ("epoch", "step") else "left")
         for running in list(self._running.values())[:ROWS_SHOWN]:
             table.add_row(
-                Text(running.name), str(running.epoch), str(running.step), Text(running.value),
-                clock(running.seconds),
+                Text(running.name), str(running.epoch), str(running.step),
+                Text(self._shown(running.values)), clock(running.seconds),
             )  # fmt: skip
-        bar = ProgressBar(total=max(1, len(self._names)), completed=self._done, width=40)
+        bar = ProgressBar(total=max(1, self._planned), completed=self._done, width=40)
         return Group(Text(self._headline()), bar, table)
 
 

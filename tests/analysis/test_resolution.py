@@ -11,7 +11,7 @@ from studies import toy_study
 
 from ablate.analysis.build import study_record
 from ablate.analysis.forecast import visible
-from ablate.analysis.resolution import further_visible, no_verdict
+from ablate.analysis.resolution import further_visible, in_seed_sd, no_verdict
 from ablate.analysis.seed_rule import plan_so_far
 from ablate.plan.plan import plan_study
 from ablate.report.tables import effects_table, metric_table
@@ -45,9 +45,47 @@ def test_factors_have_degrees_of_freedom_of_their_own(tmp_path):
     sds = {"a": math.sqrt(1 / 2), "b": math.sqrt(1 / 3)}
     a, b = detectable_difference(sds["a"], 4, 2, 3), detectable_difference(sds["b"], 2, 1, 3)
     assert factors == (
-        f"resolution of factors, each over all the others: a {a:.2g} residual sd (df 4), "
-        f"b {b:.2g} residual sd (df 2); more where seeds change what a factor does"
+        f"resolution of factors, each over all the others: a {a:.2g} seed sd (large, df 4), "
+        f"b {b:.2g} seed sd (large, df 2); more where seeds change what a factor does"
     )
+
+
+@pytest.mark.parametrize(
+    ("size", "pairing", "told"),
+    [
+        (
+            0.3,
+            "seed",
+            "0.3 seed standard deviations (small: the better cell wins on 58 % of seeds)",
+        ),
+        (0.8, "seed", "0.8 seed standard deviations (moderate: the better cell wins on 71 % of"),
+        (
+            2.0,
+            "none",
+            "2 seed standard deviations (large: the better cell wins in 92 % of pairs of",
+        ),
+        (9.0, "seed", "9 seed standard deviations (very large: the better cell wins on over 99 %"),
+    ],
+)
+def test_a_difference_in_seed_sd_is_put_into_words(size, pairing, told):
+    assert in_seed_sd(size, pairing == "seed").startswith(told)
+    rng = np.random.default_rng(5)
+    wins = np.mean(size + rng.normal(size=100_000) > rng.normal(size=100_000))
+    share = float(re.search(r"(\d+) %", in_seed_sd(size, pairing == "seed")).group(1))
+    assert share == pytest.approx(100 * min(wins, 0.99), abs=1)
+
+
+def test_what_a_plan_sees_is_in_words_before_and_in_units_after(tmp_path):
+    plan = plan_of(tmp_path)
+    before, after = visible(plan, RunRows()), visible(plan, made_up(plan))
+    assert before.startswith("resolution: can see differences of 3.")
+    assert before.endswith("four times in five (df 10); in units of score once runs have ended")
+    least, found, sd = map(float, re.findall(r"(?:about|of|far) ([\d.]+)", after))
+    [metric] = study_record(plan, made_up(plan)).metrics
+    assert least == pytest.approx(metric.resolution, rel=0.05)
+    assert found == pytest.approx(metric.detectable, rel=0.05)
+    assert sd == pytest.approx(metric.comparisons.residual_sd, rel=0.05)
+    assert "in score below about" in after
 
 
 def test_results_put_it_into_units_of_the_metric(tmp_path):
@@ -68,7 +106,7 @@ def test_the_same_runs_as_more_seeds_of_fewer_cells(tmp_path):
     cells = detectable_difference(1.0, 2 * 5, 2, 6)
     assert advice.startswith(
         "seeds against cells: 3 cells x 6 seeds (18 runs in place of 18) find differences of "
-        f"{cells:.2g} residual sd (df 10); of one factor, with half the others' cells: a "
+        f"{cells:.2g} seed sd (large, df 10); of one factor, with half the others' cells: a "
     )
     rule = {"min": 3, "max": 9, "until": {"half_width": 1}}
     assert len(told(plan_of(tmp_path, seeds=rule))) == 1  # the rule says how many seeds
@@ -78,7 +116,7 @@ def test_what_a_margin_lets_one_find(tmp_path):
     plan = plan_of(tmp_path, margin=4.0, seeds=10)
     [_, unknown, _] = told(plan)
     assert unknown.startswith("equivalence: a cell that does not differ is found so four times in")
-    assert unknown.endswith("residual sd (df 45)")
+    assert unknown.endswith("seed sd (large, df 45)")
     [_, known, _] = told(plan, made_up(plan))
     share, least = re.search(r"in (\d+) % of studies within .* ±([\d.]+) \(df 45\)", known).groups()
     assert (int(share) > 80) == (float(least) < 4)

@@ -48,3 +48,11 @@ def grid(tmp_path, **changes):
         return 20 + 3 * labels["a"] + b + seed + next(noise)
 
     return study_record(plan, rows_of(plan, value))
+
+
+def null_grid(tmp_path, **changes):
+    """Six cells and not one effect; the longest question and names that people give."""
+    factors = {"flow": ["icfm", "target", "vp"], "width": ["narrow", "wide"]}
+    plan = plan_study(toy_study(tmp_path, factors=factors, seeds=[1, 2, 3], **changes))
+    noise = iter([10 + ((7 * n) % 11) / 10 for n in range(18)])
+    return study_record(plan, rows_of(plan, lambda labels, seed: next(noise)))

@@ -66,7 +66,7 @@ def test_what_may_be_the_best_is_bold_in_every_output(tmp_path):
     assert [line.count("**") for line in markdown(found).splitlines() if "3/3" in line] == [0, 2, 2]
     assert "| **16.0 ± 1.1** |" in markdown(found)
     assert latex(found).count(r"\textbf{16.0 $\pm$ 1.") == 2
-    assert html(found).count('<td class="number bold">16.0 ± 1.') == 2
+    assert html(found).count(' class="number bold">16.0 ± 1.') == 2
 
 
 @pytest.mark.parametrize("width", [60, 100])

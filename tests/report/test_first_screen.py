@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from browser import CHROMIUM, Page
-from reports import NAN, grid, record, rows_of
+from reports import NAN, RESULTS, grid, null_grid, record, rows_of
 from rich.console import Console
 from studies import toy_study
 
@@ -32,14 +32,6 @@ def terminal(found, width=80):
     console = Console(file=io.StringIO(), width=width)
     print_report(found, console)
     return console.file.getvalue()
-
-
-def null_grid(tmp_path, **changes):
-    """Six cells and not one effect; the longest question and names that people give."""
-    factors = {"flow": ["icfm", "target", "vp"], "width": ["narrow", "wide"]}
-    plan = plan_study(toy_study(tmp_path, factors=factors, seeds=[1, 2, 3], **changes))
-    noise = iter([10 + ((7 * n) % 11) / 10 for n in range(18)])
-    return study_record(plan, rows_of(plan, lambda labels, seed: next(noise)))
 
 
 def changed(found):
@@ -98,14 +90,34 @@ class TestAnswer:
 
 class TestSight:
     def test_what_is_invisible_is_said_of_observed_differences(self, tmp_path):
+        told = sight(record(tmp_path, {n: RESULTS[n] for n in (1, 2, 3)}).metric)
+        assert re.fullmatch(r"differences below 0\.2\d cannot be seen \(seed sd 0\.\d+\)", told)
+
+    def test_a_cell_that_lost_most_of_its_runs_is_seen_less_well(self, tmp_path):
         told = sight(record(tmp_path).metric)
-        assert re.fullmatch(
-            r"seed sd 0\.\d+: observed differences below 0\.24 are invisible here", told
-        )
+        assert re.match(r"differences below 0\.24 to 0\.36 \(by cell\) cannot be seen", told)
 
     def test_where_each_cell_has_its_own_spread_there_is_a_range(self, tmp_path):
         told = sight(grid(tmp_path, log_scale=True).metric)
-        assert re.fullmatch(r"seed sd .* below \d\.\d+ % to \d\.\d+ % are invisible here", told)
+        assert re.fullmatch(r"differences below [\d.]+ % to [\d.]+ % \(by cell\) cannot .*", told)
+
+    def test_a_factor_that_seeds_change_is_seen_less_well_than_another(self, tmp_path):
+        """Neither of the two widths of interval holds of both kinds of cells."""
+        factors = {"flow": ["icfm", "vp"], "width": ["narrow", "wide"]}
+        plan = plan_study(toy_study(tmp_path, factors=factors, seeds=[1, 2, 3, 4, 5, 6]))
+        noise = iter([0.01 * ((7 * n) % 5) for n in range(24)])
+
+        def value(labels, seed):
+            return 10 + (labels["flow"] == "vp") * (seed % 3) + next(noise)
+
+        found = study_record(plan, rows_of(plan, value))
+        halves = [(c.comparison.high - c.comparison.low) / 2 for c in found.metric.cells[1:]]
+        low, high = re.search(
+            r"below ([\d.]+) to ([\d.]+) \(by cell\)", sight(found.metric)
+        ).groups()
+        assert float(low) == pytest.approx(min(halves), rel=0.05)
+        assert float(high) == pytest.approx(max(halves), rel=0.05)
+        assert float(high) > 10 * float(low)
 
     def test_results_that_never_vary_show_nothing(self, tmp_path):
         found = record(tmp_path, {1: [0.7] * 3, 2: [0.8] * 3, 3: [0.7] * 3})
@@ -161,14 +173,27 @@ def test_the_first_screen_of_six_cells_fits_a_terminal_of_24_lines(tmp_path, mak
     assert max(map(len, lines[: lines.index("", 1)])) <= 80
     assert len(lines[1 : lines.index("", 1)]) <= 24
     text = "\n".join(lines)
-    order = ["over all others", "scope: ", "seed sd ", "caution: exploratory", "(higher is better)"]
+    order = [
+        "over all others",
+        "scope: ",
+        "cannot be seen",
+        "caution: exploratory",
+        "(higher is better)",
+    ]
     places = [text.index(part) for part in order]
     assert places == sorted(places)
 
 
 def test_markdown_begins_with_the_five(tmp_path):
     text = markdown(changed(grid(tmp_path)))
-    order = ["over all others", "Scope: ", "seed sd ", "caution: exploratory", "## score", "floor"]
+    order = [
+        "over all others",
+        "Scope: ",
+        "cannot be seen",
+        "caution: exploratory",
+        "## score",
+        "floor",
+    ]
     places = [text.index(part) for part in order]
     assert places == sorted(places)
 

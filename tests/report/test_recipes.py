@@ -89,7 +89,7 @@ def test_a_table(tmp_path, monkeypatch, own_section):
     record = grid(tmp_path)
     folder = written(tmp_path, record)
     page = (folder / "index.html").read_text("utf-8")
-    assert page.count("<td>seed &lt;1&gt;</td>") == 1
+    assert page.count(">seed &lt;1&gt;</td>") == 1
     assert ("<h2>Of seeds</h2>" in page, "<h2>By seed</h2>" in page) == (
         own_section,
         not own_section,

@@ -168,14 +168,12 @@ def test_markdown(tmp_path):
         == "- gain=2 raises score by 5.03 \\[4.80, 5.27\\] (11.00 -&gt; 16.03, +46 %); 3 seeds"
     )
     assert "## score (higher is better), best value, 3 seeds" in lines
-    at = lines.index("| --- | ---: | ---: | ---: | ---: | --- |")
-    assert (
-        lines[at - 1]
-        == "| gain | ok/planned | mean ± sd | difference \\[95 %\\] | adj. p | verdict |"
-    )
-    assert lines[at + 1] == "| 1 | 3/3 | 11.0 ± 1.0 |  |  | baseline |"
+    at = lines.index("| --- | --- | ---: | ---: | ---: | ---: | --- |")
+    numbers = "ok/planned | mean ± sd | difference \\[95 %\\] | adj. p"
+    assert lines[at - 1] == f"| gain | each seed | {numbers} | verdict |"
+    assert lines[at + 1] == "| 1 | `··●·●·●·········` | 3/3 | 11.0 ± 1.0 |  |  | baseline |"
     assert "- missing: gain=4-s1, failed: ValueError: it \\| broke" in lines
-    assert {line.count(" | ") for line in lines[at - 1 : at + 5]} == {5}
+    assert {line.count(" | ") for line in lines[at - 1 : at + 5]} == {6}
 
 
 def test_latex(tmp_path):
@@ -310,7 +308,9 @@ def test_the_terminal_shows_every_verdict_whole(tmp_path, width):
         assert verdict in text
     assert ("adj. p" in text) == (width > 70)
     assert "0/3" in text
-    assert "difference [95 %]" in text
+    assert "mean ± sd" in text
+    assert "[95 %]" in text
+    assert "[+4.82, +5.24]" in text  # below the difference where there is no room beside it
 
 
 def test_a_verdict_has_its_colour_however_it_came_about(tmp_path):
@@ -347,7 +347,8 @@ def test_the_terminal_folds_names_before_numbers(tmp_path):
     assert "\N{HORIZONTAL ELLIPSIS}" not in text
     for table in tables_of(found):
         for row in table.rows:
-            assert all(number in text for number in (row.numbers[-2], row.verdict.text))
+            folded = row.numbers[-2].split(" [")  # an interval stands below its difference
+            assert all(part in text for part in (*folded, row.numbers[1], row.verdict.text))
 
 
 def test_a_metric_without_a_better_side_differs_or_does_not(tmp_path):

@@ -16,6 +16,8 @@ from ablate.stats.effects import Interaction
 
 LEVELS_UPRIGHT = 7
 """Levels from which on their labels are slanted."""
+PALE = range(STEPS // 2 - 1, STEPS // 2 + 2)
+"""Steps of the scale in the middle: what shows no effect must not look like one."""
 
 
 def factor_panels(
@@ -41,7 +43,8 @@ def factor_panels(
 def interaction(metric: MetricRecord, block: BlockRecord, number_of_pair: int) -> Spec | None:
     """What two factors do together beyond what each does alone, as a heat map.
 
-    None where the runs do not tell. All maps of a block have one scale of colours.
+    None where the runs do not tell. All maps of a block have one scale of colours, of which those
+    that show no more than chance have the palest tones alone.
     """
     assert block.effects is not None
     pair = block.effects.interactions[number_of_pair]
@@ -55,7 +58,8 @@ def interaction(metric: MetricRecord, block: BlockRecord, number_of_pair: int) -
         for j, b in enumerate(block.levels[other])
         if math.isfinite(pair.residuals[i, j])
     ]  # fmt: skip
-    most = _strongest(block.effects.interactions)
+    most, is_found = _strongest(block.effects.interactions), pair.p < ALPHA
+    tones = range(STEPS) if is_found else PALE
     names = (block.factors[one], block.factors[other])
     x = name("other", names[1], scale=alt.Scale(domain=list(block.levels[other])))
     y = name("one", names[0], scale=alt.Scale(domain=list(block.levels[one])))
@@ -64,11 +68,13 @@ def interaction(metric: MetricRecord, block: BlockRecord, number_of_pair: int) -
         tooltip=tips("effect", "mean", one=names[0], other=names[1], effect="beyond both",
                      mean="mean"),
     )  # fmt: skip
-    tiles = base.mark_rect(cornerRadius=3).encode(color=_by_effect("tile", most))
+    tiles = base.mark_rect(cornerRadius=3).encode(color=_by_effect("tile", most, tones))
     words = base.mark_text(fontSize=13).encode(
-        text=alt.Text(field="words", type="nominal"), color=_by_effect("text", most)
+        text=alt.Text(field="words", type="nominal"), color=_by_effect("text", most, tones)
     )
-    better = f"; {'blue' if metric.mode == 'min' else 'orange'}: better" * metric.ranked
+    better = f"; {'blue' if metric.mode == 'min' else 'orange'}: better" * (
+        metric.ranked and is_found
+    )
     told = f"{'log ' * metric.log_scale}{metric.told}, beyond the sum of both{better}"
     title = alt.Title(
         f"{names[0]} with {names[1]}",
@@ -133,7 +139,7 @@ def _chance(p: float, shown: str) -> list[str]:
     return [] if math.isnan(p) else [f"adj. p {shown}" + ", within noise" * (p >= ALPHA)]
 
 
-def _by_effect(of: str, most: float) -> Any:
-    tones = [colour(f"{of}{step}") for step in range(STEPS)]
+def _by_effect(of: str, most: float, steps: range) -> Any:
+    tones = [colour(f"{of}{step}") for step in steps]
     scale = alt.Scale(type="quantize", domain=[-most, most], nice=False, range=tones)
     return alt.Color(**number("effect", scale=scale), legend=None)

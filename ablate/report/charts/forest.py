@@ -29,13 +29,12 @@ def forest(metric: MetricRecord) -> Spec | None:
         return None
     what = f"{metric.told}: {'change, %' if metric.log_scale else 'cell − baseline'}"
     towards = " (← better)" if metric.mode == "min" else " (better →)"
-    axis = number("difference", what + towards * metric.ranked, axis=alt.Axis(format="~g"))
+    axis = number("difference", what + towards * metric.ranked, axis=alt.Axis(format=".6~g"))
     y, height = rows_of_cells([row["cell"] for row in rows])
     tip = tips(cell="cell", verdict="verdict", shown="difference [95 %]", p="p, adjusted")
     base = data("rows").encode(y=y, tooltip=tip)
-    zero = data("zero").mark_rule(color=colour("muted"), strokeWidth=1.5)
     layers = [
-        zero.encode(x=alt.X(**axis)),
+        *_zero_layers(axis),
         *_interval_layers(base, axis, metric),
     ]
     if metric.margin is not None:
@@ -75,6 +74,16 @@ def _margin_rows(metric: MetricRecord) -> Rows:
     if metric.log_scale:  # in per cent: a ratio is as far from one as its inverse
         low, high = 100 * math.expm1(-math.log1p(high)), 100 * high
     return [{"difference": low, "to": high}]
+
+
+def _zero_layers(axis: dict[str, Any]) -> list[Any]:
+    """A line with its number at the top: the axis leaves numbers out where there is no room."""
+    line = data("zero").mark_rule(color=colour("muted"), strokeWidth=1.5)
+    words = data("zero").mark_text(color=colour("muted"), baseline="bottom", dy=-2)
+    return [
+        line.encode(x=alt.X(**axis)),
+        words.encode(x=alt.X(**axis), y=alt.value(0), text=alt.value("0")),
+    ]
 
 
 def _interval_layers(base: Any, axis: dict[str, Any], metric: MetricRecord) -> list[Any]:
