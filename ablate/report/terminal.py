@@ -25,7 +25,10 @@ EXPENDABLE = (ADJUSTED, *COUNTS, "mean ± sd", "mean")
 
 The counts of runs stay, too, where a run is missing. Where that is not enough, labels are folded.
 """
-STYLES = {VerdictKind.BETTER: "green", VerdictKind.WORSE: "red", Cause.FAILED: "red"}
+STYLES = {
+    VerdictKind.BETTER: "green", VerdictKind.WORSE: "red", Cause.FAILED: "red",
+    Cause.SAME_NUMBERS: "yellow",
+}  # fmt: skip
 
 
 def print_report(record: StudyRecord, console: Console) -> None:
