@@ -28,6 +28,7 @@ from ablate.analysis.resolution import found_equivalent
 from ablate.analysis.same_numbers import same_numbers
 from ablate.analysis.scatter import scatter_cautions, seed_factors
 from ablate.analysis.scope import scope_of
+from ablate.analysis.unequal_training import EARLY
 from ablate.plan.plan import Plan
 from ablate.run_row import RunRows
 from ablate.spec.models import text
@@ -40,8 +41,6 @@ from ablate.stats.verdicts import Comparison, Comparisons
 from ablate.text import printable
 
 CLEARLY_WIDER = 1.2
-EARLY = "early_stopping"
-"""Why a run ended that would have gone on, but for the metric that it is selected by."""
 
 
 def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str]) -> MetricRecord:

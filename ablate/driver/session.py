@@ -38,6 +38,7 @@ from ablate.plan.analysis_changes import deviations_text
 from ablate.plan.plan import Plan, Run, twin_notes
 from ablate.plan.reconcile import Remaining, changed_data, reconcile
 from ablate.plan.select import select_runs
+from ablate.plan.unequal import length_notes
 from ablate.process.gc_pause import gc_paused
 from ablate.process.interrupts import Interrupts, interrupts
 from ablate.process.screen import Text
@@ -193,7 +194,7 @@ def plan_notes(plan: Plan, preflight_facts: Mapping[str, Mapping[str, Any]]) -> 
         if "same_training" in preflight_facts.get(run.run_id, {})
     }
     before = plan.base_notes if checked >= set(range(len(plan.cells))) else plan.notes
-    return list(dict.fromkeys([*before, *twins]))
+    return list(dict.fromkeys([*before, *length_notes(plan, preflight_facts), *twins]))
 
 
 def deviation_notes(plan: Plan, ledger: Ledger) -> list[str]:

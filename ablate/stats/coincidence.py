@@ -38,7 +38,8 @@ def is_chance(values: Iterable[float]) -> bool:
     Args:
         values: Numbers that were the same in both; one that comes again shows nothing more.
     """
-    return math.fsum(map(bits_of, {v for v in values if math.isfinite(v)})) < ENOUGH_BITS
+    known = {float(value) for value in values if math.isfinite(value)}
+    return math.fsum(map(bits_of, known)) < ENOUGH_BITS
 
 
 def bits_of(value: float) -> float:
