@@ -149,7 +149,7 @@ class RunRow(dict[str, Any]):
 
     def measured(self, metric: str, value: Value = "last") -> float | None:
         """Its value of a metric, or the other one where that is all there is."""
-        for name in (_column(metric, value), metric, f"{metric}_final", f"{metric}_best"):
+        for name in (_column(metric, value), *columns_of(metric)):
             if self.get(name) is not None:
                 return self[name]
         return None
@@ -188,6 +188,16 @@ class RunRow(dict[str, Any]):
         names = ("run_id", "run_name", "seed", "planned_in", "restarted_in")
         columns = {name: self[name] for name in names if name in self}
         return RunRow(columns, status=Status.PENDING.value)
+
+
+def columns_of(metric: str) -> tuple[str, str, str]:
+    """The columns that a run's values of a metric may be in."""
+    return metric, f"{metric}_final", f"{metric}_best"
+
+
+def metric_in(column: str) -> str:
+    """The metric that a column has a value of, for people."""
+    return column.removesuffix("_final").removesuffix("_best")
 
 
 def _column(metric: str, value: Value) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from ablate.analysis.arrays import value_taken
 from ablate.analysis.forecast import price
 from ablate.analysis.records import Environment, MissingRun, RunRecord
+from ablate.analysis.unequal_training import misleading_training, unequal_training
 from ablate.losses import Loss
 from ablate.numbers import p_text
 from ablate.plan.plan import Plan
@@ -77,7 +78,7 @@ def how_it_came(plan: Plan, rows: RunRows) -> list[str]:
     left = price(plan, waiting, rows)
     if left and not plan.origin:
         notes.append(f"runs left: {len(waiting)}; {left}")
-    notes += [*_taken(plan, rows), *_lost_to_machines(plan, rows)]
+    notes += [*_taken(plan, rows), *_lost_to_machines(plan, rows), *unequal_training(plan, rows)]
     return [*notes, *_failures(plan, rows), *_other_code(plan, rows)]
 
 
@@ -95,7 +96,10 @@ def _second_stage(plan: Plan) -> list[str]:
 
 def cautions_of(plan: Plan, rows: RunRows) -> list[str]:
     """Those of `how_it_came` that mislead whoever does not read them, the most serious first."""
-    return [*_added_seeds(plan, rows), *_failures(plan, rows), *_other_code(plan, rows)]
+    return [
+        *_added_seeds(plan, rows), *misleading_training(plan, rows), *_failures(plan, rows),
+        *_other_code(plan, rows),
+    ]  # fmt: skip
 
 
 def environment(plan: Plan, rows: RunRows) -> Environment:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.analysis.families import detectable, told
+from ablate.analysis.families import as_same, detectable, told
 from ablate.analysis.measured import Measured, with_cause
 from ablate.analysis.records import BlockRecord
 from ablate.plan.plan import Plan, PlannedBlock
@@ -69,23 +69,24 @@ def _effects(
     levels = np.full((len(measured.values), codes.shape[1]), -1)
     levels[list(block.members)] = codes
     mains = [
-        _told_effect(effect, levels[:, effect.factor], baseline[effect.factor], measured)
-        for effect in found.mains
+        _told_effect(effect, levels, baseline[effect.factor], measured) for effect in found.mains
     ]
     return replace(found, mains=mains)
 
 
 def _told_effect(
-    effect: MainEffect, levels: NDArray[np.intp], baseline: int, measured: Measured
+    effect: MainEffect, codes: NDArray[np.intp], baseline: int, measured: Measured
 ) -> MainEffect:
     """An effect whose verdicts name the causes that its cells' do.
 
     Args:
         effect: As computed.
-        levels: (num_cells,), of each cell of the study the factor's level; -1 where it has none.
+        codes: (num_cells, num_factors), of each cell of the study the level of each factor of the
+            block; -1 where it has none.
         baseline: The level that the others are compared with.
         measured: The metric.
     """
+    levels, repeats = codes[:, effect.factor], _repeats(codes, effect.factor, baseline, measured)
     # Results that cannot be told from other factors' effects are too few, and no failure.
     there = (~np.isnan(measured.values)).sum(axis=1) > 0
     waiting, some_ok = there | np.array(measured.waiting), np.array(measured.some_ok)
@@ -99,5 +100,19 @@ def _told_effect(
             one = replace(one, verdict=Verdict.none(Cause.TOO_FEW_SEEDS))
         one = told(one, measured.ranked, measured.is_judged)
         is_partial = with_lost[cells | (levels == baseline)].any()
-        each.append(partial(one) if is_partial else one)
+        one = partial(one) if is_partial else one
+        each.append(as_same(one) if level in repeats else one)
     return replace(effect, comparisons=replace(effect.comparisons, each=each))
+
+
+def _repeats(
+    codes: NDArray[np.intp], factor: int, baseline: int, measured: Measured
+) -> frozenset[int]:
+    """Levels whose cells all have the numbers of the cell with the baseline's level instead."""
+    by_code = {tuple(code): cell for cell, code in enumerate(codes.tolist()) if code[factor] >= 0}
+    alike: dict[int, bool] = {}
+    for code, cell in by_code.items():
+        other = by_code.get((*code[:factor], baseline, *code[factor + 1 :]))
+        is_same = other is not None and bool(measured.same[cell] == measured.same[other])
+        alike[code[factor]] = alike.get(code[factor], True) and is_same
+    return frozenset(level for level, is_same in alike.items() if is_same) - {baseline}

@@ -1,5 +1,6 @@
 """What verdicts are about: which metrics, against a baseline or in pairs, and what they can see."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from ablate.spec.models import Study
 from ablate.stats.all_pairs import AllPairs, Pair
 from ablate.stats.best import against_the_best
 from ablate.stats.pooling import ALPHA
+from ablate.stats.repeats import SAME, Cells
 from ablate.stats.replication import detectable_difference
 from ablate.stats.tukey import StudentizedRange
 from ablate.stats.verdicts import Cause, Comparison, Comparisons, Mode, Verdict, VerdictKind
@@ -41,6 +43,36 @@ def told(found: Comparison, ranked: bool, is_judged: bool) -> Comparison:
     if not ranked and found.verdict.is_different:
         return replace(found, verdict=Verdict(VerdictKind.DIFFERS))
     return found
+
+
+def as_same(found: Comparison) -> Comparison:
+    """A comparison of what has the same numbers, where there would be a verdict on them."""
+    is_told = found.verdict.kind in OF_NOISE or found.verdict.cause is Cause.TOO_FEW_SEEDS
+    return SAME if is_told else found
+
+
+def pairs_of_all(pairs: AllPairs, same: Cells) -> AllPairs:
+    """Pairs of cells of which each stands for all with its numbers, as pairs of all cells.
+
+    Args:
+        pairs: As computed.
+        same: (num_cells,), the cell that stands for each.
+    """
+    alike: dict[int, list[int]] = {}
+    for cell, first in enumerate(same.tolist()):
+        alike.setdefault(first, []).append(cell)
+    shown = [
+        Pair(one, other, pair.comparison)
+        for pair in pairs.pairs
+        for one, other in itertools.product(alike[pair.one], alike[pair.other])
+    ]
+    shown += [
+        Pair(one, other, SAME)
+        for cells in alike.values()
+        for one, other in itertools.combinations(cells, 2)
+    ]
+    alone = "a" if len(alike) == 1 else ""
+    return replace(pairs, pairs=shown, letters=[pairs.letters[first] or alone for first in same])
 
 
 def told_pairs(pairs: AllPairs, ranked: bool, is_judged: bool, lost: Flags) -> AllPairs:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ablate.analysis.arrays import Flags, Values, lost_of, on_scale, uses_log, values_of
+from ablate.analysis.arrays import Flags, Values, lost_of, on_scale, uses_log
 from ablate.analysis.families import num_families, told
 from ablate.analysis.scatter import grid_codes, groups_of, held_out_of
 from ablate.analysis.seed_rule import first_stage
@@ -13,6 +13,7 @@ from ablate.plan.plan import Plan
 from ablate.run_row import RunRows, Status
 from ablate.stats.groups import Groups
 from ablate.stats.layout import seeds_alike
+from ablate.stats.repeats import Cells, counted_once, with_repeats
 from ablate.stats.splits import widening
 from ablate.stats.verdicts import (
     Cause,
@@ -54,8 +55,16 @@ class Measured:
     """Whether runs of one seed have something in common."""
     groups: Groups
     """(num_cells,), equal for cells in which it measures the same thing."""
+    same: Cells
+    """(num_cells,), the cell that stands for all with the same numbers; each itself elsewhere."""
     has_ratios: bool
     """Whether values are positive by their meaning, and are not logarithms already."""
+
+    @property
+    def distinct(self) -> Values:
+        """Values without those that another cell stands for."""
+        stands = self.same == np.arange(len(self.same))
+        return np.where(stands[:, np.newaxis], self.values, np.nan)
 
     @property
     def widening(self) -> float:
@@ -68,12 +77,21 @@ class Measured:
         if not (self.ranked and lost.any()):
             return None
         values = worst_case(self.values, lost, np.array(plan.references), self.mode)
-        return replace(self, values=values, lost=np.zeros_like(lost))
+        same = np.arange(len(values))  # the worst is no number that a run came to
+        return replace(self, values=values, lost=np.zeros_like(lost), same=same)
 
 
-def measured_of(plan: Plan, rows: RunRows, metric: str) -> Measured:
-    """A metric of a plan, with what its comparisons rest on."""
-    log_scale, raw = uses_log(plan, rows, metric), values_of(plan, rows, metric)
+def measured_of(plan: Plan, rows: RunRows, metric: str, raw: Values, same: Cells) -> Measured:
+    """A metric of a plan, with what its comparisons rest on.
+
+    Args:
+        plan: The plan.
+        rows: The rows of its runs.
+        metric: The metric.
+        raw: (num_cells, num_seeds), its results, nan where there is none.
+        same: As in `Measured`.
+    """
+    log_scale = uses_log(plan, rows, metric)
     statuses = [
         {rows.status(run.run_id) for run in plan.runs_of[cell.index].values()}
         for cell in plan.cells
@@ -93,6 +111,7 @@ def measured_of(plan: Plan, rows: RunRows, metric: str) -> Measured:
         num_families=num_families(plan.study, metric),
         is_paired=plan.is_paired,
         groups=groups_of(plan, metric),
+        same=same,
         held_out=held_out_of(plan, metric),
         has_ratios=plan.model.metric(metric).has_ratios and not log_scale,
     )
@@ -100,15 +119,19 @@ def measured_of(plan: Plan, rows: RunRows, metric: str) -> Measured:
 
 def compared(plan: Plan, measured: Measured) -> Comparisons:
     """Every cell against its baseline; in pairs none, on the one residual that pairs rest on."""
-    pairs = plan.study.compares_pairs
-    return compare_to_baseline(
-        measured.values, np.array(plan.references), measured.mode, measured.margin,
-        family=np.array(plan.compared), first_seeds=measured.first_seeds,
+    pairs, references, family = (
+        plan.study.compares_pairs, np.array(plan.references), np.array(plan.compared)
+    )  # fmt: skip
+    found = compare_to_baseline(
+        counted_once(measured.values, measured.same, references, family),
+        references, measured.mode, measured.margin,
+        family=family, first_seeds=measured.first_seeds,
         groups=None if pairs else measured.groups, codes=None if pairs else grid_codes(plan),
         has_ratios=measured.has_ratios,
         num_families=measured.num_families, widening=measured.widening,
         is_paired=measured.is_paired,
     )  # fmt: skip
+    return with_repeats(found, measured.same, references, family)
 
 
 def seeds_compared(comparisons: Comparisons, measured: Measured, plan: Plan) -> float:

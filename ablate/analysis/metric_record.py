@@ -4,9 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ablate.analysis.arrays import on_scale, value_text, values_again
+from ablate.analysis.arrays import on_scale, value_text, values_again, values_of
 from ablate.analysis.blocks import block_record
-from ablate.analysis.families import detectable, in_pairs, may_be_best, resolution, told_pairs
+from ablate.analysis.families import (
+    detectable,
+    in_pairs,
+    may_be_best,
+    pairs_of_all,
+    resolution,
+    told_pairs,
+)
 from ablate.analysis.measured import (
     Measured,
     compared,
@@ -18,8 +25,10 @@ from ablate.analysis.measured import (
 )
 from ablate.analysis.records import CellRecord, MetricRecord
 from ablate.analysis.resolution import found_equivalent
+from ablate.analysis.same_numbers import same_numbers
 from ablate.analysis.scatter import scatter_cautions, seed_factors
 from ablate.analysis.scope import scope_of
+from ablate.analysis.unequal_training import EARLY
 from ablate.plan.plan import Plan
 from ablate.run_row import RunRows
 from ablate.spec.models import text
@@ -32,13 +41,13 @@ from ablate.stats.verdicts import Comparison, Comparisons
 from ablate.text import printable
 
 CLEARLY_WIDER = 1.2
-EARLY = "early_stopping"
-"""Why a run ended that would have gone on, but for the metric that it is selected by."""
 
 
 def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str]) -> MetricRecord:
     """One metric, cell by cell; `unlike` are keys by which it measures other things in cells."""
-    measured = measured_of(plan, rows, metric)
+    raw = values_of(plan, rows, metric)
+    told_same, same = same_numbers(plan, rows, metric, raw)
+    measured = measured_of(plan, rows, metric, raw, same)
     comparisons = compared(plan, measured)
     pairs = _pairs(plan, measured)
     each = comparisons.each if pairs is None else [pair.comparison for pair in pairs.pairs]
@@ -48,7 +57,7 @@ def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str])
     if pairs is not None:
         comparisons = in_pairs(comparisons, pairs, measured.values)
         pairs = told_pairs(pairs, measured.ranked, measured.is_judged, measured.lost)
-    num = None if pairs is None else len(measured.values)
+    num = None if pairs is None else len(np.unique(measured.same))
     seen = detectable(each, sd, df, num_seeds, measured.num_families, num_in_pairs=num)
     comparisons = told_comparisons(plan, comparisons, measured)
     worst = _worst_case(plan, measured)
@@ -74,6 +83,7 @@ def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str])
             *_cautions(plan, metric, measured.log_scale, unlike),
             *_of_runs(plan, rows, comparisons, measured, metric),
         ],
+        same=told_same,
         seed_factors=seed_factors(plan, comparisons),
         is_paired=measured.is_paired,
         margin=plan.study.margin if measured.margin is not None else None,
@@ -125,11 +135,12 @@ def _pairs(plan: Plan, measured: Measured) -> AllPairs | None:
     """All cells with each other, where the study asks for that."""
     if not plan.study.compares_pairs:
         return None
-    return compare_pairs(
-        measured.values, measured.mode, measured.margin, first_seeds=measured.first_seeds,
+    pairs = compare_pairs(
+        measured.distinct, measured.mode, measured.margin, first_seeds=measured.first_seeds,
         num_families=measured.num_families, widening=measured.widening,
         is_paired=measured.is_paired,
     )  # fmt: skip
+    return pairs_of_all(pairs, measured.same)
 
 
 def _may_be_best(
@@ -151,11 +162,12 @@ def _may_be_best(
 
 
 def _best_of(measured: Measured) -> Sequence[bool | None]:
-    return may_be_best(
-        measured.values, measured.mode, first_seeds=measured.first_seeds,
+    found = may_be_best(
+        measured.distinct, measured.mode, first_seeds=measured.first_seeds,
         families=measured.num_families, widening=measured.widening,
         is_paired=measured.is_paired,
     )  # fmt: skip
+    return [found[cell] for cell in measured.same]
 
 
 def _again(plan: Plan, rows: RunRows, metric: str, measured: Measured) -> AATest | None:

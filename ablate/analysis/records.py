@@ -86,6 +86,25 @@ class Compute:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SameNumbers:
+    """Levels of a factor, or cells, that came to the same numbers of a metric, to the bit."""
+
+    factor: str
+    """Empty where the levels are cells that differ in more than one."""
+    levels: Sequence[str]
+    at: str = ""
+    """Where, as `net=mlp`, if that is not so wherever the levels are compared."""
+    is_whole: bool = True
+    """Whether these are all levels of the factor."""
+    seeds: Sequence[int] = ()
+    """On which they were compared."""
+    differing: Sequence[str] = ()
+    """Other metrics of the runs that are not the same."""
+    are_twins: bool = False
+    """Whether the trainable says that they train the same thing."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CellRecord:
     """One row of the ablation table."""
 
@@ -208,6 +227,8 @@ class MetricRecord:
     floor: tuple[float, float] | None
     """Lowest and highest `<metric>_floor` of the runs: what a fresh sample of the data scores."""
     cautions: Sequence[str]
+    same: Sequence[SameNumbers]
+    """Factors and levels that change nothing of it."""
     seed_factors: Sequence[str]
     """Factors of grids whose effect changes from seed to seed."""
     margin: float | None

@@ -12,6 +12,7 @@ from ablate.analysis.kept_analysis import analysis_today, keep_analysis
 from ablate.analysis.seed_rule import keep_decision, plan_so_far
 from ablate.driver.directory import make_directory, make_uid, set_aside
 from ablate.driver.execute import Caller, execute_runs
+from ablate.driver.ignored_factors import twins_in, watching
 from ablate.driver.question import check_question, keep_earlier_report
 from ablate.driver.reuse import offers_of, take_finished
 from ablate.errors import (
@@ -34,6 +35,7 @@ from ablate.plan.analysis_changes import deviations_text
 from ablate.plan.plan import Plan, Run, twin_notes
 from ablate.plan.reconcile import Remaining, changed_data, reconcile
 from ablate.plan.select import select_runs
+from ablate.plan.unequal import length_notes
 from ablate.process.gc_pause import gc_paused
 from ablate.process.interrupts import Interrupts, interrupts
 from ablate.process.screen import Text
@@ -190,18 +192,14 @@ def plan_notes(plan: Plan, preflight_facts: Mapping[str, Mapping[str, Any]]) -> 
         plan: The plan.
         preflight_facts: What `check_data` returned, by run id.
     """
-    by_split: dict[int | None, dict[int, Any]] = {}
-    for run in plan.runs:
-        facts = preflight_facts.get(run.run_id, {})
-        if "same_training" in facts:
-            by_split.setdefault(plan.split_of(run), {})[run.cell.index] = facts["same_training"]
-    twins: list[str] = []
-    for trainings in by_split.values():  # runs of one cell differ in their split
-        cells = [cell for cell in plan.cells if cell.index in trainings]
-        twins += twin_notes(cells, [trainings[cell.index] for cell in cells])
-    checked = set[int]().union(*by_split.values())
+    twins = twin_notes(twins_in(plan, preflight_facts))
+    checked = {
+        run.cell.index
+        for run in plan.runs
+        if "same_training" in preflight_facts.get(run.run_id, {})
+    }
     before = plan.base_notes if checked >= set(range(len(plan.cells))) else plan.notes
-    return list(dict.fromkeys([*before, *twins]))
+    return list(dict.fromkeys([*before, *length_notes(plan, preflight_facts), *twins]))
 
 
 def deviation_notes(plan: Plan, ledger: Ledger) -> list[str]:
@@ -235,7 +233,8 @@ def _run_stages(
             _begin, plan, remaining, preflight_facts, ledger, caller.interrupts
         )
         if remaining.todo:
-            interrupted = execute_runs(plan, remaining, ledger, options, caller, enter)
+            watched = watching(plan, preflight_facts, ledger, caller)
+            interrupted = execute_runs(plan, remaining, ledger, options, watched, enter)
             _tell_edited(plan, remaining, ledger, caller.console)
             if not plan.is_smoke:
                 keep_analysis(plan, ledger.rows)

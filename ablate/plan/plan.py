@@ -11,7 +11,7 @@ from ablate.identity import canonical_json, content_id, difference
 from ablate.process.gc_pause import gc_paused
 from ablate.run_row import Value
 from ablate.spec.combinations import Choices
-from ablate.spec.config_keys import base_notes
+from ablate.spec.config_keys import base_notes, unchecked_notes
 from ablate.spec.design import (
     UNPLACED,
     Cell,
@@ -139,12 +139,18 @@ class Plan:
         trainings = [self.model.same_training(cell.validated) for cell in self.cells]
         if None in trainings:
             return self.base_notes
-        return [*self.base_notes, *twin_notes(self.cells, trainings)]
+        return [*self.base_notes, *twin_notes(twins_of(self.cells, trainings))]
+
+    def are_twins(self, cells: Sequence[int]) -> bool:
+        """Whether the trainable says of cells that they train the same thing."""
+        trainings = [self.model.same_training(self.cells[cell].validated) for cell in cells]
+        return None not in trainings and len(set(map(canonical_json, trainings))) == 1
 
     @cached_property
     def base_notes(self) -> Sequence[str]:
         """How keys of a `base` are read, where somebody may have meant another thing."""
         notes = [
+            *unchecked_notes(self.model.model, self.entry.name),
             *self.selection.early_ends,
             *self.selection.chosen_weights,
             *base_notes(self.model.model, self.study.base),
@@ -273,20 +279,26 @@ def _entry_of(study: Study) -> TrainableEntry:
     return found
 
 
-def twin_notes(cells: Sequence[Cell], trainings: Sequence[Any]) -> list[str]:
-    """Notes on cells that would train the same thing under two names.
+def twins_of(cells: Sequence[Cell], trainings: Sequence[Any]) -> list[tuple[Cell, Cell]]:
+    """Cells that would train the same thing under two names: the first of them, and another.
 
     Args:
         cells: The cells.
         trainings: What each cell trains; equal for the same training.
     """
     seen: dict[str, Cell] = {}
-    notes: list[str] = []
-    for cell, training in zip(cells, trainings, strict=True):
-        first = seen.setdefault(canonical_json(training), cell)
-        if first is not cell:
-            notes.append(f"{first.name} and {cell.name} train the same thing under two names")
-    return notes
+    both = [
+        (seen.setdefault(canonical_json(training), cell), cell)
+        for cell, training in zip(cells, trainings, strict=True)
+    ]
+    return [(first, cell) for first, cell in both if first is not cell]
+
+
+def twin_notes(twins: Sequence[tuple[Cell, Cell]]) -> list[str]:
+    """Notes on cells that would train the same thing under two names."""
+    return [
+        f"{one.name} and {other.name} train the same thing under two names" for one, other in twins
+    ]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ SHOWN = 3
 
 
 def flags_of(record: StudyRecord) -> list[str]:
-    """Changed after results, runs lost, unequal costs or hardware, early ends, whatever else.
+    """Changed after results, factors that do nothing, runs lost, unequal costs, hardware or ends.
 
     Args:
         record: What the report says; below it says all of this again, at length.
@@ -56,9 +56,9 @@ def _others(record: StudyRecord) -> Iterator[str]:
     return _cautions(record, (name for name in NOTES if name not in _RANKED))
 
 
-_RANKED = ("exploratory", "certainty", "lost", "unmeasured", "cost")
+_RANKED = ("exploratory", "same", "certainty", "lost", "unmeasured", "cost")
 FLAGS: Sequence[Callable[[StudyRecord], Iterable[str]]] = (
-    _of("exploratory", "certainty"),
+    _of("exploratory", "same", "certainty"),
     lambda record: record.cautions,
     _lost,
     _of("unmeasured", "cost"),

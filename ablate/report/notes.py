@@ -14,6 +14,7 @@ from ablate.report.comparisons import (
 )
 from ablate.report.cost import costlier_text
 from ablate.report.resolutions import equivalence_notes
+from ablate.report.same_numbers import same_notes
 from ablate.stats.aa_test import AATest
 from ablate.stats.effects import Effects
 from ablate.stats.error_terms import ErrorTerm
@@ -229,7 +230,10 @@ def _since_when(metric: MetricRecord) -> str:
 
 def _is_certain(comparisons: Comparisons) -> bool:
     """Whether what is compared has no residual spread at all."""
-    known = any(not math.isnan(found.difference) for found in comparisons.each)
+    known = any(
+        not math.isnan(found.difference) and found.verdict.cause is not Cause.SAME_NUMBERS
+        for found in comparisons.each
+    )
     return known and comparisons.residual_sd == 0
 
 
@@ -296,6 +300,7 @@ def _again_note(again: AATest, log_scale: bool) -> Note:
 
 NOTES: Mapping[str, Callable[[MetricRecord, bool], Iterable[Note]]] = {
     "exploratory": _exploratory_cells,
+    "same": lambda metric, whole: same_notes(metric),
     "floor": _floor_notes,
     "unmeasured": _unmeasured_notes,
     "resolution": _resolution_notes,

@@ -102,7 +102,7 @@ def page_script(renderer: Renderer) -> str:
 _CLASSES = {
     VerdictKind.WITHIN_NOISE: "within", VerdictKind.NOT_COMPARED: "not",
     VerdictKind.IN_PAIRS: "not", Cause.FURTHER_METRIC: "not", Cause.NOT_MEASURED: "not",
-    Cause.TOO_FEW_SEEDS: "not", Cause.NO_BASELINE: "no",
+    Cause.TOO_FEW_SEEDS: "not", Cause.NO_BASELINE: "no", Cause.SAME_NUMBERS: "partial",
 }  # fmt: skip
 
 

@@ -21,7 +21,10 @@ from ablate.text import first_line
 MISSING_SHOWN = 20
 WIDEST = 120
 """Columns of the scope's line, however wide the terminal is."""
-STYLES = {VerdictKind.BETTER: "green", VerdictKind.WORSE: "red", Cause.FAILED: "red"}
+STYLES = {
+    VerdictKind.BETTER: "green", VerdictKind.WORSE: "red", Cause.FAILED: "red",
+    Cause.SAME_NUMBERS: "yellow",
+}  # fmt: skip
 
 
 def print_report(record: StudyRecord, console: Console) -> None:

@@ -13,6 +13,7 @@ from ablate.report.findings import Change, at_worst_text, finding, null_text
 from ablate.report.notes import ALPHA
 from ablate.report.pair_table import pair_answers
 from ablate.report.reconciled import is_only_as_cell
+from ablate.report.same_numbers import same_text
 from ablate.stats.effects import MainEffect
 from ablate.stats.verdicts import Cause
 
@@ -28,10 +29,12 @@ def answers(record: StudyRecord) -> list[str]:
     metric = record.metric
     if not metric.is_judged:
         return [f"No verdict on {metric.name}: a further metric, the table has its intervals."]
+    same = [same_text(found, metric.name) for found in metric.same]
+    same = same[:NAMED] + [f"and {len(same) - NAMED} more such"] * (len(same) > NAMED)
     if metric.pairs is not None:
-        return [*pair_answers(metric, metric.pairs), *_open(metric.cells)] or [NOTHING]
+        return [*same, *pair_answers(metric, metric.pairs), *_open(metric.cells)] or [NOTHING]
     compared = [cell for cell in metric.cells if not cell.is_baseline]
-    told = [*_effect_answers(metric), *_cell_answers(metric, compared)]
+    told = [*same, *_effect_answers(metric), *_cell_answers(metric, compared)]
     if not told and compared:
         return ["No comparison was planned (compare:): the table has the means."]
     return told or [NOTHING]
@@ -93,9 +96,10 @@ def _alike_levels(
 ) -> list[str]:
     """The levels of which no difference is found, those of one verdict together."""
     base, alike = block.baseline_levels[effect.factor], dict[str, list[str]]()
-    compared = [level for level in levels if level != base]
-    for level in compared:
-        found = effect.comparisons.each[level]
+    compared = [(level, effect.comparisons.each[level]) for level in levels if level != base]
+    for level, found in compared:
+        if found.verdict.cause is Cause.SAME_NUMBERS:
+            continue  # told before
         is_alone = len(effect.comparisons.each) == 2
         text = null_text(found, metric.log_scale) if is_alone else found.verdict.text
         remark = block.remark(found.verdict, effect.factor, level)
@@ -134,7 +138,7 @@ def _cell_answers(metric: MetricRecord, cells: Sequence[CellRecord]) -> Iterator
     names = {cell.name for cell in shown}
     left = [cell for cell in cells if cell.name not in names]
     yield from _without_baseline(metric, left)
-    rest = [cell for cell in left if cell.comparison.verdict.cause is not Cause.NO_BASELINE]
+    rest = [cell for cell in left if cell.comparison.verdict.cause not in _TOLD_BEFORE]
     if any(_says_something(cell) for cell in rest):
         yield from _others(metric, rest, by_name=not has_effects)
     yield from _open([cell for cell in metric.cells if cell.is_baseline])
@@ -169,6 +173,9 @@ def _others(metric: MetricRecord, cells: Sequence[CellRecord], by_name: bool) ->
         return [f"{_names(names)}: {text}" for text, names in alike.items()]
     counts = ", ".join(f"{len(names)} {text}" for text, names in alike.items())
     return [f"other cells: {counts}"]
+
+
+_TOLD_BEFORE = (Cause.NO_BASELINE, Cause.SAME_NUMBERS)
 
 
 def _says_something(cell: CellRecord) -> bool:

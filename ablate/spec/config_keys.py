@@ -86,6 +86,19 @@ def base_notes(model: Model | None, base: Mapping[str, Any], place: str = "") ->
     return notes
 
 
+def unchecked_notes(model: Model | None, trainable: str) -> list[str]:
+    """That nobody looks at the names of keys, where that is so.
+
+    Args:
+        model: The config model.
+        trainable: Its trainable, for people.
+    """
+    if model is not None and model.model_config.get("extra") != "allow":
+        return []
+    why = f"{trainable} has no Config" if model is None else f"{model.__name__} allows any"
+    return [f"keys of base and factors are not checked, so a misspelt one goes unnoticed: {why}"]
+
+
 @functools.cache
 def may_have_keys_of_its_own(kind: Any) -> bool:
     """Whether mappings of a type, or nested in it, may have keys other than strings."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ablate.stats.repeats import counted_once, repeats_of, with_repeats
 from ablate.stats.verdicts import Comparison, Mode, compare_to_baseline
 from ablate.stats.worst_case import of_those_that_ended
 
@@ -44,7 +45,8 @@ def judge_table(
         pairing: Whether runs of one seed are paired; by default where every cell has every seed.
 
     Returns:
-        A comparison by cell, in the order of the rows; `comparison.verdict.text` is for people.
+        A comparison by cell, in the order of the rows; `comparison.verdict.text` is for people:
+        `same numbers` where a cell repeats its baseline's to the bit, and that is no chance.
 
     Raises:
         ValueError: Where a column is missing, a cell has a seed twice, or there is no baseline.
@@ -60,9 +62,13 @@ def judge_table(
         for key, value in found.items():
             table[at, seeds[key]] = value
     reference = 0 if baseline is None else list(values).index(baseline)
+    references, family = np.full(len(values), reference), np.ones(len(values), dtype=bool)
+    same = repeats_of(table, references)
     recurs = all(len(one) == len(seeds) for one in values.values())
     is_paired = recurs if pairing is None else pairing == "seed"
-    comparisons = compare_to_baseline(table, reference, mode, margin, is_paired=is_paired).each
+    once = counted_once(table, same, references, family)
+    found = compare_to_baseline(once, reference, mode, margin, is_paired=is_paired)
+    comparisons = with_repeats(found, same, references, family).each
     lost = np.array([[math.isnan(one.get(key, 0)) for key in seeds] for one in values.values()])
     return dict(zip(values, of_those_that_ended(comparisons, reference, lost), strict=True))
 

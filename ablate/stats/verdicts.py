@@ -56,6 +56,8 @@ class Cause(StrEnum):
     NO_BASELINE = "no baseline"
     FURTHER_METRIC = "further metric"
     """The study's verdicts are about another one."""
+    SAME_NUMBERS = "same numbers"
+    """Its results are those of what it is compared with, to the bit: see `repeats`."""
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,11 @@ class ConfigModel:
         return self._attribute("fixed_length")
 
     @property
+    def length_keys(self) -> tuple[str, ...]:
+        """Keys that say how long a run trains."""
+        return self._attribute("length_keys")
+
+    @property
     def split_key(self) -> str | None:
         """The key that decides the split."""
         return self._attribute("split_key")
@@ -144,6 +149,10 @@ class ConfigModel:
     def pack_key(self, config: Config) -> Hashable | None:
         """Equal for runs that can share a trial; None for runs that cannot."""
         return config.pack_key() if self._has("pack_key") else None
+
+    def planned_steps(self, config: Config) -> int | None:
+        """Steps that a run takes if nothing ends it early; None where unknown."""
+        return config.planned_steps() if self._has("planned_steps") else None
 
     def rows_a_step(self, config: Config) -> int:
         """Rows that one run's step computes on."""

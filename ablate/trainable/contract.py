@@ -74,6 +74,9 @@ class TrainableConfig(BaseModel):
     fixed_length: ClassVar[Mapping[str, Any]] = {}
     """Keys that keep `selected_by` from ending a run early: advised where cells cannot be compared
     by it."""
+    length_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys that say how long a run trains, first the one that makes all train alike: advised where
+    cells do not, but where a factor sets one of them."""
     split_key: ClassVar[str | None] = None
     """The key, dotted, of the integer that decides which rows a run trains and is measured on: what
     `split_seed: with_seed` sets to each run's seed. None: splits cannot vary."""
@@ -103,6 +106,13 @@ class TrainableConfig(BaseModel):
 
     def pack_key(self) -> Hashable | None:
         """Equal for runs that can share a trial; None for runs that cannot."""
+        return None
+
+    def planned_steps(self) -> int | None:
+        """Steps that a run takes if nothing ends it early; None: not known from its config alone.
+
+        They are those of its row: of a trainable of one's own, its results.
+        """
         return None
 
     def rows_a_step(self) -> int:
@@ -163,8 +173,9 @@ class TrainableHooks:
     Attributes:
         config: The config model, if it is not the class attribute `Config`.
         preflight: Checks a run's data before anything starts. Takes the run's config; returns what
-            is known: `data_fingerprint`, `num_parameters`, `same_training` (equal for configs that
-            are the same training under two names). Raises ValueError or OSError if data are wrong.
+            is known: `data_fingerprint`, `num_parameters`, `planned_steps` (see the config's
+            hook), `same_training` (equal for configs that are the same training under two names).
+            Raises ValueError or OSError if data are wrong.
         sample: Draws from a run's best weights: `(best, num, seed, solver, num_steps)` to rows
             (num, dim).
         evaluate: Measures a metric of a run's best weights: `(best, config, metric)` to columns.

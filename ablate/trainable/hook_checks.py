@@ -43,6 +43,7 @@ _KINDS = (
     ("shares_draws", bool, "True or False"),
     ("paths", Set, "a frozenset of keys"),
     ("metrics", Mapping, "a mapping of names to MetricSpec(...)"),
+    ("length_keys", tuple, "a tuple of dotted names of keys"),
     ("split_key", (str, type(None)), "the dotted name of a key, or None"),
     ("smoke", (Mapping, type(None)), "a mapping of keys to values, or None"),
 )

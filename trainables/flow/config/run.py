@@ -13,6 +13,7 @@ from trainables.flow.config.data import DataConfig
 from trainables.flow.config.flows import FlowKeys, flow_rows
 from trainables.flow.config.ingredient import Float, Int
 from trainables.flow.config.metrics import METRICS
+from trainables.flow.config.schedule import phases_of, steps_per_epoch
 from trainables.flow.config.shapes import ARCHS, NetworkKeys
 
 
@@ -35,6 +36,8 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
     """Whose best weights are kept, and whose stand ends a run early."""
     fixed_length: ClassVar[Mapping[str, Any]] = {"patience": None}
     """Of flows that cannot be compared by it."""
+    length_keys: ClassVar[tuple[str, ...]] = ("steps", "epochs")
+    """Of `data.size` or `batch_size` epochs have more or fewer steps."""
     split_key: ClassVar[str | None] = "data.split_seed"
     """What `split_seed: with_seed` sets."""
     smoke: ClassVar[Mapping[str, Any] | None] = {"epochs": None, "steps": 2}
@@ -141,6 +144,17 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
     def held_out(self, metric: str) -> float:
         """Rows that a metric is measured on, for each row trained on."""
         return scopes.held_out(self, metric)
+
+    def planned_steps(self, num_rows: int | None = None) -> int | None:
+        """Steps that a run takes if nothing ends it early.
+
+        Args:
+            num_rows: Rows of the whole training part, once the data have been read.
+        """
+        size = num_rows if self.data.size == "all" else int(self.data.size)
+        if size is None:
+            return self.steps
+        return sum(phases_of(self, steps_per_epoch(size, self.batch_size)))
 
     def pack_key(self) -> tuple[Any, ...]:
         """Runs with equal keys can be trained as one pack."""

@@ -101,8 +101,8 @@ def preflight(config: dict[str, Any]) -> dict[str, Any]:
         config: A resolved run config.
 
     Returns:
-        `data_fingerprint` of the rows, `num_parameters` of the network for them, and
-        `same_training`: equal for configs that are the same training under two names.
+        `data_fingerprint` of the rows, `num_parameters` of the network for them, the steps of a
+        run, and `same_training`: equal for configs that are the same training under two names.
 
     Raises:
         DataError: As `read_dataset`.
@@ -116,6 +116,7 @@ def preflight(config: dict[str, Any]) -> dict[str, Any]:
     return {
         "data_fingerprint": source.fingerprint,
         "num_parameters": num_parameters(model, dim),
+        "planned_steps": model.planned_steps(num_rows),
         "same_training": model.same_training(num_rows),
     }
 
