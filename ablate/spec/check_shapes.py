@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
-from ablate.dotted import MAX_DEPTH, blocking_key, flatten
+from ablate.dotted import MAX_DEPTH, blocking_key
 from ablate.errors import Problem
 from ablate.identity import canonical_json
 from ablate.run_row import COLUMNS
@@ -13,8 +11,7 @@ from ablate.spec.combinations import Choices, accepted
 from ablate.spec.config_keys import doubled_keys, is_known, keys_of
 from ablate.spec.design import Cell, DesignBlock, factors_of, hashed_config
 from ablate.spec.models import NAME, Block, Factor, Study
-from ablate.spec.pydantic_problems import Path, problems_of
-from ablate.text import first_line, message_of
+from ablate.spec.refused_cells import config_problems
 from ablate.trainable.config_model import ConfigModel
 
 RESERVED = frozenset(COLUMNS)
@@ -43,7 +40,7 @@ def design_problems(study: Study, blocks: Sequence[DesignBlock]) -> list[Problem
         problems += choices or _cell_problems(block)
     problems += _compare_problems(study, blocks)
     keys = {problem.key for problem in problems}
-    return [*problems, *_config_problems(blocks, keys)]
+    return [*problems, *config_problems(blocks, keys)]
 
 
 def name_problems(study: Study, model: ConfigModel) -> Iterator[Problem]:
@@ -320,53 +317,3 @@ def _idle(
     indexed = Choices(choices)
     used = {index for cell in cells for index in indexed.holding(cell.levels)}
     return [n for n, choice in enumerate(choices) if n not in used or not (choice or takes_all)]
-
-
-def _config_problems(blocks: Sequence[DesignBlock], reported_keys: set[str]) -> list[Problem]:
-    """What the config model refuses, each mistake once, at the place in the YAML that sets it.
-
-    Unknown keys of factors that were reported already are left out.
-    """
-    problems: dict[str, Problem] = {}
-    for block in blocks:
-        for cell in block.cells if block.model.model else ():
-            for problem in _refused(block, cell):
-                problems.setdefault(problem.key, problem)
-    return [
-        p
-        for p in problems.values()
-        if p.message != "unknown key" or not _inside(p.key, reported_keys)
-    ]
-
-
-def _inside(key: str, places: set[str]) -> bool:
-    return any(key.startswith((f"{place}.", f"{place}[")) for place in places)
-
-
-def _refused(block: DesignBlock, cell: Cell) -> list[Problem]:
-    model = block.model.model
-    assert model is not None
-    try:
-        cell.config  # noqa: B018
-    except ValidationError as error:
-        return problems_of(error, model, lambda path: _place(block, cell, path))
-    except Exception as error:  # noqa: BLE001 - custom validators may raise anything
-        cause = first_line(f"{type(error).__name__}: {message_of(error)}")
-        message = f"{model.__name__} cannot take the config of cell {cell.name}: {cause}"
-        return [Problem(f"{block.place}base", message, fix="change the config, or the model")]
-    return []
-
-
-def _place(block: DesignBlock, cell: Cell, path: Path) -> str:
-    dotted = ".".join(map(str, path))
-    for factor in block.factors:
-        level = cell.levels.get(factor.name)
-        for key in level.sets if level else ():
-            if dotted == key or dotted.startswith(f"{key}."):
-                assert level is not None
-                return block.place + factor.where(level, dotted)
-    if not path:
-        return f"cell {cell.name}"
-    written = [key for key, _ in flatten(block.spec.base)]
-    own = any(dotted == key or dotted.startswith(f"{key}.") for key in written)
-    return f"{block.place if own else ''}base.{dotted}"
