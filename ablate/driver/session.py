@@ -14,6 +14,7 @@ from rich.console import Console
 
 from ablate.analysis.kept_analysis import analysis_today, keep_analysis
 from ablate.analysis.seed_rule import keep_decision, plan_so_far
+from ablate.driver.data_check import check_data
 from ablate.driver.execute import Caller, execute_runs
 from ablate.errors import (
     CLUSTER_GONE,
@@ -34,7 +35,7 @@ from ablate.ledger.lock import driver_lock
 from ablate.ledger.provenance import provenance
 from ablate.ledger.seals import lost_files
 from ablate.plan.analysis_changes import deviations_text
-from ablate.plan.plan import Plan, Run, twin_notes
+from ablate.plan.plan import Plan, twin_notes
 from ablate.plan.reconcile import Remaining, changed_data, reconcile
 from ablate.plan.select import select_runs
 from ablate.process.gc_pause import gc_paused
@@ -143,38 +144,6 @@ def examine(study: Study, ledger: Ledger, options: Options) -> tuple[Plan, Remai
 def no_ledger(study: Study) -> Ledger:
     """The empty ledger of a study that starts over."""
     return Ledger(StudyPaths(study.directory / ".nothing"))
-
-
-@gc_paused()
-def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
-    """Checks the data of runs.
-
-    Returns:
-        What the trainable's preflight returns, by run id: `data_fingerprint`, `num_parameters`.
-
-    Raises:
-        InputError: With the mistakes of each data set, once.
-    """
-    preflight = plan.entry.preflight()
-    if preflight is None:
-        return {}
-    by_data: dict[tuple[int, int | None], dict[str, Any]] = {}
-    problems: dict[str, Problem] = {}
-    for run in runs:
-        key = run.cell.index, plan.split_of(run)
-        if key in by_data:
-            continue
-        by_data[key] = {}
-        try:
-            facts = dict(preflight(plan.launch_config(run)) or {})
-            if facts.get("data_fingerprint") is not None:
-                facts["data_fingerprint"] = str(facts["data_fingerprint"])
-            by_data[key] = facts
-        except (ValueError, OSError) as error:
-            problems.setdefault(str(error), Problem(f"data of cell {run.cell.name}", str(error)))
-    if problems:
-        raise InputError(plan.study.study, problems.values())
-    return {run.run_id: by_data[run.cell.index, plan.split_of(run)] for run in runs}
 
 
 @gc_paused()
@@ -369,7 +338,7 @@ def make_directory(study: Study, paths: StudyPaths) -> None:
         fix = "choose a path that you can write to, or --storage DIR"
         message = f"{file_of(error) or paths.root} cannot be written: {reason_of(error)}"
         problem = Problem("storage", message, study.storage, fix=fix)
-        raise InputError(study.study, [problem]) from error
+        raise study.refusal([problem]) from error
 
 
 def _check_from_scratch(study: Study, options: Options) -> None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from ablate.dotted import copied, value_at, with_key
-from ablate.errors import InputError, Problem
+from ablate.errors import Problem
 from ablate.identity import canonical_json, content_id, difference
 from ablate.process.gc_pause import gc_paused
 from ablate.run_row import Value
@@ -256,7 +256,7 @@ def plan_study(
 def _entry_of(study: Study) -> TrainableEntry:
     found = find_trainable(study.trainable)
     if isinstance(found, Problem):
-        raise InputError(study.study, [found])
+        raise study.refusal([found])
     return found
 
 

@@ -67,20 +67,20 @@ def config_problems(blocks: Sequence[DesignBlock], reported_keys: set[str]) -> l
         for problem in single.values()
         if problem.message != "unknown key" or not _inside(problem.key, reported_keys)
     ]
-    return [*told, *(with_cells(cause.problem, cause.cells, blocks) for cause in causes)]
+    num_all = sum(len(block.cells) for block in blocks)
+    return [*told, *(with_cells(cause.problem, cause.cells, num_all) for cause in causes)]
 
 
 def with_cells(
-    problem: Problem, cells: Sequence[tuple[DesignBlock, Cell]], blocks: Sequence[DesignBlock]
+    problem: Problem, cells: Sequence[tuple[DesignBlock, Cell]], num_all: int
 ) -> Problem:
     """A problem that says which cells have it, if not all of them do.
 
     Args:
         problem: The mistake.
         cells: The cells that have it, each with its block.
-        blocks: All blocks of the study.
+        num_all: How many cells there are.
     """
-    num_all = sum(len(block.cells) for block in blocks)
     if len(cells) >= num_all:
         return problem
     named = _in_common(cells) or f"{cells[0][1].name}{', ...' * (len(cells) > 1)}"
@@ -88,7 +88,14 @@ def with_cells(
     return replace(problem, message=problem.message + counted)
 
 
-def place_of(block: DesignBlock, cell: Cell, path: Path) -> str:
+def with_places(problem: Problem, block: DesignBlock, cell: Cell, keys: Sequence[str]) -> Problem:
+    """A problem that is told at the places in the YAML that set some keys of a cell's config."""
+    places = dict.fromkeys(_place_of(block, cell, (key,)) for key in keys)
+    first, *others = places or (problem.key,)
+    return replace(problem, key=first, others=tuple(others))
+
+
+def _place_of(block: DesignBlock, cell: Cell, path: Path) -> str:
     """The place in the YAML that sets a key of a cell's config."""
     dotted = _dotted(path)
     for factor in block.factors:
@@ -116,23 +123,18 @@ def _causes(said: Sequence[Sequence[_Refusal]]) -> list[_Cause]:
         first = refusals[0]
         if number < MAX_PROBED or first.path not in last:
             keys = _involved(first)
-            places = [place_of(first.block, first.cell, (key,)) for key in keys]
+            problem = with_places(first.problem, first.block, first.cell, keys)
             alike = causes.setdefault((first.path, frozenset(keys)), [])
-            cause = next((one for one in alike if _share(one.problem, places)), None)
+            cause = next((one for one in alike if _share_a_key(one.problem, problem)), None)
             if cause is None:
-                alike.append(cause := _Cause(_at(first.problem, places)))
+                alike.append(cause := _Cause(problem))
             last[first.path] = cause
         last[first.path].cells += [(refusal.block, refusal.cell) for refusal in refusals]
     return [cause for alike in causes.values() for cause in alike]
 
 
-def _share(problem: Problem, places: Sequence[str]) -> bool:
-    return bool({problem.key, *problem.others} & {*places})
-
-
-def _at(problem: Problem, places: Sequence[str]) -> Problem:
-    first, *others = dict.fromkeys(places or (problem.key,))
-    return replace(problem, key=first, others=tuple(others))
+def _share_a_key(one: Problem, other: Problem) -> bool:
+    return bool({one.key, *one.others} & {other.key, *other.others})
 
 
 def _involved(refusal: _Refusal) -> list[str]:
@@ -161,7 +163,7 @@ def _refused(block: DesignBlock, cell: Cell) -> Iterator[_Refusal]:
     try:
         cell.config  # noqa: B018
     except ValidationError as error:
-        found = problems_by_path(error, model, lambda path: place_of(block, cell, path))
+        found = problems_by_path(error, model, lambda path: _place_of(block, cell, path))
         yield from (_Refusal(block, cell, path, problem) for path, problem in found)
     except Exception as error:  # noqa: BLE001 - custom validators may raise anything
         cause = first_line(f"{type(error).__name__}: {message_of(error)}")

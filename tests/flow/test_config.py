@@ -1,6 +1,7 @@
 import pytest
 
-from ablate.driver.session import check_data, plan_notes
+from ablate.driver.data_check import check_data
+from ablate.driver.session import plan_notes
 from ablate.errors import InputError
 from ablate.plan.plan import plan_study
 from ablate.spec.load import read_study

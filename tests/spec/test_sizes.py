@@ -8,7 +8,7 @@ import time
 import pytest
 
 from ablate.cli.run import main
-from ablate.driver.session import check_data
+from ablate.driver.data_check import check_data
 from ablate.errors import AblateError, InputError
 from ablate.plan.plan import plan_study
 from ablate.spec.load import read_study
