@@ -85,6 +85,7 @@ def torn_cells(blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
     """Cells that two blocks share, but would compare with different baselines."""
     if len(blocks) == 1:
         return  # no need to resolve the cells of a large grid
+    torn: dict[tuple[str, str], list[Cell]] = {}
     seen: dict[str, tuple[str, str]] = {}
     for block in blocks:
         assert block.baseline is not None
@@ -93,26 +94,43 @@ def torn_cells(blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
             key = _training_key(cell)
             other, where = seen.setdefault(key, (baseline, block.place or "the first block"))
             if baseline not in (other, key) and other != key:
-                yield Problem(
-                    f"{block.place}baseline",
-                    f"cell {cell.name} is also in {where.rstrip('.')}, with another baseline",
-                    block.baseline_labels, fix="use one baseline in both, or exclude the cell",
-                )  # fmt: skip
+                torn.setdefault((block.place, where), []).append(cell)
+    labels = {block.place: block.baseline_labels for block in blocks}
+    for (place, where), cells in torn.items():
+        which = f"cell {cells[0].name} is" if len(cells) == 1 else (
+            f"{len(cells):,} cells are, {cells[0].name} for one,")  # fmt: skip
+        message = f"{which} also in {where.rstrip('.')}, with another baseline"
+        fix = f"use one baseline in both, or exclude the cell{'s' * (len(cells) > 1)}"
+        yield Problem(f"{place}baseline", message, labels[place], fix=fix)
 
 
 def coinciding_cells(blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
     """Cells of one block that are the same; cells shared by blocks are run once."""
     for block in blocks:
         seen: dict[str, Cell] = {}
+        pairs: dict[frozenset[str], list[tuple[Cell, Cell]]] = {}
         for cell in block.cells:
-            key = _training_key(cell)
-            if key in seen:
-                yield Problem(
-                    f"{block.place}factors",
-                    f"two cells are the same: {seen[key].name} and {cell.name}",
-                    fix="drop one of the levels, or exclude one of the cells",
-                )
-            seen.setdefault(key, cell)
+            first = seen.setdefault(_training_key(cell), cell)
+            if first is not cell:
+                pairs.setdefault(_differing(first, cell), []).append((first, cell))
+        for names, alike in pairs.items():
+            one, other = alike[0]
+            more = f", and so are {len(alike) - 1:,} more pairs that differ in nothing else"
+            key, *others = [f"{block.place}factors.{f.name}" for f in block.factors
+                            if f.name in names]  # fmt: skip
+            yield Problem(
+                key,
+                f"two cells are the same: {one.name} and {other.name}{more * (len(alike) > 1)}",
+                fix="drop one of the levels, or exclude one of the cells",
+                others=tuple(others),
+            )
+
+
+def _differing(one: Cell, other: Cell) -> frozenset[str]:
+    """The factors in which two cells differ: their levels are one cause where others vary."""
+    names = one.levels.keys() | other.levels.keys()
+    keys = [{name: level.key for name, level in cell.levels.items()} for cell in (one, other)]
+    return frozenset(name for name in names if keys[0].get(name) != keys[1].get(name))
 
 
 def _training_key(cell: Cell) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from ablate.dotted import MAX_DEPTH, blocking_key, is_too_deep, with_key
-from ablate.errors import InputError, Problem
+from ablate.errors import InputError, Problem, reason_of
 from ablate.spec.checks import path_problems, storage_problems, study_problems
 from ablate.spec.models import Study
+from ablate.spec.no_file import SUFFIXES, no_file, studies_in
 from ablate.spec.pydantic_problems import Path as KeyPath
 from ablate.spec.pydantic_problems import problems_of
 from ablate.spec.source import Source
@@ -38,7 +39,10 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     Raises:
         InputError: With all mistakes of the file and the overrides at once.
     """
-    text = _text_of(Path(path))
+    try:
+        text = _text_of(Path(path))
+    except OSError as error:
+        raise InputError(str(path), [no_file(Path(path), error, overrides)]) from error
     return read_study(parse_yaml(text, str(path)), str(path), overrides, text=text)
 
 
@@ -110,17 +114,24 @@ def load_saved_study(directory: Path, overrides: Sequence[str] = ()) -> Study:
         raise InputError("command line", unusable)
     paths = StudyPaths(root)
     if not paths.study_yaml.is_file():
-        problem = Problem(
-            "STUDY_DIR", "is not a study directory (no study.yaml)", str(directory),
-            fix="give the directory under 'storage' that has the study's name",
-        )  # fmt: skip
-        raise InputError("command line", [problem])
+        raise InputError("command line", [_no_study(directory)])
     check_format(paths)
     raw, text = _read_saved(paths.study_yaml)
     # Its place and name are those of the directory.
     raw = {**raw, "storage": str(root.parent), "study": "study"}
     study = read_study(raw, str(paths.study_yaml), overrides, has_place=True, text=text)
     return study.model_copy(update={"storage": str(root.parent), "study": root.name})
+
+
+def _no_study(directory: Path) -> Problem:
+    """What is wrong with the path of a study directory."""
+    fix = "give the directory under 'storage' that has the study's name"
+    if directory.suffix in SUFFIXES:
+        fix = f"give a YAML file without --resume; {fix}"
+    there = [str(study) for storage in dict.fromkeys((directory.parent, directory))
+             for study in studies_in(storage)]  # fmt: skip
+    message = "is not a study directory (no study.yaml)"
+    return Problem("STUDY_DIR", message, str(directory), tuple(there), fix)
 
 
 def _read_saved(path: Path) -> tuple[Any, str]:
@@ -132,6 +143,9 @@ def _read_saved(path: Path) -> tuple[Any, str]:
     except InputError as error:
         problems = [replace(problem, fix=fix) for problem in error.problems]
         raise InputError(str(path), problems) from error
+    except OSError as error:
+        problem = Problem("the file", f"cannot be read: {reason_of(error)}", fix=fix)
+        raise InputError(str(path), [problem]) from error
     if not isinstance(raw, Mapping):
         raise InputError(str(path), [Problem("the file", "holds no study: it is damaged", fix=fix)])
     return raw, text
@@ -142,10 +156,6 @@ def _text_of(path: Path) -> str:
         with path.open("rb") as file:
             read = file.read(4 * MAX_LENGTH + 1)  # it may never end
         return read.decode("utf-8", "ignore" if len(read) > 4 * MAX_LENGTH else "strict")
-    except OSError as error:
-        fix = "check the path" if isinstance(error, FileNotFoundError) else ""
-        problem = Problem("the file", f"cannot be read: {error.strerror}", fix=fix)
-        raise InputError(str(path), [problem]) from error
     except UnicodeDecodeError as error:
         raise InputError(
             str(path), [Problem("the file", "is not UTF-8 text", fix="save it as UTF-8")]

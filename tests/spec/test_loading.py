@@ -123,7 +123,7 @@ letters, digits, '.', '_' and '-'
         ({"factors": {"m": {"a": {"epochs": 5}, "b": {"epochs": 5.0}}}},
          "factors.m.b.epochs = 5.0: should be a valid integer"),
         ({"factors": {"m": {"a": {"lr": 1}, "b": {"lr": 1.0}}}},
-         "factors: two cells are the same: m=a and m=b"),
+         "factors.m: two cells are the same: m=a and m=b"),
         ({"baseline": {"flow": "vp", "lr": 0.5}}, "baseline.lr = 0.5: is not a level of the"),
         ({"baseline": {"arch": "mlp"}}, "baseline.arch: is not a factor\n      choices: flow, lr"),
         ({"exclude": [{"flow": "icfm", "lr": 0.001}]}, "baseline = {'flow': 'icfm', 'lr': 0.001}: "
