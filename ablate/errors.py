@@ -14,6 +14,8 @@ INTERRUPTED = 130
 """The exit code of a command that was interrupted."""
 MAX_VALUE = 300
 """Characters of a wrong value that are printed."""
+MAX_NAMED = 4
+"""Keys, or lines, of one mistake that are named."""
 MAX_MISTAKES = 50
 """Mistakes of one input that are printed; the others are counted."""
 MAX_CHOICES = 60
@@ -91,11 +93,19 @@ class Problem:
         matches = difflib.get_close_matches(str(self.value), self.choices, n=1, cutoff=0.5)
         return matches[0] if matches else None
 
+    @property
+    def _where(self) -> str:
+        """`line 4`, `lines 4 and 5`, `--set base.lr=x`."""
+        lines = [str(place.line) for place in self.locations if place.line and not place.excerpt]
+        others = [str(place) for place in self.locations if place.option or place.excerpt]
+        several = "s" * (len(set(lines)) > 1)
+        return _listed([*[f"line{several} {_listed(lines)}"] * bool(lines), *others])
+
     def __str__(self) -> str:
         value_text = "" if self.is_about_key else f" = {shortened(repr(self.value), MAX_VALUE)}"
-        names = " with ".join(map(printable, (self.key, *self.others)))
-        told = [" and ".join(dict.fromkeys(map(str, self.locations))), f"{names}{value_text}"]
-        lines = [f"  {': '.join([*filter(None, told), self.message])}"]
+        names = f"{_listed([self.key, *self.others])}{value_text}"
+        told = filter(None, [self._where, names, self.message])
+        lines = [f"  {': '.join(told)}"]
         lines += [line for location in self.locations for line in location.shown]
         if self.choices:
             nearest = f" (nearest: {printable(self.nearest)})" if self.nearest else ""
@@ -106,6 +116,14 @@ class Problem:
         if fix:
             lines.append(f"      fix: {fix}")
         return "\n".join(lines)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`; of many the first."""
+    *most, last = [printable(name) for name in dict.fromkeys(names)] or [""]
+    if len(most) >= MAX_NAMED:
+        most, last = most[:MAX_NAMED], f"{len(most) + 1 - MAX_NAMED} more"
+    return " and ".join(filter(None, [", ".join(most), last]))
 
 
 class AblateError(Exception):

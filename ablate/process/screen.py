@@ -35,7 +35,9 @@ class Arguments(argparse.ArgumentParser):
         self._options += action.option_strings
         return action
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, args: Any = None, namespace: Any = None
+    ) -> Any:
         """As the parent's, but an argument that is not known is a mistake of this very command."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:

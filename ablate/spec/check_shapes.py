@@ -1,10 +1,11 @@
 """Finds mistakes in the design of a study: factors, levels, and the cells they form."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ablate.dotted import MAX_DEPTH, blocking_key
-from ablate.errors import Problem
+from ablate.errors import MISSING, Problem
 from ablate.identity import canonical_json
 from ablate.run_row import COLUMNS
 from ablate.spec.combinations import Choices, accepted
@@ -12,6 +13,7 @@ from ablate.spec.config_keys import doubled_keys, is_known, keys_of
 from ablate.spec.design import Cell, DesignBlock, factors_of, hashed_config
 from ablate.spec.models import NAME, Block, Factor, Study
 from ablate.spec.refused_cells import config_problems
+from ablate.spec.yaml_words import spacing_fix
 from ablate.trainable.config_model import ConfigModel
 
 RESERVED = frozenset(COLUMNS)
@@ -154,7 +156,18 @@ def _well_formed(block: Block, place: str) -> tuple[dict[str, Any], list[Problem
         "cells": tuple(choice for choice in block.cells if not dropped & choice.keys()),
         "when": {k: v for k, v in block.when.items() if not dropped & {k, *v}},
     }
-    return sound, problems
+    return sound, _together(problems)
+
+
+def _together(problems: Sequence[Problem]) -> list[Problem]:
+    """Problems of factors, those of one kind as one: a lost line makes factors of many levels."""
+    alike: dict[str, list[Problem]] = {}
+    for problem in problems:
+        alike.setdefault(problem.message, []).append(problem)
+    return [first if not more else replace(
+        first, value=MISSING, others=tuple(problem.key for problem in more),
+        fix=f"{first.fix}; levels of one factor stand below its name",
+    ) for first, *more in alike.values()]  # fmt: skip
 
 
 def _shape_problems(key: str, name: str, raw: Any) -> Iterator[Problem]:
@@ -178,13 +191,16 @@ def _shape_problems(key: str, name: str, raw: Any) -> Iterator[Problem]:
 def _named_level_problems(key: str, levels: Mapping[Any, Any]) -> Iterator[Problem]:
     for label, sets in levels.items():
         if not isinstance(label, str) or not NAME.fullmatch(label):
-            yield Problem(f"{key}.{label}", "level names become parts of file names", label,
-                          fix="use letters, digits, '.', '_' and '-' only")  # fmt: skip
-        if not isinstance(sets, Mapping) or not sets:
+            fix = spacing_fix(label) or "use letters, digits, '.', '_' and '-' only"
+            message = "level names become parts of file names"
+            yield Problem(f"{key}.{label}", message, label, fix=fix)
+        elif not isinstance(sets, Mapping) or not sets:
             yield Problem(f"{key}.{label}", "does not say which config keys it sets", sets,
                           fix=f"write {label}: {{key: value, ...}}")  # fmt: skip
-            continue
-        for odd in (set_ for set_ in sets if not isinstance(set_, str) or not set_):
+        is_named = isinstance(sets, Mapping)
+        for odd in (
+            (set_ for set_ in sets if not isinstance(set_, str) or not set_) if is_named else ()
+        ):
             yield Problem(f"{key}.{label}", "sets a key that is not a name", odd,
                           fix="name a config key, dotted where it is nested")  # fmt: skip
 
@@ -265,6 +281,9 @@ def _choice_problems(
     place: str, choice: Mapping[str, Any], factors: Sequence[Factor]
 ) -> Iterator[Problem]:
     by_name = {factor.name: factor for factor in factors}
+    if choice and not by_name:
+        yield Problem(place, "names factors, and there are none", fix="add factors, or drop it")
+        return
     for name, label in choice.items():
         if name not in by_name:
             yield Problem(f"{place}.{name}", "is not a factor", name, tuple(by_name))

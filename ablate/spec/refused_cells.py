@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from ablate.dotted import flatten, split_key, value_at
 from ablate.errors import MISSING, Problem
 from ablate.spec.design import Cell, DesignBlock
+from ablate.spec.models import Study
 from ablate.spec.pydantic_problems import Path, problems_by_path
 from ablate.text import first_line, message_of
 
@@ -63,7 +64,7 @@ def config_problems(blocks: Sequence[DesignBlock], reported_keys: set[str]) -> l
                     single.setdefault(refusal.problem.key, refusal.problem)
     causes = _causes(list(joint.values()))
     told = [
-        problem
+        _as_key_of_study(problem)
         for problem in single.values()
         if problem.message != "unknown key" or not _inside(problem.key, reported_keys)
     ]
@@ -192,6 +193,14 @@ def _in_common(cells: Sequence[tuple[DesignBlock, Cell]]) -> str:
               for factor in block.factors if (keys := wanted.get(factor.name))}  # fmt: skip
     named = ", ".join(f"{name}={' or '.join(texts)}" for name, texts in labels.items())
     return f"{block.place}{named}" if named else ""
+
+
+def _as_key_of_study(problem: Problem) -> Problem:
+    """A problem of a config's key, which may be a key of the study in the wrong place."""
+    if problem.message != "unknown key" or problem.value not in Study.model_fields:
+        return problem
+    fix = f"{problem.value} is a key of the study: write it at the beginning of a line"
+    return replace(problem, fix=fix)
 
 
 def _inside(key: str, places: set[str]) -> bool:

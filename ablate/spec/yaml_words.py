@@ -154,15 +154,29 @@ class _Syntax:
             self.began,
         )
 
-    def after_quote(self) -> Words | None:
+    def after_value(self) -> Words:
+        """Text where a value has ended."""
         line, column = self.at
         before = self.lines[line][:column].rstrip()
-        if not before.endswith(("'", '"')):
-            return None
-        fix = (
-            "put the whole text in quotes: one ' within '...' is written twice, '', or use \"...\""
+        if not before:
+            return "this line is no 'key: value'", "write key: value", self.at
+        if before.endswith(("'", '"')):
+            fix = "put it all in quotes: a ' within '...' is written twice, '', or use \"...\""
+            return "the text goes on after its closing quote", fix, self.at
+        return "the value has ended before this", "begin it on a line of its own", self.at
+
+    def no_value(self) -> Words:
+        line, column = self.at
+        found = self.lines[line][column] if line < len(self.lines) else "end"
+        return (
+            f"a value or a key is missing before this {found}",
+            f"write it, or drop the {found}",
+            self.at,
         )
-        return "the text goes on after its closing quote", fix, self.at
+
+    def item_beside_key(self) -> Words:
+        fix = "write the list as [a, b], or each item on a line of its own"
+        return "an item of a list (-) on the line of its key", fix, self.at
 
     def indentation(self) -> Words:
         above = self._above(self.at[0])
@@ -244,8 +258,10 @@ _WORDS: tuple[tuple[str, Callable[[_Syntax], Words | None]], ...] = (
     (r"mapping values are not allowed", _Syntax.second_colon),
     (r"while parsing a flow (sequence|mapping): expected ',' or", _Syntax.bracket),
     (r"quoted scalar: found unexpected", _Syntax.quote),
-    (r"expected <block end>, but found '<scalar>'", _Syntax.after_quote),
-    (r"expected <block end>, but found '<block", _Syntax.indentation),
+    (r"expected <block end>, but found '(<scalar>|[\[{])'", _Syntax.after_value),
+    (r"expected (<block end>|'<document start>'), but found '<block", _Syntax.indentation),
+    (r"expected the node content|expected <block end>, but found '[:,]'", _Syntax.no_value),
+    (r"sequence entries are not allowed", _Syntax.item_beside_key),
     (r"expected <block end>, but found '[?-]'", _Syntax.mixed),
     (r"expected <block end>, but found '[\]}]'", _Syntax.closes_nothing),
     (r"found undefined alias", _Syntax.alias),

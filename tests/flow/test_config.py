@@ -64,7 +64,7 @@ def test_what_another_source_left_behind_is_told_at_once():
 
 def test_a_refusal_names_the_cell_that_it_is_about():
     text = mistakes(factors={"flow": ["icfm", "reflow"], "aug": ["none", "mixup"]})
-    assert "factors.flow[1] with factors.aug[1]: flow reflow trains on fixed pairs" in text
+    assert "factors.flow[1] and factors.aug[1]: flow reflow trains on fixed pairs" in text
     assert text.endswith("(in 1 of 4 cells: flow=reflow, aug=mixup)")
     fine = {"factors": {"flow": ["icfm", "reflow"], "aug": ["none", "mixup"]},
             "exclude": [{"flow": "reflow", "aug": "mixup"}]}  # fmt: skip
