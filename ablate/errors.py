@@ -14,23 +14,76 @@ INTERRUPTED = 130
 """The exit code of a command that was interrupted."""
 MAX_VALUE = 300
 """Characters of a wrong value that are printed."""
+MAX_NAMED = 4
+"""Keys, or lines, of one mistake that are named."""
 MAX_MISTAKES = 50
 """Mistakes of one input that are printed; the others are counted."""
 MAX_CHOICES = 60
 """Valid choices that are printed; the nearest is searched among up to ten times as many."""
+EXCERPT = 72
+"""Characters of a line that are shown."""
 MISSING = object()
 """Stands for no value, since None may be one."""
 
 
 @dataclass(frozen=True)
+class Location:
+    """Where something is written: a line of a file, or an option of the command line.
+
+    Attributes:
+        line: Counted from 1; 0 for an option.
+        column: Counted from 1; 0 where it does not matter.
+        option: As typed: `--set base.lr=x`.
+        excerpt: The line itself, where it is shown with a caret below the column.
+    """
+
+    line: int = 0
+    column: int = 0
+    option: str = ""
+    excerpt: str = ""
+
+    def __str__(self) -> str:
+        column = f", column {self.column}" if self.excerpt else ""
+        return printable(shortened(self.option, MAX_VALUE)) or f"line {self.line}{column}"
+
+    @property
+    def shown(self) -> list[str]:
+        """The line with a caret; nothing where it is not to be shown."""
+        if not self.excerpt:
+            return []
+        start = max(0, self.column - 1 - EXCERPT // 2)
+        before = printable(self.excerpt[start : self.column - 1])
+        after = printable(self.excerpt[self.column - 1 : start + EXCERPT])
+        margin = f"{self.line:>6} | "
+        return [f"{margin}{before}{after}".rstrip(), f"{'|':>8} {' ' * len(before)}^"]
+
+
+@dataclass(frozen=True)
 class Problem:
-    """One mistake in the input: where it is, what is wrong, the valid choices, and the fix."""
+    """One mistake in the input: where it is, what is wrong, the valid choices, and the fix.
+
+    Attributes:
+        key: The key that has the value, as a dotted name from the top of the file.
+        message: What is wrong, said of the key.
+        value: The wrong value.
+        choices: The valid ones.
+        fix: What to write instead.
+        others: Further keys that make the mistake together with the first.
+        locations: Where they are written, as far as is known.
+    """
 
     key: str
     message: str
     value: object = MISSING
     choices: tuple[str, ...] = ()
     fix: str = ""
+    others: tuple[str, ...] = ()
+    locations: tuple[Location, ...] = ()
+
+    @property
+    def is_about_key(self) -> bool:
+        """Whether the key itself is wrong, not its value."""
+        return self.value is MISSING or self.key.endswith(str(self.value))
 
     @property
     def nearest(self) -> str | None:
@@ -40,10 +93,20 @@ class Problem:
         matches = difflib.get_close_matches(str(self.value), self.choices, n=1, cutoff=0.5)
         return matches[0] if matches else None
 
+    @property
+    def _where(self) -> str:
+        """`line 4`, `lines 4 and 5`, `--set base.lr=x`."""
+        lines = [str(place.line) for place in self.locations if place.line and not place.excerpt]
+        others = [str(place) for place in self.locations if place.option or place.excerpt]
+        several = "s" * (len(set(lines)) > 1)
+        return _listed([*[f"line{several} {_listed(lines)}"] * bool(lines), *others])
+
     def __str__(self) -> str:
-        in_key = self.value is MISSING or self.key.endswith(str(self.value))
-        value_text = "" if in_key else f" = {shortened(repr(self.value), MAX_VALUE)}"
-        lines = [f"  {printable(self.key)}{value_text}: {self.message}"]
+        value_text = "" if self.is_about_key else f" = {shortened(repr(self.value), MAX_VALUE)}"
+        names = f"{_listed([self.key, *self.others])}{value_text}"
+        told = filter(None, [self._where, names, self.message])
+        lines = [f"  {': '.join(told)}"]
+        lines += [line for location in self.locations for line in location.shown]
         if self.choices:
             nearest = f" (nearest: {printable(self.nearest)})" if self.nearest else ""
             more = len(self.choices) - MAX_CHOICES
@@ -53,6 +116,14 @@ class Problem:
         if fix:
             lines.append(f"      fix: {fix}")
         return "\n".join(lines)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`; of many the first."""
+    *most, last = [printable(name) for name in dict.fromkeys(names)] or [""]
+    if len(most) >= MAX_NAMED:
+        most, last = most[:MAX_NAMED], f"{len(most) + 1 - MAX_NAMED} more"
+    return " and ".join(filter(None, [", ".join(most), last]))
 
 
 class AblateError(Exception):

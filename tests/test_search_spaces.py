@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from ablate.driver.session import check_data
+from ablate.driver.data_check import check_data
 from ablate.plan.plan import plan_study
 from ablate.spec.load import load_study
 from trainables.flow.config.run import FlowConfig

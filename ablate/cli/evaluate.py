@@ -11,7 +11,7 @@ from ablate.analysis.build import study_record
 from ablate.analysis.kept_analysis import analysis_today
 from ablate.analysis.seed_rule import plan_so_far
 from ablate.cli.guard import guarded
-from ablate.driver.session import check_data
+from ablate.driver.data_check import check_data
 from ablate.errors import AblateError, InputError, Problem
 from ablate.ledger.ledger import Ledger
 from ablate.ledger.lock import driver_lock

@@ -1,8 +1,9 @@
 """The `ablate` command: run, plan, freeze, report, status, judge, compare, sample, ..."""
 
+import argparse
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,16 +17,51 @@ from ablate.cli import compare, evaluate, freeze, judge, sample, sync
 from ablate.cli.guard import guarded
 from ablate.cli.measured import refuse_unmeasured
 from ablate.cli.run import build_parser, run_command
-from ablate.errors import file_of, reason_of
+from ablate.errors import AblateError, file_of, reason_of
 from ablate.ledger.ledger import Ledger
 from ablate.ledger.seals import lost_files
 from ablate.plan.reconcile import lost_notes
-from ablate.process.screen import Arguments, Text
+from ablate.process.screen import Arguments, Text, nearest_text
 from ablate.report.output import write_report
 from ablate.report.terminal import print_report, print_undrawn
 from ablate.spec.load import load_saved_study
+from ablate.spec.no_file import SUFFIXES
 from ablate.study_dir import StudyPaths
+from ablate.text import quoted
 from ablate.tracking.wandb.places import tracked_at
+
+COMMANDS = {
+    "run": "run a study, or finish it",
+    "plan": "show what a study would run",
+    "freeze": "fix a study's analysis before its results",
+    "report": "print a study's table, write its report",
+    "status": "how many runs are done",
+    "sample": "draw samples from a run",
+    "evaluate": "add a metric to finished runs",
+    "judge": "verdicts on results made elsewhere",
+    "compare": "compare two studies",
+    "sync": "bring W&B up to date with the ledger",
+}
+"""What each command does."""
+_NEEDED = {
+    "plan": "STUDY.yaml",
+    "run": "STUDY.yaml",
+    "status": "STUDY_DIR",
+    "report": "STUDY_DIR",
+    "compare": "STUDY_DIR STUDY_DIR",
+}
+"""Those that everybody needs, and what they take."""
+_PARSERS: Mapping[str, Callable[[argparse.ArgumentParser], object]] = {
+    "run": build_parser,
+    "plan": build_parser,
+    "freeze": freeze.build_parser,
+    "sample": sample.build_parser,
+    "evaluate": evaluate.build_parser,
+    "judge": judge.build_parser,
+    "compare": compare.build_parser,
+    "sync": sync.build_parser,
+}
+"""Of the commands that take more than a study directory."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,27 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     with contextlib.suppress(FileNotFoundError):  # `guarded` reports it
         if str(Path.cwd()) not in sys.path:
             sys.path.insert(0, str(Path.cwd()))  # as `python -m` does, for users' trainables
-    parser = Arguments(prog="ablate", description="Ablation studies that hold up.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    build_parser(commands.add_parser("run", help="run a study, or finish it"))
-    build_parser(commands.add_parser("plan", help="show what a study would run"))
-    freeze.build_parser(
-        commands.add_parser("freeze", help="fix a study's analysis before its results")
-    )
-    for name, what in (
-        ("report", "print a study's table, write its report"),
-        ("status", "how many runs are done"),
-    ):
-        commands.add_parser(name, help=what).add_argument("study_dir", metavar="STUDY_DIR")
-    report_options = commands.choices["report"]
-    report_options.add_argument("--metric", help="a metric other than the study's")
-    report_options.add_argument("--compare", choices=["pairs"], help="all cells with each other")
-    sample.build_parser(commands.add_parser("sample", help="draw samples from a run"))
-    evaluate.build_parser(commands.add_parser("evaluate", help="add a metric to finished runs"))
-    judge.build_parser(commands.add_parser("judge", help="verdicts on results made elsewhere"))
-    compare.build_parser(commands.add_parser("compare", help="compare two studies"))
-    sync.build_parser(commands.add_parser("sync", help="bring W&B up to date with the ledger"))
-    arguments = parser.parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words:
+        return guarded(_overview)
+    arguments = _parsed(words)
     if arguments.command in ("run", "plan"):
         arguments.plan = arguments.plan or arguments.command == "plan"
         return guarded(lambda console: run_command(arguments, console))
@@ -70,6 +89,45 @@ def main(argv: Sequence[str] | None = None) -> int:
         "sync": lambda console: sync.sync_command(arguments, console),
     }[arguments.command]
     return guarded(work)
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    """The arguments of a command line."""
+    parser = Arguments(prog="ablate", description="Ablation studies that hold up.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, what in COMMANDS.items():
+        build = _PARSERS.get(name, _build_study_parser)
+        build(commands.add_parser(name, help=what))
+    report_options = commands.choices["report"]
+    report_options.add_argument("--metric", help="a metric other than the study's")
+    report_options.add_argument("--compare", choices=["pairs"], help="all cells with each other")
+    first = words[0]
+    if not first.startswith("-") and first not in COMMANDS:
+        meant = nearest_text(first, COMMANDS)
+        if Path(first).suffix in SUFFIXES:
+            meant = f" (a study is run by: {quoted(['ablate', 'run', *words])})"
+        parser.error(f"{first} is not a command{meant}: {', '.join(COMMANDS)}")
+    return parser.parse_args(words)
+
+
+def _build_study_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study_dir", metavar="STUDY_DIR")
+
+
+def _overview(_: Console) -> int:
+    """What `ablate` alone says: the commands that people need, and an example."""
+    used = [(f"ablate {name} {takes}", COMMANDS[name]) for name, takes in _NEEDED.items()]
+    width = max(len(typed) for typed, _ in used)
+    lines = [
+        "Ablation studies that hold up: every cell x seed of a YAML file, then verdicts.",
+        "",
+        *(f"  {typed:<{width}}  {what}" for typed, what in used),
+        "",
+        "for example:   ablate run search_spaces/quickstart.yaml",
+        "all of it:     ablate --help, ablate run --help",
+    ]
+    Console(stderr=True).print(Text("\n".join(lines)), soft_wrap=True)
+    return AblateError.exit_code
 
 
 def command() -> NoReturn:

@@ -11,9 +11,10 @@ from rich.console import Console
 
 from ablate.cli.guard import ending_text, guarded
 from ablate.cli.resume_command import resume_command
+from ablate.driver.data_check import check_data
 from ablate.driver.question import check_question
 from ablate.driver.reuse import offers_of
-from ablate.driver.session import check_data, deviation_notes, examine, ledger_of, plan_notes
+from ablate.driver.session import deviation_notes, examine, ledger_of, plan_notes
 from ablate.driver.smoke import try_cells
 from ablate.errors import CLUSTER_GONE, INTERRUPTED, AblateError, StorageError
 from ablate.launch.base import Options, backend_of

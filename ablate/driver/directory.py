@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from ablate.errors import InputError, Problem, file_of, reason_of
+from ablate.errors import Problem, file_of, reason_of
 from ablate.ledger.lock import driver_lock
 from ablate.process.screen import Text
 from ablate.spec.models import Study
@@ -27,7 +27,7 @@ def make_directory(study: Study, paths: StudyPaths) -> None:
         fix = "choose a path that you can write to, or --storage DIR"
         message = f"{file_of(error) or paths.root} cannot be written: {reason_of(error)}"
         problem = Problem("storage", message, study.storage, fix=fix)
-        raise InputError(study.study, [problem]) from error
+        raise study.refusal([problem]) from error
 
 
 def make_uid(paths: StudyPaths, has_runs: bool, console: Console) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from ablate.analysis.kept_analysis import analysis_today, keep_analysis
 from ablate.analysis.seed_rule import keep_decision, plan_so_far
+from ablate.driver.data_check import check_data
 from ablate.driver.directory import make_directory, make_uid, set_aside
 from ablate.driver.execute import Caller, execute_runs
 from ablate.driver.ignored_factors import twins_in, watching
@@ -32,7 +33,7 @@ from ablate.ledger.lock import driver_lock
 from ablate.ledger.provenance import provenance
 from ablate.ledger.seals import lost_files
 from ablate.plan.analysis_changes import deviations_text
-from ablate.plan.plan import Plan, Run, twin_notes
+from ablate.plan.plan import Plan, twin_notes
 from ablate.plan.reconcile import Remaining, changed_data, reconcile
 from ablate.plan.select import select_runs
 from ablate.plan.unequal import length_notes
@@ -150,38 +151,6 @@ def ledger_of(study: Study, options: Options) -> Ledger:
     """A study's ledger, to be read; an empty one where it starts over."""
     is_there = not options.fresh
     return Ledger(StudyPaths(study.directory if is_there else study.directory / ".nothing"))
-
-
-@gc_paused()
-def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
-    """Checks the data of runs.
-
-    Returns:
-        What the trainable's preflight returns, by run id: `data_fingerprint`, `num_parameters`.
-
-    Raises:
-        InputError: With the mistakes of each data set, once.
-    """
-    preflight = plan.entry.preflight()
-    if preflight is None:
-        return {}
-    by_data: dict[tuple[int, int | None], dict[str, Any]] = {}
-    problems: dict[str, Problem] = {}
-    for run in runs:
-        key = run.cell.index, plan.split_of(run)
-        if key in by_data:
-            continue
-        by_data[key] = {}
-        try:
-            facts = dict(preflight(plan.launch_config(run)) or {})
-            if facts.get("data_fingerprint") is not None:
-                facts["data_fingerprint"] = str(facts["data_fingerprint"])
-            by_data[key] = facts
-        except (ValueError, OSError) as error:
-            problems.setdefault(str(error), Problem(f"data of cell {run.cell.name}", str(error)))
-    if problems:
-        raise InputError(plan.study.study, problems.values())
-    return {run.run_id: by_data[run.cell.index, plan.split_of(run)] for run in runs}
 
 
 @gc_paused()

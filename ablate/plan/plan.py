@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from ablate.dotted import copied, value_at, with_key
-from ablate.errors import InputError, Problem
+from ablate.errors import Problem
 from ablate.identity import canonical_json, content_id, difference
 from ablate.process.gc_pause import gc_paused
 from ablate.run_row import Value
@@ -275,7 +275,7 @@ def plan_study(
 def _entry_of(study: Study) -> TrainableEntry:
     found = find_trainable(study.trainable)
     if isinstance(found, Problem):
-        raise InputError(study.study, [found])
+        raise study.refusal([found])
     return found
 
 

@@ -1,8 +1,10 @@
 """Console output: text that a terminal shows, and never obeys."""
 
 import argparse
+import difflib
 import os
-from typing import NoReturn
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 import rich.text
 from rich.console import Console
@@ -38,8 +40,36 @@ def standard_output() -> Console:
 
 
 class Arguments(argparse.ArgumentParser):
-    """A parser whose messages are printed as such text, too."""
+    """A parser whose messages are printed as such text, too, and that names what was meant."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._options: list[str] = []
+        super().__init__(*arguments, **options)
+
+    def add_argument(self, *names: Any, **settings: Any) -> argparse.Action:
+        """As the parent's, noting the names of options."""
+        action = super().add_argument(*names, **settings)
+        self._options += action.option_strings
+        return action
+
+    def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, args: Any = None, namespace: Any = None
+    ) -> Any:
+        """As the parent's, but an argument that is not known is a mistake of this very command."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            meant = [nearest_text(word.partition("=")[0], self._options) for word in unknown]
+            self.error(
+                f"unrecognized arguments: {' '.join(unknown)}{''.join(dict.fromkeys(meant))}"
+            )
+        return found, unknown
 
     def error(self, message: str) -> NoReturn:
         """Prints a mistake, and exits with code 2."""
         super().error(printable_lines(message))
+
+
+def nearest_text(word: str, names: Iterable[str]) -> str:
+    """` (nearest: --plan)`, or nothing where no name is like the word."""
+    matches = difflib.get_close_matches(word, list(names), n=1)
+    return f" (nearest: {matches[0]})" if matches else ""

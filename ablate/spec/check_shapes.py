@@ -1,20 +1,19 @@
 """Finds mistakes in the design of a study: factors, levels, and the cells they form."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from pydantic import ValidationError
-
-from ablate.dotted import MAX_DEPTH, blocking_key, flatten
-from ablate.errors import Problem
+from ablate.dotted import MAX_DEPTH, blocking_key
+from ablate.errors import MISSING, Problem
 from ablate.identity import canonical_json
 from ablate.run_row import COLUMNS
 from ablate.spec.combinations import Choices, accepted
 from ablate.spec.config_keys import doubled_keys, is_known, keys_of
 from ablate.spec.design import Cell, DesignBlock, factors_of, hashed_config
 from ablate.spec.models import NAME, Block, Factor, Study
-from ablate.spec.pydantic_problems import Path, problems_of
-from ablate.text import first_line, message_of
+from ablate.spec.refused_cells import config_problems
+from ablate.spec.yaml_words import spacing_fix
 from ablate.trainable.config_model import ConfigModel
 
 RESERVED = frozenset(COLUMNS)
@@ -43,7 +42,7 @@ def design_problems(study: Study, blocks: Sequence[DesignBlock]) -> list[Problem
         problems += choices or _cell_problems(block)
     problems += _compare_problems(study, blocks)
     keys = {problem.key for problem in problems}
-    return [*problems, *_config_problems(blocks, keys)]
+    return [*problems, *config_problems(blocks, keys)]
 
 
 def name_problems(study: Study, model: ConfigModel) -> Iterator[Problem]:
@@ -88,6 +87,7 @@ def torn_cells(blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
     """Cells that two blocks share, but would compare with different baselines."""
     if len(blocks) == 1:
         return  # no need to resolve the cells of a large grid
+    torn: dict[tuple[str, str], list[Cell]] = {}
     seen: dict[str, tuple[str, str]] = {}
     for block in blocks:
         assert block.baseline is not None
@@ -96,26 +96,43 @@ def torn_cells(blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
             key = _training_key(cell)
             other, where = seen.setdefault(key, (baseline, block.place or "the first block"))
             if baseline not in (other, key) and other != key:
-                yield Problem(
-                    f"{block.place}baseline",
-                    f"cell {cell.name} is also in {where.rstrip('.')}, with another baseline",
-                    block.baseline_labels, fix="use one baseline in both, or exclude the cell",
-                )  # fmt: skip
+                torn.setdefault((block.place, where), []).append(cell)
+    labels = {block.place: block.baseline_labels for block in blocks}
+    for (place, where), cells in torn.items():
+        which = f"cell {cells[0].name} is" if len(cells) == 1 else (
+            f"{len(cells):,} cells are, {cells[0].name} for one,")  # fmt: skip
+        message = f"{which} also in {where.rstrip('.')}, with another baseline"
+        fix = f"use one baseline in both, or exclude the cell{'s' * (len(cells) > 1)}"
+        yield Problem(f"{place}baseline", message, labels[place], fix=fix)
 
 
 def coinciding_cells(blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
     """Cells of one block that are the same; cells shared by blocks are run once."""
     for block in blocks:
         seen: dict[str, Cell] = {}
+        pairs: dict[frozenset[str], list[tuple[Cell, Cell]]] = {}
         for cell in block.cells:
-            key = _training_key(cell)
-            if key in seen:
-                yield Problem(
-                    f"{block.place}factors",
-                    f"two cells are the same: {seen[key].name} and {cell.name}",
-                    fix="drop one of the levels, or exclude one of the cells",
-                )
-            seen.setdefault(key, cell)
+            first = seen.setdefault(_training_key(cell), cell)
+            if first is not cell:
+                pairs.setdefault(_differing(first, cell), []).append((first, cell))
+        for names, alike in pairs.items():
+            one, other = alike[0]
+            more = f", and so are {len(alike) - 1:,} more pairs that differ in nothing else"
+            key, *others = [f"{block.place}factors.{f.name}" for f in block.factors
+                            if f.name in names]  # fmt: skip
+            yield Problem(
+                key,
+                f"two cells are the same: {one.name} and {other.name}{more * (len(alike) > 1)}",
+                fix="drop one of the levels, or exclude one of the cells",
+                others=tuple(others),
+            )
+
+
+def _differing(one: Cell, other: Cell) -> frozenset[str]:
+    """The factors in which two cells differ: their levels are one cause where others vary."""
+    names = one.levels.keys() | other.levels.keys()
+    keys = [{name: level.key for name, level in cell.levels.items()} for cell in (one, other)]
+    return frozenset(name for name in names if keys[0].get(name) != keys[1].get(name))
 
 
 def _training_key(cell: Cell) -> str:
@@ -139,7 +156,18 @@ def _well_formed(block: Block, place: str) -> tuple[dict[str, Any], list[Problem
         "cells": tuple(choice for choice in block.cells if not dropped & choice.keys()),
         "when": {k: v for k, v in block.when.items() if not dropped & {k, *v}},
     }
-    return sound, problems
+    return sound, _together(problems)
+
+
+def _together(problems: Sequence[Problem]) -> list[Problem]:
+    """Problems of factors, those of one kind as one: a lost line makes factors of many levels."""
+    alike: dict[str, list[Problem]] = {}
+    for problem in problems:
+        alike.setdefault(problem.message, []).append(problem)
+    return [first if not more else replace(
+        first, value=MISSING, others=tuple(problem.key for problem in more),
+        fix=f"{first.fix}; levels of one factor stand below its name",
+    ) for first, *more in alike.values()]  # fmt: skip
 
 
 def _shape_problems(key: str, name: str, raw: Any) -> Iterator[Problem]:
@@ -163,13 +191,16 @@ def _shape_problems(key: str, name: str, raw: Any) -> Iterator[Problem]:
 def _named_level_problems(key: str, levels: Mapping[Any, Any]) -> Iterator[Problem]:
     for label, sets in levels.items():
         if not isinstance(label, str) or not NAME.fullmatch(label):
-            yield Problem(f"{key}.{label}", "level names become parts of file names", label,
-                          fix="use letters, digits, '.', '_' and '-' only")  # fmt: skip
-        if not isinstance(sets, Mapping) or not sets:
+            fix = spacing_fix(label) or "use letters, digits, '.', '_' and '-' only"
+            message = "level names become parts of file names"
+            yield Problem(f"{key}.{label}", message, label, fix=fix)
+        elif not isinstance(sets, Mapping) or not sets:
             yield Problem(f"{key}.{label}", "does not say which config keys it sets", sets,
                           fix=f"write {label}: {{key: value, ...}}")  # fmt: skip
-            continue
-        for odd in (set_ for set_ in sets if not isinstance(set_, str) or not set_):
+        is_named = isinstance(sets, Mapping)
+        for odd in (
+            (set_ for set_ in sets if not isinstance(set_, str) or not set_) if is_named else ()
+        ):
             yield Problem(f"{key}.{label}", "sets a key that is not a name", odd,
                           fix="name a config key, dotted where it is nested")  # fmt: skip
 
@@ -250,6 +281,9 @@ def _choice_problems(
     place: str, choice: Mapping[str, Any], factors: Sequence[Factor]
 ) -> Iterator[Problem]:
     by_name = {factor.name: factor for factor in factors}
+    if choice and not by_name:
+        yield Problem(place, "names factors, and there are none", fix="add factors, or drop it")
+        return
     for name, label in choice.items():
         if name not in by_name:
             yield Problem(f"{place}.{name}", "is not a factor", name, tuple(by_name))
@@ -320,53 +354,3 @@ def _idle(
     indexed = Choices(choices)
     used = {index for cell in cells for index in indexed.holding(cell.levels)}
     return [n for n, choice in enumerate(choices) if n not in used or not (choice or takes_all)]
-
-
-def _config_problems(blocks: Sequence[DesignBlock], reported_keys: set[str]) -> list[Problem]:
-    """What the config model refuses, each mistake once, at the place in the YAML that sets it.
-
-    Unknown keys of factors that were reported already are left out.
-    """
-    problems: dict[str, Problem] = {}
-    for block in blocks:
-        for cell in block.cells if block.model.model else ():
-            for problem in _refused(block, cell):
-                problems.setdefault(problem.key, problem)
-    return [
-        p
-        for p in problems.values()
-        if p.message != "unknown key" or not _inside(p.key, reported_keys)
-    ]
-
-
-def _inside(key: str, places: set[str]) -> bool:
-    return any(key.startswith((f"{place}.", f"{place}[")) for place in places)
-
-
-def _refused(block: DesignBlock, cell: Cell) -> list[Problem]:
-    model = block.model.model
-    assert model is not None
-    try:
-        cell.config  # noqa: B018
-    except ValidationError as error:
-        return problems_of(error, model, lambda path: _place(block, cell, path))
-    except Exception as error:  # noqa: BLE001 - custom validators may raise anything
-        cause = first_line(f"{type(error).__name__}: {message_of(error)}")
-        message = f"{model.__name__} cannot take the config of cell {cell.name}: {cause}"
-        return [Problem(f"{block.place}base", message, fix="change the config, or the model")]
-    return []
-
-
-def _place(block: DesignBlock, cell: Cell, path: Path) -> str:
-    dotted = ".".join(map(str, path))
-    for factor in block.factors:
-        level = cell.levels.get(factor.name)
-        for key in level.sets if level else ():
-            if dotted == key or dotted.startswith(f"{key}."):
-                assert level is not None
-                return block.place + factor.where(level, dotted)
-    if not path:
-        return f"cell {cell.name}"
-    written = [key for key, _ in flatten(block.spec.base)]
-    own = any(dotted == key or dotted.startswith(f"{key}.") for key in written)
-    return f"{block.place if own else ''}base.{dotted}"

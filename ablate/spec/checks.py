@@ -113,10 +113,11 @@ def _seed_problems(study: Study) -> Iterator[Problem]:
                 yield Problem(f"{key}[{index}]", "the seed is listed twice", seed, fix="drop one")
             seen.add(seed)
     listed = set(study.first_seeds)
-    for seed in study.seeds_of(is_baseline=True):
-        if study.aa and seed + AA_SEED_OFFSET in listed:
-            yield Problem("aa", f"the second baseline of seed {seed} would use this seed too",
-                          seed + AA_SEED_OFFSET, fix="use other seeds")  # fmt: skip
+    again = [seed for seed in study.seeds_of(is_baseline=True) if seed + AA_SEED_OFFSET in listed]
+    for seed in again[:1] if study.aa else ():
+        more = f", and {len(again) - 1:,} more" * (len(again) > 1)
+        yield Problem("aa", f"the second baseline of seed {seed} would use this seed too{more}",
+                      seed + AA_SEED_OFFSET, fix="use other seeds")  # fmt: skip
 
 
 def _metric_problems(study: Study, model: ConfigModel) -> Iterator[Problem]:

@@ -8,12 +8,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from ablate.dotted import MAX_DEPTH, blocking_key, is_too_deep, with_key
-from ablate.errors import InputError, Problem
+from ablate.errors import InputError, Problem, reason_of
 from ablate.spec.checks import path_problems, storage_problems, study_problems
 from ablate.spec.models import Study
+from ablate.spec.no_file import SUFFIXES, no_file, studies_in
 from ablate.spec.pydantic_problems import Path as KeyPath
 from ablate.spec.pydantic_problems import problems_of
+from ablate.spec.source import Source
 from ablate.spec.yaml12 import MAX_LENGTH, dump_yaml, parse_yaml
+from ablate.spec.yaml_words import spacing_fix
 from ablate.study_dir import StudyPaths, write_atomically
 from ablate.study_format import check_format
 from ablate.text import storable
@@ -36,11 +39,19 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     Raises:
         InputError: With all mistakes of the file and the overrides at once.
     """
-    return read_study(_read(Path(path)), str(path), overrides)
+    try:
+        text = _text_of(Path(path))
+    except OSError as error:
+        raise InputError(str(path), [no_file(Path(path), error, overrides)]) from error
+    return read_study(parse_yaml(text, str(path)), str(path), overrides, text=text)
 
 
 def read_study(
-    raw: Any, source: str, overrides: Sequence[str] = (), has_place: bool = False
+    raw: Any,
+    source: str,
+    overrides: Sequence[str] = (),
+    has_place: bool = False,
+    text: str = "",
 ) -> Study:
     """Checks a study given as plain values.
 
@@ -49,13 +60,16 @@ def read_study(
         source: What errors call it.
         overrides: As in `load_study`.
         has_place: Whether it already has a directory, which may be read-only.
+        text: The YAML that it was read from, where there is one: errors then name lines.
 
     Raises:
         InputError: With all mistakes at once.
     """
     if not isinstance(raw, Mapping):
         what = "is empty" if raw is None else f"holds a {type(raw).__name__}, not a mapping"
-        raise InputError(source, [Problem("the file", what, fix="see the README for a study")])
+        fix = spacing_fix(raw) or "see the README for a study"
+        raise InputError(source, [Problem("the file", what, fix=fix)])
+    origin = Source(source, text, tuple(overrides))
     odd = [key for key in raw if not isinstance(key, str) or storable(key) != key]
     words = {key: value for key, value in raw.items() if key not in odd}
     values, problems = _overridden(words, overrides)
@@ -72,9 +86,10 @@ def read_study(
         more = [*(() if has_place else storage_problems(study)), *study_problems(study)]
         problems += [problem for problem in more if problem.key not in reported_keys]
     if problems:
-        raise InputError(source, problems)
+        raise origin.refusal(problems)
     assert study is not None
-    return study.model_copy(update={"folder": study.folder or str(Path.cwd()), **_mode(study)})
+    placed = {"folder": study.folder or str(Path.cwd()), **_mode(study)}
+    return study.model_copy(update=placed).read_from(origin)
 
 
 def save_study(study: Study, paths: StudyPaths) -> None:
@@ -99,16 +114,12 @@ def load_saved_study(directory: Path, overrides: Sequence[str] = ()) -> Study:
         raise InputError("command line", unusable)
     paths = StudyPaths(root)
     if not paths.study_yaml.is_file():
-        problem = Problem(
-            "STUDY_DIR", "is not a study directory (no study.yaml)", str(directory),
-            fix="give the directory under 'storage' that has the study's name",
-        )  # fmt: skip
-        raise InputError("command line", [problem])
+        raise InputError("command line", [_no_study(directory)])
     check_format(paths)
-    raw = _read_saved(paths.study_yaml)
+    raw, text = _read_saved(paths.study_yaml)
     # Its place and name are those of the directory.
     raw = {**raw, "storage": str(root.parent), "study": "study"}
-    study = read_study(raw, str(paths.study_yaml), overrides, has_place=True)
+    study = read_study(raw, str(paths.study_yaml), overrides, has_place=True, text=text)
     return study.model_copy(update={"storage": str(root.parent), "study": root.name})
 
 
@@ -119,40 +130,50 @@ def last_study(paths: StudyPaths) -> Study | None:
         The study; None where there is none, or none that can be read.
     """
     try:
-        raw = _read(paths.study_yaml)
+        raw, _ = _read_saved(paths.study_yaml)
         study = Study.model_validate({**raw, "study": "study"})
-    except (InputError, TypeError, ValidationError):
+    except (InputError, ValidationError):
         return None
     return study.model_copy(update={"study": paths.root.name, **_mode(study)})
 
 
-def _read_saved(path: Path) -> Any:
-    """A study that was written here; if it is damaged, the error says how to restore it."""
+def _no_study(directory: Path) -> Problem:
+    """What is wrong with the path of a study directory."""
+    fix = "give the directory under 'storage' that has the study's name"
+    if directory.suffix in SUFFIXES:
+        fix = f"give a YAML file without --resume; {fix}"
+    there = [str(study) for storage in dict.fromkeys((directory.parent, directory))
+             for study in studies_in(storage)]  # fmt: skip
+    message = "is not a study directory (no study.yaml)"
+    return Problem("STUDY_DIR", message, str(directory), tuple(there), fix)
+
+
+def _read_saved(path: Path) -> tuple[Any, str]:
+    """A study that was written here, and its YAML; if damaged, the error says how to restore it."""
     fix = "run the study's own YAML again: that rewrites this file, and finished runs are kept"
     try:
-        raw = _read(path)
+        text = _text_of(path)
+        raw = parse_yaml(text, str(path))
     except InputError as error:
         problems = [replace(problem, fix=fix) for problem in error.problems]
         raise InputError(str(path), problems) from error
+    except OSError as error:
+        problem = Problem("the file", f"cannot be read: {reason_of(error)}", fix=fix)
+        raise InputError(str(path), [problem]) from error
     if not isinstance(raw, Mapping):
         raise InputError(str(path), [Problem("the file", "holds no study: it is damaged", fix=fix)])
-    return raw
+    return raw, text
 
 
-def _read(path: Path) -> Any:
+def _text_of(path: Path) -> str:
     try:
         with path.open("rb") as file:
             read = file.read(4 * MAX_LENGTH + 1)  # it may never end
-        content = read.decode("utf-8", "ignore" if len(read) > 4 * MAX_LENGTH else "strict")
-    except OSError as error:
-        fix = "check the path" if isinstance(error, FileNotFoundError) else ""
-        problem = Problem("the file", f"cannot be read: {error.strerror}", fix=fix)
-        raise InputError(str(path), [problem]) from error
+        return read.decode("utf-8", "ignore" if len(read) > 4 * MAX_LENGTH else "strict")
     except UnicodeDecodeError as error:
         raise InputError(
             str(path), [Problem("the file", "is not UTF-8 text", fix="save it as UTF-8")]
         ) from error
-    return parse_yaml(content, str(path))
 
 
 def _validate(values: dict[str, Any]) -> tuple[Study | None, list[Problem]]:

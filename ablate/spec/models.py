@@ -1,7 +1,7 @@
 """The study file as frozen models: its keys and their defaults."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,14 +11,16 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     Strict,
     field_validator,
     model_validator,
 )
 
-from ablate.errors import AblateError
+from ablate.errors import AblateError, InputError, Problem
 from ablate.identity import canonical_json
 from ablate.spec.seeds import Float, Int, SeedRule, Seeds, SeedsByRole
+from ablate.spec.source import Source
 from ablate.text import printable, shortened
 
 Text = Annotated[str, Strict()]
@@ -257,6 +259,17 @@ class Study(Block, _Question):
     storage: Text = "./studies"
     folder: Text | None = None
     """Relative paths start here; None is the folder in which the command is run."""
+    _source: Source | None = PrivateAttr(None)
+
+    def read_from(self, source: Source) -> Self:
+        """The study, which knows where its keys are written."""
+        study = self.model_copy()
+        study._source = source
+        return study
+
+    def refusal(self, problems: Iterable[Problem]) -> InputError:
+        """The error that tells mistakes of the study, with the places of their keys."""
+        return (self._source or Source(self.study)).refusal(problems)
 
     @property
     def first_seeds(self) -> tuple[int, ...]:

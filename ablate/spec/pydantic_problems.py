@@ -1,36 +1,65 @@
 """Turns pydantic's errors into problems: key path, bad value, valid choices, fix."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from ablate.errors import MISSING, Problem
 from ablate.spec.config_keys import below, field_of, is_keyless, is_model, members
+from ablate.spec.yaml_words import spacing_fix
+from ablate.trainable.contract import ConfigError
 
 Path = tuple[str | int, ...]
 _OF_A_KEY = "[key]"
 """Added by pydantic to the path of a key that is itself invalid."""
+_OF_A_WHOLE = ("value_error", "assertion_error")
+"""Raised by validators: of a mapping they are about several of its keys."""
+_IN_YAML = {
+    "tuple_type": "should be a list",
+    "list_type": "should be a list",
+    "dict_type": "should be a mapping",
+    "model_type": "should be a mapping",
+    "model_attributes_type": "should be a mapping",
+}
+"""Types by their names in YAML, not in Python."""
 
 
 def problems_of(
     error: ValidationError, model: type[BaseModel], place: Callable[[Path], str]
 ) -> list[Problem]:
-    """One problem for each wrong key.
+    """One problem for each wrong key, and for each mistake of several keys together.
 
     Args:
         error: What the model said.
         model: The model.
         place: Turns a path into the model into a place in the user's file.
     """
+    return [problem for _, problem in problems_by_path(error, model, place)]
+
+
+def problems_by_path(
+    error: ValidationError, model: type[BaseModel], place: Callable[[Path], str]
+) -> Iterator[tuple[Path, Problem]]:
+    """As `problems_of`, each with its path into the model."""
     grouped: dict[Path, list[Any]] = {}
     owners: dict[Path, list[Any]] = {}
     for item in error.errors(include_url=False):
         path, holders = _field_path(model, item["loc"], item["type"] == "extra_forbidden")
         grouped.setdefault(path, []).append(item)
         owners.setdefault(path, []).extend(holders)
-    return [_problem(path, items, owners[path], place(path)) for path, items in grouped.items()]
+    for path, items in grouped.items():
+        problem = _problem(path, items, owners[path], place(path))
+        yield from ((path, each) for each in _each(problem, items))
+
+
+def _each(problem: Problem, items: Sequence[Any]) -> list[Problem]:
+    """The mistakes of one error: a validator may raise several at once."""
+    raised = items[0].get("ctx", {}).get("error") if len(items) == 1 else None
+    several = isinstance(raised, ConfigError)
+    return [replace(problem, message=_lower(m)) for m in raised.messages] if several else [problem]
 
 
 def _problem(path: Path, items: Sequence[Any], owners: Sequence[Any], key: str) -> Problem:
@@ -41,7 +70,7 @@ def _problem(path: Path, items: Sequence[Any], owners: Sequence[Any], key: str) 
                        fix=f"put quotes around it: '{value}'")  # fmt: skip
     if all(item["type"] == "extra_forbidden" for item in items):
         field_names = dict.fromkeys(name for owner in owners for name in owner.model_fields)
-        return Problem(key, "unknown key", path[-1], tuple(field_names))
+        return Problem(key, "unknown key", path[-1], tuple(field_names), spacing_fix(path[-1]))
     if first["type"] == "missing":
         return Problem(key, "missing", fix=f"add '{key}: ...'")
     choices = tuple(
@@ -52,13 +81,18 @@ def _problem(path: Path, items: Sequence[Any], owners: Sequence[Any], key: str) 
     )
     if choices and len(items) == 1:
         return Problem(key, "not a valid choice", value, choices)
-    shown_value = MISSING if first["type"] == "value_error" and isinstance(value, dict) else value
+    is_whole = first["type"] in _OF_A_WHOLE and isinstance(value, dict)
     messages = dict.fromkeys(_message(item) for item in items)
-    return Problem(key, " or ".join(messages), shown_value)
+    fix = spacing_fix(value) if first["type"] in _IN_YAML else ""
+    return Problem(key, " or ".join(messages), MISSING if is_whole else value, fix=fix)
 
 
 def _message(item: Any) -> str:
-    message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return _IN_YAML.get(item["type"]) or _lower(message.removeprefix("Input "))
+
+
+def _lower(message: str) -> str:
     return message[:1].lower() + message[1:]
 
 

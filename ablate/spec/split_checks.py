@@ -53,13 +53,16 @@ def refused_splits(
     if study.split_seed is None or key is None or not cells:
         return
     again = [seed + AA_SEED_OFFSET for seed in study.first_seeds if study.aa]
+    refused: dict[str, list[int]] = {}
     for seed in [*study.first_seeds, *again]:
         try:
             model.validate(with_key(cells[0].written_config(), key, seed))
         except ValidationError as error:
-            why = first_line(error.errors()[0]["msg"])
-            message = f"is refused as {key}, to which {KEY}: with_seed sets it: {why}"
-            yield Problem("seeds", message, seed, fix=f"use another seed, or drop {KEY}")
+            refused.setdefault(first_line(error.errors()[0]["msg"]), []).append(seed)
+    for why, seeds in refused.items():
+        message = f"is refused as {key}, to which {KEY}: with_seed sets it: {why}"
+        message += f" (and {len(seeds) - 1:,} seeds more)" * (len(seeds) > 1)
+        yield Problem("seeds", message, seeds[0], fix=f"use other seeds, or drop {KEY}")
 
 
 def _why_not(study: Study, model: ConfigModel) -> str:

@@ -1,19 +1,19 @@
 """YAML 1.2: `1e-3` is a number, `off` a string, and duplicate keys are errors."""
 
 import re
-from collections.abc import Hashable
 from typing import Any
 
 import yaml
 from yaml.composer import Composer
 from yaml.constructor import SafeConstructor
 from yaml.parser import Parser
-from yaml.reader import Reader
+from yaml.reader import Reader, ReaderError
 from yaml.resolver import Resolver
 from yaml.scanner import Scanner
 
 from ablate.errors import InputError, Problem
-from ablate.spec.yaml_nodes import MERGE, Inspection, float_of, int_of
+from ablate.spec.yaml_nodes import Inspection, float_of, int_of
+from ablate.spec.yaml_words import character_problem, syntax_problem, with_lines
 
 FastParser: Any = Parser
 if yaml.__with_libyaml__:
@@ -23,39 +23,18 @@ MAX_LENGTH = 4_000_000
 """Most characters of a document."""
 LONG = 20_000
 """Documents of more characters are worth reading in C."""
+MAX_EXPLAINED = 200_000
+"""Most characters of a document that is read again in Python, whose parser says more."""
 
 
 class _Schema(SafeConstructor, Resolver):
-    """The YAML 1.2 core schema; duplicate keys are noted."""
+    """The YAML 1.2 core schema."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
     def __init__(self) -> None:
         SafeConstructor.__init__(self)
         Resolver.__init__(self)
-        self.duplicates: list[Problem] = []
-        self._looked_at: set[int] = set()
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """As the parent's, noting duplicate keys first: merges may repeat keys legitimately."""
-        if id(node) not in self._looked_at:
-            self._looked_at.add(id(node))
-            self._note_duplicates(node)
-        super().flatten_mapping(node)
-
-    def _note_duplicates(self, node: yaml.MappingNode) -> None:
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            if key_node.tag == MERGE:
-                continue
-            key = self.construct_object(key_node, deep=True)  # pyright: ignore[reportUnknownMemberType]
-            if not isinstance(key, Hashable):
-                continue
-            if key in seen:
-                line = key_node.start_mark.line + 1
-                message = f"the key appears twice in one mapping (again on line {line})"
-                self.duplicates.append(Problem(str(key), message, fix="keep one of them"))
-            seen.add(key)
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
         return int_of(str(self.construct_scalar(node)))
@@ -140,29 +119,41 @@ def parse_yaml(text: str, source: str) -> Any:
         raise _error(source, "the document", f"is {len(text):,} characters long",
                      f"write {MAX_LENGTH:,} at most")  # fmt: skip
     try:
-        loader = _loader(text)
-        value = _built(loader, source)
+        return _built(_loader(text), text, source)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "the document"
-        raise _error(source, place, f"not YAML: {error.problem}") from error
+        raise InputError(source, [syntax_problem(_explained(error, text), text)]) from error
     except RecursionError as error:
         raise _error(source, "the document", "is nested too deep") from error
-    except (yaml.YAMLError, ValueError) as error:  # characters that YAML does not have
+    except ReaderError as error:
+        raise InputError(source, [character_problem(error, text)]) from error
+    except (yaml.YAMLError, ValueError) as error:
         raise _error(source, "the document", f"not YAML: {error}") from error
-    if loader.duplicates:
-        raise InputError(source, loader.duplicates)
-    return value
 
 
-def _built(loader: _Loader | _FastLoader, source: str) -> Any:
+def composed(text: str) -> yaml.Node | None:
+    """The nodes of a document that has been parsed, with their places."""
+    return _loader(text).get_single_node()
+
+
+def _explained(error: yaml.MarkedYAMLError, text: str) -> yaml.MarkedYAMLError:
+    """What the parser in Python says where another one found the text to be no YAML."""
+    if len(text) > MAX_EXPLAINED:
+        return error
+    try:
+        _Loader(text).get_single_node()
+    except yaml.MarkedYAMLError as explained:
+        return explained
+    return error
+
+
+def _built(loader: _Loader | _FastLoader, text: str, source: str) -> Any:
     node = loader.get_single_node()
     if node is None:
         return None
     inspection = Inspection(loader.construct_object)
     inspection.look_at(node)
     if inspection.problems:
-        raise InputError(source, inspection.problems)
+        raise InputError(source, [with_lines(problem, text) for problem in inspection.problems])
     return loader.construct_document(node)
 
 

@@ -1,13 +1,13 @@
 """Checks a YAML document node by node, before any value is constructed."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import yaml
 
 from ablate.dotted import MAX_DEPTH
-from ablate.errors import Problem
+from ablate.errors import Location, Problem
 from ablate.text import printable
 
 MAX_DIGITS = 100
@@ -23,6 +23,8 @@ _TAGS: dict[type[yaml.Node], set[str]] = {
     yaml.SequenceNode: {f"{_PREFIX}seq"},
     yaml.MappingNode: {f"{_PREFIX}map"},
 }
+_UNREAD = (ValueError, LookupError, AttributeError, TypeError, yaml.YAMLError)
+"""What is raised for a scalar whose text does not fit its type."""
 
 
 class Inspection:
@@ -76,6 +78,7 @@ class Inspection:
             for key, _ in node.value:
                 if not isinstance(key, yaml.ScalarNode):
                     self._note(key, place, "has a key that is a list or a mapping", "write a word")
+            self._look_for_duplicates(node, place)
         elif isinstance(node, yaml.ScalarNode) and node.tag not in (_TEXT, MERGE):
             self._look_at_scalar(node, place)
 
@@ -84,14 +87,38 @@ class Inspection:
             self._construct(node)
         except OutOfRangeError as error:
             self._note(node, place, str(error), "write a smaller one, or quotes around a text")
-        except (ValueError, LookupError, AttributeError, TypeError, yaml.YAMLError):
+        except _UNREAD:
             message = f"{printable(node.value)!r} is not {_shown(node.tag)}"
             self._note(node, place, message, "drop the tag")
 
+    def _look_for_duplicates(self, node: yaml.MappingNode, place: str) -> None:
+        """Notes keys that a mapping itself has twice; merges may repeat them."""
+        first: dict[Hashable, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == MERGE:
+                continue
+            value = self._read(key)
+            if value in first:
+                name = f"{place}.{printable(key.value)}"
+                message = f"the key appears twice in one mapping (first on line {first[value]})"
+                self._note(key, name, message, "keep one of them")
+            first.setdefault(value, key.start_mark.line + 1)
+
+    def _read(self, key: yaml.ScalarNode) -> Hashable:
+        """A key's value; its text where it has none, which is told by itself."""
+        try:
+            return self._construct(key)
+        except _UNREAD:
+            return key.tag, key.value
+
     def _note(self, node: yaml.Node, place: str, message: str, fix: str) -> None:
-        line = f"line {node.start_mark.line + 1}"
-        text = f"{message} ({line})" if place else message
-        self.problems.append(Problem(place.lstrip(".") or line, text, fix=fix))
+        where = location(node)
+        self.problems.append(Problem(place.lstrip("."), message, fix=fix, locations=(where,)))
+
+
+def location(node: yaml.Node) -> Location:
+    """Where a node begins."""
+    return Location(node.start_mark.line + 1, node.start_mark.column + 1)
 
 
 class OutOfRangeError(ValueError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ablate.errors import InputError, Problem
+from ablate.errors import Problem
 from ablate.events import Event, Listener
 from ablate.ledger.ledger import Ledger
 from ablate.run_row import RunRow
@@ -166,7 +166,7 @@ def _factories(study: Study) -> dict[str, Callable[[TrackedStudy], Tracker]]:
             choices = tuple(sorted(installed.names))
             problems.append(Problem(f"trackers[{index}]", "is not a tracker", name, choices, fix))
     if problems:
-        raise InputError(study.study, problems)
+        raise study.refusal(problems)
     return factories
 
 

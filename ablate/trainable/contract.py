@@ -10,7 +10,7 @@ Any `ray.tune.Trainable` works: `step()` returns metrics and `done`, `save_check
   samples and measure metrics afterwards, and train several runs in one trial.
 """
 
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Required, TypedDict
@@ -44,6 +44,24 @@ class MetricSpec:
     ranks: bool = True
     has_ratios: bool = True
     is_measurable: bool = False
+
+
+class ConfigError(ValueError):
+    """What a validator of a config, or a preflight, may raise in the place of a `ValueError`.
+
+    Args:
+        *messages: Mistakes, each told by itself.
+        keys: The config keys, dotted, that have the wrong values. A validator need not say them:
+            they are found by leaving out one key after another.
+    """
+
+    def __init__(self, *messages: str, keys: Sequence[str] = ()) -> None:
+        super().__init__(*messages)
+        self.messages = messages
+        self.keys = tuple(keys)
+
+    def __str__(self) -> str:
+        return "; ".join(self.messages)
 
 
 class TrainableConfig(BaseModel):
@@ -175,7 +193,7 @@ class TrainableHooks:
         preflight: Checks a run's data before anything starts. Takes the run's config; returns what
             is known: `data_fingerprint`, `num_parameters`, `planned_steps` (see the config's
             hook), `same_training` (equal for configs that are the same training under two names).
-            Raises ValueError or OSError if data are wrong.
+            Raises ValueError or OSError if data are wrong; a `ConfigError` names the keys.
         sample: Draws from a run's best weights: `(best, num, seed, solver, num_steps)` to rows
             (num, dim).
         evaluate: Measures a metric of a run's best weights: `(best, config, metric)` to columns.

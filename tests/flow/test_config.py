@@ -1,6 +1,7 @@
 import pytest
 
-from ablate.driver.session import check_data, plan_notes
+from ablate.driver.data_check import check_data
+from ablate.driver.session import plan_notes
 from ablate.errors import InputError
 from ablate.plan.plan import plan_study
 from ablate.spec.load import read_study
@@ -63,7 +64,8 @@ def test_what_another_source_left_behind_is_told_at_once():
 
 def test_a_refusal_names_the_cell_that_it_is_about():
     text = mistakes(factors={"flow": ["icfm", "reflow"], "aug": ["none", "mixup"]})
-    assert "cell flow=reflow, aug=mixup: flow reflow trains on fixed pairs" in text
+    assert "factors.flow[1] and factors.aug[1]: flow reflow trains on fixed pairs" in text
+    assert text.endswith("(in 1 of 4 cells: flow=reflow, aug=mixup)")
     fine = {"factors": {"flow": ["icfm", "reflow"], "aug": ["none", "mixup"]},
             "exclude": [{"flow": "reflow", "aug": "mixup"}]}  # fmt: skip
     assert len(plan_study(read_study({**RAW, **fine}, "x")).runs) == 3

@@ -6,7 +6,8 @@ import pytest
 from pydantic import Field
 from ray.tune import Trainable
 
-from ablate.driver.session import check_data, plan_notes
+from ablate.driver.data_check import check_data
+from ablate.driver.session import plan_notes
 from ablate.errors import InputError
 from ablate.plan.analysis_changes import differences
 from ablate.plan.analysis_plan import AnalysisPlan

@@ -101,7 +101,7 @@ letters, digits, '.', '_' and '-'
     [
         ({"metric": "drop"}, "metric: missing\n      fix: add 'metric: ...'"),
         ({"seeds": []}, "seeds = []: tuple should have at least 1 item"),
-        ({"seeds": "three"}, "seeds = 'three': should be a valid tuple"),
+        ({"seeds": "three"}, "seeds = 'three': should be a list"),
         ({"trainable": "flow_match"}, "trainable = 'flow_match': not a registered trainable\n"
          "      choices: flow_matching (nearest: flow_matching)"),
         ({"trainable": "no_such:Class"}, "cannot be imported: No module named 'no_such'"),
@@ -123,7 +123,7 @@ letters, digits, '.', '_' and '-'
         ({"factors": {"m": {"a": {"epochs": 5}, "b": {"epochs": 5.0}}}},
          "factors.m.b.epochs = 5.0: should be a valid integer"),
         ({"factors": {"m": {"a": {"lr": 1}, "b": {"lr": 1.0}}}},
-         "factors: two cells are the same: m=a and m=b"),
+         "factors.m: two cells are the same: m=a and m=b"),
         ({"baseline": {"flow": "vp", "lr": 0.5}}, "baseline.lr = 0.5: is not a level of the"),
         ({"baseline": {"arch": "mlp"}}, "baseline.arch: is not a factor\n      choices: flow, lr"),
         ({"exclude": [{"flow": "icfm", "lr": 0.001}]}, "baseline = {'flow': 'icfm', 'lr': 0.001}: "
@@ -134,7 +134,7 @@ letters, digits, '.', '_' and '-'
         ({"resources": {"cpus": 1}}, "resources.cpus: unknown key\n      choices: cpu, gpu"),
         ({"tracking": {"mode": "ofline"}}, "tracking.mode = 'ofline': not a valid choice\n"
          "      choices: auto, online, offline, disabled (nearest: offline)"),
-        ({"base": {"data": {"source": "parquet"}}}, "base.data: source parquet needs a path"),
+        ({"base": {"data": {"source": "npy"}}}, "base.data.source: source npy needs a path"),
         ({"design": "random"}, "design = 'random'"),
         ({"metric": "val_loss"}, "metric = 'val_loss': measures different things in cells that "
          "differ in flow\n      choices: sliced_w2, energy_distance, mmd, straightness\n"
@@ -185,7 +185,10 @@ def test_a_saved_study_reads_back_and_its_directory_may_move(tmp_path):
         ("a: [", "line 1, column 5: not YAML"),
         ("", "the file: is empty"),
         ("- 1", "the file: holds a list, not a mapping"),
-        ("study: a\nstudy: b\n", "study: the key appears twice in one mapping (again on line 2)"),
+        (
+            "study: a\nstudy: b\n",
+            "line 2, column 1: study: the key appears twice in one mapping (first on line 1)",
+        ),
         (b"\xff\xfe\x00", "the file: is not UTF-8 text"),
     ],
 )

@@ -37,9 +37,9 @@ def test_merged_mappings_are_merged_again():
 def test_duplicate_keys_are_told_with_their_lines():
     with pytest.raises(InputError) as error:
         parse_yaml("a: 1\nb: {c: 1, c: 2}\na: 3\n", "grid.yaml")
-    assert [(p.key, p.message) for p in error.value.problems] == [
-        ("a", "the key appears twice in one mapping (again on line 3)"),
-        ("c", "the key appears twice in one mapping (again on line 2)"),
+    assert [(p.key, p.locations[0].line, p.message) for p in error.value.problems] == [
+        ("a", 3, "the key appears twice in one mapping (first on line 1)"),
+        ("b.c", 2, "the key appears twice in one mapping (first on line 2)"),
     ]
 
 

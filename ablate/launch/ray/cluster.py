@@ -181,7 +181,7 @@ def slots_of(study: Study) -> int:
     nodes = [Node(node.get("CPU", 0), node.get("GPU", 0)) for node in alive]
     slots = trials_at_once(study.resources, nodes)
     if not slots:
-        raise InputError(study.study, _too_large(study, nodes))
+        raise study.refusal(_too_large(study, nodes))
     return slots
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ablate.trainable.contract import MetricSpec, TrainableConfig
+from ablate.trainable.contract import ConfigError, MetricSpec, TrainableConfig
 from trainables.flow.config import identity, sharing
 from trainables.flow.config import scope as scopes
 from trainables.flow.config.augmentations import AUGMENTATIONS, AugmentationKeys
@@ -114,7 +114,7 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
         if self.dtype == "bfloat16" and self.batch_size == 1:
             wrong.append("dtype bfloat16 needs a batch_size of at least 2: set dtype: float32")
         if wrong:
-            raise ValueError("; ".join(wrong))
+            raise ConfigError(*wrong)
         return self
 
     def measured(self) -> tuple[str, ...]:

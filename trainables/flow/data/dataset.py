@@ -146,7 +146,7 @@ def _read(config: DataConfig) -> _Source:
     rows = read_rows(config)
     parts = _split(rows, config.split_seed)
     if min(map(len, parts)) < 2 or not (rows[parts[0]] != rows[parts[0][0]]).any():
-        raise DataError(_too_few(rows))
+        raise DataError(_too_few(rows), "data.path", "data.rows")
     return _Source(rows, parts, _statistics(rows[parts[0]]), fingerprint(rows))
 
 
@@ -174,7 +174,8 @@ def _check_size(source: _Source, config: DataConfig) -> None:
     if config.size != "all" and int(config.size) > available:
         raise DataError(
             f"data.size {config.size} is more than the training part holds: {available} of "
-            f"{len(source.rows)} rows"
+            f"{len(source.rows)} rows",
+            "data.size",
         )
 
 

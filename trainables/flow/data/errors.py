@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from ablate.trainable.contract import ConfigError
+
 Floats = NDArray[np.float32]
 """(rows, dim)."""
 Numbers = NDArray[np.intp]
@@ -13,8 +15,16 @@ ROWS_NAMED = 10
 """How many bad rows of a kind an error names."""
 
 
-class DataError(ValueError):
-    """The data cannot be trained on; the message says where and why."""
+class DataError(ConfigError):
+    """The data cannot be trained on; the message says where and why.
+
+    Args:
+        message: What is wrong.
+        *keys: The config keys that have the wrong values, by default `data.path`.
+    """
+
+    def __init__(self, message: str, *keys: str) -> None:
+        super().__init__(message, keys=keys or ("data.path",))
 
 
 def single_precision(values: NDArray[np.floating]) -> tuple[Floats, dict[str, Numbers]]:

@@ -37,7 +37,9 @@ def check_rows(config: DataConfig) -> None:
         wide = f" x data.dim {dim:,}" if config.source == "gaussians" else ""
         raise DataError(
             f"data.rows {rows:,}{wide} need {_gib(needed)} to be drawn, and this machine has "
-            f"{_gib(there)}: draw fewer"
+            f"{_gib(there)}: draw fewer",
+            "data.rows",
+            "data.dim",
         )
 
 
@@ -55,15 +57,19 @@ def check_run(config: FlowConfig, num_rows: int, dim: int) -> None:
     if config.batch_size > max(MOST_REPEATS * num_rows, LARGE_BATCH):
         raise DataError(
             f"batch_size {config.batch_size:,} is more than {MOST_REPEATS} times the {num_rows:,} "
-            f"rows that are trained on: set batch_size: {num_rows} or less"
+            f"rows that are trained on: set batch_size: {num_rows} or less",
+            "batch_size",
         )
     shapes = unpadded_shapes(config, dim).values()
     network = STATE_BYTES * sum(math.prod(shape) for shape in shapes)
     batch = 4 * config.batch_size * sum(shape[-1] for shape in shapes if len(shape) > 1)
-    for keys, needed in (("hidden_dim and num_layers", network), ("batch_size", batch)):
+    sizes = ("hidden_dim", "num_layers", "scale")
+    for what, keys, needed in (
+        ("hidden_dim and num_layers", sizes, network), ("batch_size", ("batch_size",), batch),
+    ):  # fmt: skip
         if needed > MOST_BYTES:
-            raise DataError(f"{keys}: training would need {_gib(needed)} of memory, more than "
-                            f"{_gib(MOST_BYTES)}: make it smaller")  # fmt: skip
+            raise DataError(f"{what}: training would need {_gib(needed)} of memory, more than "
+                            f"{_gib(MOST_BYTES)}: make it smaller", *keys)  # fmt: skip
 
 
 def memory_bytes() -> float:

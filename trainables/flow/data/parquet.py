@@ -54,9 +54,9 @@ def read_parquet(path: str, column: str) -> Floats:
         named = [f"{file} {part.shape[1]}" for file, part in parts.items()]
         problems.append(f"{path}: rows of different lengths: {_some(named, ', ')}")
     if problems:
-        raise DataError(_some(problems, "\n      "))
+        raise DataError(_some(problems, "\n      "), "data.path", "data.column")
     if not parts:
-        raise DataError(f"{path}: column '{column}' has no rows")
+        raise DataError(f"{path}: column '{column}' has no rows", "data.path", "data.column")
     return np.concatenate(list(parts.values()))
 
 

@@ -46,7 +46,8 @@ def _digits(config: DataConfig) -> Floats:
     # Read from scikit-learn's files: importing the package would take a second for one table.
     spec = importlib.util.find_spec("sklearn")
     if spec is None or not spec.submodule_search_locations:
-        raise DataError("data.source digits needs scikit-learn: pip install scikit-learn")
+        raise DataError("data.source digits needs scikit-learn: pip install scikit-learn",
+                        "data.source")  # fmt: skip
     path = Path(spec.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
     return np.loadtxt(path, delimiter=",", dtype=np.float32)[:, :-1]
 

@@ -1,0 +1,211 @@
+"""What the config model refuses of a study's cells: each cause once, at the keys that make it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from ablate.dotted import flatten, split_key, value_at
+from ablate.errors import MISSING, Problem
+from ablate.spec.design import Cell, DesignBlock
+from ablate.spec.models import Study
+from ablate.spec.pydantic_problems import Path, problems_by_path
+from ablate.text import first_line, message_of
+
+MAX_PROBED = 200
+"""Causes whose keys are looked for; a grid may have as many messages as cells."""
+MAX_LABELS = 3
+"""Levels of a factor that are named as those of the cells with a mistake."""
+
+
+@dataclass
+class _Cause:
+    """One mistake, and the cells that have it."""
+
+    problem: Problem
+    cells: list[tuple[DesignBlock, Cell]] = field(default_factory=list[tuple[DesignBlock, Cell]])
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """What the model says of one cell."""
+
+    block: DesignBlock
+    cell: Cell
+    path: Path
+    problem: Problem
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether it is said of a mapping as a whole: some of its keys do not go together."""
+        if self.problem.value is not MISSING:
+            return False
+        config = self.cell.written_config()
+        return not self.path or isinstance(value_at(config, _dotted(self.path)), Mapping)
+
+
+def config_problems(blocks: Sequence[DesignBlock], reported_keys: set[str]) -> list[Problem]:
+    """What the config model refuses, each mistake once, at the place in the YAML that sets it.
+
+    Args:
+        blocks: The blocks of a study.
+        reported_keys: Places of mistakes that are told already; unknown keys there are left out.
+    """
+    single: dict[str, Problem] = {}
+    joint: dict[tuple[Path, str], list[_Refusal]] = {}
+    for block in blocks:
+        for cell in block.cells if block.model.model else ():
+            for refusal in _refused(block, cell):
+                if refusal.is_joint:
+                    said = refusal.path, refusal.problem.message
+                    joint.setdefault(said, []).append(refusal)
+                else:
+                    single.setdefault(refusal.problem.key, refusal.problem)
+    causes = _causes(list(joint.values()))
+    told = [
+        _as_key_of_study(problem)
+        for problem in single.values()
+        if problem.message != "unknown key" or not _inside(problem.key, reported_keys)
+    ]
+    num_all = sum(len(block.cells) for block in blocks)
+    return [*told, *(with_cells(cause.problem, cause.cells, num_all) for cause in causes)]
+
+
+def with_cells(
+    problem: Problem, cells: Sequence[tuple[DesignBlock, Cell]], num_all: int
+) -> Problem:
+    """A problem that says which cells have it, if not all of them do.
+
+    Args:
+        problem: The mistake.
+        cells: The cells that have it, each with its block.
+        num_all: How many cells there are.
+    """
+    if len(cells) >= num_all:
+        return problem
+    named = _in_common(cells) or f"{cells[0][1].name}{', ...' * (len(cells) > 1)}"
+    counted = f" (in {len(cells):,} of {num_all:,} cells: {named})"
+    return replace(problem, message=problem.message + counted)
+
+
+def with_places(problem: Problem, block: DesignBlock, cell: Cell, keys: Sequence[str]) -> Problem:
+    """A problem that is told at the places in the YAML that set some keys of a cell's config."""
+    places = dict.fromkeys(_place_of(block, cell, (key,)) for key in keys)
+    first, *others = places or (problem.key,)
+    return replace(problem, key=first, others=tuple(others))
+
+
+def _place_of(block: DesignBlock, cell: Cell, path: Path) -> str:
+    """The place in the YAML that sets a key of a cell's config."""
+    dotted = _dotted(path)
+    for factor in block.factors:
+        level = cell.levels.get(factor.name)
+        for key in level.sets if level else ():
+            if dotted == key or dotted.startswith(f"{key}."):
+                assert level is not None
+                return block.place + factor.where(level, dotted)
+    if not path:
+        return "base"
+    written = [key for key, _ in flatten(block.spec.base)]
+    own = any(dotted == key or dotted.startswith(f"{key}.") for key in written)
+    return f"{block.place if own else ''}base.{dotted}"
+
+
+def _causes(said: Sequence[Sequence[_Refusal]]) -> list[_Cause]:
+    """The causes of what is said of cells as wholes.
+
+    What is said of the same keys is one cause where it has one of its values in common: a level
+    that does not go with three others, say.
+    """
+    causes: dict[tuple[Path, frozenset[str]], list[_Cause]] = {}
+    last: dict[Path, _Cause] = {}
+    for number, refusals in enumerate(said):
+        first = refusals[0]
+        if number < MAX_PROBED or first.path not in last:
+            keys = _involved(first)
+            problem = with_places(first.problem, first.block, first.cell, keys)
+            alike = causes.setdefault((first.path, frozenset(keys)), [])
+            cause = next((one for one in alike if _share_a_key(one.problem, problem)), None)
+            if cause is None:
+                alike.append(cause := _Cause(problem))
+            last[first.path] = cause
+        last[first.path].cells += [(refusal.block, refusal.cell) for refusal in refusals]
+    return [cause for alike in causes.values() for cause in alike]
+
+
+def _share_a_key(one: Problem, other: Problem) -> bool:
+    return bool({one.key, *one.others} & {other.key, *other.others})
+
+
+def _involved(refusal: _Refusal) -> list[str]:
+    """The keys of a config without any one of which the model does not say this of it."""
+    config = refusal.cell.written_config()
+    said = refusal.path, refusal.problem.message
+
+    def is_said_without(key: str) -> bool:
+        cell = replace(refusal.cell, levels={}, base=_without(config, key))
+        return said in [(r.path, r.problem.message) for r in _refused(refusal.block, cell)]
+
+    return [key for key, _ in flatten(config) if not is_said_without(key)]
+
+
+def _without(config: Mapping[Any, Any], dotted: str) -> dict[Any, Any]:
+    """A config that lacks a key."""
+    key, rest = split_key(config, dotted)
+    if rest and isinstance(config.get(key), Mapping):
+        return {**config, key: _without(config[key], rest)}
+    return {name: value for name, value in config.items() if name != key}
+
+
+def _refused(block: DesignBlock, cell: Cell) -> Iterator[_Refusal]:
+    model = block.model.model
+    assert model is not None
+    try:
+        cell.config  # noqa: B018
+    except ValidationError as error:
+        found = problems_by_path(error, model, lambda path: _place_of(block, cell, path))
+        yield from (_Refusal(block, cell, path, problem) for path, problem in found)
+    except Exception as error:  # noqa: BLE001 - custom validators may raise anything
+        cause = first_line(f"{type(error).__name__}: {message_of(error)}")
+        message = f"{model.__name__} cannot take the config: {cause}"
+        problem = Problem(f"{block.place}base", message, fix="change the config, or the model")
+        yield _Refusal(block, cell, (), problem)
+
+
+def _in_common(cells: Sequence[tuple[DesignBlock, Cell]]) -> str:
+    """The levels that only these cells of their block have: `flow=vp or si, lr=0.1`."""
+    block = cells[0][0]
+    if any(other is not block for other, _ in cells):
+        return ""
+    wanted: dict[str, set[str]] = {}
+    for factor in block.factors:
+        there = {cell.levels[factor.name].key for _, cell in cells if factor.name in cell.levels}
+        if len(there) < len({level.key for level in factor.levels}):
+            wanted[factor.name] = there
+    alike = sum(
+        all(name in cell.levels and cell.levels[name].key in keys for name, keys in wanted.items())
+        for cell in block.cells
+    )
+    if alike != len(cells) or any(len(keys) > MAX_LABELS for keys in wanted.values()):
+        return ""
+    labels = {factor.name: [level.text for level in factor.levels if level.key in keys]
+              for factor in block.factors if (keys := wanted.get(factor.name))}  # fmt: skip
+    named = ", ".join(f"{name}={' or '.join(texts)}" for name, texts in labels.items())
+    return f"{block.place}{named}" if named else ""
+
+
+def _as_key_of_study(problem: Problem) -> Problem:
+    """A problem of a config's key, which may be a key of the study in the wrong place."""
+    if problem.message != "unknown key" or problem.value not in Study.model_fields:
+        return problem
+    fix = f"{problem.value} is a key of the study: write it at the beginning of a line"
+    return replace(problem, fix=fix)
+
+
+def _inside(key: str, places: set[str]) -> bool:
+    return any(key.startswith((f"{place}.", f"{place}[")) for place in places)
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(map(str, path))
