@@ -22,8 +22,7 @@ def block_record(block: PlannedBlock, measured: Measured, plan: Plan) -> BlockRe
     """A block with the effects of its factors, and with lost runs as the worst beside them."""
     names = [factor.name for factor in block.factors]
     codes = [[levels.get(name, -1) for name in names] for levels in block.levels]
-    baseline = block.levels[block.members.index(block.baseline)]
-    baseline_levels = [baseline.get(name, 0) for name in names]
+    baseline_levels = block.baseline_levels
     labels = [[text(level.label) for level in factor.levels] for factor in block.factors]
     is_member = np.isin(np.arange(len(measured.lost)), block.members)[:, np.newaxis]
     lost = measured.lost & is_member

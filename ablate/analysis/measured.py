@@ -19,6 +19,7 @@ from ablate.stats.verdicts import (
     Comparison,
     Comparisons,
     Mode,
+    Verdict,
     VerdictKind,
     compare_to_baseline,
 )
@@ -101,7 +102,7 @@ def measured_of(plan: Plan, rows: RunRows, metric: str) -> Measured:
 def compared(plan: Plan, measured: Measured) -> Comparisons:
     """Every cell against its baseline; in pairs none, on the one residual that pairs rest on."""
     pairs = plan.study.compares_pairs
-    return compare_to_baseline(
+    found = compare_to_baseline(
         measured.values, np.array(plan.references), measured.mode, measured.margin,
         family=np.array(plan.compared), first_seeds=measured.first_seeds,
         groups=None if pairs else measured.groups, codes=None if pairs else grid_codes(plan),
@@ -109,6 +110,12 @@ def compared(plan: Plan, measured: Measured) -> Comparisons:
         num_families=measured.num_families, widening=measured.widening,
         is_paired=measured.is_paired,
     )  # fmt: skip
+    if pairs or not plan.alone:
+        return found
+    each = list(found.each)
+    for cell in plan.alone:  # nobody's baseline, though it is compared with none
+        each[cell] = Comparison(verdict=Verdict(VerdictKind.NOT_COMPARED))
+    return replace(found, each=each)
 
 
 def seeds_compared(comparisons: Comparisons, measured: Measured, plan: Plan) -> float:

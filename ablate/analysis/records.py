@@ -93,12 +93,15 @@ class CellRecord:
     """Of each factor that applies, for people."""
     is_baseline: bool
     reference: int
-    """Position of the cell that it is compared with; its own for a baseline."""
+    """Position of the cell that it is compared with; its own for a baseline, and where there is
+    nothing that it could be compared with."""
     num_planned: int
     value: Spread
     comparison: Comparison
     may_be_best: bool | None = None
     """Whether no other cell is found to be better; None where that cannot be said."""
+    against: str = ""
+    """The levels of that cell that it does not have itself; empty where it is compared with none."""
     cost: Cost = Cost()
     exploratory: Sequence[Deviation] = ()
     """What was changed after results were there and its verdict depends on."""
@@ -227,10 +230,14 @@ class MetricRecord:
     widening: float = 1.0
     """What standard errors are multiplied by since splits vary with the seed, and overlap."""
 
+    against: str = ""
+    """What all cells are compared with; empty where they are compared with unlike ones, or none."""
+
     @property
     def has_baselines(self) -> bool:
         """Whether cells are compared with different ones."""
-        return len({cell.reference for cell in self.cells}) > 1
+        cells = enumerate(self.cells)
+        return len({cell.reference for at, cell in cells if cell.reference != at}) > 1
 
 
 @dataclass(frozen=True, kw_only=True)

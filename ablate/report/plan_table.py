@@ -85,10 +85,11 @@ def _table(plan: Plan, rows: RunRows, known: Mapping[str, Mapping[str, Any]]) ->
     table.add_column("done")
     table.add_column("")
     status = _status_by_cell(plan, rows)
+    baselines = frozenset[int]() if plan.study.compares_pairs else plan.baselines
     for cell in plan.cells[:CELLS_SHOWN]:
         labels = [text(cell.labels.get(name, NOT_APPLICABLE)) for name in plan.factors]
         labels = [cell.block] * has_blocks + labels + [sizes.get(cell.index, "")] * bool(sizes)
-        mark = "baseline" if cell.index == plan.baseline.index else ""
+        mark = "baseline" if cell.index in baselines else ""
         done = status[cell.index]
         table.add_row(
             *map(Text, labels), f"{done[Status.OK]}/{done.total()}", _others(done) or mark
