@@ -13,6 +13,7 @@ from ablate.run_row import Status
 from ablate.stats.aa_test import AATest
 from ablate.stats.all_pairs import AllPairs
 from ablate.stats.effects import Effects
+from ablate.stats.simple_effects import SimpleEffects
 from ablate.stats.spread import Spread
 from ablate.stats.verdicts import Comparison, Comparisons, Verdict
 
@@ -101,7 +102,7 @@ class CellRecord:
     may_be_best: bool | None = None
     """Whether no other cell is found to be better; None where that cannot be said."""
     against: str = ""
-    """The levels of that cell that it does not have itself; empty where it is compared with none."""
+    """The levels of that cell that it does not have itself; empty if it is compared with none."""
     cost: Cost = Cost()
     exploratory: Sequence[Deviation] = ()
     """What was changed after results were there and its verdict depends on."""
@@ -140,7 +141,7 @@ class Scope:
 
 @dataclass(frozen=True, kw_only=True)
 class BlockRecord:
-    """What the factors of one block do, each over all the others."""
+    """What the factors of one block do: over all the others, or within what they interact with."""
 
     name: str
     factors: Sequence[str]
@@ -170,6 +171,18 @@ class BlockRecord:
     """Whether its cells lost runs by themselves: what factors do together is of the others, too."""
     at_worst: Effects | None = None
     """The effects with such runs as the table's worst; None without any, or where no side is."""
+    within: Mapping[int, SimpleEffects] = field(default_factory=dict)
+    """By factor, for those that interact with others: what they do at the levels of these."""
+    within_at_worst: Mapping[int, SimpleEffects] = field(default_factory=dict)
+    """The same with such runs as the table's worst."""
+    costs: Sequence[Cost] = ()
+    """Of each member, beside the block's first baseline."""
+
+    def compared(self, factor: int) -> Comparisons:
+        """What is told of a factor."""
+        assert self.effects is not None
+        told = self.within.get(factor) or self.effects.mains[factor]
+        return told.comparisons
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,9 @@ class Against:
 def against(plan: Plan) -> Against:
     """What each cell is compared with."""
     pairs = list(zip(plan.cells, plan.references, strict=True))
-    each = ["" if cell.index == other else _unlike(cell, plan.cells[other]) for cell, other in pairs]
+    each = [
+        "" if cell.index == other else _unlike(cell, plan.cells[other]) for cell, other in pairs
+    ]
     told = {other for number, (_, other) in enumerate(pairs) if number != other}
     phrases = {phrase for phrase in each if phrase}
     if plan.study.compares_pairs or not told:

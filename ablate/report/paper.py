@@ -9,7 +9,7 @@ from ablate.numbers import rounded, spread_text
 from ablate.report.cost import FLAGGED, costlier_text, price_of_better, unit_of
 from ablate.report.latex import comments, tex
 from ablate.report.paper_layout import Column, Entry, label_column, layout, number_column
-from ablate.report.tables import NOT_APPLICABLE
+from ablate.report.text_table import NOT_APPLICABLE
 from ablate.run_row import Status
 
 MOST_FACTORS = 6

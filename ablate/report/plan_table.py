@@ -13,7 +13,7 @@ from ablate.plan.packing import packs_of
 from ablate.plan.plan import Plan
 from ablate.plan.reconcile import Remaining
 from ablate.process.screen import Text
-from ablate.report.tables import NOT_APPLICABLE
+from ablate.report.text_table import NOT_APPLICABLE
 from ablate.run_row import RunRows, Status
 from ablate.spec.design import UNPLACED
 from ablate.spec.models import text

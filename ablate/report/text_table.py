@@ -7,6 +7,8 @@ from ablate.analysis.records import MetricRecord, Note
 from ablate.stats.verdicts import Verdict
 
 ADJUSTED = "adj. p"
+NOT_APPLICABLE = "–"
+"""The level of a factor where it does not apply."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from ablate.numbers import p_text
 from ablate.report.comparisons import pair_p_text
 from ablate.report.cost import cost_text, level_cost
 from ablate.report.findings import Change, at_worst_text, finding, null_text
+from ablate.report.level_rows import LevelRow, level_rows, partners_text
 from ablate.report.notes import ALPHA
 from ablate.report.pair_table import pair_answers
 from ablate.report.reconciled import is_only_as_cell
@@ -48,39 +49,41 @@ def _effect_answers(metric: MetricRecord) -> Iterator[str]:
 
 
 def _factor_answer(block: BlockRecord, effect: MainEffect, metric: MetricRecord) -> list[str]:
-    """`flow, over all others: vp lowers fid by ...; target within noise; 3 seeds`."""
-    each = list(enumerate(effect.comparisons.each))
+    """`flow, over all others: vp lowers fid by ...; target within noise; 3 seeds`.
+
+    Of a factor that interacts: `aug, within size: at size=500 mixup lowers fid by ...`.
+    """
+    rows, partners = level_rows(block, effect.factor), partners_text(block, effect.factor)
     sign = 1 if metric.mode == "min" else -1
-    differ = [(n, found) for n, found in each if found.verdict.is_different]
-    differ.sort(key=lambda one: sign * one[1].difference)
+    differ = [row for row in rows if row.comparison.verdict.is_different]
+    if not partners:  # else as in the table: place by place
+        differ.sort(key=lambda row: sign * row.comparison.difference)
     told = [
-        _level_finding(block, effect, level, metric, "it" * (place > 0))
-        for place, (level, _) in enumerate(differ[:NAMED])
+        _level_finding(block, row, metric, "it" * (place > 0))
+        for place, row in enumerate(differ[:NAMED])
     ]
-    told += [f"{len(differ) - NAMED} more levels differ"] * (len(differ) > NAMED)
-    others = [n for n, found in each if not found.verdict.is_different]
-    told += _alike_levels(block, effect, others, metric)
+    told += [f"{len(differ) - NAMED} more {'levels ' * (not partners)}differ"] * (
+        len(differ) > NAMED
+    )
+    told += _alike_levels(block, [row for row in rows if row not in differ], metric)
     if not told:
         return []
     of = f" of {block.name}" if block.name else ""
     seeds = int((~np.isnan(effect.level_table)).any(axis=0).sum())
     told += [_seeds(seeds)] * bool(differ)
-    return [f"{block.factors[effect.factor]}{of}, over all others: {'; '.join(told)}"]
+    where = f"within {partners}" if partners else "over all others"
+    return [f"{block.factors[effect.factor]}{of}, {where}: {'; '.join(told)}"]
 
 
-def _level_finding(
-    block: BlockRecord, effect: MainEffect, level: int, metric: MetricRecord, of: str
-) -> str:
-    found = effect.comparisons.each[level]
-    base = block.baseline_levels[effect.factor]
-    means = [_own_units(effect.level_means[n], metric.log_scale) for n in (base, level)]
-    worst = block.at_worst.mains[effect.factor].comparisons.each if block.at_worst else None
-    cost = cost_text(level_cost(block, metric.cells, effect.factor, level))
+def _level_finding(block: BlockRecord, row: LevelRow, metric: MetricRecord, of: str) -> str:
+    found = row.comparison
+    means = [_own_units(mean, metric.log_scale) for mean in (row.baseline_mean, row.mean)]
+    cost = cost_text(level_cost(block, row))
     return (
-        finding(block.levels[effect.factor][level], found, Change(*means), metric, of)
+        finding(row.name, found, Change(*means), metric, of)
         + f" at {cost}" * bool(cost)
-        + block.remark(found.verdict, effect.factor, level)
-        + at_worst_text(found, worst[level] if worst else None, metric.log_scale)
+        + block.remark(found.verdict, row.factor, row.level)
+        + at_worst_text(found, row.at_worst, metric.log_scale)
     )
 
 
@@ -88,18 +91,17 @@ def _own_units(value: float, log_scale: bool) -> float:
     return math.exp(value) if log_scale else float(value)
 
 
-def _alike_levels(
-    block: BlockRecord, effect: MainEffect, levels: Sequence[int], metric: MetricRecord
-) -> list[str]:
+def _alike_levels(block: BlockRecord, rows: Sequence[LevelRow], metric: MetricRecord) -> list[str]:
     """The levels of which no difference is found, those of one verdict together."""
-    base, alike = block.baseline_levels[effect.factor], dict[str, list[str]]()
-    compared = [level for level in levels if level != base]
-    for level in compared:
-        found = effect.comparisons.each[level]
-        is_alone = len(effect.comparisons.each) == 2
-        text = null_text(found, metric.log_scale) if is_alone else found.verdict.text
-        remark = block.remark(found.verdict, effect.factor, level)
-        alike.setdefault(text + remark, []).append(block.levels[effect.factor][level])
+    alike = dict[str, list[str]]()
+    for row in rows:
+        if row.is_baseline:
+            continue
+        found = row.comparison
+        is_short = len(block.levels[row.factor]) == 2 and not row.place
+        text = null_text(found, metric.log_scale) if is_short else found.verdict.text
+        remark = block.remark(found.verdict, row.factor, row.level)
+        alike.setdefault(text + remark, []).append(row.name)
     return [f"{_names(names, ', ')} {text}" for text, names in alike.items()]
 
 
@@ -145,7 +147,7 @@ def _cell_finding(metric: MetricRecord, cell: CellRecord) -> str:
     reference = metric.cells[cell.reference]
     whole = all(c.value.num == c.num_planned for c in (cell, reference))
     change = Change(reference.value.mean, cell.value.mean) if whole else Change()
-    against = f" (against {reference.name})" if metric.has_baselines else ""
+    against = f" (against {cell.against})" if _names_baseline(metric) else ""
     cost = cost_text(cell.cost)
     return (
         finding(cell.name + against, cell.comparison, change, metric)
@@ -155,6 +157,11 @@ def _cell_finding(metric: MetricRecord, cell: CellRecord) -> str:
         + "; as a cell only" * is_only_as_cell(metric, cell)
         + at_worst_text(cell.comparison, worst.get(cell.name), metric.log_scale)
     )
+
+
+def _names_baseline(metric: MetricRecord) -> bool:
+    """Whether a cell's line names what it is compared with: in grids it is no factor's level."""
+    return metric.has_baselines or any(block.effects for block in metric.blocks)
 
 
 def _others(metric: MetricRecord, cells: Sequence[CellRecord], by_name: bool) -> list[str]:
