@@ -37,6 +37,7 @@ def block_record(block: PlannedBlock, measured: Measured, plan: Plan) -> BlockRe
         codes=codes,
         conditions=frozenset(map(printable, block.conditions)),
         effects=None,
+        is_listed=block.design == "cells",
         of_those_that_ended=bool(lost.any()),
     )
     # Factors are compared with the baseline's levels: where there is none, they are not.

@@ -156,6 +156,8 @@ class BlockRecord:
     """Factors on whose levels it depends whether others apply: their effects hold those."""
     effects: Effects | None
     """Of grids of several factors: elsewhere the cells themselves say it."""
+    is_listed: bool = False
+    """Whether its cells are chosen one by one: then they are no levels of factors."""
     exploratory: Sequence[Deviation] = ()
     """What was changed after results were there and the effects depend on."""
     levels_added_after: Mapping[tuple[int, int], int] = field(default_factory=dict)

@@ -39,6 +39,27 @@ def against(plan: Plan) -> Against:
     return Against(each, f"{phrases.pop()}, {ELSE_EQUAL}" if len(phrases) == 1 else "")
 
 
+def compared_text(plan: Plan) -> str:
+    """`each cell against flow=icfm, net=narrow`, and why where the study does not say so itself.
+
+    Empty where cells are compared with unlike ones, or in pairs.
+    """
+    told = against(plan).all_alike
+    return told and f"each cell against {told}{_unsaid(plan)}"
+
+
+def _unsaid(plan: Plan) -> str:
+    """What a baseline was completed by."""
+    study = plan.study
+    unnamed = [printable(name) for name in study.factors if name not in study.baseline]
+    if plan.origin or len(plan.blocks) > 1 or not unnamed or study.design == "cells":
+        return ""
+    if not study.baseline:
+        return f" (first level{'s' * (len(unnamed) > 1)}: no baseline is named)"
+    is_whole = study.design == "one_at_a_time"
+    return f" ({' and '.join(unnamed)} at the first level: not named)" * is_whole
+
+
 def _unlike(cell: Cell, other: Cell) -> str:
     levels = [
         f"{printable(name)}={text(label)}"

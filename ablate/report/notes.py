@@ -73,8 +73,8 @@ def _within_notes_of(block: BlockRecord) -> Iterator[Note]:
         num = sum(not math.isnan(found.low) for found in block.compared(factor).each)
         name, partners = block.factors[factor], partners_text(block, factor)
         yield Note(
-            f"{name} interacts with {partners}: it is compared at each of their levels, over the "
-            f"rest; its {num} comparisons hold all at once, on what these means and seeds leave"
+            f"{name} at each level of {partners}, over the rest: its {num} comparisons hold all at "
+            "once, on what these means and seeds leave"
         )
 
 

@@ -152,7 +152,9 @@ def _legend(record: StudyRecord) -> list[str]:
             rf"the best, 95\,\% for {of})"
         )
     if any(cell.is_baseline for cell in cells):
-        told.append(r"$\dagger$ baseline")
+        metric = record.metric
+        alike = metric.against if metric.has_baselines else ""
+        told.append(r"$\dagger$ baseline" + f": each cell against {tex(alike)}" * bool(alike))
     if any(price_of_better(cell) for cell in cells):
         told.append(
             rf"$\ddagger$ better than its baseline, at over {100 * (FLAGGED - 1):.0f}\,\% more "

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from ablate.analysis.forecast import price, visible
 from ablate.analysis.resolution import further_visible, no_verdict
+from ablate.plan.against import against, compared_text
 from ablate.plan.packing import packs_of
 from ablate.plan.plan import Plan
 from ablate.plan.reconcile import Remaining
@@ -46,6 +47,8 @@ def print_plan(
     console.print(_table(plan, rows, known))
     if len(plan.cells) > CELLS_SHOWN:
         console.print(Text(f"... and {len(plan.cells) - CELLS_SHOWN} more cells"))
+    if told := compared_text(plan):
+        console.print(Text(told), soft_wrap=True)
     console.print(Text(f"{_total(plan)}; {len(left.todo)} to do, {len(left.kept)} done"))
     for told in filter(None, (price(plan, left.todo, rows, at_once), *_found(plan, rows))):
         console.print(Text(told), soft_wrap=True)
@@ -80,6 +83,10 @@ def _table(plan: Plan, rows: RunRows, known: Mapping[str, Mapping[str, Any]]) ->
     has_blocks = any(cell.block for cell in plan.cells)
     for name in ["block"] * has_blocks + list(plan.factors):
         table.add_column(Text(printable(name)))
+    said = against(plan)
+    by_row = [] if said.all_alike or not any(said.each) else [*said.each]
+    if by_row:
+        table.add_column("against")
     if sizes:
         table.add_column("parameters", justify="right")
     table.add_column("done")
@@ -88,7 +95,8 @@ def _table(plan: Plan, rows: RunRows, known: Mapping[str, Mapping[str, Any]]) ->
     baselines = frozenset[int]() if plan.study.compares_pairs else plan.baselines
     for cell in plan.cells[:CELLS_SHOWN]:
         labels = [text(cell.labels.get(name, NOT_APPLICABLE)) for name in plan.factors]
-        labels = [cell.block] * has_blocks + labels + [sizes.get(cell.index, "")] * bool(sizes)
+        labels = [cell.block] * has_blocks + labels + by_row[cell.index : cell.index + 1]
+        labels += [sizes.get(cell.index, "")] * bool(sizes)
         mark = "baseline" if cell.index in baselines else ""
         done = status[cell.index]
         table.add_row(

@@ -64,7 +64,7 @@ def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) ->
         rows += _effect_rows(block, metric, factor)
     of = f" of {block.name}" if block.name else ""
     title = f"{printable(metric.name)}, {metric.value_text}: each factor{of}, over all the others"
-    title += ", but within those that it interacts with" * bool(block.within)
+    title += " or within those it interacts with" * bool(block.within)
     numbers = ("mean", *comparison_titles(metric))
     notes = [*exploratory_notes(block.exploratory), *margin_notes(metric, "each factor")]
     notes += effect_notes(block, effects, metric.is_paired)
