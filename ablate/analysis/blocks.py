@@ -1,6 +1,6 @@
 """What the factors of a block do, as a report has it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,106 +13,152 @@ from ablate.plan.plan import Plan, PlannedBlock
 from ablate.spec.models import text
 from ablate.stats.effects import Effects, MainEffect, factor_effects
 from ablate.stats.layout import num_results
-from ablate.stats.verdicts import Cause, Comparison, Verdict
+from ablate.stats.simple_effects import SimpleEffects, interacting, simple_effects
+from ablate.stats.verdicts import Cause, Comparison, Comparisons, Verdict
 from ablate.stats.worst_case import partial
 from ablate.text import printable
+
+Codes = NDArray[np.intp]
 
 
 def block_record(block: PlannedBlock, measured: Measured, plan: Plan) -> BlockRecord:
     """A block with the effects of its factors, and with lost runs as the worst beside them."""
     names = [factor.name for factor in block.factors]
     codes = [[levels.get(name, -1) for name in names] for levels in block.levels]
-    baseline = block.levels[block.members.index(block.baseline)]
-    baseline_levels = [baseline.get(name, 0) for name in names]
     labels = [[text(level.label) for level in factor.levels] for factor in block.factors]
     is_member = np.isin(np.arange(len(measured.lost)), block.members)[:, np.newaxis]
     lost = measured.lost & is_member
-    effects = at_worst = None
-    # Factors are compared with the baseline's levels: where there is none, they are not.
-    if block.design == "grid" and len(names) > 1 and not plan.study.compares_pairs:
-        effects = _effects(block, measured, np.array(codes), baseline_levels)
-        at_worst = measured.at_worst(plan, lost)
-        at_worst = at_worst and _effects(block, at_worst, np.array(codes), baseline_levels)
-    mains = effects.mains if effects else ()
-    return BlockRecord(
+    record = BlockRecord(
         name=block.name,
         factors=[printable(name) for name in names],
         levels=labels,
-        baseline_levels=baseline_levels,
+        baseline_levels=block.baseline_levels,
         members=block.members,
         codes=codes,
         conditions=frozenset(map(printable, block.conditions)),
-        effects=effects,
-        detectable=[_detectable_levels(effect, measured.widening) for effect in mains],
+        effects=None,
+        is_listed=block.design == "cells",
         of_those_that_ended=bool(lost.any()),
-        at_worst=at_worst,
+    )
+    # Factors are compared with the baseline's levels: where there is none, they are not.
+    if block.design != "grid" or len(names) < 2 or plan.study.compares_pairs:
+        return record
+    found = _Factors(block, measured, np.array(codes))
+    effects, worst = found.effects, measured.at_worst(plan, lost)
+    partners = interacting(effects)
+    within = found.within(partners)
+    at_worst = worst and _Factors(block, worst, np.array(codes))
+    seen = [within.get(effect.factor) or effect for effect in effects.mains]
+    return replace(
+        record,
+        effects=effects,
+        within=within,
+        detectable=[_detectable(effect, measured.widening) for effect in seen],
+        at_worst=at_worst and at_worst.effects,
+        within_at_worst=at_worst.within(partners) if at_worst else {},
     )
 
 
-def _detectable_levels(effect: MainEffect, widening: float) -> float:
+def _detectable(effect: MainEffect | SimpleEffects, widening: float) -> float:
     """The difference of a factor's levels that such a study finds four times in five."""
     found = effect.comparisons
+    table = effect.level_table if isinstance(effect, MainEffect) else effect.table
     judged = [one.pooled and not np.isnan(one.p) for one in found.each]
-    num_seeds = num_results(effect.level_table[judged])
+    num_seeds = num_results(table[judged])
     return detectable(found.each, widening * found.residual_sd, found.df, num_seeds, 1)
 
 
-def _effects(
-    block: PlannedBlock, measured: Measured, codes: NDArray[np.intp], baseline: Sequence[int]
-) -> Effects:
-    found = factor_effects(
-        measured.values[list(block.members)], codes, [len(f.levels) for f in block.factors],
-        baseline, measured.mode, measured.margin, first_seeds=measured.first_seeds,
-        groups=measured.groups[list(block.members)], widening=measured.widening,
-        is_paired=measured.is_paired,
-    )  # fmt: skip
-    levels = np.full((len(measured.values), codes.shape[1]), -1)
-    levels[list(block.members)] = codes
-    mains = [
-        _told_effect(effect, levels, baseline[effect.factor], measured) for effect in found.mains
-    ]
-    return replace(found, mains=mains)
+class _Factors:
+    """The factors of a block's grid, and one metric."""
 
+    def __init__(self, block: PlannedBlock, measured: Measured, codes: Codes) -> None:
+        """Takes levels as (num_members, num_factors), -1 where one does not apply."""
+        self._block, self._measured, self._codes = block, measured, codes
+        self._members = list(block.members)
 
-def _told_effect(
-    effect: MainEffect, codes: NDArray[np.intp], baseline: int, measured: Measured
-) -> MainEffect:
-    """An effect whose verdicts name the causes that its cells' do.
+    @property
+    def effects(self) -> Effects:
+        """What each does over all the others, and whether they interact."""
+        block, measured, baseline = self._block, self._measured, self._block.baseline_levels
+        found = factor_effects(
+            self._values, self._codes, [len(factor.levels) for factor in block.factors], baseline,
+            measured.mode, measured.margin, first_seeds=measured.first_seeds,
+            groups=measured.groups[self._members], widening=measured.widening,
+            is_paired=measured.is_paired,
+        )  # fmt: skip
+        mains: list[MainEffect] = []
+        for effect in found.mains:
+            levels = self._codes[:, effect.factor]
+            references = np.full(len(effect.level_means), baseline[effect.factor])
+            mains.append(replace(
+                effect,
+                comparisons=self._told(effect.factor, effect.comparisons, levels, references),
+            ))  # fmt: skip
+        return replace(found, mains=mains)
 
-    Args:
-        effect: As computed.
-        codes: (num_cells, num_factors), of each cell of the study the level of each factor of the
-            block; -1 where it has none.
-        baseline: The level that the others are compared with.
-        measured: The metric.
-    """
-    levels, repeats = codes[:, effect.factor], _repeats(codes, effect.factor, baseline, measured)
-    # Results that cannot be told from other factors' effects are too few, and no failure.
-    there = (~np.isnan(measured.values)).sum(axis=1) > 0
-    waiting, some_ok = there | np.array(measured.waiting), np.array(measured.some_ok)
-    with_lost = np.any(measured.lost, axis=1)
-    each: list[Comparison] = []
-    for level, comparison in enumerate(effect.comparisons.each):
-        cells = levels == level
-        unmeasured = bool(some_ok[cells].any() and not there[cells].any())
-        one = with_cause(comparison, bool(waiting[cells].any()), unmeasured)
-        if one.verdict.cause is Cause.NO_BASELINE and there[levels == baseline].any():
-            one = replace(one, verdict=Verdict.none(Cause.TOO_FEW_SEEDS))
-        one = told(one, measured.ranked, measured.is_judged)
-        is_partial = with_lost[cells | (levels == baseline)].any()
-        one = partial(one) if is_partial else one
-        each.append(as_same(one) if level in repeats else one)
-    return replace(effect, comparisons=replace(effect.comparisons, each=each))
+    def within(self, partners: Sequence[Sequence[int]]) -> Mapping[int, SimpleEffects]:
+        """What factors do at the levels of others.
 
+        Args:
+            partners: Of each factor those others; none where it is not asked for.
+        """
+        measured, told = self._measured, dict[int, SimpleEffects]()
+        for factor, others in enumerate(partners):
+            found = simple_effects(
+                self._values, self._codes, factor, others, self._block.baseline_levels[factor],
+                measured.mode, measured.margin, first_seeds=measured.first_seeds,
+                groups=measured.groups[self._members], widening=measured.widening,
+                is_paired=measured.is_paired,
+            ) if others else None  # fmt: skip
+            if found is not None:
+                comparisons = self._told(factor, found.comparisons, found.entries, found.references)
+                told[factor] = replace(found, comparisons=comparisons)
+        return told
 
-def _repeats(
-    codes: NDArray[np.intp], factor: int, baseline: int, measured: Measured
-) -> frozenset[int]:
-    """Levels whose cells all have the numbers of the cell with the baseline's level instead."""
-    by_code = {tuple(code): cell for cell, code in enumerate(codes.tolist()) if code[factor] >= 0}
-    alike: dict[int, bool] = {}
-    for code, cell in by_code.items():
-        other = by_code.get((*code[:factor], baseline, *code[factor + 1 :]))
-        is_same = other is not None and bool(measured.same[cell] == measured.same[other])
-        alike[code[factor]] = alike.get(code[factor], True) and is_same
-    return frozenset(level for level, is_same in alike.items() if is_same) - {baseline}
+    @property
+    def _values(self) -> NDArray[np.float64]:
+        return self._measured.values[self._members]
+
+    def _told(
+        self, factor: int, found: Comparisons, entries: Codes, references: Codes
+    ) -> Comparisons:
+        """Comparisons whose verdicts name the causes that their cells' do.
+
+        Args:
+            factor: Whose levels are compared.
+            found: As computed, one an entry.
+            entries: (num_members,), the entry that each cell is part of; -1 for none.
+            references: (num_entries,), what each is compared with.
+        """
+        # Results that cannot be told from other factors' effects are too few, and no failure.
+        measured, members = self._measured, self._members
+        there = (~np.isnan(self._values)).sum(axis=1) > 0
+        waiting = there | np.array(measured.waiting)[members]
+        some_ok = np.array(measured.some_ok)[members]
+        with_lost, repeated = measured.lost[members].any(axis=1), self._repeated(factor)
+        each: list[Comparison] = []
+        for entry, comparison in enumerate(found.each):
+            cells, others = entries == entry, entries == references[entry]
+            unmeasured = bool(some_ok[cells].any() and not there[cells].any())
+            one = with_cause(comparison, bool(waiting[cells].any()), unmeasured)
+            if one.verdict.cause is Cause.NO_BASELINE and there[others].any():
+                one = replace(one, verdict=Verdict.none(Cause.TOO_FEW_SEEDS))
+            one = told(one, measured.ranked, measured.is_judged)
+            one = partial(one) if with_lost[cells | others].any() else one
+            is_own = references[entry] == entry or not cells.any()
+            each.append(as_same(one) if not is_own and repeated[cells].all() else one)
+        return replace(found, each=each)
+
+    def _repeated(self, factor: int) -> NDArray[np.bool_]:
+        """(num_members,), whether a cell has the numbers of the one with the baseline's level."""
+        same, codes = self._measured.same.tolist(), self._codes.tolist()
+        members = self._members
+        places = {tuple(code): number for number, code in enumerate(codes)}
+        baseline = self._block.baseline_levels[factor]
+        others = [places.get((*c[:factor], baseline, *c[factor + 1 :])) for c in codes]
+        return np.array(
+            [
+                code[factor] >= 0 and other is not None and same[member] == same[members[other]]
+                for member, code, other in zip(members, codes, others, strict=True)
+            ]
+        )

@@ -17,13 +17,18 @@ Trial = tuple[int | None, str | None]
 
 
 def with_costs(plan: Plan, rows: RunRows, metrics: Sequence[MetricRecord]) -> list[MetricRecord]:
-    """Metrics whose cells know what they cost."""
-    costs = _costs(plan, rows)
+    """Metrics whose cells know what they cost, and whose blocks beside their first baseline."""
+    costs = _Costs(plan, rows)
+    of_cells = [costs.beside(cell, other) for cell, other in enumerate(plan.references)]
+    of_blocks = [
+        [costs.beside(member, block.baseline) for member in block.members] for block in plan.blocks
+    ]
     return [
         replace(
             metric,
-            cells=[
-                replace(cell, cost=cost) for cell, cost in zip(metric.cells, costs, strict=True)
+            cells=[replace(c, cost=cost) for c, cost in zip(metric.cells, of_cells, strict=True)],
+            blocks=[
+                replace(b, costs=each) for b, each in zip(metric.blocks, of_blocks, strict=True)
             ],
         )
         for metric in metrics
@@ -49,23 +54,32 @@ def _has_begun(row: RunRow) -> bool:
     return row.started_at is not None or row.status.has_ended
 
 
-def _costs(plan: Plan, rows: RunRows) -> list[Cost]:
-    """Of each cell, in their order."""
-    trials = _Trials(plan, rows)
-    parameters = [_num_parameters(plan, rows, cell.index) for cell in plan.cells]
-    costs: list[Cost] = []
-    for index, reference in enumerate(plan.references):
-        known = [row.seconds for row in _finished(plan.runs_of[index], rows) if row.seconds]
-        own, other = parameters[index], parameters[reference]
-        costs.append(
-            Cost(
-                seconds=fmean(known) if known else math.nan,
-                num_parameters=own,
-                time_ratio=1.0 if index == reference else trials.time_ratio(index, reference),
-                parameter_ratio=own / other if own and other else math.nan,
-            )
+class _Costs:
+    """What each cell costs beside another one."""
+
+    def __init__(self, plan: Plan, rows: RunRows) -> None:
+        self._plan, self._rows = plan, rows
+        self._trials = _Trials(plan, rows)
+        self._parameters = [_num_parameters(plan, rows, cell.index) for cell in plan.cells]
+        self._known: dict[tuple[int, int], Cost] = {}
+
+    def beside(self, index: int, reference: int) -> Cost:
+        """A cell's cost, with its ratios to another's."""
+        if (index, reference) not in self._known:
+            self._known[index, reference] = self._cost(index, reference)
+        return self._known[index, reference]
+
+    def _cost(self, index: int, reference: int) -> Cost:
+        finished = _finished(self._plan.runs_of[index], self._rows)
+        known = [row.seconds for row in finished if row.seconds]
+        own, other = self._parameters[index], self._parameters[reference]
+        is_same = index == reference
+        return Cost(
+            seconds=fmean(known) if known else math.nan,
+            num_parameters=own,
+            time_ratio=1.0 if is_same else self._trials.time_ratio(index, reference),
+            parameter_ratio=own / other if own and other else math.nan,
         )
-    return costs
 
 
 def _finished(runs: Mapping[int, Run], rows: RunRows) -> list[RunRow]:

@@ -20,6 +20,7 @@ from ablate.stats.verdicts import (
     Comparison,
     Comparisons,
     Mode,
+    Verdict,
     VerdictKind,
     compare_to_baseline,
 )
@@ -131,7 +132,13 @@ def compared(plan: Plan, measured: Measured) -> Comparisons:
         num_families=measured.num_families, widening=measured.widening,
         is_paired=measured.is_paired,
     )  # fmt: skip
-    return with_repeats(found, measured.same, references, family)
+    found = with_repeats(found, measured.same, references, family)
+    if pairs or not plan.alone:
+        return found
+    each = list(found.each)
+    for cell in plan.alone:  # nobody's baseline, though it is compared with none
+        each[cell] = Comparison(verdict=Verdict(VerdictKind.NOT_COMPARED))
+    return replace(found, each=each)
 
 
 def seeds_compared(comparisons: Comparisons, measured: Measured, plan: Plan) -> float:

@@ -29,6 +29,7 @@ from ablate.analysis.same_numbers import same_numbers
 from ablate.analysis.scatter import scatter_cautions, seed_factors
 from ablate.analysis.scope import scope_of
 from ablate.analysis.unequal_training import EARLY
+from ablate.plan.against import against
 from ablate.plan.plan import Plan
 from ablate.run_row import RunRows
 from ablate.spec.models import text
@@ -61,7 +62,7 @@ def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str])
     seen = detectable(each, sd, df, num_seeds, measured.num_families, num_in_pairs=num)
     comparisons = told_comparisons(plan, comparisons, measured)
     worst = _worst_case(plan, measured)
-    best = _may_be_best(measured, worst, not unlike)
+    best, said = _may_be_best(measured, worst, not unlike), against(plan)
     return MetricRecord(
         name=metric,
         mode=measured.mode,
@@ -70,7 +71,8 @@ def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str])
         log_scale=measured.log_scale,
         has_ratios=plan.model.metric(metric).has_ratios,
         values=measured.raw,
-        cells=_cells(plan, comparisons, measured, best),
+        cells=_cells(plan, comparisons, measured, best, said.each),
+        against=said.all_alike,
         blocks=[block_record(block, measured, plan) for block in plan.blocks],
         num_lost=measured.lost.sum(axis=1).tolist(),
         at_worst=_at_worst(plan, worst) if worst and pairs is None else (),
@@ -183,8 +185,10 @@ def _cells(
     comparisons: Comparisons,
     measured: Measured,
     best: Sequence[bool | None],
+    against_each: Sequence[str],
 ) -> list[CellRecord]:
     cells: list[CellRecord] = []
+    baselines = frozenset[int]() if plan.study.compares_pairs else plan.baselines
     for index, cell in enumerate(plan.cells):
         labels = {printable(name): text(label) for name, label in cell.labels.items()}
         reference = plan.references[index]
@@ -196,8 +200,9 @@ def _cells(
                 name=cell.name,
                 block=cell.block,
                 labels=labels,
-                is_baseline=reference == index and not plan.study.compares_pairs,
+                is_baseline=index in baselines and reference == index,
                 reference=reference,
+                against=against_each[index],
                 num_planned=len(plan.runs_of[cell.index]),
                 value=spread(measured.raw[index]),
                 comparison=comparison,

@@ -14,6 +14,7 @@ from ablate.run_row import Status
 from ablate.stats.aa_test import AATest
 from ablate.stats.all_pairs import AllPairs
 from ablate.stats.effects import Effects
+from ablate.stats.simple_effects import SimpleEffects
 from ablate.stats.spread import Spread
 from ablate.stats.verdicts import Comparison, Comparisons, Verdict
 from ablate.text import printable
@@ -115,12 +116,15 @@ class CellRecord:
     """Of each factor that applies, for people."""
     is_baseline: bool
     reference: int
-    """Position of the cell that it is compared with; its own for a baseline."""
+    """Position of the cell that it is compared with; its own for a baseline, and where there is
+    nothing that it could be compared with."""
     num_planned: int
     value: Spread
     comparison: Comparison
     may_be_best: bool | None = None
     """Whether no other cell is found to be better; None where that cannot be said."""
+    against: str = ""
+    """The levels of that cell that it does not have itself; empty if it is compared with none."""
     cost: Cost = Cost()
     exploratory: Sequence[Deviation] = ()
     """What was changed after results were there and its verdict depends on."""
@@ -160,7 +164,7 @@ class Scope:
 
 @dataclass(frozen=True, kw_only=True)
 class BlockRecord:
-    """What the factors of one block do, each over all the others."""
+    """What the factors of one block do: over all the others, or within what they interact with."""
 
     name: str
     factors: Sequence[str]
@@ -175,6 +179,8 @@ class BlockRecord:
     """Factors on whose levels it depends whether others apply: their effects hold those."""
     effects: Effects | None
     """Of grids of several factors: elsewhere the cells themselves say it."""
+    is_listed: bool = False
+    """Whether its cells are chosen one by one: then they are no levels of factors."""
     exploratory: Sequence[Deviation] = ()
     """What was changed after results were there and the effects depend on."""
     levels_added_after: Mapping[tuple[int, int], int] = field(default_factory=dict)
@@ -190,6 +196,18 @@ class BlockRecord:
     """Whether its cells lost runs by themselves: what factors do together is of the others, too."""
     at_worst: Effects | None = None
     """The effects with such runs as the table's worst; None without any, or where no side is."""
+    within: Mapping[int, SimpleEffects] = field(default_factory=dict)
+    """By factor, for those that interact with others: what they do at the levels of these."""
+    within_at_worst: Mapping[int, SimpleEffects] = field(default_factory=dict)
+    """The same with such runs as the table's worst."""
+    costs: Sequence[Cost] = ()
+    """Of each member, beside the block's first baseline."""
+
+    def compared(self, factor: int) -> Comparisons:
+        """What is told of a factor."""
+        assert self.effects is not None
+        told = self.within.get(factor) or self.effects.mains[factor]
+        return told.comparisons
 
 
 def directed(name: str, mode: Mode, ranked: bool, value_text: str) -> str:
@@ -259,6 +277,9 @@ class MetricRecord:
     widening: float = 1.0
     """What standard errors are multiplied by since splits vary with the seed, and overlap."""
 
+    against: str = ""
+    """What all cells are compared with; empty where they are compared with unlike ones, or none."""
+
     @property
     def told(self) -> str:
         """What its numbers are of, as every heading says it: `sliced_w2, final weights`."""
@@ -272,7 +293,8 @@ class MetricRecord:
     @property
     def has_baselines(self) -> bool:
         """Whether cells are compared with different ones."""
-        return len({cell.reference for cell in self.cells}) > 1
+        cells = enumerate(self.cells)
+        return len({cell.reference for at, cell in cells if cell.reference != at}) > 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -234,11 +234,10 @@ class Design:
 
     def _of_block(self, block: PlannedBlock) -> list[FactorDesign]:
         measured = self._scatter(block)
-        base = block.levels[block.members.index(block.baseline)]
         found: list[FactorDesign] = []
         for number, factor in enumerate(block.factors):
             counts = Counter(at[factor.name] for at in block.levels if factor.name in at)
-            reference = base.get(factor.name, 0)
+            reference = block.baseline_levels[number]
             least = min((num for level, num in counts.items() if level != reference), default=0)
             if not least or not counts[reference]:
                 continue
@@ -256,10 +255,9 @@ class Design:
             return ()
         names = [factor.name for factor in block.factors]
         codes = np.array([[at.get(name, -1) for name in names] for at in block.levels])
-        base = codes[block.members.index(block.baseline)]
         effects = factor_effects(
             self.values[list(block.members)], codes, [len(f.levels) for f in block.factors],
-            np.maximum(base, 0).tolist(), "min", is_paired=self.plan.is_paired,
+            block.baseline_levels, "min", is_paired=self.plan.is_paired,
         )  # fmt: skip
         return [
             main.comparisons.residual_sd if main.comparisons.df > 0 else math.nan

@@ -16,6 +16,7 @@ from ablate.process.screen import Text
 from ablate.spec.load import load_saved_study, load_study, save_study
 from ablate.spec.models import Study
 from ablate.study_dir import StudyPaths
+from ablate.text import some
 
 
 def build_parser(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -79,9 +80,8 @@ def _print(kept: KeptAnalysis, console: Console) -> None:
 def analysis_lines(analysis: AnalysisPlan) -> list[str]:
     """What an analysis fixes, for people."""
     directions = {"min": "lower is better", "max": "higher is better"}
-    baselines = {cell.reference for cell in analysis.cells}
     compared = [c for c in analysis.cells if c.is_compared and not c.is_baseline]
-    named = "; ".join(c.name for c in analysis.cells if c.trains in baselines)
+    named = some([c.name for c in analysis.cells if c.is_baseline], between="; ")
     margin = "none" if analysis.margin is None else f"{analysis.margin:g}"
     rule = analysis.seed_rule
     seeds = ", ".join(map(str, analysis.seeds))

@@ -46,7 +46,8 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--metric", metavar="COLUMN", default="", help="what the verdicts are about")
     add("--mode", choices=("min", "max"), default="min", help="whether lower is better (default)")
     add("--baseline", metavar="A=X,B=Y", default="",
-        help="the cell to compare with (default: the first level of each)")  # fmt: skip
+        help="levels to compare with, all else being equal (default: the first of each factor, "
+             "one cell for all)")  # fmt: skip
     add("--compare", metavar="A=X,...", action="append", default=[],
         help="cells whose comparison was planned; repeatable (default: all)")  # fmt: skip
     add("--margin", metavar="NUMBER", help="differences smaller than this do not matter")

@@ -168,12 +168,19 @@ def _of_cell(
     was: AnalysedCell, now: AnalysedCell, before: AnalysisPlan, after: AnalysisPlan
 ) -> Iterator[Change]:
     if was.reference != now.reference:
-        old, new = before.by_training[was.reference].name, after.by_training[now.reference].name
+        old, new = _baseline_of(was, before), _baseline_of(now, after)
         if old != new or was.reference in after.by_training:  # else its training was changed
             yield Change(Topic.BASELINE, ChangeKind.CHANGED, now.trains, now.name, old, new)
     if was.is_compared != now.is_compared and not (was.is_baseline or now.is_baseline):
         kind = ChangeKind.ADDED if now.is_compared else ChangeKind.DROPPED
         yield Change(Topic.COMPARISON, kind, now.trains, now.name)
+
+
+def _baseline_of(cell: AnalysedCell, plan: AnalysisPlan) -> str:
+    """What a cell is compared with, for people."""
+    if cell.is_baseline:
+        return "a baseline itself"
+    return plan.by_training[cell.reference].name if cell.reference else "nothing"
 
 
 def _number(value: float | None) -> str:

@@ -23,7 +23,8 @@ class AnalysedCell(_Frozen):
     """What it trains, as an id: what makes it the same cell under another name."""
     name: str
     reference: str
-    """The `trains` of the cell that it is compared with; its own for a baseline."""
+    """The `trains` of the cell that it is compared with; its own for a baseline, nothing where
+    there is no cell that it could be compared with."""
     is_compared: bool
     """Whether that comparison is planned."""
 
@@ -62,12 +63,12 @@ class AnalysisPlan(_Frozen):
     @classmethod
     def of(cls, plan: Plan) -> Self:
         """The analysis that a study asks for."""
-        study, trained = plan.study, plan.trained
+        study, trained, alone = plan.study, plan.trained, set(plan.alone)
         cells = [
             AnalysedCell(
                 trains=trained[cell.index],
                 name=cell.name,
-                reference=trained[plan.references[cell.index]],
+                reference="" if cell.index in alone else trained[plan.references[cell.index]],
                 is_compared=plan.compared[cell.index],
             )
             for cell in plan.cells

@@ -24,6 +24,7 @@ from ablate.spec.design import (
 from ablate.spec.models import AA_SEED_OFFSET, Factor, Study
 from ablate.spec.selection import Selection, num_changes
 from ablate.study_dir import MAX_NAME, file_name
+from ablate.text import some
 from ablate.trainable.config_model import ConfigModel
 from ablate.trainable.contract import Mode
 from ablate.trainable.registry import TrainableEntry, find_trainable
@@ -52,13 +53,28 @@ class PlannedBlock:
     """Positions in the plan's cells."""
     levels: tuple[Mapping[str, int], ...]
     """For each member, the index of the level of each factor that applies."""
-    baseline: int
+    baseline_levels: tuple[int, ...]
+    """Of each factor the index of the level that its others are compared with."""
+    references: tuple[int | None, ...]
+    """For each member the cell that it is compared with, itself for a baseline: see
+    `DesignBlock.references`."""
     conditions: frozenset[str]
     """Factors whose levels decide whether others apply."""
 
+    @cached_property
+    def baselines(self) -> tuple[int, ...]:
+        """Positions of the cells that others are compared with."""
+        pairs = zip(self.members, self.references, strict=True)
+        return tuple(member for member, reference in pairs if member == reference)
+
+    @property
+    def baseline(self) -> int:
+        """The first of them."""
+        return self.baselines[0]
+
     @property
     def near_baseline(self) -> list[int]:
-        """Positions of the cells that differ from the baseline in one factor at most."""
+        """Positions of the cells that differ from the first baseline in one factor at most."""
         if self.design == "cells":
             return list(self.members)
         own = self.levels[self.members.index(self.baseline)]
@@ -125,13 +141,19 @@ class Plan:
 
     @property
     def baseline(self) -> Cell:
-        """The cell that the others are compared with; further blocks may have their own."""
+        """The first cell that others are compared with: the one that is run again (A/A)."""
         return self.cells[self.blocks[0].baseline]
 
     @cached_property
     def baselines(self) -> frozenset[int]:
         """Positions of the cells that others are compared with."""
-        return frozenset(block.baseline for block in self.blocks)
+        return frozenset(cell for block in self.blocks for cell in block.baselines)
+
+    @cached_property
+    def alone(self) -> tuple[int, ...]:
+        """Positions of the cells that are compared with none: the plan lacks their partners."""
+        own = (cell for cell, reference in enumerate(self.references) if cell == reference)
+        return tuple(cell for cell in own if cell not in self.baselines)
 
     @cached_property
     def notes(self) -> Sequence[str]:
@@ -148,9 +170,10 @@ class Plan:
 
     @cached_property
     def base_notes(self) -> Sequence[str]:
-        """How keys of a `base` are read, where somebody may have meant another thing."""
+        """How the study is read, where somebody may have meant another thing."""
         notes = [
             *unchecked_notes(self.model.model, self.entry.name),
+            *self.notes_on_baselines,
             *self.selection.early_ends,
             *self.selection.chosen_weights,
             *base_notes(self.model.model, self.study.base),
@@ -159,6 +182,15 @@ class Plan:
             notes += base_notes(self.model.model, block.base, f"blocks[{index}].")
         return notes
 
+    @property
+    def notes_on_baselines(self) -> list[str]:
+        """Which cells have nothing to be compared with."""
+        if not self.alone or self.study.compares_pairs:
+            return []
+        names = some([self.cells[cell].name for cell in self.alone], between="; ")
+        told = "there is no cell with the baseline's levels that is otherwise the same"
+        return [f"not compared: {names}: {told}"]
+
     @cached_property
     def factors(self) -> dict[str, Factor]:
         """The factors of all blocks by name."""
@@ -166,22 +198,23 @@ class Plan:
 
     @cached_property
     def references(self) -> tuple[int, ...]:
-        """The cell that each cell is compared with: its block's baseline; a baseline with itself.
+        """The cell that each cell is compared with; itself for a baseline, and of cells `alone`.
 
-        For a cell in several blocks, the first in which it is not the baseline counts.
+        For a cell in several blocks, the first in which it is compared with another counts.
         """
         references = list(range(len(self.cells)))
         for block in reversed(self.blocks):
-            for member in block.members:
-                if member != block.baseline:
-                    references[member] = block.baseline
+            for member, reference in zip(block.members, block.references, strict=True):
+                if reference not in (None, member):
+                    references[member] = reference
         return tuple(references)
 
     @cached_property
     def compared(self) -> tuple[bool, ...]:
         """Whether each cell's comparison with its baseline was planned."""
         if self.study.compare is None:
-            return (True,) * len(self.cells)
+            alone = set(self.alone)
+            return tuple(cell not in alone for cell in range(len(self.cells)))
         planned = Choices(self.study.planned_comparisons)
         return tuple(planned.hold(cell.levels) for cell in self.cells)
 
@@ -253,7 +286,7 @@ def plan_study(
     aa_cell = replace(baseline, is_aa=True, index=UNPLACED) if study.aa else None
     of_baselines = set(study.seeds_of(True) if seeds is None else seeds)
     of_others = set(study.seeds_of(False) if seeds is None else seeds)
-    baselines = {block.baseline for block in blocks}
+    baselines = {cell for block in blocks for cell in block.baselines}
     asked = [of_baselines if cell.index in baselines else of_others for cell in cells]
     runs: list[Run] = []
     for seed in all_seeds:
@@ -358,11 +391,13 @@ def _planned(block: DesignBlock, members: Sequence[int]) -> PlannedBlock:
         {name: numbers[name][level.key] for name, level in cell.levels.items()}
         for cell in block.cells
     )
-    baseline = members[next(n for n, cell in enumerate(block.cells) if cell is block.baseline)]
+    start = {name: canonical_json(label) for name, label in block.baseline_labels.items()}
+    references = tuple(None if n is None else members[n] for n in block.references)
     conditions = frozenset(name for when in block.spec.when.values() for name in when)
     return PlannedBlock(
         name=block.name, design=block.spec.design, factors=block.factors, members=tuple(members),
-        levels=levels, baseline=baseline, conditions=conditions,
+        levels=levels, references=references, conditions=conditions,
+        baseline_levels=tuple(numbers[f.name].get(start[f.name], 0) for f in block.factors),
     )  # fmt: skip
 
 

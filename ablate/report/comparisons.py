@@ -1,11 +1,11 @@
 """Comparisons in words: differences with intervals, and what lost runs may hide."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from ablate.analysis.records import BlockRecord, MetricRecord, Note
 from ablate.numbers import interval_text, p_text, share_text
-from ablate.stats.effects import MainEffect
+from ablate.report.level_rows import level_rows
 from ablate.stats.verdicts import Comparison
 
 NO_VERDICT_TEXT = (
@@ -53,10 +53,10 @@ def lost_level_notes(block: BlockRecord, metric: MetricRecord) -> list[Note]:
     if block.effects is None or block.at_worst is None:
         return []
     at_worst = [
-        f"{block.factors[effect.factor]}={block.levels[effect.factor][level]}: "
-        f"{judged_text(worst, metric.log_scale)}"
-        for effect, other in zip(block.effects.mains, block.at_worst.mains, strict=True)
-        for level, worst in _partial(effect, other)
+        f"{name}={row.full_name}: {judged_text(row.at_worst, metric.log_scale)}"
+        for factor, name in enumerate(block.factors)
+        for row in level_rows(block, factor)
+        if row.at_worst is not None and row.comparison.verdict.of_those_that_ended
     ]
     return _notes("some levels' cells lost runs by themselves", at_worst) if at_worst else []
 
@@ -69,14 +69,6 @@ def pair_p_text(block: BlockRecord, number: int) -> str:
         return told
     worst = block.at_worst.interactions[number].p if block.at_worst else math.nan
     return f"{told}, of the runs that ended" + f"; worst case {p_text(worst)}" * (worst == worst)
-
-
-def _partial(effect: MainEffect, at_worst: MainEffect) -> Iterator[tuple[int, Comparison]]:
-    """Levels that are judged by a part of their runs, each with its comparison at worst."""
-    found, worst = effect.comparisons.each, at_worst.comparisons.each
-    for level, (one, other) in enumerate(zip(found, worst, strict=True)):
-        if one.verdict.of_those_that_ended:
-            yield level, other
 
 
 def _notes(what: str, at_worst: Sequence[str]) -> list[Note]:

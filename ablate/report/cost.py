@@ -7,7 +7,7 @@ from statistics import median
 
 from ablate.analysis.records import BlockRecord, CellRecord, Compute, Cost
 from ablate.numbers import rounded, share_text
-from ablate.stats.effects import Effects, MainEffect
+from ablate.report.level_rows import LevelRow, level_rows
 from ablate.stats.verdicts import VerdictKind
 
 FLAGGED = 1.10
@@ -39,24 +39,23 @@ def price_of_better(cell: CellRecord) -> str:
     return excess_text(cell.cost) if cell.comparison.verdict.kind is VerdictKind.BETTER else ""
 
 
-def price_of_level(
-    block: BlockRecord, cells: Sequence[CellRecord], effect: MainEffect, level: int
-) -> str:
+def price_of_level(block: BlockRecord, row: LevelRow) -> str:
     """What a better level of a factor costs more than the baseline's, the others being equal."""
-    if effect.comparisons.each[level].verdict.kind is not VerdictKind.BETTER:
+    if row.comparison.verdict.kind is not VerdictKind.BETTER:
         return ""
-    return excess_text(level_cost(block, cells, effect.factor, level))
+    return excess_text(level_cost(block, row))
 
 
-def level_cost(block: BlockRecord, cells: Sequence[CellRecord], factor: int, level: int) -> Cost:
+def level_cost(block: BlockRecord, row: LevelRow) -> Cost:
     """What a level costs beside its factor's baseline, the others being equal: the median."""
-    costs = {tuple(code): cells[member].cost
-             for code, member in zip(block.codes, block.members, strict=True)}  # fmt: skip
+    costs = {tuple(code): cost for code, cost in zip(block.codes, block.costs, strict=True)}
+    codes = [tuple(block.codes[member]) for member in row.members]
+    base = block.baseline_levels[row.factor]
+    others = [_with_level(code, row.factor, base) for code in codes]
     pairs = [
-        (cost, costs[other])
-        for code, cost in costs.items()
-        if code[factor] == level
-        and (other := _with_level(code, factor, block.baseline_levels[factor])) in costs
+        (costs[code], costs[other])
+        for code, other in zip(codes, others, strict=True)
+        if other in costs
     ]
     # Both are ratios to one baseline, so that their ratio is what one costs over the other.
     return Cost(
@@ -81,12 +80,12 @@ def costlier_text(cells: Sequence[CellRecord]) -> str:
     return _listed([(cell.name, price_of_better(cell)) for cell in cells])
 
 
-def costlier_levels_text(block: BlockRecord, cells: Sequence[CellRecord], effects: Effects) -> str:
-    """As `costlier_text`, of the levels of factors over all other factors."""
+def costlier_levels_text(block: BlockRecord) -> str:
+    """As `costlier_text`, of what is told of the levels of factors."""
     return _listed([
-        (f"{block.factors[effect.factor]}={label}", price_of_level(block, cells, effect, level))
-        for effect in effects.mains
-        for level, label in enumerate(block.levels[effect.factor])
+        (f"{name}={row.full_name}", price_of_level(block, row))
+        for factor, name in enumerate(block.factors)
+        for row in level_rows(block, factor)
     ])  # fmt: skip
 
 

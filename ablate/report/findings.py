@@ -1,13 +1,19 @@
 """One comparison as a sentence: `vp lowers fid by 0.54 [0.24, 0.85] (7.03 -> 6.48, -7.7 %)`."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ablate.analysis.records import MetricRecord
+from ablate.analysis.records import CellRecord, MetricRecord
 from ablate.numbers import interval_text, rounded, share_text
 from ablate.report.comparisons import AT_WORST, judged_text
+from ablate.report.cost import cost_text
+from ablate.report.reconciled import is_only_as_cell
 from ablate.stats.verdicts import Comparison, Verdict, VerdictKind
 from ablate.text import printable
+
+NAMED = 3
+"""Cells, or levels of a factor, that are named one by one."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,36 @@ def finding(
     verb = "lowers" if found.difference < 0 else "raises"
     told = f"{subject} {verb} {of or printable(metric.name)}{_size(found, metric.log_scale)}"
     return told + _means(found, change, metric) + _reservations(found.verdict)
+
+
+def cell_finding(
+    metric: MetricRecord, cell: CellRecord, subject: str, seeds: str = "", of: str = ""
+) -> str:
+    """`finding` of a cell, with what it costs and what becomes of it at worst."""
+    worst = dict(zip((c.name for c in metric.cells), metric.at_worst, strict=False))
+    reference = metric.cells[cell.reference]
+    whole = all(c.value.num == c.num_planned for c in (cell, reference))
+    change = Change(reference.value.mean, cell.value.mean) if whole else Change()
+    cost = cost_text(cell.cost)
+    return (
+        finding(subject, cell.comparison, change, metric, of)
+        + f"; {seeds}" * bool(seeds)
+        + f"; {cost}" * bool(cost)
+        + cell.remark
+        + "; as a cell only" * is_only_as_cell(metric, cell)
+        + at_worst_text(cell.comparison, worst.get(cell.name), metric.log_scale)
+    )
+
+
+def seeds_text(number: int) -> str:
+    """`3 seeds`."""
+    return f"{number} seed{'s' * (number != 1)}"
+
+
+def names_text(names: Sequence[str], between: str = "; ") -> str:
+    """The first few names, and how many there are besides."""
+    shown = between.join(names[:NAMED])
+    return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"
 
 
 def null_text(found: Comparison, log_scale: bool) -> str:

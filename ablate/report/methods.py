@@ -51,6 +51,8 @@ def _experiments(record: StudyRecord) -> Iterator[str]:
         yield "All cells are compared with each other; none is a baseline"
     elif len(cells) > 1 and len(baselines) == 1:
         yield f"Its baseline is {baselines[0]}"
+    elif len(cells) > 1 and record.metric.against:
+        yield f"Each cell is compared with {record.metric.against}"
     elif len(cells) > 1:
         yield f"Each cell has one of {len(baselines)} baselines: {'; '.join(baselines[:6])}" + (
             " and others" * (len(baselines) > 6)

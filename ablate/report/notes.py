@@ -13,6 +13,7 @@ from ablate.report.comparisons import (
     pairing_text,
 )
 from ablate.report.cost import costlier_text
+from ablate.report.level_rows import partners_text
 from ablate.report.resolutions import equivalence_notes
 from ablate.report.same_numbers import same_notes
 from ablate.stats.aa_test import AATest
@@ -28,15 +29,16 @@ ALPHA = 0.05
 
 
 def effect_notes(block: BlockRecord, effects: Effects, is_paired: bool = True) -> list[Note]:
-    """Below a table of main effects."""
+    """Below a table of what factors do."""
     against = f"its own scatter over seeds ({ErrorTerm.FACTOR_BY_SEED})"
     against = against if is_paired else f"{ErrorTerm.RUNS.text}, which are unpaired"
     notes = [
         Note(
             f"each factor is tested by itself, against {against}"
-            f", and p adjusted over its levels{_false_share(len(effects.mains))}"
+            f", and p adjusted over its levels{_false_share(effects)}"
         )
     ]
+    notes += _within_notes_of(block)
     for number, pair in enumerate(effects.interactions):
         one, other = (block.factors[number] for number in pair.factors)
         if pair.across_groups:
@@ -53,10 +55,10 @@ def effect_notes(block: BlockRecord, effects: Effects, is_paired: bool = True) -
             "runs; each is judged by its own pairs with the baseline's level (Bonferroni)"
         )
         for effect in effects.mains
-        if effect.uneven
+        if (block.within.get(effect.factor) or effect).uneven
     ]
     notes += _level_error_notes(block, effects)
-    certain = [block.factors[e.factor] for e in effects.mains if _is_certain(e.comparisons)]
+    certain = [name for n, name in enumerate(block.factors) if _is_certain(block.compared(n))]
     if certain:
         told = f"no scatter over seeds of {', '.join(certain)}: intervals and p values say nothing"
         notes.append(_caution(f"{told} there"))
@@ -66,16 +68,33 @@ def effect_notes(block: BlockRecord, effects: Effects, is_paired: bool = True) -
     return notes
 
 
+def _within_notes_of(block: BlockRecord) -> Iterator[Note]:
+    """How factors are compared that interact with others."""
+    for factor in sorted(block.within):
+        num = sum(not math.isnan(found.low) for found in block.compared(factor).each)
+        name, partners = block.factors[factor], partners_text(block, factor)
+        yield Note(
+            f"{name} at each level of {partners}, over the rest: its {num} comparisons hold all at "
+            "once, on what these means and seeds leave"
+        )
+
+
 def _caution(text: str) -> Note:
     return Note(text, is_caution=True)
 
 
-def _false_share(num_factors: int) -> str:
-    """How many tables have a wrong verdict: that of any of several tests at 5 %."""
-    if num_factors < 2:
+def _false_share(effects: Effects) -> str:
+    """How many tables have a wrong verdict: that of any of several tests at 5 %.
+
+    All pairs together are one more of them.
+    """
+    num = len(effects.mains)
+    if num < 2:
         return ""
-    percent = 100 * (1 - (1 - ALPHA) ** num_factors)
-    return f": of such tables with {num_factors} factors about {percent:.0f} % have a wrong verdict"
+    has_pairs = any(not math.isnan(pair.p) for pair in effects.interactions)
+    percent = 100 * (1 - (1 - ALPHA) ** (num + has_pairs))
+    told = f"{num} factors" + " and their interactions" * has_pairs
+    return f": of such tables with {told} about {percent:.0f} % have a wrong verdict"
 
 
 def _floor_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
@@ -148,8 +167,10 @@ def _error_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
 
 def _level_error_notes(block: BlockRecord, effects: Effects) -> Iterator[Note]:
     """What the intervals of levels rest on, where it is not factor x seed."""
-    errors = {one.error for effect in effects.mains for one in effect.comparisons.each}
-    noisy = [block.factors[e.factor] for e in effects.mains if e.has_noisy_level]
+    factors = range(len(block.factors))
+    errors = {one.error for factor in factors for one in block.compared(factor).each}
+    noisy = [block.factors[e.factor] for e in effects.mains
+             if (block.within.get(e.factor) or e).has_noisy_level]  # fmt: skip
     if noisy and ErrorTerm.OWN_RUNS in errors:
         yield Note(
             "error: (own spread): cells scatter unlike each other; levels are compared by "

@@ -10,7 +10,7 @@ from ablate.numbers import rounded, spread_text
 from ablate.report.cost import FLAGGED, costlier_text, price_of_better, unit_of
 from ablate.report.latex import comments, tex
 from ablate.report.paper_layout import Column, Entry, label_column, layout, number_column
-from ablate.report.tables import NOT_APPLICABLE
+from ablate.report.text_table import NOT_APPLICABLE
 from ablate.run_row import Status
 
 MOST_FACTORS = 6
@@ -154,7 +154,9 @@ def _legend(record: StudyRecord) -> list[str]:
             rf"the best, 95\,\% for {of})"
         )
     if any(cell.is_baseline for cell in cells):
-        told.append(r"$\dagger$ baseline")
+        metric = record.metric
+        alike = metric.against if metric.has_baselines else ""
+        told.append(r"$\dagger$ baseline" + f": each cell against {tex(alike)}" * bool(alike))
     if any(price_of_better(cell) for cell in cells):
         told.append(
             rf"$\ddagger$ better than its baseline, at over {100 * (FLAGGED - 1):.0f}\,\% more "

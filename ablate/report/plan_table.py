@@ -10,13 +10,14 @@ from ablate.analysis.arrays import value_text
 from ablate.analysis.forecast import price, visible
 from ablate.analysis.records import directed
 from ablate.analysis.resolution import further_visible, no_verdict
+from ablate.plan.against import against, compared_text
 from ablate.plan.packing import packs_of
 from ablate.plan.plan import Plan
 from ablate.plan.reconcile import Remaining
 from ablate.process.screen import Text
 from ablate.report.columns import Column, Folds, fitting_columns
 from ablate.report.screen_table import screen_table
-from ablate.report.tables import NOT_APPLICABLE
+from ablate.report.text_table import NOT_APPLICABLE
 from ablate.run_row import RunRows, Status
 from ablate.spec.design import UNPLACED, Cell
 from ablate.spec.models import text
@@ -47,6 +48,8 @@ def print_plan(
     study = plan.study
     console.print(Text(study.question or study.study, style="bold"), soft_wrap=True)
     _print_cells(plan, rows, known, console)
+    if told := compared_text(plan):
+        console.print(Text(told), soft_wrap=True)
     console.print(Text(f"metric: {_metric(plan, rows)}"), soft_wrap=True)
     console.print(Text(f"{_total(plan)}; {len(left.todo)} to do, {len(left.kept)} done"))
     for told in filter(None, (price(plan, left.todo, rows, at_once), *_found(plan, rows))):
@@ -107,6 +110,9 @@ def _columns(plan: Plan, rows: RunRows, known: Mapping[str, Mapping[str, Any]]) 
     labels = {"block": [cell.block for cell in cells]} if any(c.block for c in plan.cells) else {}
     for name in plan.factors:
         labels[printable(name)] = [text(c.labels.get(name, NOT_APPLICABLE)) for c in cells]
+    said = against(plan)
+    if any(said.each) and not said.all_alike:
+        labels["against"] = list(said.each[: len(cells)])
     columns = [
         Column(title=title, texts=texts, folds=Folds.LABEL, may_be_told=are_all)
         for title, texts in labels.items()

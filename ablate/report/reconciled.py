@@ -56,6 +56,8 @@ def _only_as_cell(metric: MetricRecord, block: BlockRecord, number: int) -> bool
     factors = _differing_factors(metric, block, number)
     if block.effects is None or not cell.comparison.verdict.is_different or not factors:
         return False
+    if any(factor in block.within for factor in factors):
+        return False  # what the factors do together is told as such
     levels = block.codes[number]
     return all(
         block.effects.mains[f].comparisons.each[levels[f]].verdict.kind is VerdictKind.WITHIN_NOISE

@@ -4,6 +4,7 @@ import math
 
 from ablate.analysis.records import BlockRecord, MetricRecord, Note
 from ablate.analysis.resolution import resolution_text, share_of_studies
+from ablate.report.level_rows import partners_text
 
 FEW_DF = 5
 """Below, t is more than 30 % wider than with many: 2.6 with 5, 4.3 with 2, 1.96 at best."""
@@ -14,16 +15,22 @@ def factor_resolution_notes(block: BlockRecord, metric: MetricRecord) -> list[No
     if block.effects is None:
         return []
     told = [
-        f"{block.factors[effect.factor]} "
-        f"{resolution_text(least, effect.comparisons.df, metric.log_scale)}"
-        for effect, least in zip(block.effects.mains, block.detectable, strict=True)
-        if least > 0 and not effect.uneven
+        _named(block, factor)
+        + f" {resolution_text(least, block.compared(factor).df, metric.log_scale)}"
+        for factor, least in enumerate(block.detectable)
+        if least > 0 and not (block.within.get(factor) or block.effects.mains[factor]).uneven
     ]
     if not told:
         return []
-    few = any(effect.comparisons.df < FEW_DF for effect in block.effects.mains)
+    few = any(block.compared(factor).df < FEW_DF for factor in range(len(block.factors)))
     advice = "; few degrees of freedom: more seeds help, more cells do not" * few
     return [Note(f"differences found four times in five: {', '.join(told)}{advice}")]
+
+
+def _named(block: BlockRecord, factor: int) -> str:
+    """`aug within size`, or `net`."""
+    partners = partners_text(block, factor)
+    return block.factors[factor] + (f" within {partners}" if partners else "")
 
 
 def equivalence_notes(metric: MetricRecord) -> list[Note]:

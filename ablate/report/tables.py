@@ -8,6 +8,7 @@ from ablate.numbers import p_text, rounded, spread_text
 from ablate.report.comparisons import difference_text, lost_level_notes
 from ablate.report.cost import costlier_levels_text, price_of_better, price_of_level
 from ablate.report.dots import dots
+from ablate.report.level_rows import level_rows
 from ablate.report.notes import (
     NOTES,
     compared_text,
@@ -18,13 +19,18 @@ from ablate.report.notes import (
 from ablate.report.pair_table import LETTERS, pair_table
 from ablate.report.reconciled import reconciled_notes
 from ablate.report.resolutions import factor_resolution_notes
-from ablate.report.text_table import TableRow, TextTable, adjusted_tip, comparison_titles
-from ablate.stats.effects import Effects, MainEffect
-from ablate.stats.verdicts import VerdictKind
+from ablate.report.text_table import (
+    NOT_APPLICABLE,
+    TableRow,
+    TextTable,
+    adjusted_tip,
+    comparison_titles,
+)
+from ablate.stats.effects import Effects
+from ablate.stats.verdicts import Comparisons
 
 COUNTS = ("ok/planned", "ok/found")
 """Titles of the column that counts runs; what somebody else planned nobody knows."""
-NOT_APPLICABLE = "–"
 MEAN = "mean ± sd"
 
 
@@ -39,7 +45,7 @@ def metric_table(record: StudyRecord, metric: MetricRecord) -> TextTable:
     compared = comparison_titles(metric) if metric.pairs is None else (LETTERS,)
     numbers = (COUNTS[metric.is_foreign], MEAN, *compared)
     labels = ["block"] * _has_blocks(metric) + list(record.factors)
-    labels += ["compared with"] * metric.has_baselines
+    labels += ["against"] * _is_told_by_row(metric)
     whole = metric is record.metric
     notes = [note for make in NOTES.values() for note in make(metric, whole)]
     unlike = metric.scope.unlike(record.metric.scope)
@@ -52,23 +58,24 @@ def metric_table(record: StudyRecord, metric: MetricRecord) -> TextTable:
 
 
 def effects_table(block: BlockRecord, effects: Effects, metric: MetricRecord) -> TextTable:
-    """Main effects: each level of each factor against the baseline's, over all other factors."""
+    """Each level of each factor: over all others, or within those that it interacts with."""
     rows: list[TableRow] = []
-    for effect in effects.mains:
-        rows += _effect_rows(block, metric, effect)
+    for factor in range(len(block.factors)):
+        rows += _effect_rows(block, metric, factor)
     of = f" of {block.name}" if block.name else ""
     title = f"{metric.told}: each factor{of}, over all the others"
+    title += " or within those it interacts with" * bool(block.within)
     numbers = ("mean", *comparison_titles(metric))
     notes = [*exploratory_notes(block.exploratory), *margin_notes(metric, "each factor")]
     notes += effect_notes(block, effects, metric.is_paired)
-    costlier = costlier_levels_text(block, metric.cells, effects)
+    costlier = costlier_levels_text(block)
     notes += [Note(costlier, is_caution=True)] if costlier else []
     notes += reconciled_notes(block, metric)
     notes += [*factor_resolution_notes(block, metric), *lost_level_notes(block, metric)]
-    labels = ("factor", "level")
+    labels = ("factor", *["within"] * bool(block.within), "level")
     return TextTable(
         title=title, labels=labels, numbers=numbers, rows=rows, notes=notes,
-        tips=adjusted_tip("the levels of a factor, each factor by itself"),
+        tips=adjusted_tip("what is told of a factor, each factor by itself"),
     )  # fmt: skip
 
 
@@ -82,11 +89,17 @@ def history_lines(record: StudyRecord, with_log: bool = True) -> list[str]:
 
 
 def headline(record: StudyRecord, metric: MetricRecord) -> str:
-    """`sliced_w2 (lower is better), final weights, 3 seeds`."""
+    """`sliced_w2 (lower is better), final weights, 3 seeds, each cell against flow=icfm`."""
     numbers = {cell.num_planned for cell in metric.cells}
     fewer = f"{min(numbers)} to " * (len(numbers) > 1 and not metric.is_foreign)
     seeds = f"{fewer}{len(record.seeds)} seed{'s' if len(record.seeds) != 1 else ''}"
-    return f"{metric.directed}, {seeds}"
+    against = f", each cell against {metric.against}" if metric.against else ""
+    return f"{metric.directed}, {seeds}{against}"
+
+
+def _is_told_by_row(metric: MetricRecord) -> bool:
+    """Whether cells are compared with so unlike ones that each row says with which."""
+    return metric.has_baselines and not metric.against
 
 
 def _has_blocks(metric: MetricRecord) -> bool:
@@ -97,10 +110,9 @@ def _cell_row(record: StudyRecord, metric: MetricRecord, index: int) -> TableRow
     cell = metric.cells[index]
     value = cell.value
     block = [cell.block] * _has_blocks(metric)
-    baseline = "" if cell.is_baseline else metric.cells[cell.reference].name
     labels = [cell.labels.get(factor, NOT_APPLICABLE) for factor in record.factors]
     return TableRow(
-        labels=[*block, *labels, *[baseline] * metric.has_baselines],
+        labels=[*block, *labels, *[cell.against] * _is_told_by_row(metric)],
         numbers=[
             f"{value.num}/{cell.num_planned}",
             spread_text(value.mean, value.sd),
@@ -124,39 +136,37 @@ def _compared(metric: MetricRecord, index: int) -> Sequence[str]:
     return [difference_text(cell.comparison, metric.log_scale), p_text(cell.comparison.p)]
 
 
-def _effect_rows(block: BlockRecord, metric: MetricRecord, effect: MainEffect) -> list[TableRow]:
+def _effect_rows(block: BlockRecord, metric: MetricRecord, factor: int) -> list[TableRow]:
     rows: list[TableRow] = []
-    for number, comparison in enumerate(effect.comparisons.each):
-        is_first = number == 0
-        is_baseline = comparison.verdict.kind is VerdictKind.BASELINE
+    place = None
+    half = _half_width(block.compared(factor))
+    for row in level_rows(block, factor):
+        within = [row.place if row.place != place else ""] * bool(block.within)
+        found, place = row.comparison, row.place
         rows.append(TableRow(
-            labels=[
-                block.factors[effect.factor] if is_first else "",
-                block.levels[effect.factor][number],
-            ],
+            labels=[block.factors[factor] if not rows else "", *within, row.label],
             numbers=[
-                _level_mean(effect, number, metric.log_scale),
-                "" if is_baseline else difference_text(comparison, metric.log_scale),
-                "" if is_baseline else p_text(comparison.p),
+                _level_mean(row.mean, half, metric.log_scale),
+                "" if row.is_baseline else difference_text(found, metric.log_scale),
+                "" if row.is_baseline else p_text(found.p),
             ],
-            verdict=comparison.verdict,
-            costlier=bool(price_of_level(block, metric.cells, effect, number)),
-            remark=block.remark(comparison.verdict, effect.factor, number),
-            own_spread=not comparison.pooled,
+            verdict=found.verdict,
+            costlier=bool(price_of_level(block, row)),
+            remark=block.remark(found.verdict, factor, row.level),
+            own_spread=not found.pooled,
         ))  # fmt: skip
     return rows
 
 
-def _level_mean(effect: MainEffect, number: int, log_scale: bool) -> str:
-    mean, half = float(effect.level_means[number]), _half_width(effect)
+def _level_mean(mean: float, half: float, log_scale: bool) -> str:
     if log_scale:  # back to the metric's own units: a geometric mean
         mean = math.exp(mean)
         half *= mean
     return rounded(mean, half)
 
 
-def _half_width(effect: MainEffect) -> float:
-    widths = [(c.high - c.low) / 2 for c in effect.comparisons.each if c.high == c.high]
+def _half_width(found: Comparisons) -> float:
+    widths = [(c.high - c.low) / 2 for c in found.each if c.high == c.high]
     return max(widths, default=float("nan"))
 
 

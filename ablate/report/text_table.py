@@ -9,6 +9,8 @@ from ablate.stats.verdicts import Verdict
 ADJUSTED = "adj. p"
 DIFFERENCES = ("difference [95 %]", "change [95 %]")
 """Titles of the column with differences; on the log scale they are changes by a share."""
+NOT_APPLICABLE = "–"
+"""The level of a factor where it does not apply."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,25 +3,16 @@
 import math
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
-from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, StudyRecord
-from ablate.numbers import p_text
-from ablate.report.comparisons import pair_p_text
-from ablate.report.cost import cost_text, level_cost
-from ablate.report.findings import Change, at_worst_text, finding, null_text
-from ablate.report.notes import ALPHA
+from ablate.analysis.records import CellRecord, MetricRecord, StudyRecord
+from ablate.report.factor_words import effect_answers, one_by_one_answers, told_of_factors
+from ablate.report.findings import NAMED, cell_finding, names_text, null_text, seeds_text
 from ablate.report.pair_table import pair_answers
-from ablate.report.reconciled import is_only_as_cell
 from ablate.report.same_numbers import same_text
-from ablate.stats.effects import MainEffect
 from ablate.stats.verdicts import Cause
 
 NOTHING = "There is nothing to compare: the study has one cell."
-NAMED = 3
-"""Cells, or levels of a factor, that are named one by one."""
 NAMED_IN_GRIDS = 2
-"""The same of cells, where factors have been told of before them."""
+"""Cells that are named one by one, where factors have been told of before them."""
 
 
 def answers(record: StudyRecord) -> list[str]:
@@ -34,131 +25,34 @@ def answers(record: StudyRecord) -> list[str]:
     if metric.pairs is not None:
         return [*same, *pair_answers(metric, metric.pairs), *_open(metric.cells)] or [NOTHING]
     compared = [cell for cell in metric.cells if not cell.is_baseline]
-    told = [*same, *_effect_answers(metric), *_cell_answers(metric, compared)]
+    told = [*effect_answers(metric), *one_by_one_answers(metric)]
+    told_of = told_of_factors(metric)
+    left = [cell for cell in compared if cell.name not in told_of]
+    told = [*same, *told, *_cell_answers(metric, left, has_factors=bool(told))]
     if not told and compared:
         return ["No comparison was planned (compare:): the table has the means."]
     return told or [NOTHING]
 
 
-def _effect_answers(metric: MetricRecord) -> Iterator[str]:
-    """A line a factor, over all the others, where a study has several; then how they interact."""
-    for block in metric.blocks:
-        for effect in block.effects.mains if block.effects else ():
-            if block.factors[effect.factor] in block.conditions:
-                continue  # its effect holds those of the factors that depend on it
-            yield from _factor_answer(block, effect, metric)
-        yield from _interactions(block)
-
-
-def _factor_answer(block: BlockRecord, effect: MainEffect, metric: MetricRecord) -> list[str]:
-    """`flow, over all others: vp lowers fid by ...; target within noise; 3 seeds`."""
-    each = list(enumerate(effect.comparisons.each))
-    sign = 1 if metric.mode == "min" else -1
-    differ = [(n, found) for n, found in each if found.verdict.is_different]
-    differ.sort(key=lambda one: sign * one[1].difference)
-    told = [
-        _level_finding(block, effect, level, metric, "it" * (place > 0))
-        for place, (level, _) in enumerate(differ[:NAMED])
-    ]
-    told += [f"{len(differ) - NAMED} more levels differ"] * (len(differ) > NAMED)
-    others = [n for n, found in each if not found.verdict.is_different]
-    told += _alike_levels(block, effect, others, metric)
-    if not told:
-        return []
-    of = f" of {block.name}" if block.name else ""
-    seeds = int((~np.isnan(effect.level_table)).any(axis=0).sum())
-    told += [_seeds(seeds)] * bool(differ)
-    return [f"{block.factors[effect.factor]}{of}, over all others: {'; '.join(told)}"]
-
-
-def _level_finding(
-    block: BlockRecord, effect: MainEffect, level: int, metric: MetricRecord, of: str
-) -> str:
-    found = effect.comparisons.each[level]
-    base = block.baseline_levels[effect.factor]
-    means = [_own_units(effect.level_means[n], metric.log_scale) for n in (base, level)]
-    worst = block.at_worst.mains[effect.factor].comparisons.each if block.at_worst else None
-    cost = cost_text(level_cost(block, metric.cells, effect.factor, level))
-    return (
-        finding(block.levels[effect.factor][level], found, Change(*means), metric, of)
-        + f" at {cost}" * bool(cost)
-        + block.remark(found.verdict, effect.factor, level)
-        + at_worst_text(found, worst[level] if worst else None, metric.log_scale)
-    )
-
-
-def _own_units(value: float, log_scale: bool) -> float:
-    return math.exp(value) if log_scale else float(value)
-
-
-def _alike_levels(
-    block: BlockRecord, effect: MainEffect, levels: Sequence[int], metric: MetricRecord
-) -> list[str]:
-    """The levels of which no difference is found, those of one verdict together."""
-    base, alike = block.baseline_levels[effect.factor], dict[str, list[str]]()
-    compared = [(level, effect.comparisons.each[level]) for level in levels if level != base]
-    for level, found in compared:
-        if found.verdict.cause is Cause.SAME_NUMBERS:
-            continue  # told before
-        is_alone = len(effect.comparisons.each) == 2
-        text = null_text(found, metric.log_scale) if is_alone else found.verdict.text
-        remark = block.remark(found.verdict, effect.factor, level)
-        alike.setdefault(text + remark, []).append(block.levels[effect.factor][level])
-    return [f"{_names(names, ', ')} {text}" for text, names in alike.items()]
-
-
-def _interactions(block: BlockRecord) -> Iterator[str]:
-    if block.effects is None:
-        return
-    tested = [n for n, pair in enumerate(block.effects.interactions) if not math.isnan(pair.p)]
-    found = [n for n in tested if block.effects.interactions[n].p < ALPHA]
-    pairs = f"{len(tested)} pair{'s' * (len(tested) > 1)}"
-    for number in found:
-        one, other = (block.factors[n] for n in block.effects.interactions[number].factors)
-        yield (
-            f"{one} and {other} interact (p {pair_p_text(block, number)}, adjusted over {pairs}): "
-            f"what {one} does depends on {other}{' (exploratory)' * bool(block.exploratory)}"
-        )
-    if tested and not found:
-        least = min(block.effects.interactions[n].p for n in tested)
-        of = f" of {block.name}" if block.name else ""
-        told = f"none found in {pairs} of factors (least adjusted p {p_text(least)})"
-        yield f"interactions{of}: {told}"
-
-
-def _cell_answers(metric: MetricRecord, cells: Sequence[CellRecord]) -> Iterator[str]:
+def _cell_answers(
+    metric: MetricRecord, cells: Sequence[CellRecord], has_factors: bool
+) -> Iterator[str]:
     """The cells that matter, the best first, and in one line what is true of the others."""
-    has_effects = any(block.effects for block in metric.blocks)
     differ = [cell for cell in cells if cell.comparison.verdict.is_different]
     sign = 1 if metric.mode == "min" else -1
     differ.sort(key=lambda cell: sign * cell.comparison.difference)
-    shown = differ[: NAMED_IN_GRIDS if has_effects else NAMED]
+    shown = differ[: NAMED_IN_GRIDS if has_factors else NAMED]
+    names_baseline = has_factors or metric.has_baselines
     for cell in shown:
-        yield _cell_finding(metric, cell)
+        against = f" (against {cell.against})" if names_baseline else ""
+        yield cell_finding(metric, cell, cell.name + against, seeds_text(cell.value.num))
     names = {cell.name for cell in shown}
     left = [cell for cell in cells if cell.name not in names]
     yield from _without_baseline(metric, left)
     rest = [cell for cell in left if cell.comparison.verdict.cause not in _TOLD_BEFORE]
     if any(_says_something(cell) for cell in rest):
-        yield from _others(metric, rest, by_name=not has_effects)
+        yield from _others(metric, rest, by_name=not has_factors)
     yield from _open([cell for cell in metric.cells if cell.is_baseline])
-
-
-def _cell_finding(metric: MetricRecord, cell: CellRecord) -> str:
-    worst = dict(zip((c.name for c in metric.cells), metric.at_worst, strict=False))
-    reference = metric.cells[cell.reference]
-    whole = all(c.value.num == c.num_planned for c in (cell, reference))
-    change = Change(reference.value.mean, cell.value.mean) if whole else Change()
-    against = f" (against {reference.name})" if metric.has_baselines else ""
-    cost = cost_text(cell.cost)
-    return (
-        finding(cell.name + against, cell.comparison, change, metric)
-        + f"; {_seeds(cell.value.num)}"
-        + f"; {cost}" * bool(cost)
-        + cell.remark
-        + "; as a cell only" * is_only_as_cell(metric, cell)
-        + at_worst_text(cell.comparison, worst.get(cell.name), metric.log_scale)
-    )
 
 
 def _others(metric: MetricRecord, cells: Sequence[CellRecord], by_name: bool) -> list[str]:
@@ -170,7 +64,7 @@ def _others(metric: MetricRecord, cells: Sequence[CellRecord], by_name: bool) ->
         text = null_text(found, metric.log_scale) if is_short else found.verdict.text
         alike.setdefault(text + remark, []).append(cell.name)
     if by_name:
-        return [f"{_names(names)}: {text}" for text, names in alike.items()]
+        return [f"{names_text(names)}: {text}" for text, names in alike.items()]
     counts = ", ".join(f"{len(names)} {text}" for text, names in alike.items())
     return [f"other cells: {counts}"]
 
@@ -194,8 +88,8 @@ def _without_baseline(metric: MetricRecord, cells: Sequence[CellRecord]) -> list
         baseline = metric.cells[reference]
         which = baseline.name if metric.has_baselines else "the baseline"
         told.append(
-            f"{_names(found)}: nothing to compare with: {which} has 0 of {baseline.num_planned} "
-            "results"
+            f"{names_text(found)}: nothing to compare with: {which} has 0 of "
+            f"{baseline.num_planned} results"
         )
     return told
 
@@ -206,14 +100,5 @@ def _open(cells: Sequence[CellRecord]) -> list[str]:
     for cause in (Cause.TOO_FEW_SEEDS, Cause.NOT_MEASURED, Cause.FAILED):
         found = [cell.name for cell in cells if cell.comparison.verdict.cause is cause]
         if found:
-            told.append(f"{_names(found)}: {cause}")
+            told.append(f"{names_text(found)}: {cause}")
     return told
-
-
-def _seeds(number: int) -> str:
-    return f"{number} seed{'s' * (number != 1)}"
-
-
-def _names(names: Sequence[str], between: str = "; ") -> str:
-    shown = between.join(names[:NAMED])
-    return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"

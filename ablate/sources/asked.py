@@ -28,7 +28,8 @@ class Asked:
         metric: What the verdicts are about.
         mode: Whether lower (`min`) or higher (`max`) values are better.
         report_metrics: Further metrics to report.
-        baseline: `flow=icfm,arch=mlp`; of factors that it leaves out, the first level.
+        baseline: `flow=icfm,arch=mlp`, whatever the levels of factors are that it leaves out; by
+            default the first level of all.
         compare: The cells whose comparison was planned, as `baseline`; all by default.
         margin: Differences smaller than this do not matter, as a number.
         log_scale: Whether ratios are compared.

@@ -118,7 +118,7 @@ def _choices(asked: Asked, found: Found, factors: Sequence[str]) -> tuple[_Choic
             except InputError as error:
                 problems += error.problems
     first = {name: found_levels[0] for name, found_levels in levels.items() if found_levels}
-    return _Choices(levels, {**first, **read[0]}, read[1:]), problems
+    return _Choices(levels, read[0] or first, read[1:]), problems
 
 
 def _in_order(name: str, found: Found) -> list[Any]:
@@ -145,11 +145,16 @@ def _too_few(results: Sequence[Result], asked: Asked) -> list[Problem]:
 def _cell_problems(results: Sequence[Result], asked: Asked, choices: _Choices) -> list[Problem]:
     cells = {result.key[0]: result.labels for result in results}
     problems: list[Problem] = []
-    wanted = tuple(canonical_json(choices.baseline[name]) for name in asked.factors)
-    if wanted not in cells:
-        shown = _spelled(choices.baseline)
-        problems.append(Problem("--baseline", "no run has this cell", shown,
-                                tuple(map(_spelled, cells.values()))))  # fmt: skip
+    pairs = [
+        (key, tuple(canonical_json({**cell, **choices.baseline}[name]) for name in asked.factors))
+        for key, cell in cells.items()
+    ]
+    shown, there = _spelled(choices.baseline), tuple(map(_spelled, cells.values()))
+    if not any(key == other for key, other in pairs):
+        problems.append(Problem("--baseline", "no run has this cell", shown, there))
+    elif len(cells) > 1 and not any(key != other in cells for key, other in pairs):
+        told = "of no cell is there one that has these levels and is otherwise the same"
+        problems.append(Problem("--baseline", told, shown, there, "name all factors"))
     for written, choice in zip(asked.compare, choices.compare, strict=True):
         keys = {name: canonical_json(value) for name, value in choice.items()}
         if not any(all(canonical_json(cell[n]) == key for n, key in keys.items())

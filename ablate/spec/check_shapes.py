@@ -90,14 +90,15 @@ def torn_cells(blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
     torn: dict[tuple[str, str], list[Cell]] = {}
     seen: dict[str, tuple[str, str]] = {}
     for block in blocks:
-        assert block.baseline is not None
-        baseline = _training_key(block.baseline)
-        for cell in block.cells:
-            key = _training_key(cell)
-            other, where = seen.setdefault(key, (baseline, block.place or "the first block"))
-            if baseline not in (other, key) and other != key:
-                torn.setdefault((block.place, where), []).append(cell)
-    labels = {block.place: block.baseline_labels for block in blocks}
+        keys = [_training_key(cell) for cell in block.cells]
+        for number, reference in enumerate(block.references):
+            if reference is None or reference == number:
+                continue
+            baseline, place = keys[reference], block.place or "the first block"
+            other, where = seen.setdefault(keys[number], (baseline, place))
+            if baseline != other:
+                torn.setdefault((block.place, where), []).append(block.cells[number])
+    labels = {block.place: dict(block.named_baseline) for block in blocks}
     for (place, where), cells in torn.items():
         which = f"cell {cells[0].name} is" if len(cells) == 1 else (
             f"{len(cells):,} cells are, {cells[0].name} for one,")  # fmt: skip
@@ -305,13 +306,23 @@ def _cell_problems(block: DesignBlock) -> Iterator[Problem]:
     if not block.cells:
         yield Problem(f"{place}exclude", "leaves no cell", fix="exclude less")
     elif block.baseline is None:
-        yield Problem(f"{place}baseline", "matches no cell: it is excluded", block.baseline_labels,
+        yield Problem(f"{place}baseline", "matches no cell: it is excluded",
+                      dict(block.named_baseline),
                       fix="choose another baseline, or do not exclude this one")  # fmt: skip
+    elif len(block.cells) > 1 and _compares_nothing(block):
+        yield Problem(f"{place}baseline", "leaves nothing to compare: of no cell is there one that "
+                      "has these levels and is otherwise the same", dict(block.named_baseline),
+                      fix="name all factors, which compares every cell with that one; or exclude "
+                      "less")  # fmt: skip
     elif spec.design == "one_at_a_time":
         yield from _unvaried(block, [block.baseline], "does not hold at the baseline, from which "
                              "one factor at a time is changed")  # fmt: skip
     else:
         yield from _unvaried(block, block.cells, "holds in no cell of the design")
+
+
+def _compares_nothing(block: DesignBlock) -> bool:
+    return all(other in (None, number) for number, other in enumerate(block.references))
 
 
 def _unvaried(block: DesignBlock, cells: Sequence[Cell], message: str) -> Iterator[Problem]:

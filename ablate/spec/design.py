@@ -104,10 +104,10 @@ class DesignBlock:
     @cached_property
     def candidates(self) -> tuple[Cell, ...]:
         """The cells of the design before exclusion."""
-        cells: dict[tuple[Any, ...], Cell] = {}
+        cells: dict[Any, Cell] = {}
         name = self.name if self.place and self.spec.base else ""
         for levels in self._combinations():
-            key = tuple((name, level.key) for name, level in levels.items())
+            key = _keys(levels)
             if key not in cells:
                 cells[key] = Cell(levels, self.base, name, model=self.model)
         return tuple(cells.values())
@@ -120,20 +120,45 @@ class DesignBlock:
 
     @cached_property
     def baseline_labels(self) -> dict[str, Any]:
-        """Labels of the baseline: those in the YAML, by default each factor's first level."""
+        """Of each factor the level that others are compared with: that in the YAML, or the first.
+
+        It is also what cells start from whose levels are not all given.
+        """
         first = {f.name: f.levels[0].label for f in self.factors if f.levels}
         listed = self.spec.design == "cells" and self.spec.cells and not self.spec.baseline
         return {**first, **(self.spec.cells[0] if listed else self.spec.baseline)}
 
+    @property
+    def named_baseline(self) -> Mapping[str, Any]:
+        """The labels that make a cell a baseline, whatever its other levels are.
+
+        All of them where the YAML names none. One at a time starts from one whole recipe.
+        """
+        is_whole = self.spec.design == "one_at_a_time" or not self.spec.baseline
+        return self.baseline_labels if is_whole else self.spec.baseline
+
+    @cached_property
+    def references(self) -> tuple[int | None, ...]:
+        """For each cell the place of the one that it is compared with: a baseline's is its own.
+
+        It has the named levels and is otherwise the same, as far as factors apply to it; those that
+        apply to it alone have the level of `baseline_labels`. None where the design has no such
+        cell, and of cells to which none of the named factors applies.
+        """
+        named, start = self._levels(self.named_baseline), self._levels(self.baseline_labels)
+        place = {_keys(cell.levels): number for number, cell in enumerate(self.cells)}
+        found: list[int | None] = []
+        for cell in self.cells:
+            partner = applicable({**start, **cell.levels, **named}, self._conditions)
+            is_apart = bool(named) and not named.keys() & cell.levels.keys()
+            found.append(None if is_apart else place.get(_keys(partner)))
+        return tuple(found)
+
     @cached_property
     def baseline(self) -> Cell | None:
-        """The cell that the others are compared with; None if the design lacks it."""
-        levels = applicable(self._levels(self.baseline_labels), self._conditions)
-        wanted = {name: level.key for name, level in levels.items()}
-        return next(
-            (c for c in self.cells if {n: level.key for n, level in c.levels.items()} == wanted),
-            None,
-        )
+        """The first of the cells that others are compared with; None if the design has none."""
+        own = (n for n, reference in enumerate(self.references) if reference == n)
+        return next((self.cells[number] for number in own), None)
 
     @cached_property
     def _conditions(self) -> Conditions:
@@ -160,6 +185,11 @@ class DesignBlock:
     def _levels(self, labels: Mapping[str, Any]) -> Levels:
         levels = {f.name: f.level(labels[f.name]) for f in self.factors if f.name in labels}
         return {name: level for name, level in levels.items() if level is not None}
+
+
+def _keys(levels: Levels) -> frozenset[tuple[str, str]]:
+    """Equal for the same levels."""
+    return frozenset((name, level.key) for name, level in levels.items())
 
 
 def blocks_of(study: Study, model: ConfigModel) -> list[DesignBlock]:

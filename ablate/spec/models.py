@@ -204,7 +204,8 @@ class Block(_Frozen):
     """The config that every run starts from; a block's is merged over the study's."""
     factors: dict[str, Any] = {}
     baseline: dict[str, Any] = {}
-    """The levels of the cell that the others are compared with; by default the first ones."""
+    """The levels that others are compared with, whatever those of the factors are that it does not
+    name; by default the first of every factor, which is one cell for all."""
     design: Literal["grid", "one_at_a_time", "cells"] = "grid"
     cells: tuple[dict[str, Any], ...] = ()
     """For `design: cells`: the levels of each cell; omitted ones are the baseline's."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ablate.stats.components import Components, variance_components
 from ablate.stats.groups import Groups
-from ablate.stats.level_tests import LevelTests, RunByRun, SeedBySeed
+from ablate.stats.level_tests import LevelTests, level_tests
 from ablate.stats.marginal_means import Codes, adjusted_means, without
 from ablate.stats.units import unit_of
 from ablate.stats.verdicts import Comparisons, Mode
@@ -149,10 +149,9 @@ def factor_effects(
     unit = unit_of(values)
     groups = np.zeros(len(values), dtype=np.intp) if groups is None else groups
     scaled = values / unit
-    paired, alone = SeedBySeed(scaled, first_seeds, widening), RunByRun(scaled, first_seeds)
     block = _Block(
         values=scaled, unit=unit, codes=codes, num_levels=num_levels, groups=groups,
-        is_paired=is_paired, tests=paired if is_paired else alone,
+        is_paired=is_paired, tests=level_tests(scaled, first_seeds, widening, is_paired),
     )  # fmt: skip
     mains = [
         block.main_effect(factor, level, mode, margin)
@@ -185,8 +184,8 @@ class _Block:
         others = np.delete(self.codes, factor, axis=1)
         found = self.tests.estimate(levels, num_levels, others)
         # Of unpaired runs the number is in the standard error already.
-        uneven = self.is_paired and self._is_uneven(levels, num_levels)
-        across = self._tells_groups(levels)
+        uneven = self.is_paired and are_uneven(self.values, levels, num_levels)
+        across = tells_groups(self.groups, levels)
         scaled = None if margin is None else margin / self.unit
         comparisons = self.tests.compared(found, baseline, mode, scaled, uneven or across)
         test = self.tests.test(found, np.ones((num_levels, 1)))
@@ -214,7 +213,7 @@ class _Block:
         row, column = np.divmod(np.arange(len(found)), shape[1])
         both = np.hstack([np.eye(shape[0])[row], np.eye(shape[1])[column]])
         test, means = self.tests.test(found, both), self.tests.means(found)
-        across = self._tells_groups(a) or self._tells_groups(b)
+        across = tells_groups(self.groups, a) or tells_groups(self.groups, b)
         return Interaction(
             factors=(one, other),
             means=means.reshape(shape) * self.unit,
@@ -236,21 +235,6 @@ class _Block:
         left = max(0.0, 1 - seeds - float(np.nansum([*factors, *both])))
         return Shares(factors, both, seeds, left if seeds == seeds else math.nan)
 
-    def _is_uneven(self, levels: Codes, num_levels: int) -> bool:
-        """Whether levels are means of too different numbers of runs to share one variance.
-
-        Of two levels there is one difference: nothing is shared.
-        """
-        there = (~np.isnan(self.values)).sum(axis=1)
-        runs = np.array([there[levels == level].sum() for level in range(num_levels)])
-        runs = runs[runs > 0]
-        return len(runs) > 2 and bool(runs.max() > UNEVEN * runs.min())
-
-    def _tells_groups(self, levels: Codes) -> bool:
-        """Whether cells of different levels measure different things."""
-        present = np.unique(levels[levels >= 0])
-        return len({frozenset(self.groups[levels == level].tolist()) for level in present}) > 1
-
     def _shape(self, one: int, other: int) -> tuple[int, int]:
         return self.num_levels[one], self.num_levels[other]
 
@@ -267,6 +251,33 @@ class _Block:
         if len(np.unique(self.groups)) > 1:
             return Components(math.nan, math.nan, math.nan)
         return variance_components(self.values, self.is_paired)
+
+
+def are_uneven(values: Values, levels: Codes, num_levels: int) -> bool:
+    """Whether levels are means of too different numbers of runs to share one variance.
+
+    Of two levels there is one difference: nothing is shared.
+
+    Args:
+        values: (num_cells, num_seeds), nan where a run is missing.
+        levels: (num_cells,), -1 leaves a cell out.
+        num_levels: How many levels there are.
+    """
+    there = (~np.isnan(values)).sum(axis=1)
+    runs = np.array([there[levels == level].sum() for level in range(num_levels)])
+    runs = runs[runs > 0]
+    return len(runs) > 2 and bool(runs.max() > UNEVEN * runs.min())
+
+
+def tells_groups(groups: Groups, levels: Codes) -> bool:
+    """Whether cells of different levels measure different things.
+
+    Args:
+        groups: (num_cells,), equal for cells that measure the same.
+        levels: (num_cells,), -1 leaves a cell out.
+    """
+    present = np.unique(levels[levels >= 0])
+    return len({frozenset(groups[levels == level].tolist()) for level in present}) > 1
 
 
 def _holm(p: Sequence[float]) -> list[float]:

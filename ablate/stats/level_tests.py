@@ -25,6 +25,7 @@ from ablate.stats.pooling import (
     ALPHA,
     Evidence,
     Pool,
+    References,
     certain_p,
     least_correlation,
     own_evidence,
@@ -64,10 +65,30 @@ class LevelTests(Protocol):
         ...
 
     def compared(
-        self, estimate: Values, baseline: int, mode: Mode, margin: float | None, own: bool
-    ) -> Comparisons:
-        """Every entry against one of them; each by its own spread alone if so asked."""
+        self, estimate: Values, references: References, mode: Mode, margin: float | None, own: bool,
+        codes: Codes | None = None,
+    ) -> Comparisons:  # fmt: skip
+        """Every entry against another one; each by its own spread alone if so asked.
+
+        Args:
+            estimate: The entries.
+            references: (num_entries,), the entry that each is compared with; or one for all.
+            mode: Whether lower (`min`) or higher values are better.
+            margin: Differences smaller than this do not matter.
+            own: Whether each is judged by its own spread.
+            codes: (num_entries, num_factors) where entries are of several factors: their levels,
+                of which seeds may change what one does.
+        """
         ...
+
+
+def level_tests(
+    values: Values, first_seeds: int | None, widening: float, is_paired: bool
+) -> LevelTests:
+    """How the entries of some runs are tested, see `ablate.stats.effects.factor_effects`."""
+    if is_paired:
+        return SeedBySeed(values, first_seeds, widening)
+    return RunByRun(values, first_seeds)
 
 
 @dataclass(frozen=True)
@@ -93,16 +114,19 @@ class SeedBySeed:
         return shared_effect(estimate, nuisance, self.first_seeds, self.widening)
 
     def compared(
-        self, estimate: Values, baseline: int, mode: Mode, margin: float | None, own: bool
-    ) -> Comparisons:
-        """Its residual is factor x seed."""
+        self, estimate: Values, references: References, mode: Mode, margin: float | None, own: bool,
+        codes: Codes | None = None,
+    ) -> Comparisons:  # fmt: skip
+        """Its residual is factor x seed; of several factors, what entries and seeds leave."""
         # A seed of one entry alone tells of no difference, and how it varies is not factor x seed.
         several = (~np.isnan(estimate)).sum(axis=0) > 1
         used = np.where(several, estimate, np.nan) if several.any() else estimate
         found = compare_to_baseline(
-            used, baseline, mode, margin, first_seeds=self.first_seeds, own_pairs=own,
-            widening=self.widening,
+            used, references, mode, margin, first_seeds=self.first_seeds, own_pairs=own,
+            widening=self.widening, codes=codes,
         )  # fmt: skip
+        if codes is not None:
+            return found
         each = [
             replace(one, error=ErrorTerm.FACTOR_BY_SEED) if one.pooled else one
             for one in found.each
@@ -169,20 +193,22 @@ class RunByRun:
         return EffectTest(f, df, int(error_df), p, spread)
 
     def compared(
-        self, estimate: Values, baseline: int, mode: Mode, margin: float | None, own: bool
-    ) -> Comparisons:
+        self, estimate: Values, references: References, mode: Mode, margin: float | None, own: bool,
+        codes: Codes | None = None,
+    ) -> Comparisons:  # fmt: skip
         """Dunnett on the residual of runs; by Welch where cells differ in spread."""
         own = own or bool(self._pool.noisy)
-        differences = estimate - estimate[baseline]
-        known = _are_known(differences)
-        known[baseline] = False
+        entries = np.arange(len(estimate))
+        others = np.broadcast_to(np.asarray(references, dtype=np.intp), entries.shape)
+        differences = estimate - estimate[others]
+        known = _are_known(differences) & (others != entries)
         evidence = self._own(differences, known) if own else self._pooled(differences, known)
         each: list[Comparison] = []
         alpha = ALPHA / max(1, int(known.sum()))
         for entry in range(len(estimate)):
             found = evidence.get(entry)
             if found is None:
-                each.append(Comparison(verdict=self._verdict(estimate, entry, baseline)))
+                each.append(Comparison(verdict=self._verdict(estimate, entry, int(others[entry]))))
             elif math.isnan(found.p):
                 few = Verdict.none(Cause.TOO_FEW_SEEDS)
                 each.append(Comparison(
@@ -202,9 +228,9 @@ class RunByRun:
         group = GroupError(cells=list(range(len(estimate))), residual_sd=sd, df=df, spreads=spreads)
         return Comparisons(each, [group])
 
-    def _verdict(self, estimate: Values, entry: int, baseline: int) -> Verdict:
+    def _verdict(self, estimate: Values, entry: int, reference: int) -> Verdict:
         is_missing = bool(np.isnan(estimate[entry]).any())
-        if entry == baseline:
+        if entry == reference:
             return Verdict(VerdictKind.BASELINE, cause=Cause.FAILED if is_missing else None)
         return Verdict.none(Cause.FAILED if is_missing else Cause.NO_BASELINE)
 

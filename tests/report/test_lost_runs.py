@@ -136,7 +136,7 @@ def test_pairs_of_factors_are_of_the_runs_that_ended_too(tmp_path):
     effects = block.effects
     lost = replace(block, of_those_that_ended=True, at_worst=effects)
     table = effects_table(lost, effects, found.metric)
-    [said] = [note.text for note in table.notes if "interact" in note.text]
+    [said] = [note.text for note in table.notes if " interact (" in note.text]
     assert "(adj. p < 0.001, of the runs that ended; worst case < 0.001)" in said
 
 

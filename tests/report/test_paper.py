@@ -245,7 +245,7 @@ def test_methods_claim_nothing_that_was_not_done(tmp_path):
     plan = plan_study(several)
     draw = random.Random(2)
     text = methods(study_record(plan, rows_of(plan, lambda c, seed: c["gain"] + draw.random())))
-    assert "Each cell has one of 2 baselines" in text
+    assert "Each cell is compared with gain=1, all else equal." in text
     assert "over several baselines Sidak" in text
 
 

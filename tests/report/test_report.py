@@ -152,9 +152,9 @@ def test_all_tables_call_what_was_not_measured_so(tmp_path, unmeasured):
 
 def test_what_is_within_the_margin_is_said_in_a_sentence(tmp_path):
     told = answers(grid(tmp_path, margin=50.0))
-    assert told[0].startswith("a, over all others: 3 raises score by ")
-    assert told[0].count("; better, but within the margin") == 2
-    assert "a=3, b=x raises score" in (cell := told[3])
+    assert told[0].startswith("a, within b: at b=x 2 raises score by ")
+    assert told[0].count("; better, but within the margin") == 3
+    assert "a=2, b=y (against a=1, b=x) raises score" in (cell := told[3])
     assert "; better, but within the margin" in cell
 
 
@@ -167,7 +167,8 @@ def test_markdown(tmp_path):
         lines[2]
         == "- gain=2 raises score by 5.03 \\[4.80, 5.27\\] (11.00 -&gt; 16.03, +46 %); 3 seeds"
     )
-    assert "## score (higher is better), best value, 3 seeds" in lines
+    title = "## score (higher is better), best value, 3 seeds, each cell against gain=1"
+    assert title in lines
     at = lines.index("| --- | --- | ---: | ---: | ---: | ---: | --- |")
     numbers = "ok/planned | mean ± sd | difference \\[95 %\\] | adj. p"
     assert lines[at - 1] == f"| gain | each seed | {numbers} | verdict |"
@@ -189,15 +190,19 @@ def test_effects_of_factors_over_the_others(tmp_path):
     found = grid(tmp_path)
     [block] = found.metric.blocks
     table = effects_table(block, block.effects, found.metric)
-    assert [(row.labels, row.verdict.text) for row in table.rows][:3] == [
-        (["a", "1"], "baseline"), (["", "2"], "better"), (["", "3"], "better"),
+    assert [(row.labels, row.verdict.text) for row in table.rows][:4] == [
+        (["a", "b=x", "1"], "baseline"), (["", "", "2"], "better"), (["", "", "3"], "better"),
+        (["", "b=y", "1"], "baseline"),
     ]  # fmt: skip
-    assert table.rows[1].numbers[1].startswith("+2.996 [+2.977, ")
-    assert table.rows[4].numbers[1].startswith("+0.6")  # (2 + 2 - 2) / 3 for b=y
-    assert "of such tables with 2 factors about 10 % have a wrong verdict" in table.notes[0].line
+    assert table.rows[1].numbers[1].startswith("+3.002 [+2.968, ")
+    assert [row.verdict.text for row in table.rows[6:] if row.labels[2] == "y"] == [
+        "better", "better", "worse",
+    ]  # fmt: skip
+    told = "of such tables with 2 factors and their interactions about 14 % have a wrong verdict"
+    assert told in table.notes[0].line
     [note] = [note.line for note in table.notes if note.is_caution]
     assert note.startswith("caution: a x b interact (adj. p < 0.001)")
-    assert re.match(r"a, over all others: 3 raises .*; 2 raises it by 2.996 \[", answers(found)[0])
+    assert re.match(r"a, within b: at b=x 2 raises score by 3.002 \[", answers(found)[0])
 
 
 def test_levels_with_few_cells_are_said_to_be_judged_apart(tmp_path):
@@ -205,7 +210,7 @@ def test_levels_with_few_cells_are_said_to_be_judged_apart(tmp_path):
     left_out = [{"caution": 1, "b": "y"}, {"caution": 1, "b": "z"}]
     factors = {"caution": [2, 1, 3], "b": ["x", "y", "z"]}
     plan = plan_study(toy_study(tmp_path, factors=factors, exclude=left_out, seeds=[1, 2, 3]))
-    noise = iter(0.1 * (n * 5 % 7) for n in range(21))
+    noise = iter(0.1 * (n * 5 % 11) for n in range(21))
     found = study_record(plan, rows_of(plan, lambda c, seed: c["caution"] + next(noise)))
     [block] = found.metric.blocks
     notes = effects_table(block, block.effects, found.metric).notes
@@ -265,16 +270,17 @@ def test_an_interrupted_study_promises_what_its_runs_can(tmp_path):
 
 def test_several_baselines_are_named(tmp_path):
     factors = {"gain": [1, 2]}
-    block = {"name": "long", "base": {"length": 9}, "factors": factors}
+    block = {"name": "long", "base": {"length": 9}, "factors": {"gain": [2, 4]}}
     plan = plan_study(toy_study(tmp_path, factors=factors, blocks=[block], seeds=[1, 2, 3]))
     noise = iter([0.1, 0.3, 0.2, 0.3, 0.2, 0.5, 0.1, 0.4, 0.2, 0.4, 0.3, 0.1])
     found = study_record(plan, rows_of(plan, lambda c, seed: 5.0 * c["gain"] + next(noise)))
     table = metric_table(found, found.metric)
-    assert table.labels == ["block", "gain", "compared with"]
+    assert table.labels == ["block", "gain", "against"]
     assert [row.labels for row in table.rows] == [
-        ["", "1", ""], ["", "2", "gain=1"], ["long", "1", ""], ["long", "2", "long: gain=1"],
+        ["", "1", ""], ["", "2", "gain=1"], ["long", "2", ""], ["long", "4", "gain=2"],
     ]  # fmt: skip
-    assert answers(found)[0].startswith("gain=2 (against gain=1) raises score by ")
+    assert answers(found)[0].startswith("gain, all else equal: 2 raises score by ")
+    assert answers(found)[1].startswith("gain of long, all else equal: 4 raises score by ")
 
 
 def test_runs_to_come_have_not_failed_in_any_table(tmp_path):
@@ -364,6 +370,7 @@ def test_a_metric_without_a_better_side_differs_or_does_not(tmp_path):
     found = study_record(plan, rows, "train_distance")
     table = metric_table(found, found.metric)
     assert table.title == (
-        "train_distance (neither lower nor higher is better), best weights by val_loss, 3 seeds"
+        "train_distance (neither lower nor higher is better), best weights by val_loss, 3 seeds, "
+        "each cell against flow=icfm"
     )
     assert [row.verdict.text for row in table.rows] == ["baseline", "differs"]

@@ -206,3 +206,93 @@ def test_mistakes_in_configs_are_told_at_the_block_that_makes_them():
     assert "blocks[0].base.lr = 'x': should be a valid number" in text
     assert "blocks[0].factors.flow[0] = 'vpp': not a valid choice" in text
     assert "report_metrics[0] = 'slcd_w2': the trainable reports no such metric" in text
+
+
+def partners(planned):
+    """By cell what it is compared with; nothing of those that are compared with none."""
+    pairs = zip(planned.cells, planned.references, strict=True)
+    return {c.name: planned.cells[r].name for c, r in pairs if c.index not in planned.alone}
+
+
+class TestBaselinesOfSomeFactors:
+    def test_cells_are_compared_with_the_one_that_has_its_levels_all_else_being_equal(self):
+        planned = plan(factors=AB, baseline={"b": "y"})
+        assert partners(planned) == {
+            f"a={a}, b={b}": f"a={a}, b=y" for a in (1, 2, 3) for b in ("x", "y")
+        }
+        assert planned.baselines == {1, 3, 5}
+        assert planned.blocks[0].baseline_levels == (0, 1)
+        assert all(planned.compared)
+
+    @pytest.mark.parametrize("baseline", [{}, {"b": "x"}, {"a": 2}, {"a": 2, "b": "x"}])
+    def test_all_factors_or_none_are_one_cell(self, baseline):
+        planned = plan(factors=AB, baseline=baseline)
+        assert (len(planned.baselines) == 1) == (len(baseline) != 1)
+
+    def test_factors_apply_where_the_baseline_lets_them(self):
+        factors = {"flow": ["icfm", "si", "vp"], "gamma": [0.0, 0.1], "arch": ["mlp", "dit"]}
+        when = {"gamma": {"flow": "si"}}
+        of_flow = partners(plan(FLOW, factors=factors, when=when, baseline={"flow": "icfm"}))
+        assert of_flow["flow=si, gamma=0.1, arch=dit"] == "flow=icfm, arch=dit"
+        # What applies to the baseline alone is at its first level.
+        of_si = partners(plan(FLOW, factors=factors, when=when, baseline={"flow": "si"}))
+        assert of_si["flow=vp, arch=dit"] == "flow=si, gamma=0, arch=dit"
+        assert of_si["flow=si, gamma=0.1, arch=dit"] == "flow=si, gamma=0.1, arch=dit"
+        # A factor that does not apply makes no baseline of a cell.
+        planned = plan(FLOW, factors=factors, when=when, baseline={"gamma": 0.1})
+        assert set(partners(planned)) == {
+            f"flow=si, gamma={gamma}, arch={arch}" for gamma in (0, 0.1) for arch in ("mlp", "dit")
+        }
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"exclude": [{"a": 2, "b": "x"}]},
+            {"design": "cells", "cells": [{"a": 1, "b": b} for b in "xy"] + [{"a": 2, "b": "y"}]},
+        ],
+    )
+    def test_cells_without_a_partner_are_told(self, changes):
+        planned = plan(factors={"a": [1, 2], "b": ["x", "y"]}, baseline={"b": "x"}, **changes)
+        assert [planned.cells[cell].name for cell in planned.alone] == ["a=2, b=y"]
+        assert [planned.cells[c].name for c, named in enumerate(planned.compared) if not named] == [
+            "a=2, b=y"
+        ]
+        [note] = [note for note in planned.notes if note.startswith("not compared: a=2, b=y: ")]
+        assert "there is no cell with the baseline's levels" in note
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"baseline": {"b": "x"}, "exclude": [{"a": 1, "b": "x"}, {"a": 2, "b": "y"},
+                                                 {"a": 3, "b": "y"}]},
+            {"baseline": {"b": "x"}, "exclude": [{"b": "y"}]},
+        ],
+    )  # fmt: skip
+    def test_a_baseline_that_compares_nothing_is_a_mistake(self, changes):
+        told = mistakes(factors=AB, **changes)
+        assert "baseline = {'b': 'x'}: leaves nothing to compare" in told
+        assert "fix: name all factors" in told
+        assert "1 mistake" in told
+
+    def test_one_at_a_time_starts_from_one_recipe(self):
+        planned = plan(factors=AB, baseline={"b": "y"}, design="one_at_a_time")
+        assert partners(planned) == dict.fromkeys(
+            ["a=1, b=y", "a=2, b=y", "a=3, b=y", "a=1, b=x"], "a=1, b=y"
+        )
+
+    def test_all_baselines_have_the_seeds_of_baselines_and_the_first_is_run_again(self):
+        planned = plan(factors=AB, baseline={"b": "y"}, seeds={"baseline": 3, "others": 1}, aa=True)
+        nums = {cell.name: len(planned.runs_of[cell.index]) for cell in planned.cells}
+        assert nums == {f"a={a}, b={b}": 3 if b == "y" else 1 for a in (1, 2, 3) for b in "xy"}
+        assert planned.aa_cell.name == "a=1, b=y again"
+
+    def test_ids_do_not_depend_on_it(self):
+        one, other = (plan(factors=AB, baseline=b) for b in ({}, {"b": "y"}))
+        assert [run.run_id for run in one.runs] == [run.run_id for run in other.runs]
+
+    def test_blocks_may_share_cells_that_both_compare_alike(self):
+        same = {"name": "n", "factors": AB, "baseline": {"b": "x"}}
+        planned = plan(factors=AB, baseline={"b": "x"}, blocks=[same])
+        assert planned.baselines == {0, 2, 4}
+        told = mistakes(factors=AB, blocks=[same])
+        assert "blocks[0].baseline = {'b': 'x'}: cell a=2, b=y is also in the first block" in told

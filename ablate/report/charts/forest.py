@@ -31,7 +31,13 @@ def forest(metric: MetricRecord) -> Spec | None:
     towards = " (← better)" if metric.mode == "min" else " (better →)"
     axis = number("difference", what + towards * metric.ranked, axis=alt.Axis(format=".6~g"))
     y, height = rows_of_cells([row["cell"] for row in rows])
-    tip = tips(cell="cell", verdict="verdict", shown="difference [95 %]", p="p, adjusted")
+    tip = tips(
+        cell="cell",
+        verdict="verdict",
+        shown="difference [95 %]",
+        p="p, adjusted",
+        against="against",
+    )
     base = data("rows").encode(y=y, tooltip=tip)
     layers = [
         *_zero_layers(axis),
@@ -42,7 +48,9 @@ def forest(metric: MetricRecord) -> Spec | None:
         layers.insert(0, grey_band.encode(x=alt.X(**axis), x2="to"))
     told = "Simultaneous 95 % intervals: a cell differs where its line leaves zero."
     grey = " Grey: the margin." if metric.margin is not None else ""
-    title = alt.Title(f"{metric.name} against the baseline", subtitle=told + grey)
+    against = metric.against if metric.has_baselines else ""
+    shown = f"{metric.name} against {against or 'the baseline'}"
+    title = alt.Title(shown, subtitle=told + grey)
     chart = alt.layer(*layers).properties(width=520, height=height, title=title)
     return spec_of(chart, rows=rows, zero=[{"difference": 0}], margin=_margin_rows(metric))
 
@@ -58,7 +66,7 @@ def _rows(metric: MetricRecord) -> Rows:
         rows.append({
             "cell": cell.name + cell.remark, "verdict": found.verdict.text, "difference": bounds[0],
             "low": bounds[1], "high": bounds[2], "p": p_text(found.p),
-            "shown": difference_text(found, metric.log_scale),
+            "shown": difference_text(found, metric.log_scale), "against": cell.against,
         })  # fmt: skip
     return sorted(rows, key=lambda row: row["difference"], reverse=metric.mode == "max")
 

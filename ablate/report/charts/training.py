@@ -72,7 +72,7 @@ def run_times(metric: MetricRecord, runs: Sequence[RunRecord]) -> Spec | None:
 
 
 def _chosen(metric: MetricRecord, curves: Sequence[Curve]) -> list[Curve]:
-    """The baseline, then the cells in the table's order; of many those that differ most."""
+    """Baselines, then cells in the table's order; of many those that differ most, and theirs."""
 
     def unlike(curve: Curve) -> float:
         found = abs(metric.cells[curve.cell].comparison.difference)
@@ -80,9 +80,13 @@ def _chosen(metric: MetricRecord, curves: Sequence[Curve]) -> list[Curve]:
 
     baselines = [curve for curve in curves if metric.cells[curve.cell].is_baseline]
     others = [curve for curve in curves if not metric.cells[curve.cell].is_baseline]
-    kept = sorted(others, key=unlike, reverse=True)[: max(0, CURVES_SHOWN - len(baselines))]
-    cells = {curve.cell for curve in kept}
-    return [*baselines[:CURVES_SHOWN], *(curve for curve in others if curve.cell in cells)]
+    cells = {curve.cell for curve in baselines[:1]}
+    for curve in sorted(others, key=unlike, reverse=True):
+        reference = metric.cells[curve.cell].reference
+        pair = {curve.cell} | ({reference} if metric.cells[reference].is_baseline else set())
+        if len(cells | pair) <= CURVES_SHOWN:
+            cells |= pair
+    return [curve for curve in (*baselines, *others) if curve.cell in cells]
 
 
 def _layers(names: Sequence[str], what: str) -> list[Any]:
