@@ -135,7 +135,7 @@ class _Factors:
         there = (~np.isnan(self._values)).sum(axis=1) > 0
         waiting = there | np.array(measured.waiting)[members]
         some_ok = np.array(measured.some_ok)[members]
-        with_lost, repeated = measured.lost[members].any(axis=1), self._repeated(factor)
+        with_lost, repeated = measured.lost[members].sum(axis=1) > 0, self._repeated(factor)
         each: list[Comparison] = []
         for entry, comparison in enumerate(found.each):
             cells, others = entries == entry, entries == references[entry]
