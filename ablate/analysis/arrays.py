@@ -52,7 +52,10 @@ def value_text(plan: Plan, rows: RunRows, metric: str) -> str:
     """Which value of a run a number is, for people: `final weights`, `last value`."""
     if plan.origin:
         return plan.values_told.get(metric, AS_GIVEN)
-    return text_of(value_taken(plan, rows, metric), plan.model.selected_by)
+    value, chosen_by = value_taken(plan, rows, metric), plan.model.selected_by
+    if value == "best" and chosen_by is None and metric != plan.study.metric:
+        return "best weights"  # of a further metric nobody keeps the best value: it was evaluated
+    return text_of(value, chosen_by)
 
 
 def text_of(value: Value, chosen_by: str | None) -> str:

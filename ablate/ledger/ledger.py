@@ -297,7 +297,7 @@ def summary(
 
     A metric measured once has its plain name; one measured more often has `<metric>_final`, and
     the study's metric `<metric>_best` too. Where runs choose their weights by a metric, all have
-    the `<metric>_best` of that moment: what they came to at another one is of no kept weights.
+    the `<metric>_best` of that moment: what they came to at another is of no weights that are kept.
     """
     columns: dict[str, float] = {}
     names = dict.fromkeys(name for point in points for name in point if name != "step")

@@ -69,7 +69,7 @@ def test_ids_come_from_content():
 
 
 def test_a_new_default_key_orphans_no_run_and_a_new_version_does():
-    from ablate.plan.plan import _content, _defaults
+    from ablate.plan.plan import _content
     from ablate.trainable.config_model import ConfigModel
 
     class Old(BaseModel):
@@ -84,7 +84,7 @@ def test_a_new_default_key_orphans_no_run_and_a_new_version_does():
 
     def content(model):
         hooks = ConfigModel(model)
-        return _content(hooks, "t", model(lr=2).model_dump(), _defaults(hooks))
+        return _content(hooks, "t", model(lr=2).model_dump(), hooks.defaults)
 
     assert content(Old) == content(New) != content(Changed)
 

@@ -37,7 +37,8 @@ def rows_of(plan, **ends):
 
 def own(tmp_path, **changes):
     plan = plan_study(toy_study(tmp_path, factors=TWO, seeds=[1, 2, 3], **changes))
-    return plan, rows_of(plan, score=("best", "final"), other=("final",))
+    ends = {"score": ("best", "final"), "other": ("final",), "evaluated": ("best",)}
+    return plan, rows_of(plan, **ends)
 
 
 def flow(tmp_path, **changes):
@@ -112,6 +113,7 @@ def test_all_pairs_say_it(tmp_path):
 @pytest.mark.parametrize(("make", "changes", "metric", "told"), [
     (flow, {"value": "last"}, "mmd", "best weights by val_loss"),
     (own, {"value": "best"}, "other", "last value"),
+    (own, {"value": "last"}, "evaluated", "best weights"),
 ])  # fmt: skip
 def test_a_further_metric_that_has_one_value_says_which(tmp_path, make, changes, metric, told):
     """`ablate evaluate` measures best weights; of further metrics the last value is kept."""
