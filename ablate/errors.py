@@ -3,7 +3,7 @@
 import difflib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ablate.text import printable, shortened
@@ -35,12 +35,19 @@ class Location:
         column: Counted from 1; 0 where it does not matter.
         option: As typed: `--set base.lr=x`.
         excerpt: The line itself, where it is shown with a caret below the column.
+        key: What is written there, if it is not the problem's own key but a further one.
     """
 
     line: int = 0
     column: int = 0
     option: str = ""
     excerpt: str = ""
+    key: str = ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is more than the name of a key."""
+        return bool(self.line or self.option)
 
     def __str__(self) -> str:
         column = f", column {self.column}" if self.excerpt else ""
@@ -68,8 +75,8 @@ class Problem:
         value: The wrong value.
         choices: The valid ones.
         fix: What to write instead.
-        others: Further keys that make the mistake together with the first.
-        locations: Where they are written, as far as is known.
+        locations: Where it is written, as far as is known, and where the further keys are that
+            make the mistake together with the first.
     """
 
     key: str
@@ -77,8 +84,17 @@ class Problem:
     value: object = MISSING
     choices: tuple[str, ...] = ()
     fix: str = ""
-    others: tuple[str, ...] = ()
     locations: tuple[Location, ...] = ()
+
+    def of_keys(self, *keys: str) -> "Problem":
+        """The problem, told of some keys: its own first, then further ones."""
+        first, *others = dict.fromkeys(keys or (self.key,))
+        return replace(self, key=first, locations=tuple(Location(key=key) for key in others))
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Further keys that make the mistake together with the first."""
+        return tuple(dict.fromkeys(place.key for place in self.locations if place.key))
 
     @property
     def is_about_key(self) -> bool:

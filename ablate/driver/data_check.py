@@ -12,6 +12,9 @@ from ablate.spec.design import DesignBlock, blocks_of
 from ablate.spec.refused_cells import with_cells, with_places
 from ablate.trainable.contract import ConfigError
 
+UNKNOWN = "the data"
+"""What a mistake is told of where nobody says which keys have the wrong values."""
+
 
 @gc_paused()
 def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
@@ -54,10 +57,12 @@ class _Mistakes:
     """Those that have a mistake, by the index of their cell."""
 
     def add(self, run: Run, error: ValueError | OSError) -> None:
-        """Notes a mistake; one that has been noted of the same keys is the same."""
+        """Notes a mistake; what is told of the same keys is the same."""
         told = self._problem(run, error)
-        alike = (one for one in self.runs if (one.key, one.others) == (told.key, told.others))
-        self.runs.setdefault(next(alike, told), {})[run.cell.index] = run
+        alike = [one for one in self.runs if (one.key, one.others) == (told.key, told.others)]
+        if told.key == UNKNOWN:
+            alike = [one for one in alike if one.message == told.message]
+        self.runs.setdefault(next(iter(alike), told), {})[run.cell.index] = run
 
     @property
     def problems(self) -> list[Problem]:
@@ -77,7 +82,7 @@ class _Mistakes:
             message = f"{file_of(error)}: {reason_of(error)}"
         keys = self._keys_of(run, error)
         if not keys:
-            return Problem(f"data of cell {run.cell.name}", message)
+            return Problem(UNKNOWN, message)
         written = run.cell.written_config()
         there = [key for key in keys if value_at(written, key) is not None]
         return with_places(Problem("", message), self._block_of(run), run.cell, there or keys[:1])

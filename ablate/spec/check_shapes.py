@@ -119,14 +119,11 @@ def coinciding_cells(blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
         for names, alike in pairs.items():
             one, other = alike[0]
             more = f", and so are {len(alike) - 1:,} more pairs that differ in nothing else"
-            key, *others = [f"{block.place}factors.{f.name}" for f in block.factors
-                            if f.name in names]  # fmt: skip
             yield Problem(
-                key,
+                f"{block.place}factors",
                 f"two cells are the same: {one.name} and {other.name}{more * (len(alike) > 1)}",
                 fix="drop one of the levels, or exclude one of the cells",
-                others=tuple(others),
-            )
+            ).of_keys(*(f"{block.place}factors.{f.name}" for f in block.factors if f.name in names))
 
 
 def _differing(one: Cell, other: Cell) -> frozenset[str]:
@@ -165,10 +162,13 @@ def _together(problems: Sequence[Problem]) -> list[Problem]:
     alike: dict[str, list[Problem]] = {}
     for problem in problems:
         alike.setdefault(problem.message, []).append(problem)
-    return [first if not more else replace(
-        first, value=MISSING, others=tuple(problem.key for problem in more),
-        fix=f"{first.fix}; levels of one factor stand below its name",
-    ) for first, *more in alike.values()]  # fmt: skip
+    return [_as_one(first, more) if more else first for first, *more in alike.values()]
+
+
+def _as_one(first: Problem, more: Sequence[Problem]) -> Problem:
+    fix = f"{first.fix}; levels of one factor stand below its name"
+    told = replace(first, value=MISSING, fix=fix)
+    return told.of_keys(first.key, *(problem.key for problem in more))
 
 
 def _shape_problems(key: str, name: str, raw: Any) -> Iterator[Problem]:
@@ -177,7 +177,7 @@ def _shape_problems(key: str, name: str, raw: Any) -> Iterator[Problem]:
                       fix="put seeds under 'seeds:', or use another name")  # fmt: skip
     if not isinstance(raw, list | Mapping):
         yield Problem(key, "is neither a list of levels nor a mapping of named levels", raw,
-                      fix=f"write {name}: [{raw}, ...]")  # fmt: skip
+                      fix=spacing_fix(raw) or f"write {name}: [{raw}, ...]")  # fmt: skip
     elif not raw:
         yield Problem(key, "has no levels", fix="add levels, or drop the factor")
     elif isinstance(raw, Mapping):

@@ -19,14 +19,6 @@ MAX_LABELS = 3
 """Levels of a factor that are named as those of the cells with a mistake."""
 
 
-@dataclass
-class _Cause:
-    """One mistake, and the cells that have it."""
-
-    problem: Problem
-    cells: list[tuple[DesignBlock, Cell]] = field(default_factory=list[tuple[DesignBlock, Cell]])
-
-
 @dataclass(frozen=True)
 class _Refusal:
     """What the model says of one cell."""
@@ -43,6 +35,30 @@ class _Refusal:
             return False
         config = self.cell.written_config()
         return not self.path or isinstance(value_at(config, _dotted(self.path)), Mapping)
+
+
+@dataclass
+class _Cause:
+    """One mistake of keys that do not go together, and the cells that have it."""
+
+    problem: Problem
+    path: Path
+    keys: frozenset[str]
+    cells: dict[int, tuple[DesignBlock, Cell]] = field(
+        default_factory=dict[int, tuple[DesignBlock, Cell]]
+    )
+    """By identity."""
+
+    def is_behind(self, told: Problem, refusals: Sequence["_Refusal"], keys: Sequence[str]) -> bool:
+        """Whether this makes something else that is told, too: of no cell of its own.
+
+        So it is where both are told of the same keys, or one of more of them, and have a value in
+        common: a level that does not go with three others, say.
+        """
+        places = {self.problem.key, *self.problem.others} & {told.key, *told.others}
+        is_nested = self.keys <= {*keys} or self.keys >= {*keys}
+        is_elsewhere = self.cells.keys().isdisjoint(id(refusal.cell) for refusal in refusals)
+        return refusals[0].path == self.path and bool(places) and is_nested and is_elsewhere
 
 
 def config_problems(blocks: Sequence[DesignBlock], reported_keys: set[str]) -> list[Problem]:
@@ -69,7 +85,10 @@ def config_problems(blocks: Sequence[DesignBlock], reported_keys: set[str]) -> l
         if problem.message != "unknown key" or not _inside(problem.key, reported_keys)
     ]
     num_all = sum(len(block.cells) for block in blocks)
-    return [*told, *(with_cells(cause.problem, cause.cells, num_all) for cause in causes)]
+    return [
+        *told,
+        *(with_cells(cause.problem, [*cause.cells.values()], num_all) for cause in causes),
+    ]
 
 
 def with_cells(
@@ -91,9 +110,7 @@ def with_cells(
 
 def with_places(problem: Problem, block: DesignBlock, cell: Cell, keys: Sequence[str]) -> Problem:
     """A problem that is told at the places in the YAML that set some keys of a cell's config."""
-    places = dict.fromkeys(_place_of(block, cell, (key,)) for key in keys)
-    first, *others = places or (problem.key,)
-    return replace(problem, key=first, others=tuple(others))
+    return problem.of_keys(*(_place_of(block, cell, (key,)) for key in keys))
 
 
 def _place_of(block: DesignBlock, cell: Cell, path: Path) -> str:
@@ -113,29 +130,19 @@ def _place_of(block: DesignBlock, cell: Cell, path: Path) -> str:
 
 
 def _causes(said: Sequence[Sequence[_Refusal]]) -> list[_Cause]:
-    """The causes of what is said of cells as wholes.
-
-    What is said of the same keys is one cause where it has one of its values in common: a level
-    that does not go with three others, say.
-    """
-    causes: dict[tuple[Path, frozenset[str]], list[_Cause]] = {}
-    last: dict[Path, _Cause] = {}
+    """The causes of what is said of cells as wholes; see `_Cause.is_behind`."""
+    causes: list[_Cause] = []
     for number, refusals in enumerate(said):
         first = refusals[0]
-        if number < MAX_PROBED or first.path not in last:
+        cause = next((one for one in reversed(causes) if one.path == first.path), None)
+        if number < MAX_PROBED or cause is None:
             keys = _involved(first)
-            problem = with_places(first.problem, first.block, first.cell, keys)
-            alike = causes.setdefault((first.path, frozenset(keys)), [])
-            cause = next((one for one in alike if _share_a_key(one.problem, problem)), None)
+            told = with_places(first.problem, first.block, first.cell, keys)
+            cause = next((one for one in causes if one.is_behind(told, refusals, keys)), None)
             if cause is None:
-                alike.append(cause := _Cause(problem))
-            last[first.path] = cause
-        last[first.path].cells += [(refusal.block, refusal.cell) for refusal in refusals]
-    return [cause for alike in causes.values() for cause in alike]
-
-
-def _share_a_key(one: Problem, other: Problem) -> bool:
-    return bool({one.key, *one.others} & {other.key, *other.others})
+                causes.append(cause := _Cause(told, first.path, frozenset(keys)))
+        cause.cells |= {id(refusal.cell): (refusal.block, refusal.cell) for refusal in refusals}
+    return causes
 
 
 def _involved(refusal: _Refusal) -> list[str]:

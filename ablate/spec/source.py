@@ -34,10 +34,12 @@ class Source:
         return InputError(self.name, _once(located))
 
     def _located(self, problem: Problem, root: yaml.Node | None) -> Problem:
-        if problem.locations:
+        if any(place.is_known for place in problem.locations):
             return problem
-        keys = [(problem.key, problem.is_about_key), *((key, True) for key in problem.others)]
-        places = [place for key, is_key in keys for place in self._places(root, key, is_key)]
+        places = self._places(root, problem.key, problem.is_about_key)
+        for key in problem.others:
+            found = self._places(root, key, True) or [Location()]
+            places += [replace(place, key=key) for place in found]
         return replace(problem, locations=tuple(dict.fromkeys(places)))
 
     def _places(self, root: yaml.Node | None, key: str, is_about_key: bool) -> list[Location]:

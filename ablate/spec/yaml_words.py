@@ -91,6 +91,12 @@ class _Syntax:
         return mark.line, mark.column
 
     @property
+    def _character(self) -> str:
+        """The character there; `` at the end of a line."""
+        line, column = self.at
+        return "".join(self.lines[line : line + 1])[column : column + 1]
+
+    @property
     def began(self) -> tuple[int, int]:
         """Where that began in which it stopped."""
         mark: Any = self.error.context_mark or self.error.problem_mark
@@ -135,13 +141,13 @@ class _Syntax:
 
     def bracket(self) -> Words:
         """Brackets that do not match, or items without a comma between them."""
-        (first, start), (line, column) = self.began, self.at
+        first, start = self.began
         opened = self.lines[first][start]
         if not self._is_closed():
             what = f"the {opened} is never closed"
             return what, f"write the {_CLOSING[opened]} that is missing", self.began
-        found = self.lines[line][column] if line < len(self.lines) else ""
-        if found in "]}" and found != _CLOSING[opened]:
+        found = self._character
+        if found in _CLOSING.values() and found != _CLOSING[opened]:
             fix = f"write {_CLOSING[opened]} instead"
             return f"the {opened} of line {first + 1} is closed by a {found}", fix, self.at
         return "a comma is missing before this", "put a comma between the items", self.at
@@ -166,13 +172,12 @@ class _Syntax:
         return "the value has ended before this", "begin it on a line of its own", self.at
 
     def no_value(self) -> Words:
-        line, column = self.at
-        found = self.lines[line][column] if line < len(self.lines) else "end"
-        return (
-            f"a value or a key is missing before this {found}",
-            f"write it, or drop the {found}",
-            self.at,
-        )
+        found = self._character
+        if not found:
+            fix = "write it, and the brackets that are missing"
+            return "the text ends where a value is missing", fix, self.at
+        what = f"a value or a key is missing before this {found}"
+        return what, f"write it, or drop the {found}", self.at
 
     def item_beside_key(self) -> Words:
         fix = "write the list as [a, b], or each item on a line of its own"
@@ -192,7 +197,7 @@ class _Syntax:
         return what, "indent it, or the lines above, so that they are one list or mapping", self.at
 
     def closes_nothing(self) -> Words:
-        found = self.lines[self.at[0]][self.at[1]]
+        found = self._character
         return f"the {found} closes nothing", "drop it", self.at
 
     def alias(self) -> Words:

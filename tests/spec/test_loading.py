@@ -182,7 +182,7 @@ def test_a_saved_study_reads_back_and_its_directory_may_move(tmp_path):
     ("content", "told"),
     [
         (None, "the file: cannot be read: No such file or directory"),
-        ("a: [", "line 1, column 5: not YAML"),
+        ("a: [", "line 1, column 5: not YAML: the text ends where a value is missing"),
         ("", "the file: is empty"),
         ("- 1", "the file: holds a list, not a mapping"),
         (
