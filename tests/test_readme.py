@@ -198,6 +198,8 @@ def test_the_trainable_that_is_shown_trains_and_goes_on(tmp_path, monkeypatch):
     assert main(["run", "denoise.yaml", "--local"]) == 0
     rows = Ledger(StudyPaths(tmp_path / "studies" / "denoise")).rows.values()
     assert [row.status for row in rows] == ["ok"] * 6
+    for shown in blocks("trainables/README.md", "python"):
+        exec(compile(shown, "README.md", "exec"), {"__name__": "shown"})
     import denoiser
 
     config = {**denoiser.Config().model_dump(), "seed": 1}
