@@ -19,7 +19,7 @@ from ablate.plan.plan import Plan, PlannedBlock
 from ablate.run_row import RunRow, RunRows, columns_of, metric_in
 from ablate.spec.models import Factor
 from ablate.stats.coincidence import is_chance
-from ablate.stats.repeats import equal_results
+from ablate.stats.repeats import equal_rows
 from ablate.study_dir import StudyPaths
 
 
@@ -81,10 +81,11 @@ class Likeness:
         return self._found[key]
 
     def _compared(self, one: int, other: int) -> Alike | None:
-        both = equal_results(self._results_of(one), self._results_of(other))
-        if both is None:
+        results = self._results_of(one), self._results_of(other)
+        if not equal_rows(results[0][np.newaxis], results[1]):
             return None
-        seeds = [seed for seed, there in zip(self._plan.seeds, both, strict=True) if there]
+        both = zip(self._plan.seeds, *results, strict=True)
+        seeds = [seed for seed, result, again in both if result == again]
         rows = [(self._row(one, seed), self._row(other, seed)) for seed in seeds]
         names = columns_of(self._metric)
         own = [(row.get(name), also.get(name)) for row, also in rows for name in names]

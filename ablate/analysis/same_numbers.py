@@ -12,7 +12,7 @@ from ablate.analysis.records import SameNumbers
 from ablate.plan.plan import Plan
 from ablate.run_row import RunRows
 from ablate.spec.models import Factor
-from ablate.stats.repeats import never_varies
+from ablate.stats.repeats import equal_rows, never_varies
 from ablate.text import printable
 
 Cells = NDArray[np.intp]
@@ -41,7 +41,7 @@ def same_numbers(
     for place in places_of(plan):
         known = found.setdefault((id(place.block), place.factor.name), _Factor(plan, place.factor))
         known.places.append(place)
-        for alike in _alike_levels(place, likeness):
+        for alike in _alike_levels(place, likeness, values):
             classes.join([place.cells[level] for level in alike.levels])
             known.alike.setdefault(alike.levels, []).append(alike)
     told = [one for factor in found.values() for one in factor.told(values)]
@@ -124,21 +124,22 @@ class _Classes:
         return np.array([self.of(cell) for cell in range(len(self._first))], dtype=np.intp)
 
 
-def _alike_levels(place: Place, likeness: Likeness) -> Iterator[_AlikeLevels]:
+def _alike_levels(place: Place, likeness: Likeness, values: Values) -> Iterator[_AlikeLevels]:
     """The sets of levels that are alike at a place."""
-    classes: list[tuple[list[int], list[Alike]]] = []
+    first: list[int] = []
+    alike: dict[int, list[tuple[int, Alike]]] = {}
     for level, cell in sorted(place.cells.items()):
-        for levels, found in classes:
-            alike = likeness.of(place.cells[levels[0]], cell)
-            if alike is not None:
-                levels.append(level)
-                found.append(alike)
+        known = values[[place.cells[other] for other in first]]
+        for number in equal_rows(known, values[cell]):
+            found = likeness.of(place.cells[first[number]], cell)
+            if found is not None:
+                alike.setdefault(first[number], []).append((level, found))
                 break
         else:
-            classes.append(([level], []))
-    for levels, found in classes:
-        if found:
-            yield _AlikeLevels(place, tuple(levels), found)
+            first.append(level)
+    for level, others in alike.items():
+        levels = (level, *(other for other, _ in others))
+        yield _AlikeLevels(place, levels, [found for _, found in others])
 
 
 def _unlike_settings(plan: Plan, likeness: Likeness, classes: _Classes) -> Iterator[SameNumbers]:

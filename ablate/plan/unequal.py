@@ -5,8 +5,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ablate.plan.plan import Plan
-from ablate.spec.models import text
+from ablate.spec.design import Cell
 from ablate.text import printable
 
 EXPLAINED = 0.95
@@ -107,17 +110,11 @@ def inequality(plan: Plan, unit: str, cells: Mapping[int, Amount]) -> Inequality
     """
     if len({number for amount in cells.values() for number in amount.numbers}) < 2:
         return None
-    names = [name for name, factor in plan.factors.items() if len(factor.levels) > 1]
-    for number in range(1, MOST_FACTORS + 1):
-        choices = list(itertools.combinations(names, number))
-        shares = [_explained(_by_levels(plan, cells, factors)) for factors in choices]
-        if max(shares, default=0.0) >= EXPLAINED:
-            factors = choices[shares.index(max(shares))]
-            groups = _by_levels(plan, cells, factors)
-            return Inequality(unit, factors, _in_order(groups))
-    return Inequality(
-        unit, (), _in_order({plan.cells[cell].name: [amount] for cell, amount in cells.items()})
-    )
+    factors = _explaining(plan, cells)
+    if factors:
+        return Inequality(unit, factors, _in_order(_by_levels(plan, cells, factors)))
+    each = {plan.cells[cell].name: [amount] for cell, amount in cells.items()}
+    return Inequality(unit, (), _in_order(each))
 
 
 def _planned_steps(plan: Plan, known: Mapping[str, Mapping[str, object]]) -> dict[int, Amount]:
@@ -135,24 +132,60 @@ def _by_levels(
     plan: Plan, cells: Mapping[int, Amount], factors: Sequence[str]
 ) -> dict[str, list[Amount]]:
     """Cells by their levels of some factors, as far as these apply."""
-    groups: dict[str, list[Amount]] = {}
-    for cell, amount in cells.items():
-        labels = plan.cells[cell].labels
-        name = ", ".join(text(labels[factor]) for factor in factors if factor in labels)
-        groups.setdefault(name or "others", []).append(amount)
-    return groups
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for cell in cells:
+        levels = plan.cells[cell].levels
+        key = tuple(levels[name].key if name in levels else "" for name in factors)
+        groups.setdefault(key, []).append(cell)
+    return {_named(plan.cells[group[0]], factors): [cells[cell] for cell in group]
+            for group in groups.values()}  # fmt: skip
 
 
-def _explained(groups: Mapping[str, Sequence[Amount]]) -> float:
-    """The share of the variance between cells that is between groups of them."""
-    each = [[amount.mean for amount in amounts] for amounts in groups.values()]
-    whole = _squares([mean for means in each for mean in means])
-    return 1 - math.fsum(map(_squares, each)) / whole if whole else 0.0
+def _named(cell: Cell, factors: Sequence[str]) -> str:
+    """`unet, 500`: a cell's levels of some factors, as far as these apply."""
+    told = [cell.levels[name].text for name in factors if name in cell.levels]
+    return ", ".join(told) or "others"
 
 
-def _squares(values: Sequence[float]) -> float:
-    mean = math.fsum(values) / len(values)
-    return math.fsum((value - mean) ** 2 for value in values)
+def _explaining(plan: Plan, cells: Mapping[int, Amount]) -> tuple[str, ...]:
+    """The one factor, else the two, whose levels explain how much cells have; empty if none do."""
+    means = np.array([amount.mean for amount in cells.values()])
+    codes = {name: _codes(plan, cells, name) for name in plan.factors}
+    for number in range(1, MOST_FACTORS + 1):
+        shares = {
+            names: _explained(means, _joined([codes[name] for name in names]))
+            for names in itertools.combinations(codes, number)
+        }
+        best = max(shares, key=lambda names: shares[names], default=())
+        if best and shares[best] >= EXPLAINED:
+            return best
+    return ()
+
+
+def _joined(codes: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Numbers that are equal where all of some are."""
+    joined = codes[0]
+    for code in codes[1:]:
+        joined = joined * (1 + int(code.max())) + code
+    return joined
+
+
+def _codes(plan: Plan, cells: Mapping[int, Amount], name: str) -> NDArray[np.int64]:
+    """Numbers that are equal for cells with the same level of a factor, or all without."""
+    known: dict[str, int] = {}
+    levels = (plan.cells[cell].levels.get(name) for cell in cells)
+    codes = [known.setdefault(level.key if level else "", len(known)) for level in levels]
+    return np.array(codes, dtype=np.int64)
+
+
+def _explained(values: NDArray[np.float64], codes: NDArray[np.int64]) -> float:
+    """The share of the variance that is between groups of equal codes."""
+    _, group = np.unique(codes, return_inverse=True)
+    num = np.bincount(group)
+    about = values - values.mean()
+    means = np.bincount(group, about) / num
+    whole = float((about**2).sum())
+    return float((num * means**2).sum()) / whole if whole else 0.0
 
 
 def _in_order(groups: Mapping[str, Sequence[Amount]]) -> list[Group]:

@@ -68,6 +68,7 @@ def resolve(found: Found, asked: Asked) -> Resolved:
         averaged = _averaged(rows, asked, resolved)
         resolved.results.append(averaged or _only(rows, asked, resolved))
     _tell_inner(groups.values(), asked, resolved)
+    _tell_clones(resolved, asked)
     if resolved.problems:
         resolved.problems = [_of_duplicates(resolved.problems, groups.values(), found, asked)]
     return resolved
@@ -234,3 +235,22 @@ def _recurs(name: str, groups: Sequence[Sequence[Row]]) -> bool:
     return all(not isinstance(v, float) for v in values) and (
         len(seen) == 1 or all(one & seen[0] for one in seen)
     )
+
+
+def _tell_clones(resolved: Resolved, asked: Asked) -> None:
+    """Cells that are equal on every seed: one run twice, or a factor that does nothing."""
+    by_cell: dict[tuple[str, ...], dict[str, Result]] = {}
+    for result in resolved.results:
+        by_cell.setdefault(result.key[0], {})[result.key[1]] = result
+    seen: dict[str, Result] = {}
+    for cell in by_cell.values():
+        known = {seed: list(r.values.values()) for seed, r in cell.items()
+                 if r.status is Status.OK and r.values[asked.metric] is not None}  # fmt: skip
+        one = next(iter(cell.values()))
+        first = seen.setdefault(repr(sorted(known.items())), one) if len(known) > 1 else one
+        if first is not one:
+            cells = " and ".join(r.where.rpartition(", seed ")[0] for r in (first, one))
+            resolved.notes.append(
+                f"{cells} have the same values on every seed, to the last digit: one run under "
+                "two names, or a factor that does nothing"
+            )

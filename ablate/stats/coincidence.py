@@ -5,6 +5,7 @@ samples, a count or a rounded number often is. What a number shows is counted in
 is measured, less what results of unlike trainings have in common anyway.
 """
 
+import functools
 import math
 from collections.abc import Iterable
 from fractions import Fraction
@@ -38,10 +39,15 @@ def is_chance(values: Iterable[float]) -> bool:
     Args:
         values: Numbers that were the same in both; one that comes again shows nothing more.
     """
-    known = {float(value) for value in values if math.isfinite(value)}
-    return math.fsum(map(bits_of, known)) < ENOUGH_BITS
+    bits = 0.0
+    for value in {float(value) for value in values if math.isfinite(value)}:
+        bits += bits_of(value)
+        if bits >= ENOUGH_BITS:  # the first one, mostly
+            return False
+    return True
 
 
+@functools.lru_cache(maxsize=4096)
 def bits_of(value: float) -> float:
     """What it shows that a number is the same in two trainings, in bits.
 

@@ -20,15 +20,16 @@ SAME = Comparison(verdict=Verdict.none(Cause.SAME_NUMBERS), difference=0.0)
 """Of a cell whose numbers are those of what it is compared with."""
 
 
-def equal_results(one: Values, other: Values) -> NDArray[np.bool_] | None:
-    """Which results of two cells are there for both, if these are all the same; else None.
+def equal_rows(values: Values, one: Values) -> list[int]:
+    """The cells whose results are those of another one, wherever both have any.
 
     Args:
-        one: (num_seeds,), nan where a run is missing.
-        other: The same of another cell.
+        values: (num_cells, num_seeds), nan where a run is missing.
+        one: (num_seeds,), of the other one.
     """
-    both = ~(np.isnan(one) | np.isnan(other))
-    return both if both.any() and (one[both] == other[both]).all() else None
+    is_equal, is_missing = values == one, np.isnan(values) | np.isnan(one)
+    found = is_equal.any(axis=1) & (is_equal | is_missing).all(axis=1)
+    return np.flatnonzero(found).tolist()
 
 
 def repeats_of(values: Values, references: Cells) -> Cells:
@@ -41,14 +42,14 @@ def repeats_of(values: Values, references: Cells) -> Cells:
     same = np.arange(len(values))
     if never_varies(values):
         return same
-    first = [*dict.fromkeys(references.tolist()), *range(len(values))]
     found: list[int] = []
-    for cell in dict.fromkeys(first):
-        both = (equal_results(values[cell], values[other]) for other in found)
-        known = zip(found, both, strict=True)
-        like = (o for o, at in known if at is not None and not is_chance(values[cell][at].tolist()))
-        same[cell] = next(like, cell)
-        if same[cell] == cell:
+    for cell in dict.fromkeys([*references.tolist(), *range(len(values))]):
+        for place in equal_rows(values[found], values[cell]):
+            both = values[cell][values[cell] == values[found[place]]]
+            if not is_chance(both.tolist()):
+                same[cell] = found[place]
+                break
+        else:
             found.append(cell)
     return same
 
