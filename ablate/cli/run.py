@@ -68,7 +68,7 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--fresh", action="store_true", help="start over; the old directory is renamed and kept")
     add("--same-study", action="store_true",
         help="go on where the results are of another question (metric, factors)")  # fmt: skip
-    add("--reuse", action="store_true", help="take runs that another study there has finished")
+    add("--reuse", action="store_true", help="take runs that other studies of the storage finished")
     add("--accept-changed-data", action="store_true", help="keep runs made with different data")
     add("--trust-owner", action="store_true", help="unpickle checkpoints that another user owns")
     add("--pack", metavar="N|auto", help="runs of one shape that share a trial (default 1)")

@@ -152,11 +152,13 @@ def test_a_better_cell_that_costs_over_a_tenth_more_is_flagged(tmp_path):
 @pytest.mark.parametrize("costly", [
     {"seconds": lambda gain, seed: 54.0 if gain == 2 else 50.0},
     {"seconds": lambda gain, seed: 40.0 if gain == 2 else 50.0},
-    # What is not comparable is no price: another device, another size of pack, a pack of both.
+    # What is not comparable is no price: another device, another size of pack, a pack of both,
+    # another study.
     {"seconds": lambda gain, seed: 90.0 * gain, "device": lambda gain, seed: f"gpu {gain}"},
     {"seconds": lambda gain, seed: 90.0 * gain,
      "trial": lambda gain, seed: "pack" if gain == 2 else f"t{seed}"},
     {"seconds": lambda gain, seed: 90.0 * gain, "trial": lambda gain, seed: f"t{seed}"},
+    {"seconds": lambda gain, seed: 90.0 * gain, "reused_from": lambda gain, seed: "another study"},
     # Starts, not training.
     {"seconds": lambda gain, seed: 2.0 * gain},
     {"seconds": lambda gain, seed: None},
