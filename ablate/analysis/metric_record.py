@@ -23,7 +23,7 @@ from ablate.analysis.measured import (
     told_comparisons,
     with_cause,
 )
-from ablate.analysis.records import CellRecord, MetricRecord
+from ablate.analysis.records import CellRecord, MetricRecord, SameNumbers
 from ablate.analysis.resolution import found_equivalent
 from ablate.analysis.same_numbers import same_numbers
 from ablate.analysis.scatter import scatter_cautions, seed_factors
@@ -46,9 +46,7 @@ CLEARLY_WIDER = 1.2
 
 def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str]) -> MetricRecord:
     """One metric, cell by cell; `unlike` are keys by which it measures other things in cells."""
-    raw = values_of(plan, rows, metric)
-    told_same, same = same_numbers(plan, rows, metric, raw)
-    measured = measured_of(plan, rows, metric, raw, same)
+    told_same, measured = _measured(plan, rows, metric)
     comparisons = compared(plan, measured)
     pairs = _pairs(plan, measured)
     each = comparisons.each if pairs is None else [pair.comparison for pair in pairs.pairs]
@@ -61,8 +59,7 @@ def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str])
     num = None if pairs is None else len(np.unique(measured.same))
     seen = detectable(each, sd, df, num_seeds, measured.num_families, num_in_pairs=num)
     comparisons = told_comparisons(plan, comparisons, measured)
-    worst = _worst_case(plan, measured)
-    best, said = _may_be_best(measured, worst, not unlike), against(plan)
+    worst, said = _worst_case(plan, measured), against(plan)
     return MetricRecord(
         name=metric,
         mode=measured.mode,
@@ -71,7 +68,9 @@ def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str])
         log_scale=measured.log_scale,
         has_ratios=plan.model.metric(metric).has_ratios,
         values=measured.raw,
-        cells=_cells(plan, comparisons, measured, best, said.each),
+        cells=_cells(
+            plan, comparisons, measured, _may_be_best(measured, worst, not unlike), said.each
+        ),
         against=said.all_alike,
         blocks=[block_record(block, measured, plan) for block in plan.blocks],
         num_lost=measured.lost.sum(axis=1).tolist(),
@@ -98,6 +97,13 @@ def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str])
         num_families=measured.num_families,
         widening=measured.widening,
     )
+
+
+def _measured(plan: Plan, rows: RunRows, metric: str) -> tuple[Sequence[SameNumbers], Measured]:
+    """What repeats itself of a metric, and the metric with what its comparisons rest on."""
+    raw = values_of(plan, rows, metric)
+    told, same = same_numbers(plan, rows, metric, raw)
+    return told, measured_of(plan, rows, metric, raw, same)
 
 
 def _num_seeds(plan: Plan, measured: Measured, comparisons: Comparisons) -> float:

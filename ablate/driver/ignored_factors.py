@@ -10,7 +10,8 @@ from ablate.analysis.same_numbers import at_one_place
 from ablate.driver.execute import Caller
 from ablate.events import Event, RunEnded
 from ablate.ledger.ledger import Ledger
-from ablate.plan.plan import Plan, Run, twins_of
+from ablate.plan.plan import Plan, Run
+from ablate.plan.twins import twins_of
 from ablate.process.screen import Text
 from ablate.report.same_numbers import same_question
 from ablate.run_row import Status

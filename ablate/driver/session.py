@@ -33,9 +33,10 @@ from ablate.ledger.lock import driver_lock
 from ablate.ledger.provenance import provenance
 from ablate.ledger.seals import lost_files
 from ablate.plan.analysis_changes import deviations_text
-from ablate.plan.plan import Plan, twin_notes
+from ablate.plan.plan import Plan
 from ablate.plan.reconcile import Remaining, changed_data, reconcile
 from ablate.plan.select import select_runs
+from ablate.plan.twins import twin_notes
 from ablate.plan.unequal import length_notes
 from ablate.process.gc_pause import gc_paused
 from ablate.process.interrupts import Interrupts, interrupts

@@ -8,6 +8,7 @@ from typing import Any
 from ablate.dotted import copied, value_at, with_key
 from ablate.errors import Problem
 from ablate.identity import canonical_json, content_id, difference
+from ablate.plan.twins import twin_notes, twins_of
 from ablate.process.gc_pause import gc_paused
 from ablate.run_row import Value
 from ablate.spec.combinations import Choices
@@ -172,7 +173,6 @@ class Plan:
     def base_notes(self) -> Sequence[str]:
         """How the study is read, where somebody may have meant another thing."""
         notes = [
-            *unchecked_notes(self.model.model, self.entry.name),
             *self.notes_on_baselines,
             *self.selection.early_ends,
             *self.selection.chosen_weights,
@@ -180,7 +180,7 @@ class Plan:
         ]
         for index, block in enumerate(self.study.blocks):
             notes += base_notes(self.model.model, block.base, f"blocks[{index}].")
-        return notes
+        return [*notes, *unchecked_notes(self.model.model, self.entry.name)]
 
     @property
     def notes_on_baselines(self) -> list[str]:
@@ -310,28 +310,6 @@ def _entry_of(study: Study) -> TrainableEntry:
     if isinstance(found, Problem):
         raise study.refusal([found])
     return found
-
-
-def twins_of(cells: Sequence[Cell], trainings: Sequence[Any]) -> list[tuple[Cell, Cell]]:
-    """Cells that would train the same thing under two names: the first of them, and another.
-
-    Args:
-        cells: The cells.
-        trainings: What each cell trains; equal for the same training.
-    """
-    seen: dict[str, Cell] = {}
-    both = [
-        (seen.setdefault(canonical_json(training), cell), cell)
-        for cell, training in zip(cells, trainings, strict=True)
-    ]
-    return [(first, cell) for first, cell in both if first is not cell]
-
-
-def twin_notes(twins: Sequence[tuple[Cell, Cell]]) -> list[str]:
-    """Notes on cells that would train the same thing under two names."""
-    return [
-        f"{one.name} and {other.name} train the same thing under two names" for one, other in twins
-    ]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ablate.stats.repeats import counted_once, repeats_of, with_repeats
+from ablate.stats.repeats import Values, counted_once, repeats_of, with_repeats
 from ablate.stats.verdicts import Comparison, Mode, compare_to_baseline
 from ablate.stats.worst_case import of_those_that_ended
 
@@ -62,15 +62,22 @@ def judge_table(
         for key, value in found.items():
             table[at, seeds[key]] = value
     reference = 0 if baseline is None else list(values).index(baseline)
-    references, family = np.full(len(values), reference), np.ones(len(values), dtype=bool)
-    same = repeats_of(table, references)
     recurs = all(len(one) == len(seeds) for one in values.values())
     is_paired = recurs if pairing is None else pairing == "seed"
-    once = counted_once(table, same, references, family)
-    found = compare_to_baseline(once, reference, mode, margin, is_paired=is_paired)
-    comparisons = with_repeats(found, same, references, family).each
+    comparisons = _compared(table, reference, mode, margin, is_paired)
     lost = np.array([[math.isnan(one.get(key, 0)) for key in seeds] for one in values.values()])
     return dict(zip(values, of_those_that_ended(comparisons, reference, lost), strict=True))
+
+
+def _compared(
+    table: Values, reference: int, mode: Mode, margin: float | None, is_paired: bool
+) -> Sequence[Comparison]:
+    """Each cell with the baseline; those with the same numbers count once."""
+    references, family = np.full(len(table), reference), np.ones(len(table), dtype=bool)
+    same = repeats_of(table, references)
+    once = counted_once(table, same, references, family)
+    found = compare_to_baseline(once, reference, mode, margin, is_paired=is_paired)
+    return with_repeats(found, same, references, family).each
 
 
 def _results(
