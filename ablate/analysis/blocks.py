@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from ablate.analysis.families import as_same, detectable, told
 from ablate.analysis.measured import Measured, with_cause
 from ablate.analysis.records import BlockRecord
-from ablate.plan.plan import Plan, PlannedBlock
+from ablate.plan.plan import Plan
+from ablate.plan.planned_block import PlannedBlock
 from ablate.spec.models import text
 from ablate.stats.effects import Effects, MainEffect, factor_effects
 from ablate.stats.layout import num_results

@@ -13,7 +13,8 @@ from ablate.analysis.families import critical_in_pairs, num_families
 from ablate.analysis.scatter import held_out_of
 from ablate.analysis.seed_rule import first_stage
 from ablate.numbers import size_text
-from ablate.plan.plan import Plan, PlannedBlock
+from ablate.plan.plan import Plan
+from ablate.plan.planned_block import PlannedBlock
 from ablate.run_row import RunRows
 from ablate.spec.seeds import SeedRule
 from ablate.stats.effects import factor_effects

@@ -8,6 +8,7 @@ from typing import Any
 from ablate.dotted import copied, value_at, with_key
 from ablate.errors import Problem
 from ablate.identity import canonical_json, content_id, difference
+from ablate.plan.planned_block import PlannedBlock, planned_block
 from ablate.plan.twins import twin_notes, twins_of
 from ablate.process.gc_pause import gc_paused
 from ablate.run_row import Value
@@ -23,7 +24,7 @@ from ablate.spec.design import (
     plain_config,
 )
 from ablate.spec.models import AA_SEED_OFFSET, Factor, Study
-from ablate.spec.selection import Selection, num_changes
+from ablate.spec.selection import Selection
 from ablate.study_dir import MAX_NAME, file_name
 from ablate.text import some
 from ablate.trainable.config_model import ConfigModel
@@ -41,49 +42,6 @@ class Run:
     cell: Cell
     config: Mapping[str, Any]
     """Resolved, as hashed; in `launch_config` its paths are absolute."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlannedBlock:
-    """Factors that are varied together, and the positions of their cells in the plan."""
-
-    name: str
-    design: str
-    factors: tuple[Factor, ...]
-    members: tuple[int, ...]
-    """Positions in the plan's cells."""
-    levels: tuple[Mapping[str, int], ...]
-    """For each member, the index of the level of each factor that applies."""
-    baseline_levels: tuple[int, ...]
-    """Of each factor the index of the level that its others are compared with."""
-    references: tuple[int | None, ...]
-    """For each member the cell that it is compared with, itself for a baseline: see
-    `DesignBlock.references`."""
-    conditions: frozenset[str]
-    """Factors whose levels decide whether others apply."""
-
-    @cached_property
-    def baselines(self) -> tuple[int, ...]:
-        """Positions of the cells that others are compared with."""
-        pairs = zip(self.members, self.references, strict=True)
-        return tuple(member for member, reference in pairs if member == reference)
-
-    @property
-    def baseline(self) -> int:
-        """The first of them."""
-        return self.baselines[0]
-
-    @property
-    def near_baseline(self) -> list[int]:
-        """Positions of the cells that differ from the first baseline in one factor at most."""
-        if self.design == "cells":
-            return list(self.members)
-        own = self.levels[self.members.index(self.baseline)]
-        return [
-            member
-            for member, levels in zip(self.members, self.levels, strict=True)
-            if num_changes(levels, own) <= 1
-        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -359,24 +317,8 @@ def _trainings(
                     trainings[at], cell=replace(trainings[at].cell, levels=levels)
                 )
             members.append(at)
-        planned.append(_planned(block, members))
+        planned.append(planned_block(block, members))
     return trainings, planned
-
-
-def _planned(block: DesignBlock, members: Sequence[int]) -> PlannedBlock:
-    numbers = {f.name: {level.key: n for n, level in enumerate(f.levels)} for f in block.factors}
-    levels = tuple(
-        {name: numbers[name][level.key] for name, level in cell.levels.items()}
-        for cell in block.cells
-    )
-    start = {name: canonical_json(label) for name, label in block.baseline_labels.items()}
-    references = tuple(None if n is None else members[n] for n in block.references)
-    conditions = frozenset(name for when in block.spec.when.values() for name in when)
-    return PlannedBlock(
-        name=block.name, design=block.spec.design, factors=block.factors, members=tuple(members),
-        levels=levels, references=references, conditions=conditions,
-        baseline_levels=tuple(numbers[f.name].get(start[f.name], 0) for f in block.factors),
-    )  # fmt: skip
 
 
 def _content(

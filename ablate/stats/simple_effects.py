@@ -80,19 +80,10 @@ def interacting(effects: Effects) -> list[tuple[int, ...]]:
 
 
 def simple_effects(
-    values: Values,
-    codes: Codes,
-    factor: int,
-    within: Sequence[int],
-    baseline_level: int,
-    mode: Mode,
-    margin: float | None = None,
-    *,
-    first_seeds: int | None = None,
-    groups: Groups | None = None,
-    widening: float = 1.0,
-    is_paired: bool = True,
-) -> SimpleEffects | None:
+    values: Values, codes: Codes, factor: int, within: Sequence[int], baseline_level: int,
+    mode: Mode, margin: float | None = None, *, first_seeds: int | None = None,
+    groups: Groups | None = None, widening: float = 1.0, is_paired: bool = True,
+) -> SimpleEffects | None:  # fmt: skip
     """Compares a factor's levels within each combination of levels of others.
 
     Args:
