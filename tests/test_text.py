@@ -186,7 +186,7 @@ def test_any_level_and_factor_is_shown_as_text_everywhere(tmp_path, name):
         assert no_controls(content)
         assert max(map(len, content.splitlines())) < 12_000
     rows = [line for line in markdown(found).splitlines() if line.startswith("|")]
-    assert {line.replace("\\|", "").count("|") for line in rows} == {7}
+    assert {line.replace("\\|", "").count("|") for line in rows} == {8}
 
 
 def test_labels_that_look_alike_are_refused(tmp_path):

@@ -31,7 +31,7 @@ UNIT = "seed sd"
 SIZES = {0.5: "small", 1.5: "moderate", 3.0: "large", math.inf: "very large"}
 """What a difference below so many of them is called.
 
-Wider than Cohen's, which are of people: between runs of one network few standard deviations are.
+Wider than those of Cohen, which are of people: runs of one network scatter less.
 """
 
 NEARLY = 0.995

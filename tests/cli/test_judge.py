@@ -21,7 +21,7 @@ def test_the_whole_report_is_written_and_says_whose_results_they_are(table, tmp_
     command = ["judge", "runs.csv", *ASKED, "--margin", "0.5", "--question", "Which flow?"]
     assert main(command) == 0
     shown = capsys.readouterr().out
-    assert re.search(r"^vp +4/4 +8.47 ± 0.71 +-1.95 .* better *$", shown, re.M)
+    assert re.search(r"^vp +\S+ +4/4 +8.47 ± 0.71 +-1.95 .* better *$", shown, re.M)
     origin = "judged from results made elsewhere (runs.csv: CSV file, 12 rows); Ablate did not run"
     report = tmp_path / "judged" / "runs" / "report"
     files = [report / name for name in ("table.md", "table.tex", "index.html")]
