@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -44,15 +44,35 @@ def problems_by_path(
     error: ValidationError, model: type[BaseModel], place: Callable[[Path], str]
 ) -> Iterator[tuple[Path, Problem]]:
     """As `problems_of`, each with its path into the model."""
-    grouped: dict[Path, list[Any]] = {}
-    owners: dict[Path, list[Any]] = {}
-    for item in error.errors(include_url=False):
-        path, holders = _field_path(model, item["loc"], item["type"] == "extra_forbidden")
-        grouped.setdefault(path, []).append(item)
-        owners.setdefault(path, []).extend(holders)
-    for path, items in grouped.items():
-        problem = _problem(path, items, owners[path], place(path))
+    found = [_found(model, item) for item in error.errors(include_url=False)]
+    grouped: dict[Path, list[_Found]] = {}
+    for each in _of_likeliest_members(found):
+        grouped.setdefault(each.path, []).append(each)
+    for path, alike in grouped.items():
+        items, owners = [each.item for each in alike], [o for each in alike for o in each.holders]
+        problem = _problem(path, items, owners, place(path))
         yield from ((path, each) for each in _each(problem, items))
+
+
+def _of_likeliest_members(found: Sequence["_Found"]) -> list["_Found"]:
+    """Errors without those of members of a union that fit less well than another one.
+
+    The best one is of the value's kind, and has the fewest mistakes; where all have theirs at the
+    same keys, none is left out.
+    """
+    for union in dict.fromkeys(path for each in found for path in each.members):
+        by_member: dict[str, list[_Found]] = {}
+        for each in found:
+            if union in each.members:
+                by_member.setdefault(each.members[union], []).append(each)
+        if len({frozenset(each.path for each in own) for own in by_member.values()}) > 1:
+            best = min(by_member.values(), key=lambda own: _misfit(own, union))
+            found = [each for each in found if union not in each.members or each in best]
+    return list(found)
+
+
+def _misfit(errors: Sequence["_Found"], union: Path) -> tuple[bool, int]:
+    return any(each.path == union for each in errors), len(errors)
 
 
 def _each(problem: Problem, items: Sequence[Any]) -> list[Problem]:
@@ -96,18 +116,31 @@ def _lower(message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
-def _field_path(
-    model: type[BaseModel], location: Sequence[str | int], is_unknown: bool
-) -> tuple[Path, list[Any]]:
-    """The part of an error's location that names keys and positions, not members of unions.
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """One of pydantic's errors, and the parts of its location.
 
-    Returns:
-        The path, and the models that hold its last key.
+    Attributes:
+        item: The error.
+        path: Keys and positions, without members of unions.
+        holders: The models that hold the path's last key.
+        members: The members of unions, by the paths of these.
     """
+
+    item: Any
+    path: Path
+    holders: list[Any]
+    members: dict[Path, str]
+
+
+def _found(model: type[BaseModel], item: Any) -> _Found:
+    location, is_unknown = item["loc"], item["type"] == "extra_forbidden"
     path: list[str | int] = []
     kinds = list(members(model))
     holders: list[Any] = []
+    tags: dict[Path, str] = {}
     for position, part in enumerate(location):
+        length = len(path)
         models = [kind for kind in kinds if is_model(kind)]
         named = [kind for kind in kinds if part in _names(kind)] if len(kinds) > 1 else []
         if part == _OF_A_KEY:
@@ -125,7 +158,9 @@ def _field_path(
         elif isinstance(part, int) or _has_keys(kinds, part):
             path.append(part)
             holders, kinds = [], below(kinds, part)
-    return tuple(path), holders
+        if len(path) == length:
+            tags[tuple(path)] = f"{tags.get(tuple(path), '')} {part}"
+    return _Found(item, tuple(path), holders, tags)
 
 
 def _has_keys(kinds: Sequence[Any], part: str | int) -> bool:

@@ -51,7 +51,8 @@ def _found(node: yaml.Node | None, key: str) -> Iterator[_Found]:
 def _entries(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
     """How the items of a node are written in a key; what a mapping says itself comes first."""
     if isinstance(node, yaml.SequenceNode):
-        yield from ((f"[{index}]", item, item) for index, item in enumerate(node.value))
+        for index, item in enumerate(node.value):  # of a study's own keys, and of a config's
+            yield from ((f"[{index}]", item, item), (str(index), item, item))
     if not isinstance(node, yaml.MappingNode):
         return
     for key, value in node.value:

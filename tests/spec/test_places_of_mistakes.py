@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import toy
@@ -123,6 +124,47 @@ def test_a_value_that_is_merged_into_levels_is_one_mistake():
     assert "factors.kind.a.warmup" in keys
     assert not {"factors.kind.b.warmup", "factors.kind.c.warmup"} & {*keys}
     assert "factors.kind.c.length" not in keys, "the anchor's value is told where it is written"
+
+
+class Sgd(BaseModel, extra="forbid"):
+    momentum: float
+    lr: float = 1
+
+
+class Adam(BaseModel, extra="forbid"):
+    betas: list[float]
+    lr: float = 1
+
+
+class Either(BaseModel):
+    opt: Sgd | Adam | None = None
+    num: int | Literal["all"] | None = 1
+    each: list[int] | dict[str, int] = []
+
+
+@pytest.mark.parametrize(
+    ("base", "told"),
+    [
+        ("{opt: {momentum: 1, lr: x}}", ["base.opt.lr"]),
+        ("{opt: {betas: [1, y]}}", ["base.opt.betas.1"]),
+        ("{opt: {lr: 2}}", ["base.opt.momentum"]),
+        ("{opt: 3}", ["base.opt"]),
+        ("{opt: {betas: [1], lt: 1}}", ["base.opt.lt"]),
+        ("{num: al}", ["base.num"]),
+        ("{each: [1, a, 2, b]}", ["base.each.1", "base.each.3"]),
+        ("{each: {a: c}}", ["base.each.a"]),
+    ],
+)
+def test_a_mistake_in_a_union_is_one_of_the_member_that_is_meant(base, told, monkeypatch):
+    monkeypatch.setattr(toy.Modelled, "Config", Either)
+    text = f"study: s\ntrainable: toy:Modelled\nmetric: score\nbase: {base}\nseeds: 2\n"
+    found = mistakes(text)
+    assert [p.key for p in found] == told
+    assert all(p.locations[0].line == 4 for p in found)
+    line = text.splitlines()[3]
+    for problem in found:
+        if not problem.is_about_key:
+            assert line[problem.locations[0].column - 1 :].startswith(str(problem.value))
 
 
 def test_a_saved_study_has_lines_too():
