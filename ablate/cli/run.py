@@ -109,7 +109,7 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         debug=arguments.pdb,
         retry_failed=arguments.retry_failed,
         fresh=arguments.fresh,
-        same_study=arguments.same_study,
+        same_study=arguments.same_study or arguments.resume is not None,
         reuse=arguments.reuse,
         accept_changed_data=arguments.accept_changed_data,
         address=arguments.address,

@@ -137,9 +137,10 @@ def test_an_earlier_report_is_not_touched_by_a_later_one(done, console):
     assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
 
 
-def test_a_directory_of_an_earlier_version_asks_too(tmp_path, capsys):
+def test_a_directory_of_an_earlier_version_asks_too_unless_it_is_named(tmp_path, capsys):
     place = Path(shutil.copytree(Path(__file__).parents[1] / "saved" / "finished", tmp_path / "f"))
-    arguments = ["run", "--local", "--resume", str(place)]
-    assert main([*arguments, "--set", "metric=mmd"]) == 2
+    grid, asked = tmp_path / "grid.yaml", ["--plan", "--set", "metric=mmd"]
+    shutil.copy(place / "study.yaml", grid)
+    assert main(["run", str(grid), "--storage", str(tmp_path), "--set", "study=f", *asked]) == 2
     assert "(other metric)" in capsys.readouterr().err
-    assert main([*arguments, "--plan"]) == 0
+    assert main(["run", "--resume", str(place), *asked]) == 0
