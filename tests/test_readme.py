@@ -212,6 +212,17 @@ def test_the_trainable_that_is_shown_trains_and_goes_on(tmp_path, monkeypatch):
     assert second.step()["error"] == expected["error"]
 
 
+def test_mistakes_look_as_shown(tmp_path, monkeypatch, capsys):
+    study = files("README.md")["mixup.yaml"]
+    wrong = study.replace("digits", "digit").replace("aug:", "augm:")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mixup.yaml").write_text(wrong)
+    assert main(["plan", "mixup.yaml"]) == 2
+    [shown] = re.findall(r"```\n(error.*?)```", PAGES["search_spaces/README.md"], flags=re.S)
+    whole = [line for line in shown.splitlines() if "..." not in line]
+    assert set(whole) <= set(capsys.readouterr().err.splitlines())
+
+
 def test_every_config_key_and_value_is_told():
     assert set(keys_of(FlowConfig)) <= told("trainables/README.md")
 
