@@ -125,9 +125,14 @@ def test_every_study_is_planned_as_it_says(page, tmp_path, monkeypatch):
         counts = {
             "cells": len(plan.cells),
             "runs": len(plan.runs),
-            "comparison": sum(plan.compared),
+            "comparison": sum(
+                is_compared and cell.index != reference
+                for is_compared, cell, reference in zip(
+                    plan.compared, plan.cells, plan.references, strict=True
+                )
+            ),
         }
-        said = re.findall(r"(\d+) (cells|runs|comparison)\b", block.splitlines()[0])
+        said = re.findall(r"(\d+) (cells|runs|comparison)s?\b", block.splitlines()[0])
         assert said, block
         assert {what: int(number) for number, what in said}.items() <= counts.items(), block
 
@@ -212,6 +217,17 @@ def test_the_trainable_that_is_shown_trains_and_goes_on(tmp_path, monkeypatch):
     assert second.step()["error"] == expected["error"]
 
 
+def test_mistakes_look_as_shown(tmp_path, monkeypatch, capsys):
+    study = files("README.md")["mixup.yaml"]
+    wrong = study.replace("digits", "digit").replace("aug:", "augm:")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mixup.yaml").write_text(wrong)
+    assert main(["plan", "mixup.yaml"]) == 2
+    [shown] = re.findall(r"```\n(error.*?)```", PAGES["search_spaces/README.md"], flags=re.S)
+    whole = [line for line in shown.splitlines() if "..." not in line]
+    assert set(whole) <= set(capsys.readouterr().err.splitlines())
+
+
 def test_every_config_key_and_value_is_told():
     assert set(keys_of(FlowConfig)) <= told("trainables/README.md")
 
@@ -231,7 +247,7 @@ def test_every_option_of_a_run_is_shown():
 
 
 def test_every_verdict_is_explained():
-    said = PAGES["ablate/stats/README.md"]
+    said = " ".join(PAGES["ablate/stats/README.md"].split())
     explained = set(re.findall(r"\*\*([^*]+)\*\*", said))
     assert {*VerdictKind, *Cause} - {"baseline", "no verdict"} <= explained
 
