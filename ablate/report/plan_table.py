@@ -92,12 +92,14 @@ def _table(plan: Plan, rows: RunRows, known: Mapping[str, Mapping[str, Any]]) ->
     table.add_column("done")
     table.add_column("")
     status = _status_by_cell(plan, rows)
-    baselines = frozenset[int]() if plan.study.compares_pairs else plan.baselines
+    in_pairs = plan.study.compares_pairs
+    baselines = frozenset[int]() if in_pairs else plan.baselines
     for cell in plan.cells[:CELLS_SHOWN]:
         labels = [text(cell.labels.get(name, NOT_APPLICABLE)) for name in plan.factors]
         labels = [cell.block] * has_blocks + labels + by_row[cell.index : cell.index + 1]
         labels += [sizes.get(cell.index, "")] * bool(sizes)
         mark = "baseline" if cell.index in baselines else ""
+        mark = "not compared" if not in_pairs and cell.index in plan.alone else mark
         done = status[cell.index]
         table.add_row(
             *map(Text, labels), f"{done[Status.OK]}/{done.total()}", _others(done) or mark
