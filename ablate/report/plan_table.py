@@ -19,6 +19,7 @@ from ablate.run_row import RunRows, Status
 from ablate.spec.design import UNPLACED
 from ablate.spec.models import text
 from ablate.spec.seeds import SeedsByRole
+from ablate.stats.verdicts import VerdictKind
 from ablate.text import printable
 
 CELLS_SHOWN = 60
@@ -99,7 +100,7 @@ def _table(plan: Plan, rows: RunRows, known: Mapping[str, Mapping[str, Any]]) ->
         labels = [cell.block] * has_blocks + labels + by_row[cell.index : cell.index + 1]
         labels += [sizes.get(cell.index, "")] * bool(sizes)
         mark = "baseline" if cell.index in baselines else ""
-        mark = "not compared" if not in_pairs and cell.index in plan.alone else mark
+        mark = VerdictKind.NOT_COMPARED.value if not in_pairs and cell.index in plan.alone else mark
         done = status[cell.index]
         table.add_row(
             *map(Text, labels), f"{done[Status.OK]}/{done.total()}", _others(done) or mark
