@@ -32,6 +32,7 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import calibration_factors
 import calibration_families
 import calibration_splits
 
@@ -299,6 +300,7 @@ SECTIONS: dict[str, tuple[str, Sequence[str], Callable[[int], Iterator[Row]]]] =
         ("metric", *_SIZE, *_FALSE), aa,
     ),
     **calibration_families.SECTIONS,
+    **calibration_factors.SECTIONS,
     **calibration_splits.SECTIONS,
     "spreads": (
         "share of studies with a false verdict where cells scatter differently, and of those with "

@@ -60,6 +60,7 @@ def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str])
     seen = detectable(each, sd, df, num_seeds, measured.num_families, num_in_pairs=num)
     comparisons = told_comparisons(plan, comparisons, measured)
     worst, said = _worst_case(plan, measured), against(plan)
+    best = _may_be_best(measured, worst, not unlike)
     return MetricRecord(
         name=metric,
         mode=measured.mode,
@@ -68,9 +69,7 @@ def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str])
         log_scale=measured.log_scale,
         has_ratios=plan.model.metric(metric).has_ratios,
         values=measured.raw,
-        cells=_cells(
-            plan, comparisons, measured, _may_be_best(measured, worst, not unlike), said.each
-        ),
+        cells=_cells(plan, comparisons, measured, best, said.each),
         against=said.all_alike,
         blocks=[block_record(block, measured, plan) for block in plan.blocks],
         num_lost=measured.lost.sum(axis=1).tolist(),
@@ -80,10 +79,7 @@ def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str])
         detectable=seen,
         equivalence_power=power,
         floor=_floor(plan, rows, metric),
-        cautions=[
-            *_cautions(plan, metric, measured.log_scale, unlike),
-            *_of_runs(plan, rows, comparisons, measured, metric),
-        ],
+        cautions=_cautions(plan, rows, comparisons, measured, metric, unlike),
         same=told_same,
         seed_factors=seed_factors(plan, comparisons),
         is_paired=measured.is_paired,
@@ -113,11 +109,13 @@ def _num_seeds(plan: Plan, measured: Measured, comparisons: Comparisons) -> floa
     return seeds_compared(comparisons, measured, plan)
 
 
-def _of_runs(
-    plan: Plan, rows: RunRows, comparisons: Comparisons, measured: Measured, metric: str
-) -> list[str]:
-    """Cautions about how runs ended, and how they scatter."""
+def _cautions(
+    plan: Plan, rows: RunRows, comparisons: Comparisons, measured: Measured, metric: str,
+    unlike: Sequence[str],
+) -> list[str]:  # fmt: skip
+    """Cautions about what is measured, how runs ended, and how they scatter."""
     return [
+        *_of_metric(plan, metric, measured.log_scale, unlike),
         *_selected(plan, rows),
         *_wider_than_asked(plan, comparisons, measured, metric),
         *scatter_cautions(plan, comparisons, metric),
@@ -231,7 +229,7 @@ def _floor(plan: Plan, rows: RunRows, metric: str) -> tuple[float, float] | None
     return (min(known), max(known)) if known else None
 
 
-def _cautions(plan: Plan, metric: str, log_scale: bool, incomparable: Sequence[str]) -> list[str]:
+def _of_metric(plan: Plan, metric: str, log_scale: bool, incomparable: Sequence[str]) -> list[str]:
     cautions: list[str] = []
     if incomparable:
         keys = ", ".join(incomparable)

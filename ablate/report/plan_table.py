@@ -22,6 +22,7 @@ from ablate.run_row import RunRows, Status
 from ablate.spec.design import UNPLACED, Cell
 from ablate.spec.models import text
 from ablate.spec.seeds import SeedsByRole
+from ablate.stats.verdicts import VerdictKind
 from ablate.text import printable
 
 CELLS_SHOWN = 60
@@ -127,10 +128,13 @@ def _columns(plan: Plan, rows: RunRows, known: Mapping[str, Mapping[str, Any]]) 
 
 
 def _marks(plan: Plan, cell: Cell, done: Counter[Status]) -> str:
-    """`baseline, 1 failed`."""
+    """`baseline, 1 failed`; `not compared` where its partner is left out."""
     names = (Status.FAILED, Status.DIVERGED, Status.INTERRUPTED)
     others = [f"{done[name]} {name}" for name in names if done[name]]
-    return ", ".join(["baseline"] * (cell.index in _baselines(plan)) + others)
+    role = ["baseline"] * (cell.index in _baselines(plan))
+    if cell.index in plan.alone and not plan.study.compares_pairs:
+        role = [VerdictKind.NOT_COMPARED.value]
+    return ", ".join(role + others)
 
 
 def _baselines(plan: Plan) -> Collection[int]:

@@ -53,6 +53,11 @@ def test_where_cells_are_compared_with_unlike_ones_each_row_says_it(tmp_path):
     ]  # fmt: skip
 
 
+def test_cells_without_a_partner_are_marked(tmp_path):
+    lines = printed(tmp_path, baseline={"b": "y"}, exclude=[{"a": 2, "b": "y"}])
+    assert lines[4].split() == ["2", "x", "0/2", "not", "compared"]
+
+
 def test_pairs_are_compared_with_no_baseline(tmp_path):
     lines = printed(tmp_path, compare="pairs")
     assert not any("baseline" in line or "against" in line for line in lines[:6])
