@@ -72,10 +72,7 @@ def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str])
         detectable=seen,
         equivalence_power=power,
         floor=_floor(plan, rows, metric),
-        cautions=[
-            *_cautions(plan, metric, measured.log_scale, unlike),
-            *_of_runs(plan, rows, comparisons, measured, metric),
-        ],
+        cautions=_all_cautions(plan, rows, comparisons, measured, metric, unlike),
         seed_factors=seed_factors(plan, comparisons),
         is_paired=measured.is_paired,
         margin=plan.study.margin if measured.margin is not None else None,
@@ -97,11 +94,13 @@ def _num_seeds(plan: Plan, measured: Measured, comparisons: Comparisons) -> floa
     return seeds_compared(comparisons, measured, plan)
 
 
-def _of_runs(
-    plan: Plan, rows: RunRows, comparisons: Comparisons, measured: Measured, metric: str
-) -> list[str]:
-    """Cautions about how runs ended, and how they scatter."""
+def _all_cautions(
+    plan: Plan, rows: RunRows, comparisons: Comparisons, measured: Measured, metric: str,
+    unlike: Sequence[str],
+) -> list[str]:  # fmt: skip
+    """About what is measured, how runs ended, and how they scatter."""
     return [
+        *_cautions(plan, metric, measured.log_scale, unlike),
         *_selected(plan, rows),
         *_wider_than_asked(plan, comparisons, measured, metric),
         *scatter_cautions(plan, comparisons, metric),
