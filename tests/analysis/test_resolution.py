@@ -148,7 +148,13 @@ def test_a_report_says_what_it_could_find_of_factors_and_of_equivalence(tmp_path
     [block] = found.metric.blocks
     notes = [note.text for note in effects_table(block, block.effects, found.metric).notes]
     [said] = [note for note in notes if note.startswith("differences found four times in five: ")]
-    assert re.search(r"a [\d.]+ \(df 6\), b [\d.]+ \(df 3\); few degrees of freedom", said)
+    assert re.search(r"a within b [\d.]+ \(df 15\), b within a [\d.]+ \(df 15\)$", said, re.M)
+    plan = plan_of(tmp_path)
+    alone = study_record(plan, made_up(plan)).metric
+    [block] = alone.blocks
+    notes = [note.text for note in effects_table(block, block.effects, alone).notes]
+    [said] = [note for note in notes if note.startswith("differences found four")]
+    assert re.search(r"a [\d.]+ \(df 4\), b [\d.]+ \(df 2\); few degrees of freedom", said)
     notes = [note.text for note in metric_table(found, found.metric).notes]
     assert any("found equivalent in over 99 % of studies" in note for note in notes)
 
