@@ -53,6 +53,8 @@ class Column:
     leaves: Leaves = Leaves.NEVER
     may_be_told: bool = False
     """Whether it goes before all others where its text is the same in every row."""
+    stands_elsewhere: bool = False
+    """Whether that text need not be told then."""
 
     @cached_property
     def width(self) -> int:
@@ -91,7 +93,7 @@ class Fitting:
     has_dots: bool
     """Whether the pictures are among them."""
     told: str
-    """What those say that are left out since they repeat: `every row: width narrow, ok 3/3`."""
+    """What those say that are left out since they repeat: `every row: width narrow`."""
 
 
 def fitting_columns(columns: Sequence[Column], width: int) -> Fitting:
@@ -105,7 +107,8 @@ def fitting_columns(columns: Sequence[Column], width: int) -> Fitting:
         shown = _without(shown, Leaves.DOTS)
     if _total(_natural(shown)) > width:
         repeated = [column for column in columns if column.repeats]
-        told = ", ".join(f"{column.title} {column.texts[0]}" for column in repeated)
+        news = [column for column in repeated if not column.stands_elsewhere]
+        told = ", ".join(f"{column.title} {column.texts[0]}" for column in news)
         shown = {n: column for n, column in shown.items() if not column.repeats}
     for kind in (Leaves.P, Leaves.COUNT):
         if _total(_natural(shown)) > width:

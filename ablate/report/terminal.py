@@ -136,9 +136,10 @@ def _number_column(title: str, texts: Sequence[str]) -> Column:
     """Means stay on a narrow terminal; counts do where a run is missing."""
     column = Column(title=title, texts=texts, is_number=True)
     if title in COUNTS:
-        is_whole = not _is_incomplete(texts)
-        leaves = Leaves.COUNT if is_whole else Leaves.NEVER
-        return replace(column, leaves=leaves, may_be_told=is_whole)
+        if _is_incomplete(texts):
+            return column
+        # Where no run is missing, the heading has the number of seeds.
+        return replace(column, leaves=Leaves.COUNT, may_be_told=True, stands_elsewhere=True)
     if title in DIFFERENCES:
         return replace(column, folds=Folds.DIFFERENCE, leaves=Leaves.DIFFERENCE)
     return replace(column, leaves=Leaves.P) if title == ADJUSTED else column

@@ -139,6 +139,6 @@ def test_judged_tables_say_what_was_asked_for(tmp_path, column, options, told):
     file.write_text("\n".join(lines), encoding="utf-8")
     words = [str(file), "--factors", "gain", "--metric", "loss", *options]
     asked = asked_by(build_parser().parse_args(words))
-    judged = foreign_study("runs", str(file), read_source(str(file)), asked)
+    judged = foreign_study("runs", str(file), read_source(str(file), asked), asked)
     [table] = tables_of(study_record(judged.plan, judged.rows))
-    assert table.title == f"loss (lower is better), {told}, 3 seeds"
+    assert table.title == f"loss (lower is better), {told}, 3 seeds, each cell against gain=1"

@@ -295,4 +295,4 @@ class TestBaselinesOfSomeFactors:
         planned = plan(factors=AB, baseline={"b": "x"}, blocks=[same])
         assert planned.baselines == {0, 2, 4}
         told = mistakes(factors=AB, blocks=[same])
-        assert "blocks[0].baseline = {'b': 'x'}: cell a=2, b=y is also in the first block" in told
+        assert "blocks[0].baseline = {'b': 'x'}: 2 cells are, a=2, b=y for one, also in" in told
