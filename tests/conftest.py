@@ -10,6 +10,7 @@ from pathlib import Path
 TESTS = Path(__file__).parent
 os.environ["WANDB_MODE"] = "disabled"  # the tests of tracking switch it on
 os.environ.pop("WANDB_API_KEY", None)
+os.environ.pop("COLUMNS", None)  # pytest-xdist's: what tests print is as wide as in a pipe
 os.environ["NETRC"] = os.devnull
 os.environ["WANDB_CONFIG_DIR"] = os.devnull  # nor what `wandb login` left behind
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch and Ray look: results are of the CPU
@@ -17,6 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests are many at once, or smal
 # No cluster of anybody else's is found, nor ours by them; short, since sockets lie in it.
 RAY_FOLDER = os.environ["RAY_TMPDIR"] = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
 os.environ.pop("RAY_ADDRESS", None)
+os.environ["RAY_worker_niceness"] = "0"  # else other tests' processes leave its workers no CPU
 # Ray's workers import the toy trainables by name, and those that stand in tests.
 FOLDERS = sorted({path.parent for path in TESTS.glob("*/test_*.py")})
 PLACES = [str(folder) for folder in (TESTS / "helpers", *FOLDERS)]
@@ -64,7 +66,23 @@ def nothing_is_left(request):
     yield
     end_what_is_left()
     if "ray_cluster" in request.fixturenames:
-        wait_for(cluster_is_free)
+        free_cluster()
+
+
+def free_cluster():
+    """Takes back what Tune has reserved in this process, which a Ctrl-C within a test leaves."""
+    import ray
+    from ray.util.placement_group import (
+        PlacementGroup,
+        PlacementGroupID,
+        placement_group_table,
+        remove_placement_group,
+    )
+
+    for key, group in placement_group_table().items() if ray.is_initialized() else ():
+        if group["state"] != "REMOVED":
+            remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(key))))
+    wait_for(cluster_is_free)
 
 
 def cluster_is_free():

@@ -96,7 +96,7 @@ def test_a_forecast_rests_on_the_first_seeds_as_verdicts_do(tmp_path):
     rng = np.random.default_rng(0)
     rows = rows_of(plan, lambda labels, seed: rng.normal())
     found = study_record(plan, rows).metric
-    assert f"finds differences of {rounded(found.detectable, found.detectable)} " in visible(
+    assert f"one of {rounded(found.detectable, found.detectable)} is found four times " in visible(
         plan, rows
     )
 

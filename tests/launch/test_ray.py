@@ -104,7 +104,7 @@ def test_a_trial_larger_than_any_node_is_refused(tmp_path, console):
     with pytest.raises(InputError) as error:
         run(study, console)
     assert str(error.value) == (
-        "toys: 2 mistakes\n\n"
+        "test: 2 mistakes\n\n"
         "  resources.cpu = 64.0: no node of the cluster has that much (nodes: 4 CPU 4 GPU)\n"
         "      fix: write at most 4\n\n"
         "  resources.gpu = 5.0: no node of the cluster has that much (nodes: 4 CPU 4 GPU)\n"
