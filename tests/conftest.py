@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests are many at once, or smal
 # No cluster of anybody else's is found, nor ours by them; short, since sockets lie in it.
 RAY_FOLDER = os.environ["RAY_TMPDIR"] = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
 os.environ.pop("RAY_ADDRESS", None)
-os.environ["RAY_worker_niceness"] = "0"  # else other tests' processes leave its workers no CPU
+os.environ.update(RAY_worker_niceness="0")  # else other tests' processes leave its workers no CPU
 # Ray's workers import the toy trainables by name, and those that stand in tests.
 FOLDERS = sorted({path.parent for path in TESTS.glob("*/test_*.py")})
 PLACES = [str(folder) for folder in (TESTS / "helpers", *FOLDERS)]
