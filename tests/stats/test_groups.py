@@ -79,3 +79,11 @@ def test_a_factor_that_is_the_data_set_is_judged_by_own_pairs():
     assert math.isnan(effects.interactions[0].p)
     assert math.isnan(effects.shares.seeds)
     assert not math.isnan(flow.p)
+
+
+@pytest.mark.parametrize("num_cells", [3, 4])
+def test_few_cells_of_a_data_set_are_told_with_the_error_that_they_can_mean(num_cells):
+    kept = [*range(num_cells), *range(4, 4 + num_cells)]
+    references = np.repeat([0, num_cells], num_cells)
+    found = compare_to_baseline(data_sets(1)[kept], references, "min", groups=GROUPS[kept])
+    assert ("groups of 3 cells or fewer" in found.spread_check) == (num_cells == 3)
