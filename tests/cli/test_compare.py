@@ -82,19 +82,38 @@ def test_runs_in_both_are_in_neither_alone(tmp_path, console, capsys):
     assert told[-1] == "finished runs only in A: 0, only in B: 2"
 
 
-@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_what_was_evaluated_is_of_best_weights(tmp_path, console, capsys):
+    studies = [toy_study(tmp_path / part) for part in "ab"]
+    for study in studies:
+        execute(study, Options(local=True), console)
+        ledger = Ledger(StudyPaths(study.directory))
+        with ledger.writing():
+            for run_id in ledger.rows:
+                ledger.patch(run_id, fid_best=3.0)
+    capsys.readouterr()
+    words = ["compare", *(str(study.directory) for study in studies)]
+    assert main([*words, "--metric", "fid"]) == 0
+    assert "fid (higher is better), best weights, over the seeds" in capsys.readouterr().out
+    assert main(words) == 0
+    assert "score (higher is better), last value, over the seeds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", [80, 120])
 def test_intervals_are_folded_and_never_cut(tmp_path, monkeypatch, capsys, width):
     monkeypatch.setenv("COLUMNS", str(width))
-    changes = {"factors": {"flow": ["icfm", "otcfm"], "lr": [0.001, 0.002]}, "seeds": [1, 2, 3]}
+    changes = {
+        "factors": {"flow": ["icfm", "otcfm"], "data.size": [1000, 1200]},
+        "seeds": [1, 2, 3],
+    }
     studies = [flow_study(tmp_path / part, **changes) for part in "ab"]
     for shift, study in enumerate(studies):
         paths, plan = StudyPaths(study.directory), plan_study(study)
         save_study(study, paths)
         ledger = Ledger(paths)
         with ledger.writing():
-            for run_id, row in rows_of(plan, 0.01234 * shift, best=1.23456).items():
+            for run_id, row in rows_of(plan, 0.01234 * shift, best=0).items():
                 ledger.add(run_id, run_name=row.run_name, seed=plan.by_id[run_id].seed)
-                ledger.patch(run_id, **row)
+                ledger.patch(**{**row, "sliced_w2_best": row["sliced_w2_best"] / 3000})
     assert main(["compare", *(str(study.directory) for study in studies), "--runs"]) == 0
     told = capsys.readouterr().out.split("by itself\n")[1].splitlines()
     assert max(map(len, told)) <= width

@@ -95,7 +95,7 @@ def test_a_run_without_weights_is_passed_over_and_told(study, capsys):
 
 
 def test_best_values_are_never_compared_with_last_ones(study, capsys):
-    """A run without a value of its best weights is passed over; without any, the last ones count."""
+    """A run without a best value is passed over; where none has one, the last ones count."""
     paths = study()
     names = {row.run_name: run_id for run_id, row in Ledger(paths).rows.items()}
 
@@ -108,7 +108,7 @@ def test_best_values_are_never_compared_with_last_ones(study, capsys):
     without_best("gain=1-s3", "gain=2-s1")
     _, told = drawn(paths, "best", capsys)
     assert told[0].startswith("gain=1-s2: gain=1, seed 2; the best of 4 runs by score")
-    assert "passed over, without a value of best weights: gain=1-s3, gain=2-s1" in told
+    assert "passed over, without a value of best weights: gain=2-s1, gain=1-s3" in told
     without_best(*names)
     _, told = drawn(paths, "best", capsys)
     assert told[0].startswith("gain=1-s3: gain=1, seed 3; the best of 6 runs by score (higher is "

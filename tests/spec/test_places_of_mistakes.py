@@ -327,7 +327,7 @@ def test_a_path_that_leads_to_no_yaml_names_what_is_there(tmp_path):
     Path("grid.yaml").unlink()
     for path, told in (
         ("grid.yaml", "go on with its study, without the file: --resume studies/grid"),
-        ("othr.yaml", "write other.yaml, or go on with a study that is there: --resume studies/gr"),
+        ("othr.yaml", "write other.yaml, or go on with a study that is there: --resume studies/ot"),
         ("studies/other", "go on with it: --resume studies/other"),
         ("studies", "go on with a study that is there: --resume studies/grid, --resume studies/o"),
         (".", "give one of its files: other.yaml"),
@@ -335,8 +335,6 @@ def test_a_path_that_leads_to_no_yaml_names_what_is_there(tmp_path):
         with pytest.raises(InputError) as error:
             load_study(path)
         assert error.value.problems[0].fix.startswith(told), path
-    with pytest.raises(InputError, match="there: --resume studies/other, --resume studies/grid"):
-        load_study("gone/other2.yaml")
     with pytest.raises(InputError, match="nearest: studies/grid"):
         load_saved_study(Path("studies/gird"))
     Path("studies").rename("elsewhere")
