@@ -197,7 +197,8 @@ def columns_of(metric: str) -> tuple[str, str, str]:
 
 def metric_in(column: str) -> str:
     """The metric that a column has a value of, for people."""
-    return column.removesuffix("_final").removesuffix("_best")
+    ending = next((end for end in ("_final", "_best") if column.endswith(end)), "")
+    return column.removesuffix(ending)
 
 
 def _column(metric: str, value: Value) -> str:

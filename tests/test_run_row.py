@@ -8,7 +8,7 @@ import pytest
 
 from ablate.events import RunEnded, RunStarted, events_of_report
 from ablate.ledger.ledger import Ledger
-from ablate.run_row import RunRow, RunRows, Status
+from ablate.run_row import RunRow, RunRows, Status, columns_of, metric_in
 from ablate.study_dir import StudyPaths
 
 
@@ -56,3 +56,8 @@ def test_a_trainable_with_words_of_its_own_has_failed():
         "Exploded",
         "boom",
     )
+
+
+@pytest.mark.parametrize("metric", ["score", "score_best"])
+def test_a_column_is_of_the_metric_that_it_is_made_for(metric):
+    assert {metric_in(column) for column in columns_of(metric)[1:]} == {metric}

@@ -52,14 +52,14 @@ def value_text(plan: Plan, rows: RunRows, metric: str) -> str:
     """Which value of a run a number is, for people: `final weights`, `last value`."""
     if plan.origin:
         return plan.values_told.get(metric, AS_GIVEN)
-    value, chosen_by = value_taken(plan, rows, metric), plan.model.selected_by
-    if value == "best" and chosen_by is None and metric != plan.study.metric:
-        return "best weights"  # of a further metric nobody keeps the best value: it was evaluated
-    return text_of(value, chosen_by)
+    return text_of(plan, metric, value_taken(plan, rows, metric))
 
 
-def text_of(value: Value, chosen_by: str | None) -> str:
+def text_of(plan: Plan, metric: str, value: Value) -> str:
     """A value of runs for people, by the metric that chooses their weights, where one does."""
+    chosen_by = plan.model.selected_by
+    if chosen_by is None and value == "best" and metric != plan.study.metric:
+        return "best weights"  # of a further metric nobody keeps the best value: it was evaluated
     if chosen_by is None:
         return f"{value} value"
     return f"best weights by {chosen_by}" if value == "best" else "final weights"

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablate.analysis.arrays import text_of, value_had
+from ablate.analysis.arrays import text_of
 from ablate.analysis.records import directed
 from ablate.numbers import rounded, spread_text
 from ablate.plan.plan import Plan, Run
-from ablate.run_row import RunRows
+from ablate.run_row import RunRows, Value
 from ablate.spec.design import Cell
 from ablate.stats.spread import Spread, spread
 from ablate.text import some
@@ -33,6 +33,10 @@ class BestRun:
     best_mean: Spread
     lost: Sequence[str] = ()
     """Better runs whose weights are no longer there."""
+    unlike: Sequence[str] = ()
+    """Runs that measured another value alone, which is not compared with these."""
+    is_last: bool = False
+    """Whether no run has a value of its best weights, so that the last ones count."""
 
     @property
     def told(self) -> list[str]:
@@ -44,6 +48,10 @@ class BestRun:
         if self.best_cell.index != run.cell.index:
             lines.append(f"the best mean is another cell's: {self.best_cell.name}, "
                          f"{_mean(self.best_mean)}")  # fmt: skip
+        if self.is_last:
+            lines.append("no run has a value of its best weights: the last one counts instead")
+        if self.unlike:
+            lines.append(f"passed over, without a value of best weights: {some(self.unlike)}")
         if self.lost:
             lines.append(f"better, but without best weights: {some(self.lost)}")
         return lines
@@ -53,7 +61,8 @@ def best_run(plan: Plan, rows: RunRows, has_weights: Callable[[Run], bool]) -> B
     """The run with the best value of the study's metric among those whose weights are there.
 
     What counts is the value of the best weights, whatever the study's verdicts are about: those are
-    the weights that a run keeps. Of equal runs it is the first.
+    the weights that a run keeps. Only where no run has it the last values count: the two are never
+    compared. Of equal runs it is the first.
 
     Args:
         plan: The plan.
@@ -65,18 +74,23 @@ def best_run(plan: Plan, rows: RunRows, has_weights: Callable[[Run], bool]) -> B
     """
     metric = plan.study.metric
     runs = [run for run in plan.runs if not run.cell.is_aa]
-    value = value_had([rows.of(run.run_id) for run in runs], metric, "best")
+
+    def has_best(run: Run) -> bool:
+        return rows.of(run.run_id).has(metric, "best")
+
     sign = 1 if plan.mode(metric) == "min" else -1
-    results = {run.run_id: rows.of(run.run_id).result(metric, value) for run in runs}
-    measured = [run for run in runs if not math.isnan(results[run.run_id])]
-    measured.sort(key=lambda run: sign * results[run.run_id])
+    results = {run.run_id: rows.of(run.run_id).result(metric, "best") for run in runs}
+    finite = [run for run in runs if not math.isnan(results[run.run_id])]
+    alike = [run for run in finite if has_best(run)]
+    value: Value = "best" if alike else "last"
+    measured = sorted(alike or finite, key=lambda run: sign * results[run.run_id])
     place = next((n for n, run in enumerate(measured) if has_weights(run)), None)
     if place is None:
         return None
     run, better = measured[place], measured[:place]
     means = _by_cell(measured, results)
     best = min(means, key=lambda index: sign * means[index].mean)
-    told = text_of(value, plan.model.selected_by)
+    told = text_of(plan, metric, value)
     return BestRun(
         run=run,
         result=results[run.run_id],
@@ -86,6 +100,8 @@ def best_run(plan: Plan, rows: RunRows, has_weights: Callable[[Run], bool]) -> B
         best_cell=plan.cells[best],
         best_mean=means[best],
         lost=[other.run_name for other in better],
+        unlike=[other.run_name for other in finite if alike and not has_best(other)],
+        is_last=not alike,
     )
 
 

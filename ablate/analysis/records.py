@@ -210,10 +210,14 @@ class BlockRecord:
         return told.comparisons
 
 
+def direction(mode: Mode) -> str:
+    """`lower is better`."""
+    return f"{'lower' if mode == 'min' else 'higher'} is better"
+
+
 def directed(name: str, mode: Mode, ranked: bool, value_text: str) -> str:
     """A metric with its direction and which value of a run counts, for people."""
-    better = f"{'lower' if mode == 'min' else 'higher'} is better"
-    better = better if ranked else "neither lower nor higher is better"
+    better = direction(mode) if ranked else "neither lower nor higher is better"
     return f"{printable(name)} ({better}), {value_text}"
 
 

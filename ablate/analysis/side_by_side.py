@@ -57,6 +57,8 @@ class SideBySide:
     """Which of its values of the metric is each run's result."""
     is_alike: bool
     """Whether all runs have that value: else of some it is the other one, all that there is."""
+    num_matched: int
+    """Cells with a seed that both have finished, whether or not they measured the metric."""
 
 
 def side_by_side(
@@ -74,7 +76,8 @@ def side_by_side(
     value = value_had(both, metric, plans[0].value)
     found = [(cells, _runs(by_seed, metric, value)) for cells, by_seed in matched]
     pairs = [_pair(cells, runs) for cells, runs in found if runs]
-    return SideBySide(pairs, value, is_measured_alike(both, metric, value))
+    num_matched = sum(len(by_seed) for _, by_seed in matched)
+    return SideBySide(pairs, value, is_measured_alike(both, metric, value), num_matched)
 
 
 def shared_cells(one: Plan, other: Plan) -> list[tuple[Cell, Cell]]:

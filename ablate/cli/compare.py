@@ -9,10 +9,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
 
 from ablate.analysis.arrays import text_of
 from ablate.analysis.background import environment
@@ -27,6 +26,8 @@ from ablate.ledger.ledger import Ledger
 from ablate.numbers import interval_text, rounded, spread_text
 from ablate.plan.plan import Plan
 from ablate.process.screen import Arguments, Text
+from ablate.report.columns import Column, Folds, Leaves, fitting_columns
+from ablate.report.screen_table import screen_table
 from ablate.run_row import Status
 from ablate.spec.load import load_saved_study
 from ablate.study_dir import StudyPaths
@@ -35,11 +36,6 @@ from ablate.text import some
 SETTINGS_SHOWN = 30
 VALUES_SHOWN = 4
 """Values of a setting that differs, of one study."""
-SEEDS, SAME_BITS = "seeds", "same bits"
-COLUMNS: Sequence[str] = (SEEDS, "A", "B", "B - A [95 %]", SAME_BITS)
-MOST_COLUMNS = 10_000
-MOST_LABEL = 20
-"""Columns that a word of a label takes before it is folded."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +49,11 @@ class _Side:
 
     @property
     def num_ok(self) -> int:
-        """Runs of the plan that ended well."""
-        return sum(self.ledger.rows.status(i) is Status.OK for i in self.plan.by_id)
+        """Runs of the plan's cells that ended well; those of A/A are no cell's."""
+        rows = self.ledger.rows
+        return sum(
+            rows.status(run.run_id) is Status.OK and not run.cell.is_aa for run in self.plan.runs
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -95,14 +94,12 @@ def compare_command(arguments: argparse.Namespace, console: Console) -> int:
     for line in _unlike(one, other, found.pairs):
         console.print(Text(line, style="yellow"), soft_wrap=True)
     console.print(Text(_heading(one.plan, metric, found), style="dim"), soft_wrap=True)
-    console.print(_fitting(found.pairs, console))
+    _print_table(_cells(found.pairs), console)
     if arguments.runs:
         console.print()
-        console.print(_runs(found.pairs))
-    num = sum(len(pair.runs) for pair in found.pairs)
-    console.print(
-        Text(f"finished runs only in A: {one.num_ok - num}, only in B: {other.num_ok - num}")
-    )
+        _print_table(_runs(found.pairs), console)
+    only = [side.num_ok - found.num_matched for side in (one, other)]
+    console.print(Text(f"finished runs only in A: {only[0]}, only in B: {only[1]}"))
     return 0
 
 
@@ -135,7 +132,7 @@ def _unlike(one: _Side, other: _Side, pairs: Sequence[CellPair]) -> Iterable[str
 
 def _heading(plan: Plan, metric: str, found: SideBySide) -> str:
     """What the numbers and the intervals are."""
-    told = text_of(found.value, plan.model.selected_by)
+    told = text_of(plan, metric, found.value)
     told += "" if found.is_alike else ", where a run has it"
     ranks = plan.model.metric(metric).ranks
     return (
@@ -144,50 +141,52 @@ def _heading(plan: Plan, metric: str, found: SideBySide) -> str:
     )
 
 
-def _fitting(pairs: Sequence[CellPair], console: Console) -> Table:
-    """The table, in a narrow terminal without the columns that say least; labels are wrapped."""
-    wide = console.options.update(max_width=MOST_COLUMNS)
-    for left_out in ((), (SAME_BITS,)):
-        table = _cells(pairs, left_out)
-        if Measurement.get(console, wide, table).maximum <= console.width:
-            return table
-    return _cells(pairs, (SAME_BITS, SEEDS))
+def _cells(pairs: Sequence[CellPair]) -> Sequence[Column]:
+    """A row a cell; a narrow terminal does without the counts, and folds labels and intervals."""
+    seeds = [str(len(pair.runs)) for pair in pairs]
+    same = [f"{pair.num_identical}/{len(pair.runs)}" for pair in pairs]
+    return [
+        _labels([pair.name for pair in pairs]),
+        _number("seeds", seeds, leaves=Leaves.COUNT, may_be_told=True),
+        _number("A", [spread_text(pair.one.mean, pair.one.sd) for pair in pairs]),
+        _number("B", [spread_text(pair.other.mean, pair.other.sd) for pair in pairs]),
+        _number("B - A [95 %]", [_difference(pair) for pair in pairs], folds=Folds.DIFFERENCE),
+        _number("same bits", same, leaves=Leaves.COUNT, may_be_told=True),
+    ]
 
 
-def _cells(pairs: Sequence[CellPair], left_out: Sequence[str]) -> Table:
-    """A row a cell."""
-    shown = [title for title in COLUMNS if title not in left_out]
-    table = _table([pair.name for pair in pairs], shown)
-    for pair in pairs:
-        low, high = pair.difference - pair.half_width, pair.difference + pair.half_width
-        numbers = (
-            str(len(pair.runs)), spread_text(pair.one.mean, pair.one.sd),
-            spread_text(pair.other.mean, pair.other.sd),
-            interval_text(pair.difference, low, high), f"{pair.num_identical}/{len(pair.runs)}",
-        )  # fmt: skip
-        of = dict(zip(COLUMNS, numbers, strict=True))
-        table.add_row(Text(pair.name), *(of[title] for title in shown))
-    return table
+def _difference(pair: CellPair) -> str:
+    low, high = pair.difference - pair.half_width, pair.difference + pair.half_width
+    return interval_text(pair.difference, low, high)
 
 
-def _runs(pairs: Sequence[CellPair]) -> Table:
+def _runs(pairs: Sequence[CellPair]) -> Sequence[Column]:
     """A row a run."""
-    table = _table([pair.name for pair in pairs], ("seed", "A", "B", "B - A"))
-    for pair in pairs:
-        for seed, one, other in pair.runs:
-            difference = rounded(other - one, signed=True)
-            table.add_row(Text(pair.name), str(seed), rounded(one), rounded(other), difference)
-    return table
+    runs = [run for pair in pairs for run in pair.runs]
+    return [
+        _labels([pair.name for pair in pairs for _ in pair.runs]),
+        _number("seed", [str(run.seed) for run in runs]),
+        _number("A", [rounded(run.one) for run in runs]),
+        _number("B", [rounded(run.other) for run in runs]),
+        _number("B - A", [rounded(run.other - run.one, signed=True) for run in runs]),
+    ]
 
 
-def _table(names: Sequence[str], numbers: Sequence[str]) -> Table:
-    """A table of cells, whose names are wrapped between words where it is narrow."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    longest = max(len(word) for name in names for word in name.split(" "))
-    table.add_column("cell", overflow="fold", min_width=min(longest, MOST_LABEL))
-    for title in numbers:
-        table.add_column(title, justify="right", no_wrap=True)
-    return table
+def _labels(names: Sequence[str]) -> Column:
+    return Column(title="cell", texts=names, folds=Folds.LABEL)
+
+
+def _number(title: str, texts: Sequence[str], **changes: Any) -> Column:
+    return Column(title=title, texts=texts, is_number=True, **changes)
+
+
+def _print_table(columns: Sequence[Column], console: Console) -> None:
+    """A table as wide as the terminal: what it has no room for is folded, and never cut."""
+    fitting = fitting_columns(columns, console.width)
+    if fitting.told:
+        console.print(Text(fitting.told, style="dim"))
+    styles = [[""] * len(columns)] * len(columns[0].texts)
+    console.print(screen_table(columns, fitting, styles))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from ablate.analysis.deviations import fixing_of
 from ablate.analysis.kept_analysis import FixedBy, KeptAnalysis, analysis_today, write_analysis
+from ablate.analysis.records import direction
 from ablate.analysis.seed_rule import plan_so_far
 from ablate.errors import AblateError
 from ablate.ledger.ledger import Ledger
@@ -79,7 +80,6 @@ def _print(kept: KeptAnalysis, console: Console) -> None:
 
 def analysis_lines(analysis: AnalysisPlan) -> list[str]:
     """What an analysis fixes, for people."""
-    directions = {"min": "lower is better", "max": "higher is better"}
     compared = [c for c in analysis.cells if c.is_compared and not c.is_baseline]
     named = some([c.name for c in analysis.cells if c.is_baseline], between="; ")
     margin = "none" if analysis.margin is None else f"{analysis.margin:g}"
@@ -90,7 +90,7 @@ def analysis_lines(analysis: AnalysisPlan) -> list[str]:
     if rule:
         seeds = f"{rule.min} to {rule.max}, until a half-width of {rule.until.half_width:g}"
     return [
-        f"metric: {analysis.metric}, {directions[analysis.modes[analysis.metric]]}",
+        f"metric: {analysis.metric}, {direction(analysis.modes[analysis.metric])}",
         f"reported beside it: {', '.join(analysis.report_metrics) or 'nothing'}",
         *["verdicts: about all of them together"] * (analysis.verdicts == "all"),
         f"margin: {margin}; log scale: {'on' if analysis.log_scale else 'off'}",

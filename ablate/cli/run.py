@@ -171,7 +171,7 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
         *plan_notes(plan, preflight_facts),
         *ledger.notes,
         *remaining.notes,
-        offers_of(plan, remaining.todo, preflight_facts).note,
+        offers_of(plan, remaining.todo, preflight_facts).note(options.reuse),
         too_large,
         *([] if options.fresh else deviation_notes(plan, ledger)),
     )

@@ -10,7 +10,7 @@ from ablate.errors import Problem, file_of, reason_of
 from ablate.ledger.lock import driver_lock
 from ablate.process.screen import Text
 from ablate.spec.models import Study
-from ablate.study_dir import StudyPaths, free, write_atomically
+from ablate.study_dir import StudyPaths, as_seen_from_here, free, write_atomically
 
 
 def make_directory(study: Study, paths: StudyPaths) -> None:
@@ -41,9 +41,12 @@ def make_uid(paths: StudyPaths, has_runs: bool, console: Console) -> None:
     write_atomically(paths.uid, uuid.uuid4().hex)
 
 
-def set_aside(paths: StudyPaths, wait_for_lock_s: float) -> None:
-    """Renames the old directory for a fresh start."""
+def set_aside(paths: StudyPaths, wait_for_lock_s: float, console: Console) -> None:
+    """Renames the old directory for a fresh start, and says what it is called now."""
     if not paths.root.exists():
         return
     with driver_lock(paths.lock, wait_for_lock_s):
-        paths.root.rename(free(paths.put_aside(datetime.now(UTC))))
+        place = free(paths.put_aside(datetime.now(UTC)))
+        paths.root.rename(place)
+    told = f"note: {as_seen_from_here(paths.root)} was there: it is now {as_seen_from_here(place)}"
+    console.print(Text(told), soft_wrap=True)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ablate.analysis.kept_analysis import num_results
+from ablate.analysis.records import direction
 from ablate.errors import AnotherQuestionError
 from ablate.launch.base import Options
 from ablate.run_row import RunRows
@@ -18,7 +19,6 @@ from ablate.text import printable
 
 _WIDTHS = (10, 32, 32)
 """Columns of the two questions side by side, which fit into 80 characters."""
-_DIRECTIONS = {"min": "lower is better", "max": "higher is better"}
 
 
 def check_question(study: Study, rows: RunRows, options: Options) -> None:
@@ -105,7 +105,7 @@ def _told(question: Question) -> tuple[str, str, str]:
         for levels_of in question.blocks
         for name, levels in levels_of.items()
     ]
-    metric = f"{printable(question.metric)} ({_DIRECTIONS[question.mode]})"
+    metric = f"{printable(question.metric)} ({direction(question.mode)})"
     return printable(question.text) or "-", metric, "\n".join(factors) or "-"
 
 

@@ -6,7 +6,7 @@ be those of today, and their files are what their rows say.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -58,17 +58,22 @@ class Offers:
         """How many runs may be taken."""
         return sum(len(study.rows) for study in self.studies)
 
-    @property
-    def note(self) -> str:
-        """`4 of 12 runs to do are finished in study flows: --reuse takes them`."""
+    def note(self, is_asked: bool = False) -> str:
+        """`4 of 12 runs to do are finished in study flows: --reuse takes them`.
+
+        Args:
+            is_asked: Whether the command has `--reuse` already: `they are taken`.
+        """
         if not self.num_runs:
             return ""
         names = [printable(study.name) for study in self.studies]
         counted = [f"{name} ({len(s.rows)})" for name, s in zip(names, self.studies, strict=True)]
         where = f"study {names[0]}" if len(names) == 1 else f"studies {some(counted)}"
-        verb, them = ("is", "it") if self.num_runs == 1 else ("are", "them")
+        is_one = self.num_runs == 1
+        verb, taken = ("is", "it is taken") if is_one else ("are", "they are taken")
+        offer = f"--reuse takes {'it' if is_one else 'them'}"
         what = f"{self.num_runs} of {num_runs(self.num_todo)} to do {verb} finished in {where}"
-        return f"{what}: --reuse takes {them}"
+        return f"{what}: {taken if is_asked else offer}"
 
 
 def offers_of(plan: Plan, todo: Sequence[Run], facts: Facts) -> Offers:
@@ -190,8 +195,11 @@ def _take(plan: Plan, run: Run, other: OtherStudy, was: Study, row: RunRow, ledg
     ledger.patch(
         run.run_id,
         **metrics,
-        **{**row.elsewhere(), "reused_from": row.reused_from or other.name},
-        reused_at=datetime.now(UTC),
+        **{
+            **row.elsewhere(),
+            "reused_from": row.reused_from or other.name,
+            "reused_at": datetime.now(UTC),
+        },
     )
 
 
@@ -204,8 +212,9 @@ def _metrics(plan: Plan, other: OtherStudy, was: Study, row: RunRow) -> dict[str
     factors = {name for block in Question.of(was).blocks for name in block}
     points = History(other.paths).read(row.run_id)
     theirs = row.metrics(factors)
-    made = RunRow(summary(points, was.metric, was.mode)).metrics(factors)
+    choice = replace(plan, study=was).choice
+    made = RunRow(summary(points, was.metric, was.mode, choice)).metrics(factors)
     if made.items() <= theirs.items():
         rest = {name: value for name, value in theirs.items() if name not in made}
-        theirs = {**rest, **summary(points, plan.study.metric, plan.study.mode)}
+        theirs = {**rest, **summary(points, plan.study.metric, plan.study.mode, plan.choice)}
     return {n: v for n, v in theirs.items() if n not in COLUMNS and n not in plan.factors}

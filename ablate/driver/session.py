@@ -101,7 +101,7 @@ def _execute(study: Study, options: Options, caller: Caller) -> Outcome:
     paths = StudyPaths(study.directory)
     if options.fresh:
         _check_from_scratch(study, options)
-        set_aside(paths, options.wait_for_lock_s)
+        set_aside(paths, options.wait_for_lock_s, caller.console)
     make_directory(study, paths)
     with driver_lock(paths.lock, options.wait_for_lock_s):
         ledger = Ledger(paths, study.metric, study.mode)
@@ -111,7 +111,7 @@ def _execute(study: Study, options: Options, caller: Caller) -> Outcome:
         remaining = _with_data_of_today(ledger, remaining, preflight_facts, options)
         remaining = _with_whole_curves(paths, ledger, remaining)
         notes = plan.seeding, *plan_notes(plan, preflight_facts), *ledger.notes, *remaining.notes
-        offered = "" if options.reuse else offers_of(plan, remaining.todo, preflight_facts).note
+        offered = "" if options.reuse else offers_of(plan, remaining.todo, preflight_facts).note()
         for note in filter(None, (*notes, offered, *deviation_notes(plan, ledger))):
             caller.console.print(Text(f"note: {note}"), soft_wrap=True)
         if not options.trust_owner:

@@ -12,7 +12,7 @@ from ablate.spec.combinations import Choices, accepted
 from ablate.spec.config_keys import doubled_keys, is_known, keys_of
 from ablate.spec.design import Cell, DesignBlock, factors_of, hashed_config
 from ablate.spec.models import NAME, Block, Factor, Study
-from ablate.spec.refused_cells import config_problems
+from ablate.spec.refused_cells import config_problems, fix_of_study_key
 from ablate.spec.yaml_words import spacing_fix
 from ablate.trainable.config_model import ConfigModel
 
@@ -177,7 +177,7 @@ def _shape_problems(key: str, name: str, raw: Any) -> Iterator[Problem]:
                       fix="put seeds under 'seeds:', or use another name")  # fmt: skip
     if not isinstance(raw, list | Mapping):
         yield Problem(key, "is neither a list of levels nor a mapping of named levels", raw,
-                      fix=spacing_fix(raw) or f"write {name}: [{raw}, ...]")  # fmt: skip
+                      fix=spacing_fix(raw) or _as_levels(name, raw))  # fmt: skip
     elif not raw:
         yield Problem(key, "has no levels", fix="add levels, or drop the factor")
     elif isinstance(raw, Mapping):
@@ -187,6 +187,13 @@ def _shape_problems(key: str, name: str, raw: Any) -> Iterator[Problem]:
     for deep in (name for name in names if name.count(".") >= MAX_DEPTH):
         yield Problem(key, f"names a key nested {deep.count('.')} deep", deep,
                       fix=f"nest at most {MAX_DEPTH} deep")  # fmt: skip
+
+
+def _as_levels(name: str, raw: Any) -> str:
+    """How a value would be a factor, or what it is where a key of the study is meant."""
+    moved = fix_of_study_key(name)
+    levels = f"{name}: [{raw}, ...]"
+    return f"{moved}; as a factor: {levels}" if moved else f"write {levels}"
 
 
 def _named_level_problems(key: str, levels: Mapping[Any, Any]) -> Iterator[Problem]:
@@ -232,7 +239,7 @@ def _factor_problems(block: DesignBlock) -> Iterator[Problem]:
             texts.add(level.text)
         for key in dict.fromkeys(key for level in factor.levels for key in level.sets):
             if model and not is_known(model, key):
-                yield Problem(place, "is not a config key", key, keys)
+                yield Problem(place, "is not a config key", key, keys, fix_of_study_key(key))
             elif above := blocking_key(block.base, key):
                 yield Problem(place, f"sets a key inside {above}, which is not a mapping in base",
                               key, fix=f"write base.{above} as a mapping, or set all of it in "

@@ -59,7 +59,12 @@ def _meant(path: Path, storage: Path) -> str:
     close = difflib.get_close_matches(path.stem, files, n=3, cutoff=0.5)
     written = " or ".join(str(path.with_name(files[stem])) for stem in close)
     way = f"write {written}" if close else "check the path"
-    return ", or ".join(filter(None, [way, _ways(studies)]))
+    nearest = sorted(studies, key=lambda study: -_likeness(study.name, path.stem))
+    return ", or ".join(filter(None, [way, _ways(nearest)]))
+
+
+def _likeness(name: str, meant: str) -> float:
+    return difflib.SequenceMatcher(None, name, meant).ratio()
 
 
 def _ways(studies: Sequence[Path]) -> str:

@@ -36,6 +36,23 @@ class _Refusal:
         config = self.cell.written_config()
         return not self.path or isinstance(value_at(config, _dotted(self.path)), Mapping)
 
+    @property
+    def is_of_unknown_key(self) -> bool:
+        """Whether it is said of a key, not of its value."""
+        return self.problem.message == "unknown key"
+
+    @property
+    def makers(self) -> set[str]:
+        """Places of factors that set something below its key, where `base` does not."""
+        below = f"{_dotted(self.path)}."
+        if any(f"{key}.".startswith(below) for key, _ in flatten(self.cell.base)):
+            return set()
+        return {
+            f"{self.block.place}factors.{name}"
+            for name, level in self.cell.levels.items()
+            if any(key.startswith(below) for key in level.sets)
+        }
+
 
 @dataclass
 class _Cause:
@@ -66,9 +83,10 @@ def config_problems(blocks: Sequence[DesignBlock], reported_keys: set[str]) -> l
 
     Args:
         blocks: The blocks of a study.
-        reported_keys: Places of mistakes that are told already; unknown keys there are left out.
+        reported_keys: Places of mistakes that are told already; unknown keys there, or which only
+            a factor there sets, are left out.
     """
-    single: dict[str, Problem] = {}
+    single: dict[str, _Refusal] = {}
     joint: dict[tuple[Path, str], list[_Refusal]] = {}
     for block in blocks:
         for cell in block.cells if block.model.model else ():
@@ -77,12 +95,12 @@ def config_problems(blocks: Sequence[DesignBlock], reported_keys: set[str]) -> l
                     said = refusal.path, refusal.problem.message
                     joint.setdefault(said, []).append(refusal)
                 else:
-                    single.setdefault(refusal.problem.key, refusal.problem)
+                    single.setdefault(refusal.problem.key, refusal)
     causes = _causes(list(joint.values()))
     told = [
-        _as_key_of_study(problem)
-        for problem in single.values()
-        if problem.message != "unknown key" or not _inside(problem.key, reported_keys)
+        _as_key_of_study(refusal.problem)
+        for refusal in single.values()
+        if not (refusal.is_of_unknown_key and _is_told(refusal, reported_keys))
     ]
     num_all = sum(len(block.cells) for block in blocks)
     return [
@@ -204,14 +222,22 @@ def _in_common(cells: Sequence[tuple[DesignBlock, Cell]]) -> str:
 
 def _as_key_of_study(problem: Problem) -> Problem:
     """A problem of a config's key, which may be a key of the study in the wrong place."""
-    if problem.message != "unknown key" or problem.value not in Study.model_fields:
-        return problem
-    fix = f"{problem.value} is a key of the study: write it at the beginning of a line"
-    return replace(problem, fix=fix)
+    fix = fix_of_study_key(problem.value) if problem.message == "unknown key" else ""
+    return replace(problem, fix=fix) if fix else problem
 
 
-def _inside(key: str, places: set[str]) -> bool:
-    return any(key.startswith((f"{place}.", f"{place}[")) for place in places)
+def fix_of_study_key(key: object) -> str:
+    """What to do with a key of the study that stands among keys of configs; `` for other keys."""
+    if key not in Study.model_fields:
+        return ""
+    return f"{key} is a key of the study: write it at the beginning of a line"
+
+
+def _is_told(refusal: _Refusal, places: set[str]) -> bool:
+    """Whether something is told already of a place around it, or of a factor that makes it."""
+    key = refusal.problem.key
+    is_inside = any(key.startswith((f"{place}.", f"{place}[")) for place in places)
+    return is_inside or bool(refusal.makers & places)
 
 
 def _dotted(path: Path) -> str:

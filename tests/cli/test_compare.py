@@ -3,14 +3,18 @@
 import numpy as np
 import pytest
 from scipy.stats import ttest_rel
-from studies import flow_study, toy_study
+from studies import by_name, flow_study, toy_study
 
 from ablate.analysis.side_by_side import side_by_side
 from ablate.cli.main import main
 from ablate.driver.session import execute
 from ablate.launch.base import Options
+from ablate.ledger.ledger import Ledger
+from ablate.numbers import interval_text
 from ablate.plan.plan import plan_study
 from ablate.run_row import RunRow, RunRows
+from ablate.spec.load import save_study
+from ablate.study_dir import StudyPaths
 
 
 def test_runs_that_agree_in_config_are_compared(tmp_path, console, capsys):
@@ -60,6 +64,68 @@ def test_cells_of_the_same_levels_are_compared_and_the_settings_that_differ_are_
     assert sum(" 2 18 25 +7" in line for line in runs) == 2, "those of a level of gain"
     assert main([*words, "--metric", "scor"]) == 2
     assert "nearest: score" in capsys.readouterr().err
+
+
+def test_runs_in_both_are_in_neither_alone(tmp_path, console, capsys):
+    """Those of A/A are no cell's; those without the metric are there all the same."""
+    one, other = (toy_study(tmp_path / part, aa=True, factors={"gain": gains})
+                  for part, gains in (("a", [1, 2]), ("b", [1, 2, 3])))  # fmt: skip
+    for study in (one, other):
+        execute(study, Options(local=True), console)
+    ledger = Ledger(StudyPaths(one.directory))
+    with ledger.writing():
+        run_id = by_name(ledger)["gain=2-s1"].run_id
+        ledger.patch(run_id, score_best=None, score_final=None)
+    capsys.readouterr()
+    assert main(["compare", str(one.directory), str(other.directory)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[-1] == "finished runs only in A: 0, only in B: 2"
+
+
+def test_what_was_evaluated_is_of_best_weights(tmp_path, console, capsys):
+    studies = [toy_study(tmp_path / part) for part in "ab"]
+    for study in studies:
+        execute(study, Options(local=True), console)
+        ledger = Ledger(StudyPaths(study.directory))
+        with ledger.writing():
+            for run_id in ledger.rows:
+                ledger.patch(run_id, fid_best=3.0)
+    capsys.readouterr()
+    words = ["compare", *(str(study.directory) for study in studies)]
+    assert main([*words, "--metric", "fid"]) == 0
+    assert "fid (higher is better), best weights, over the seeds" in capsys.readouterr().out
+    assert main(words) == 0
+    assert "score (higher is better), last value, over the seeds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_intervals_are_folded_and_never_cut(tmp_path, monkeypatch, capsys, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    changes = {
+        "factors": {"flow": ["icfm", "otcfm"], "data.size": [1000, 1200]},
+        "seeds": [1, 2, 3],
+    }
+    studies = [flow_study(tmp_path / part, **changes) for part in "ab"]
+    for shift, study in enumerate(studies):
+        paths, plan = StudyPaths(study.directory), plan_study(study)
+        save_study(study, paths)
+        ledger = Ledger(paths)
+        with ledger.writing():
+            for run_id, row in rows_of(plan, 0.01234 * shift, best=0).items():
+                ledger.add(run_id, run_name=row.run_name, seed=plan.by_id[run_id].seed)
+                ledger.patch(**{**row, "sliced_w2_best": row["sliced_w2_best"] / 3000})
+    assert main(["compare", *(str(study.directory) for study in studies), "--runs"]) == 0
+    told = capsys.readouterr().out.split("by itself\n")[1].splitlines()
+    assert max(map(len, told)) <= width
+    found = side_by_side(tuple(map(plan_study, studies)),
+                         tuple(Ledger(StudyPaths(s.directory)).rows for s in studies),
+                         "sliced_w2")  # fmt: skip
+    table = " ".join(told)
+    for pair in found.pairs:
+        low, high = pair.difference - pair.half_width, pair.difference + pair.half_width
+        difference, interval = interval_text(pair.difference, low, high).split(" [")
+        assert f" {difference}" in table
+        assert f"[{interval}" in table
 
 
 def rows_of(plan, shift, **ends):

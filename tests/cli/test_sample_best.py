@@ -94,6 +94,28 @@ def test_a_run_without_weights_is_passed_over_and_told(study, capsys):
     assert (code, "no finished run has both best weights and a value of score" in told) == (2, True)
 
 
+def test_best_values_are_never_compared_with_last_ones(study, capsys):
+    """A run without a best value is passed over; where none has one, the last ones count."""
+    paths = study()
+    names = {row.run_name: run_id for run_id, row in Ledger(paths).rows.items()}
+
+    def without_best(*of):
+        ledger = Ledger(paths)
+        with ledger.writing():
+            for name in of:
+                ledger.patch(names[name], score_best=None)
+
+    without_best("gain=1-s3", "gain=2-s1")
+    _, told = drawn(paths, "best", capsys)
+    assert told[0].startswith("gain=1-s2: gain=1, seed 2; the best of 4 runs by score")
+    assert "passed over, without a value of best weights: gain=2-s1, gain=1-s3" in told
+    without_best(*names)
+    _, told = drawn(paths, "best", capsys)
+    assert told[0].startswith("gain=1-s3: gain=1, seed 3; the best of 6 runs by score (higher is "
+                              "better), final weights: 9")  # fmt: skip
+    assert "no run has a value of its best weights: the last one counts instead" in told
+
+
 def test_where_neither_side_is_better_no_run_is_the_best(study, capsys):
     code, told = drawn(study(metric="shape"), "best", capsys)
     assert code == 2

@@ -1,6 +1,7 @@
 """`--reuse` takes what another study of the storage has finished, if it is what would be made."""
 
 import shutil
+from typing import ClassVar
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from ablate.ledger.seals import lost_files, seal_columns
 from ablate.spec.load import save_study
 from ablate.study_dir import StudyPaths
 from ablate.tracking.wandb.places import lacking_messages
+from ablate.trainable.contract import TrainableConfig
 
 LOCAL, REUSE = Options(local=True), Options(local=True, reuse=True)
 
@@ -84,10 +86,11 @@ def test_it_is_offered_in_one_line_and_nothing_is_taken_unasked(first, second, c
         (["--set", "seeds=[1, 7]", "--only", "gain=1"],
          "note: 1 of 2 runs to do is finished in study first: --reuse takes it"),
         (["--set", "seeds=[7]"], ""),
+        (["--reuse"], "note: 4 of 4 runs to do are finished in study first: they are taken"),
     ):  # fmt: skip
         assert main(["plan", str(grid), "--set", f"storage={first.root.parent}", "--set",
                      "study=third", *more]) == 0  # fmt: skip
-        lines = [line for line in capsys.readouterr().out.splitlines() if "--reuse" in line]
+        lines = [line for line in capsys.readouterr().out.splitlines() if "finished in" in line]
         assert lines == [told] * bool(told)
     assert not taken(second(LOCAL))
     assert "note: 4 of 6 runs to do are finished in study first" in console.export_text()
@@ -168,7 +171,8 @@ def test_what_cannot_be_read_is_passed_over(first, second):
 def test_whoever_starts_over_is_not_offered_what_was_put_aside(tmp_path, console):
     for _ in range(2):
         execute(toy_study(tmp_path), Options(local=True, fresh=True, reuse=True), console)
-    assert len(list(tmp_path.iterdir())) == 2
+    [aside] = [path for path in tmp_path.iterdir() if path.name != "toys"]
+    assert f"note: {tmp_path / 'toys'} was there: it is now {aside}\n" in console.export_text()
     rows = Ledger(StudyPaths(tmp_path / "toys")).rows.values()
     assert [row.reused_from for row in rows] == [None] * 4
 
@@ -206,6 +210,42 @@ def test_results_are_those_of_the_study_that_takes_them(tmp_path, console):
     rows, others = by_name(reused.ledger), by_name(trained.ledger)
     for name, row in rows.items():
         assert row.metrics(["gain"]) == others[name].metrics(["gain"])
+
+
+class Chosen(Counter):
+    """Its loss is least at the second of four steps; its best weights are those."""
+
+    class Config(TrainableConfig):
+        selected_by: ClassVar = "loss"
+        gain: int = 1
+        length: int = 4
+
+    def step(self):
+        return {**super().step(), "loss": (self.iteration - 1) ** 2}
+
+
+def test_results_of_best_weights_are_those_that_are_chosen_here(tmp_path, console):
+    """Both studies choose weights by the loss, whichever metric they ask about."""
+    of = {"trainable": "test_reuse:Chosen", "base": {"length": 4}}
+    execute(toy_study(tmp_path, study="first", metric="loss", mode="min", **of), LOCAL, console)
+    reused = execute(toy_study(tmp_path, study="second", **of), REUSE, console)
+    trained = execute(toy_study(tmp_path / "b", study="second", **of), LOCAL, console)
+    assert len(taken(reused)) == 4
+    rows, others = by_name(reused.ledger), by_name(trained.ledger)
+    for name, row in rows.items():
+        assert row.metrics(["gain"]) == others[name].metrics(["gain"])
+        assert row["score_best"] < row["score_final"]
+
+
+def test_what_was_taken_can_be_taken_again(first, second, tmp_path, console):
+    second()
+    shutil.rmtree(first.root)
+    outcome = execute(toy_study(tmp_path, study="third"), REUSE, console)
+    assert outcome.exit_code == 0
+    rows = outcome.ledger.rows.values()
+    assert [row.reused_from for row in rows] == ["first"] * 4, "that which trained it"
+    before = {row.reused_at for row in Ledger(StudyPaths(tmp_path / "second")).rows.values()}
+    assert not before & {row.reused_at for row in rows}
 
 
 def test_seeds_that_a_rule_adds_are_taken_too(tmp_path, console):

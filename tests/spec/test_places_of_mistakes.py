@@ -94,6 +94,24 @@ def test_keys_that_do_not_go_together_are_one_mistake_of_all_cells():
     assert str(told).startswith("  line 4 and --set base.epochs=7: base.steps and base.epochs: ")
 
 
+def test_an_unknown_key_that_a_factor_alone_sets_is_one_mistake():
+    text = FLOW.replace("  epochs: 5\n", "")
+    for levels in ("dataa.size: [1, 2]", "size: {s: {dataa.size: 1}, l: {dataa.size: 2}}"):
+        (told,) = mistakes(text.replace("  lr: [0.1, 0.2]", f"  {levels}"))
+        assert (told.key, told.nearest) == (f"factors.{levels.partition(':')[0]}", "data.size")
+    both = mistakes(text.replace("  lr: [0.1, 0.2]", "  dataa.size: [1, 2]"), ["base.dataa.dim=3"])
+    assert {told.key for told in both} == {"factors.dataa.size", "base.dataa"}
+
+
+@pytest.mark.parametrize("written", ["seeds: [1, 2]", "seeds: 2", "margin: [0.1, 0.2]"])
+def test_a_key_of_the_study_below_factors_is_indented_too_far(written):
+    text = FLOW.replace("  epochs: 5\n", "").replace("seeds: 2\n", f"  {written}\n")
+    name = written.partition(":")[0]
+    (told,) = [each for each in mistakes(text, ["seeds=3"] * (name == "margin")) if
+               each.key == f"factors.{name}"]  # fmt: skip
+    assert told.fix.startswith(f"{name} is a key of the study: write it at the beginning of a line")
+
+
 def test_a_level_that_goes_with_no_other_is_one_mistake():
     factors = "{warmup: [1, 9], length: [3, 4, 5, 6], kind: [x, y]}"
     text = f"study: s\ntrainable: toy:Modelled\nmetric: score\nfactors: {factors}\nseeds: 2\n"
@@ -309,7 +327,7 @@ def test_a_path_that_leads_to_no_yaml_names_what_is_there(tmp_path):
     Path("grid.yaml").unlink()
     for path, told in (
         ("grid.yaml", "go on with its study, without the file: --resume studies/grid"),
-        ("othr.yaml", "write other.yaml, or go on with a study that is there: --resume studies/gr"),
+        ("othr.yaml", "write other.yaml, or go on with a study that is there: --resume studies/ot"),
         ("studies/other", "go on with it: --resume studies/other"),
         ("studies", "go on with a study that is there: --resume studies/grid, --resume studies/o"),
         (".", "give one of its files: other.yaml"),
