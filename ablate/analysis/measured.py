@@ -78,7 +78,9 @@ class Measured:
         if not (self.ranked and lost.any()):
             return None
         values = worst_case(self.values, lost, np.array(plan.references), self.mode)
-        same = np.arange(len(values))  # the worst is no number that a run came to
+        own, others = np.arange(len(values)), values[self.same]
+        is_same = ((values == others) | (np.isnan(values) & np.isnan(others))).all(axis=1)
+        same = np.where(is_same, self.same, own)  # they lost the same runs
         return replace(self, values=values, lost=np.zeros_like(lost), same=same)
 
 
