@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ablate.analysis.arrays import Values
 from ablate.analysis.families import as_same, detectable, told
 from ablate.analysis.measured import Measured, with_cause
 from ablate.analysis.records import BlockRecord
@@ -80,13 +82,9 @@ class _Factors:
     @property
     def effects(self) -> Effects:
         """What each does over all the others, and whether they interact."""
-        block, measured, baseline = self._block, self._measured, self._block.baseline_levels
-        found = factor_effects(
-            self._values, self._codes, [len(factor.levels) for factor in block.factors], baseline,
-            measured.mode, measured.margin, first_seeds=measured.first_seeds,
-            groups=measured.groups[self._members], widening=measured.widening,
-            is_paired=measured.is_paired,
-        )  # fmt: skip
+        baseline, found = self._block.baseline_levels, self._effects(self._once)
+        if self._is_repeated:
+            found = self._as_shown(found, self._effects(self._values))
         mains: list[MainEffect] = []
         for effect in found.mains:
             levels = self._codes[:, effect.factor]
@@ -97,28 +95,86 @@ class _Factors:
             ))  # fmt: skip
         return replace(found, mains=mains)
 
+    def _effects(self, values: Values) -> Effects:
+        block, measured = self._block, self._measured
+        return factor_effects(
+            values, self._codes, [len(factor.levels) for factor in block.factors],
+            block.baseline_levels, measured.mode, measured.margin,
+            first_seeds=measured.first_seeds, groups=measured.groups[self._members],
+            widening=measured.widening, is_paired=measured.is_paired,
+        )  # fmt: skip
+
+    def _as_shown(self, once: Effects, of_all: Effects) -> Effects:
+        """Effects of runs counted once, with the means of levels that have the same runs again."""
+        mains = [
+            replace(
+                effect,
+                level_means=_filled(effect.level_means, every.level_means),
+                level_table=_filled(effect.level_table, every.level_table),
+            )
+            for effect, every in zip(once.mains, of_all.mains, strict=True)
+        ]
+        idle = {factor for factor in range(len(mains)) if self._repeated(factor).all()}
+        pairs = [
+            every if idle & {*pair.factors} else pair  # of what does nothing: exactly none
+            for pair, every in zip(once.interactions, of_all.interactions, strict=True)
+        ]
+        return replace(once, mains=mains, interactions=pairs)
+
     def within(self, partners: Sequence[Sequence[int]]) -> Mapping[int, SimpleEffects]:
         """What factors do at the levels of others.
 
         Args:
             partners: Of each factor those others; none where it is not asked for.
         """
-        measured, told = self._measured, dict[int, SimpleEffects]()
+        told: dict[int, SimpleEffects] = {}
         for factor, others in enumerate(partners):
-            found = simple_effects(
-                self._values, self._codes, factor, others, self._block.baseline_levels[factor],
-                measured.mode, measured.margin, first_seeds=measured.first_seeds,
-                groups=measured.groups[self._members], widening=measured.widening,
-                is_paired=measured.is_paired,
-            ) if others else None  # fmt: skip
-            if found is not None:
-                comparisons = self._told(factor, found.comparisons, found.entries, found.references)
-                told[factor] = replace(found, comparisons=comparisons)
+            found = self._simple(self._once, factor, others) if others else None
+            if found is None:
+                continue
+            every = self._simple(self._values, factor, others) if self._is_repeated else found
+            assert every is not None
+            told[factor] = replace(
+                found,
+                means=_filled(found.means, every.means),
+                table=_filled(found.table, every.table),
+                comparisons=self._told(factor, found.comparisons, found.entries, found.references),
+            )
         return told
 
+    def _simple(self, values: Values, factor: int, within: Sequence[int]) -> SimpleEffects | None:
+        measured = self._measured
+        return simple_effects(
+            values, self._codes, factor, within, self._block.baseline_levels[factor],
+            measured.mode, measured.margin, first_seeds=measured.first_seeds,
+            groups=measured.groups[self._members], widening=measured.widening,
+            is_paired=measured.is_paired,
+        )  # fmt: skip
+
     @property
-    def _values(self) -> NDArray[np.float64]:
+    def _values(self) -> Values:
         return self._measured.values[self._members]
+
+    @cached_property
+    def _once(self) -> Values:
+        """(num_members, num_seeds), where runs are the unit those with the same numbers are one.
+
+        They are where most factors have the baseline's level. Paired, seeds are the unit: of them
+        repeated runs add none.
+        """
+        if self._measured.is_paired:
+            return self._values
+        is_own = (self._codes < 0) | (self._codes == np.array(self._block.baseline_levels))
+        order = np.argsort((~is_own).sum(axis=1), kind="stable")
+        same = self._measured.same[self._members]
+        kept = np.zeros(len(same), dtype=bool)
+        kept[order[np.unique(same[order], return_index=True)[1]]] = True
+        return np.where(kept[:, np.newaxis], self._measured.values[same], np.nan)
+
+    @property
+    def _is_repeated(self) -> bool:
+        """Whether runs are left out since they repeat others."""
+        return not np.array_equal(np.isnan(self._once), np.isnan(self._values))
 
     def _told(
         self, factor: int, found: Comparisons, entries: Codes, references: Codes
@@ -163,3 +219,8 @@ class _Factors:
                 for member, code, other in zip(members, codes, others, strict=True)
             ]
         )
+
+
+def _filled(found: Values, every: Values) -> Values:
+    """What was found, and what all runs say where that is nothing."""
+    return np.where(np.isnan(found), every, found)

@@ -1,10 +1,11 @@
 """Whether two cells came to the same numbers, to the bit: what differs between them did nothing.
 
-They are alike where the metric is the same on every seed that both have a result of, and that
-cannot be chance (`stats/coincidence.py`). The metric's own results decide it; where they are coarse
-(an accuracy on few samples, a count, rounded), all other metrics of the rows have to be the same,
-too, and count if they vary from seed to seed; and if that is not enough, so do the metric's curves.
-Other metrics that differ refute nothing by themselves, as a duration always does: they are named.
+They are alike where the metric is the same on every seed that both have a result of, where neither
+lost a run by itself of which the other has a result, and where that cannot be chance
+(`stats/coincidence.py`). The metric's own results decide it; where they are coarse (an accuracy on
+few samples, a count, rounded), all other metrics of the rows have to be the same, too, and count if
+they vary from seed to seed; and if that is not enough, so do the metric's curves. Other
+metrics that differ refute nothing by themselves, as a duration always does: they are named.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,11 +16,12 @@ import numpy as np
 
 from ablate.analysis.arrays import Values
 from ablate.ledger.history import History
+from ablate.losses import Loss
 from ablate.plan.plan import Plan, PlannedBlock
 from ablate.run_row import RunRow, RunRows, columns_of, metric_in
 from ablate.spec.models import Factor
 from ablate.stats.coincidence import is_chance
-from ablate.stats.repeats import equal_rows
+from ablate.stats.repeats import LOST, equal_rows, with_losses
 from ablate.study_dir import StudyPaths
 
 
@@ -85,7 +87,7 @@ class Likeness:
         if not equal_rows(results[0][np.newaxis], results[1]):
             return None
         both = zip(self._plan.seeds, *results, strict=True)
-        seeds = [seed for seed, result, again in both if result == again]
+        seeds = [seed for seed, result, again in both if result == again != LOST]
         rows = [(self._row(one, seed), self._row(other, seed)) for seed in seeds]
         names = columns_of(self._metric)
         own = [(row.get(name), also.get(name)) for row, also in rows for name in names]
@@ -100,11 +102,12 @@ class Likeness:
         return None if is_chance(known) else Alike(seeds, differing)
 
     def _results_of(self, cell: int) -> Values:
-        """(num_seeds,), nan where a run is missing."""
+        """(num_seeds,), nan where a run is missing, `LOST` where the cell lost it by itself."""
         if cell not in self._results:
-            rows = (self._row(cell, seed) for seed in self._plan.seeds)
-            results = [row.result(self._metric, self._plan.value) for row in rows]
-            self._results[cell] = np.array(results)
+            rows = [self._row(cell, seed) for seed in self._plan.seeds]
+            results = np.array([row.result(self._metric, self._plan.value) for row in rows])
+            lost = np.array([row.loss(self._metric) is Loss.CELL for row in rows])
+            self._results[cell] = with_losses(results, lost)
         return self._results[cell]
 
     def _row(self, cell: int, seed: int) -> RunRow:

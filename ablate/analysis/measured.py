@@ -13,7 +13,7 @@ from ablate.plan.plan import Plan
 from ablate.run_row import RunRows, Status
 from ablate.stats.groups import Groups
 from ablate.stats.layout import seeds_alike
-from ablate.stats.repeats import Cells, counted_once, with_repeats
+from ablate.stats.repeats import Cells, counted_once
 from ablate.stats.splits import widening
 from ablate.stats.verdicts import (
     Cause,
@@ -78,7 +78,9 @@ class Measured:
         if not (self.ranked and lost.any()):
             return None
         values = worst_case(self.values, lost, np.array(plan.references), self.mode)
-        same = np.arange(len(values))  # the worst is no number that a run came to
+        own, others = np.arange(len(values)), values[self.same]
+        is_same = ((values == others) | (np.isnan(values) & np.isnan(others))).all(axis=1)
+        same = np.where(is_same, self.same, own)  # they lost the same runs
         return replace(self, values=values, lost=np.zeros_like(lost), same=same)
 
 
@@ -120,19 +122,17 @@ def measured_of(plan: Plan, rows: RunRows, metric: str, raw: Values, same: Cells
 
 def compared(plan: Plan, measured: Measured) -> Comparisons:
     """Every cell against its baseline; in pairs none, on the one residual that pairs rest on."""
-    pairs, references, family = (
-        plan.study.compares_pairs, np.array(plan.references), np.array(plan.compared)
-    )  # fmt: skip
+    pairs = plan.study.compares_pairs
+    once = counted_once(measured.same, plan.references, plan.compared)
     found = compare_to_baseline(
-        counted_once(measured.values, measured.same, references, family),
-        references, measured.mode, measured.margin,
-        family=family, first_seeds=measured.first_seeds,
+        once.of(measured.values), once.references, measured.mode, measured.margin,
+        family=once.family, first_seeds=measured.first_seeds,
         groups=None if pairs else measured.groups, codes=None if pairs else grid_codes(plan),
         has_ratios=measured.has_ratios,
         num_families=measured.num_families, widening=measured.widening,
         is_paired=measured.is_paired,
     )  # fmt: skip
-    found = with_repeats(found, measured.same, references, family)
+    found = once.for_all(found)
     if pairs or not plan.alone:
         return found
     each = list(found.each)

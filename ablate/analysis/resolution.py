@@ -10,6 +10,7 @@ import numpy as np
 
 from ablate.analysis.arrays import Values, on_scale, planned_of, uses_log, values_of
 from ablate.analysis.families import critical_in_pairs, num_families
+from ablate.analysis.same_numbers import repeated_once
 from ablate.analysis.scatter import held_out_of
 from ablate.analysis.seed_rule import first_stage
 from ablate.numbers import size_text
@@ -222,10 +223,20 @@ class Design:
 
     @cached_property
     def values(self) -> Values:
-        """Results of the first seeds, as they are compared."""
-        metric = self.plan.study.metric
-        values = values_of(self.plan, self.rows, metric)[:, : self.first]
-        return on_scale(values, uses_log(self.plan, self.rows, metric))
+        """Results of the first seeds, as they are compared: cells with the same numbers are one."""
+        if np.isnan(self._results).all():  # of a plan, which may have thousands of cells
+            return self._results
+        return repeated_once(self.plan, self.rows, self._raw).of(self._results)
+
+    @cached_property
+    def _raw(self) -> Values:
+        return values_of(self.plan, self.rows, self.plan.study.metric)
+
+    @cached_property
+    def _results(self) -> Values:
+        """All results of the first seeds, as they are compared."""
+        is_log = uses_log(self.plan, self.rows, self.plan.study.metric)
+        return on_scale(self._raw[:, : self.first], is_log)
 
     @cached_property
     def _sd_so_far(self) -> float:
@@ -256,8 +267,9 @@ class Design:
             return ()
         names = [factor.name for factor in block.factors]
         codes = np.array([[at.get(name, -1) for name in names] for at in block.levels])
+        values = self._results if self.plan.is_paired else self.values
         effects = factor_effects(
-            self.values[list(block.members)], codes, [len(f.levels) for f in block.factors],
+            values[list(block.members)], codes, [len(f.levels) for f in block.factors],
             block.baseline_levels, "min", is_paired=self.plan.is_paired,
         )  # fmt: skip
         return [

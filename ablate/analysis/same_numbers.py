@@ -4,18 +4,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ablate.analysis.arrays import Values
+from ablate.analysis.arrays import Values, lost_of
 from ablate.analysis.likeness import Alike, Likeness, Place, places_of
 from ablate.analysis.records import SameNumbers
 from ablate.plan.plan import Plan
 from ablate.run_row import RunRows
 from ablate.spec.models import Factor
-from ablate.stats.repeats import equal_rows, never_varies
+from ablate.stats.repeats import (
+    Cells,
+    Classes,
+    CountedOnce,
+    counted_once,
+    equal_rows,
+    merged,
+    never_varies,
+    with_losses,
+)
 from ablate.text import printable
-
-Cells = NDArray[np.intp]
 
 
 def same_numbers(
@@ -30,22 +36,36 @@ def same_numbers(
         values: (num_cells, num_seeds), its results, nan where there is none.
 
     Returns:
-        What is to be told; and (num_cells,) the cell that stands for all with its numbers, a
-        baseline before others: each cell itself where there is no other.
+        What is to be told; and (num_cells,) the cell that stands for all with its numbers, see
+        `Classes`: each cell itself where there is no other.
     """
-    classes = _Classes(plan)
     if never_varies(values) or not _may_repeat(values):
-        return (), classes.all()
+        return (), np.arange(len(values))
+    results = with_losses(values, lost_of(plan, rows, metric))
+    classes = Classes(results, plan.references)
     likeness = Likeness(plan, rows, metric)
     found: dict[tuple[int, str], _Factor] = {}
     for place in places_of(plan):
         known = found.setdefault((id(place.block), place.factor.name), _Factor(plan, place.factor))
         known.places.append(place)
-        for alike in _alike_levels(place, likeness, values):
-            classes.join([place.cells[level] for level in alike.levels])
+        for alike in _alike_levels(place, likeness, results):
+            for cell in alike.cells[1:]:
+                classes.join(alike.cells[0], cell)
             known.alike.setdefault(alike.levels, []).append(alike)
     told = [one for factor in found.values() for one in factor.told(values)]
     return [*told, *_unlike_settings(plan, likeness, classes)], classes.all()
+
+
+def repeated_once(plan: Plan, rows: RunRows, values: Values) -> CountedOnce:
+    """What is compared of the study's own metric where cells with the same numbers are one.
+
+    Args:
+        plan: The plan.
+        rows: The rows of its runs.
+        values: (num_cells, num_seeds), its results, nan where there is none.
+    """
+    _, same = same_numbers(plan, rows, plan.study.metric, values)
+    return counted_once(same, plan.references, plan.compared)
 
 
 def at_one_place(plan: Plan, place: Place, levels: Sequence[int], found: Alike) -> SameNumbers:
@@ -99,57 +119,33 @@ class _Factor:
         )
 
 
-class _Classes:
-    """Cells with the same numbers, as sets that grow together."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._first = list(range(len(plan.cells)))
-        self._is_baseline = [n == reference for n, reference in enumerate(plan.references)]
-
-    def join(self, cells: Sequence[int]) -> None:
-        """Takes them to be one."""
-        firsts = {self.of(cell) for cell in cells}
-        best = min(firsts, key=lambda cell: (not self._is_baseline[cell], cell))
-        for first in firsts:
-            self._first[first] = best
-
-    def of(self, cell: int) -> int:
-        """The cell that stands for all with its numbers."""
-        while self._first[cell] != cell:
-            cell = self._first[cell]
-        return cell
-
-    def all(self) -> Cells:
-        """(num_cells,), `of` each."""
-        return np.array([self.of(cell) for cell in range(len(self._first))], dtype=np.intp)
-
-
-def _alike_levels(place: Place, likeness: Likeness, values: Values) -> Iterator[_AlikeLevels]:
-    """The sets of levels that are alike at a place."""
+def _alike_levels(place: Place, likeness: Likeness, results: Values) -> Iterator[_AlikeLevels]:
+    """The sets of levels that are alike at a place, each with all others of its set."""
     first: list[int] = []
+    known = np.empty((0, results.shape[1]))
     alike: dict[int, list[tuple[int, Alike]]] = {}
     for level, cell in sorted(place.cells.items()):
-        known = values[[place.cells[other] for other in first]]
-        for number in equal_rows(known, values[cell]):
+        for number in equal_rows(known, results[cell]):
             found = likeness.of(place.cells[first[number]], cell)
             if found is not None:
                 alike.setdefault(first[number], []).append((level, found))
+                known[number] = merged(known[number], results[cell])
                 break
         else:
             first.append(level)
+            known = np.vstack([known, results[cell]])
     for level, others in alike.items():
         levels = (level, *(other for other, _ in others))
         yield _AlikeLevels(place, levels, [found for _, found in others])
 
 
-def _unlike_settings(plan: Plan, likeness: Likeness, classes: _Classes) -> Iterator[SameNumbers]:
+def _unlike_settings(plan: Plan, likeness: Likeness, classes: Classes) -> Iterator[SameNumbers]:
     """Cells with the numbers of what they are compared with, which no one factor explains."""
     for cell, reference in enumerate(plan.references):
         if classes.of(cell) == classes.of(reference):
             continue
         alike = likeness.of(cell, reference)
-        if alike is not None:
-            classes.join([cell, reference])
+        if alike is not None and classes.join(cell, reference):
             yield SameNumbers(
                 factor="", levels=[plan.cells[n].name for n in (reference, cell)],
                 seeds=alike.seeds, differing=alike.differing,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ablate.analysis.arrays import on_scale, uses_log, values_of
+from ablate.analysis.same_numbers import repeated_once
 from ablate.analysis.scatter import grid_codes, groups_of
 from ablate.ledger.ledger import Ledger
 from ablate.numbers import rounded
@@ -105,14 +106,16 @@ def _decide(plan: Plan, rule: SeedRule, rows: RunRows) -> tuple[int, str]:
     study, width = plan.study, rule.until.half_width
     if study.log_scale and not uses_log(plan, rows, study.metric):
         return rule.min, f"{study.metric} is not always positive: no ratios, so no seeds added"
-    values = on_scale(values_of(plan, rows, study.metric), study.log_scale)
+    raw = values_of(plan, rows, study.metric)
+    once = repeated_once(plan, rows, raw)
+    values = on_scale(once.of(raw), study.log_scale)
     wanted = math.log1p(width) if study.log_scale else width
     num_families = len(study.judged_metrics)
     if study.compares_pairs:
         needed = needed_for_pairs(values, wanted, num_families, plan.is_paired)
     else:
         needed = needed_replicates(
-            values, plan.references, wanted, plan.compared, groups_of(plan, study.metric),
+            values, once.references, wanted, once.family, groups_of(plan, study.metric),
             grid_codes(plan), num_families, plan.is_paired,
         )  # fmt: skip
     if math.isnan(needed.sd):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ablate.stats.repeats import Values, counted_once, repeats_of, with_repeats
+from ablate.stats.repeats import Flags, Values, counted_once, repeats_of
 from ablate.stats.verdicts import Comparison, Mode, compare_to_baseline
 from ablate.stats.worst_case import of_those_that_ended
 
@@ -64,20 +64,19 @@ def judge_table(
     reference = 0 if baseline is None else list(values).index(baseline)
     recurs = all(len(one) == len(seeds) for one in values.values())
     is_paired = recurs if pairing is None else pairing == "seed"
-    comparisons = _compared(table, reference, mode, margin, is_paired)
     lost = np.array([[math.isnan(one.get(key, 0)) for key in seeds] for one in values.values()])
+    comparisons = _compared(table, lost, reference, mode, margin, is_paired)
     return dict(zip(values, of_those_that_ended(comparisons, reference, lost), strict=True))
 
 
 def _compared(
-    table: Values, reference: int, mode: Mode, margin: float | None, is_paired: bool
+    table: Values, lost: Flags, reference: int, mode: Mode, margin: float | None, is_paired: bool
 ) -> Sequence[Comparison]:
     """Each cell with the baseline; those with the same numbers count once."""
     references, family = np.full(len(table), reference), np.ones(len(table), dtype=bool)
-    same = repeats_of(table, references)
-    once = counted_once(table, same, references, family)
-    found = compare_to_baseline(once, reference, mode, margin, is_paired=is_paired)
-    return with_repeats(found, same, references, family).each
+    once = counted_once(repeats_of(table, references, lost), references, family)
+    found = compare_to_baseline(once.of(table), once.references, mode, margin, is_paired=is_paired)
+    return once.for_all(found).each
 
 
 def _results(

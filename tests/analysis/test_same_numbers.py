@@ -172,10 +172,14 @@ def test_other_metrics_that_differ_are_named(tmp_path):
     assert text.startswith("solver_steps: the same score for 10 and 20 on every seed (fid differs)")
 
 
-def test_missing_runs_leave_the_seeds_that_are_shared(tmp_path):
+def test_runs_that_are_missing_by_no_fault_of_the_cell_leave_the_seeds_that_are_shared(tmp_path):
     nan = float("nan")
     results = {1: [noise(1), nan, noise(3)], 2: [noise(1), noise(2), nan], 3: [nan, noise(2), nan]}
-    assert told(record(tmp_path, results)) == [
+    plan = plan_study(toy_study(tmp_path, factors={"gain": [1, 2, 3]}, seeds=[1, 2, 3]))
+    rows = rows_of(plan, lambda c, seed: results[c["gain"]][seed - 1])
+    for run in plan.runs:
+        rows[run.run_id]["lost_to"] = "infrastructure"
+    assert told(study_record(plan, rows)) == [
         "gain: the same numbers for 1 and 2 on seed 1: does it take effect?"
     ]
 
