@@ -294,9 +294,19 @@ class MetricRecord:
     def has_baselines(self) -> bool:
         """Whether cells are compared with different ones."""
         cells = enumerate(self.cells)
+    @property
+    def alone(self) -> Sequence[CellRecord]:
+        """The cells that are compared with none: the design lacks their partners."""
+        if self.pairs is not None:
+            return []
+        cells = enumerate(self.cells)
+        return [cell for at, cell in cells if cell.reference == at and not cell.is_baseline]
+
         return len({cell.reference for at, cell in cells if cell.reference != at}) > 1
 
 
+        if self.pairs is not None:
+            return False
 @dataclass(frozen=True, kw_only=True)
 class Environment:
     """What the runs were made with; several entries where they differ."""

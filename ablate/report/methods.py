@@ -50,12 +50,13 @@ def _experiments(record: StudyRecord) -> Iterator[str]:
     if len(cells) > 1 and record.metric.pairs is not None:
         yield "All cells are compared with each other; none is a baseline"
     elif len(cells) > 1 and len(baselines) == 1:
-        yield f"Its baseline is {baselines[0]}"
+    partners = no_partner_text(record.metric)
+        yield f"Its baseline is {baselines[0]}{partners}"
     elif len(cells) > 1 and record.metric.against:
-        yield f"Each cell is compared with {record.metric.against}"
+        yield f"Each cell is compared with {record.metric.against}{partners}"
     elif len(cells) > 1:
         yield f"Each cell has one of {len(baselines)} baselines: {'; '.join(baselines[:6])}" + (
-            " and others" * (len(baselines) > 6)
+            " and others" * (len(baselines) > 6) + partners
         )
     yield from _seeds(record)
     judged = [metric for metric in record.metrics if metric.is_judged]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note
 from ablate.numbers import interval_text, rounded, share_text, size_text
 from ablate.plan.analysis_changes import Deviation, deviations_text
+from ablate.plan.plan import NO_PARTNER
 from ablate.report.comparisons import (
     NO_VERDICT_TEXT,
     lost_runs_notes,
@@ -20,7 +21,8 @@ from ablate.stats.aa_test import AATest
 from ablate.stats.effects import Effects
 from ablate.stats.error_terms import ErrorTerm
 from ablate.stats.units import ROUNDING
-from ablate.stats.verdicts import Cause, Comparisons
+from ablate.stats.verdicts import Cause, Comparison, Comparisons
+from ablate.text import some
 
 NAMED = 6
 """Cells that are named one by one."""
@@ -113,6 +115,12 @@ def _unmeasured_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
 def _resolution_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
     if metric.resolution > 0:
         if whole and metric.pairs is None:
+def _alone_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
+    if metric.alone and whole:
+        names = some([cell.name for cell in metric.alone], between="; ")
+        yield Note(f"not compared: {names}: {NO_PARTNER}")
+
+
             yield Note(_interval_text(metric))
         yield Note(_resolution_text(metric))
 
@@ -338,6 +346,7 @@ NOTES: Mapping[str, Callable[[MetricRecord, bool], Iterable[Note]]] = {
     "lost": lambda metric, whole: lost_runs_notes(metric),
     "cautions": lambda metric, whole: map(_caution, metric.cautions),
 }
+    "alone": _alone_notes,
 """What stands below a metric's table: how it is to be read, and what the study cannot see.
 
 Each gets the metric, and whether it is the study's own: of further ones it may say less.
