@@ -103,6 +103,8 @@ class SameNumbers:
     """Other metrics of the runs that are not the same."""
     are_twins: bool = False
     """Whether the trainable says that they train the same thing."""
+    takes_effect: bool = False
+    """Whether others of them prove that the levels do something."""
 
 
 @dataclass(frozen=True, kw_only=True)
