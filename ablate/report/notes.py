@@ -309,10 +309,19 @@ def _resolution_text(metric: MetricRecord) -> str:
     least, found = (
         size_text(size, metric.log_scale) for size in (metric.resolution, metric.detectable)
     )
-    return (
-        f"observed differences below about {least} are not significant; one of {found} is found "
-        "four times in five"
-    )
+    told = f"observed differences below about {least} are not significant"
+    is_alike = all(one.error is ErrorTerm.POOLED for one in _judged(metric))
+    # Where intervals rest on further errors, what the pooled residual alone would find is less.
+    if not is_alike or metric.detectable <= metric.resolution:
+        return told
+    return f"{told}; one of {found} is found four times in five"
+
+
+def _judged(metric: MetricRecord) -> list[Comparison]:
+    """The comparisons that have intervals: with baselines, or in pairs."""
+    cells = [cell.comparison for cell in metric.cells]
+    found = cells if metric.pairs is None else [pair.comparison for pair in metric.pairs.pairs]
+    return [one for one in found if not math.isnan(one.low)]
 
 
 def _again_note(again: AATest, log_scale: bool) -> Note:

@@ -48,6 +48,11 @@ class TestErrorTerms:
         assert errors[1:3] == [ErrorTerm.POOLED] * 2
         assert errors[3:] == [ErrorTerm.SPLIT_PLOT] * 6
 
+        # What the residual alone would find is less than what the intervals let one see.
+        assert found.metric.detectable < found.metric.resolution
+        [seen] = [note for note in notes_of(found) if note.startswith("observed differences")]
+        assert seen.endswith(" are not significant")
+        assert "Seeds seem to change what a does" in methods(found)
     def test_own_spread_is_explained_where_it_stands(self, tmp_path):
         noise = draws(2)
         found = grid_record(
