@@ -138,6 +138,10 @@ class TestSight:
         assert sight(found.metric).startswith("seed sd 0: ")
         assert flags_of(found)[0].startswith("runs do not vary at all between seeds")
 
+    def test_what_is_told_of_factors_is_not_what_is_told_of_cells(self, tmp_path):
+        told = sight(null_grid(tmp_path).metric)
+        assert re.fullmatch(r"differences of cells below [\d.]+ cannot be seen \(seed .*\)", told)
+
     def test_one_seed_shows_nothing(self, tmp_path):
         found = record(tmp_path, {1: [1.0], 2: [2.0]}, seeds=[1])
         assert sight(found.metric).startswith("seed sd unknown: ")
