@@ -98,6 +98,8 @@ def _print_table(table: TextTable, console: Console) -> None:
 
 def _print_notes(table: TextTable, console: Console) -> None:
     for note in table.notes:
+        if note.is_of_bold and not console.is_terminal:
+            continue  # a pipe or a file: nothing is bold there
         style = "yellow" if note.is_caution else "dim"
         console.print(Text(note.line, style=style), soft_wrap=True)
 
