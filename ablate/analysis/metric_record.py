@@ -1,10 +1,11 @@
 """One metric of a study, cell by cell."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from ablate.analysis.arrays import on_scale, value_text, values_again, values_of
+from ablate.analysis.arrays import Values, on_scale, value_text, values_again, values_of
 from ablate.analysis.blocks import block_record
 from ablate.analysis.families import (
     detectable,
@@ -99,7 +100,24 @@ def _measured(plan: Plan, rows: RunRows, metric: str) -> tuple[Sequence[SameNumb
     """What repeats itself of a metric, and the metric with what its comparisons rest on."""
     raw = values_of(plan, rows, metric)
     told, same = same_numbers(plan, rows, metric, raw)
+    told = tuple(replace(one, takes_effect=_takes_effect(plan, rows, raw, one)) for one in told)
     return told, measured_of(plan, rows, metric, raw, same)
+
+
+def _takes_effect(plan: Plan, rows: RunRows, raw: Values, found: SameNumbers) -> bool:
+    """Whether other metrics prove that levels with the same numbers do something.
+
+    One that differs and varies over seeds does, if it is the study's own, or if these numbers are
+    the same for all seeds anyway, as a count of operations: else it may be a duration.
+    """
+    judged = set(plan.study.judged_metrics)
+    telling = [name for name in found.differing if name in judged or not _varies(raw)]
+    return any(_varies(values_of(plan, rows, name)) for name in telling)
+
+
+def _varies(values: Values) -> bool:
+    """Whether runs of any cell differ: (num_cells, num_seeds), nan where one is missing."""
+    return any(len(np.unique(row[~np.isnan(row)])) > 1 for row in values)
 
 
 def _num_seeds(plan: Plan, measured: Measured, comparisons: Comparisons) -> float:

@@ -28,6 +28,8 @@ class Note:
     text: str
     is_caution: bool = False
     """Whether who does not read it may be misled."""
+    is_of_bold: bool = False
+    """Whether it says what bold means."""
 
     @property
     def line(self) -> str:
@@ -101,6 +103,8 @@ class SameNumbers:
     """On which they were compared."""
     differing: Sequence[str] = ()
     """Other metrics of the runs that are not the same."""
+    takes_effect: bool = False
+    """Whether others of them prove that the levels do something."""
     are_twins: bool = False
     """Whether the trainable says that they train the same thing."""
 
@@ -295,8 +299,18 @@ class MetricRecord:
         return directed(self.name, self.mode, self.ranked, self.value_text)
 
     @property
+    def alone(self) -> Sequence[CellRecord]:
+        """The cells that are compared with none: the design lacks their partners."""
+        if self.pairs is not None:
+            return []
+        cells = enumerate(self.cells)
+        return [cell for at, cell in cells if cell.reference == at and not cell.is_baseline]
+
+    @property
     def has_baselines(self) -> bool:
         """Whether cells are compared with different ones."""
+        if self.pairs is not None:
+            return False
         cells = enumerate(self.cells)
         return len({cell.reference for at, cell in cells if cell.reference != at}) > 1
 

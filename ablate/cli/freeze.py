@@ -85,7 +85,7 @@ def analysis_lines(analysis: AnalysisPlan) -> list[str]:
     margin = "none" if analysis.margin is None else f"{analysis.margin:g}"
     rule = analysis.seed_rule
     seeds = ", ".join(map(str, analysis.seeds))
-    how = f"of which {len(compared)} are compared with {named}"
+    how = f"of which {len(compared)} {'is' if len(compared) == 1 else 'are'} compared with {named}"
     how = "all of them compared in pairs" if analysis.compares_pairs else how
     if rule:
         seeds = f"{rule.min} to {rule.max}, until a half-width of {rule.until.half_width:g}"

@@ -31,6 +31,9 @@ from ablate.trainable.config_model import ConfigModel
 from ablate.trainable.contract import Mode
 from ablate.trainable.registry import TrainableEntry, find_trainable
 
+NO_PARTNER = "there is no cell with the baseline's levels that is otherwise the same"
+"""Why a cell is compared with none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -146,8 +149,7 @@ class Plan:
         if not self.alone or self.study.compares_pairs:
             return []
         names = some([self.cells[cell].name for cell in self.alone], between="; ")
-        told = "there is no cell with the baseline's levels that is otherwise the same"
-        return [f"not compared: {names}: {told}"]
+        return [f"not compared: {names}: {NO_PARTNER}"]
 
     @cached_property
     def factors(self) -> dict[str, Factor]:
@@ -170,11 +172,14 @@ class Plan:
     @cached_property
     def compared(self) -> tuple[bool, ...]:
         """Whether each cell's comparison with its baseline was planned."""
+        alone = set(self.alone)
         if self.study.compare is None:
-            alone = set(self.alone)
             return tuple(cell not in alone for cell in range(len(self.cells)))
         planned = Choices(self.study.planned_comparisons)
-        return tuple(planned.hold(cell.levels) for cell in self.cells)
+        return tuple(
+            number not in alone and planned.hold(cell.levels)
+            for number, cell in enumerate(self.cells)
+        )
 
     @cached_property
     def trained(self) -> tuple[str, ...]:

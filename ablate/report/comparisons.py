@@ -26,6 +26,13 @@ def pairing_text(is_paired: bool) -> str:
     return "paired by seed" if is_paired else "unpaired (of means, whichever the seeds are)"
 
 
+def no_partner_text(metric: MetricRecord) -> str:
+    """`; 2 cells have no partner`, to be said with what cells are compared with; empty of none."""
+    num = len(metric.alone)
+    told = "1 cell has" if num == 1 else f"{num} cells have"
+    return f"; {told} no partner" * bool(num)
+
+
 def judged_text(comparison: Comparison, log_scale: bool) -> str:
     """`within noise, +0.01 [-0.02, +0.04]`."""
     return f"{comparison.verdict.text}, {difference_text(comparison, log_scale)}"

@@ -1,6 +1,7 @@
 """A dot a seed: where the values of a table's cells lie on one scale, also as text."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ablate.analysis.records import MetricRecord
@@ -8,7 +9,6 @@ from ablate.analysis.records import MetricRecord
 TITLE = "each seed"
 PLACES = 16
 EMPTY, DOT, REFERENCE = "·", "●", "│"
-MEANING = f"{TITLE}: {DOT} runs, {REFERENCE} the baseline's mean, all rows on one scale"
 
 
 class Scale(NamedTuple):
@@ -32,10 +32,16 @@ def scale_of(metric: MetricRecord) -> Scale | None:
 
 
 def reference_of(metric: MetricRecord, cell: int) -> float:
-    """The mean that a cell is compared with; nan where there is none."""
-    if metric.pairs is not None:
-        return math.nan
-    return metric.cells[metric.cells[cell].reference].value.mean
+    """The mean that a cell is compared with, a baseline's own; nan where there is none."""
+    reference = metric.cells[cell].reference
+    is_alone = reference == cell and not metric.cells[cell].is_baseline
+    return math.nan if is_alone or metric.pairs is not None else metric.cells[reference].value.mean
+
+
+def meaning(lines: Sequence[str]) -> str:
+    """What stands in `dots`, for people; of the bar nothing where there is none."""
+    bar = f", {REFERENCE} the baseline's mean" * any(REFERENCE in line for line in lines)
+    return f"{TITLE}: {DOT} runs{bar}, all rows on one scale"
 
 
 def dots(metric: MetricRecord) -> list[str]:

@@ -30,8 +30,6 @@ def effect_answers(metric: MetricRecord) -> Iterator[str]:
     """A line a factor of a grid of several, over the others or within those it interacts with."""
     for block in metric.blocks:
         for effect in block.effects.mains if block.effects else ():
-            if block.factors[effect.factor] in block.conditions:
-                continue  # its effect holds those of the factors that depend on it
             yield from _effect_answer(block, effect, metric)
         yield from _interactions(block)
 
@@ -132,11 +130,25 @@ def _effect_answer(block: BlockRecord, effect: MainEffect, metric: MetricRecord)
         if not row.is_baseline
     ]
     seeds = int((~np.isnan(effect.level_table)).any(axis=0).sum())
-    if partners:  # place by place, as in the table
-        yield from _line(block, effect.factor, f"within {partners}", levels, seeds, metric)
-        return
-    levels = _best_first(levels, metric)
-    yield from _line(block, effect.factor, "over all others", levels, seeds, metric)
+    # Place by place, as in the table; else the best first.
+    levels = levels if partners else _best_first(levels, metric)
+    where = f"within {partners}" if partners else "over all others"
+    where += _held_text(block, effect.factor)
+    yield from _line(block, effect.factor, where, levels, seeds, metric)
+
+
+def _held_text(block: BlockRecord, factor: int) -> str:
+    """` (with alpha's effect)` of a factor at some of whose levels alone others apply."""
+    if block.factors[factor] not in block.conditions:
+        return ""
+    held: list[str] = []
+    for other, name in enumerate(block.factors):
+        applies: dict[int, bool] = {}
+        for codes in block.codes:
+            applies[codes[factor]] = applies.get(codes[factor], False) or codes[other] >= 0
+        held += [name] * (other != factor and len({*applies.values()}) > 1)
+    whose = " and ".join(f"{name}'s" for name in held)
+    return f" (with {whose} effect{'s' * (len(held) > 1)})" * bool(held)
 
 
 def _best_first(levels: Sequence[_Level], metric: MetricRecord) -> list[_Level]:

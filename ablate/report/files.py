@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ablate.analysis.records import MissingRun, StudyRecord
-from ablate.report.dots import MEANING, TITLE
+from ablate.report.dots import TITLE, meaning
 from ablate.report.first_screen import first_screen
 from ablate.report.latex import comments, row, tex
 from ablate.report.settings import settings_listing, settings_text
@@ -28,7 +28,7 @@ def markdown(record: StudyRecord) -> str:
     lines += [f"- {first.more_flags}"] * bool(first.more_flags)
     for table in (first.table, *first.further):
         lines += ["", f"## {_md(table.title)}", "", *_md_table(table), ""]
-        lines += [f"- {_md(MEANING)}"] * bool(table.dots)
+        lines += [f"- {_md(meaning(table.dots))}"] * bool(table.dots)
         lines += [f"- {_md(note.line)}" for note in table.notes]
     lines += ["", *(f"- {_md(note)}" for note in [*record.notes, *history_lines(record)])]
     if record.origin:

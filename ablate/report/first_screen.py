@@ -64,7 +64,9 @@ def sight(metric: MetricRecord) -> str:
     known = "unknown" if math.isnan(sd) else size_text(sd, metric.log_scale)
     told = [size_text(value, metric.log_scale) for value in least]
     by_cell = " (by cell)" * (len(told) > 1)
-    return f"differences below {' to '.join(told)}{by_cell} cannot be seen (seed sd {known})"
+    has_factors = any(block.effects for block in metric.blocks) and metric.pairs is None
+    of = " of cells" * (has_factors and not by_cell)
+    return f"differences{of} below {' to '.join(told)}{by_cell} cannot be seen (seed sd {known})"
 
 
 def _invisible(metric: MetricRecord) -> Sequence[float]:

@@ -4,8 +4,10 @@ import math
 from collections.abc import Iterator, Sequence
 
 from ablate.analysis.records import MetricRecord, StudyRecord
+from ablate.report.comparisons import no_partner_text
 from ablate.report.cost import device_time
 from ablate.report.latex import comments, tex
+from ablate.report.notes import OWN_SPREAD
 from ablate.report.pair_table import pair_table
 from ablate.report.tables import effects_table, metric_table
 from ablate.report.text_table import TextTable
@@ -39,6 +41,7 @@ def methods(record: StudyRecord) -> str:
 def _sentence(text: str) -> str:
     """A text as people read it, as a sentence of LaTeX."""
     text = " ".join(text.split())
+    text = text.removeprefix(f"{OWN_SPREAD}: ")
     text = text if text.startswith("p value") else text[:1].upper() + text[1:]
     return tex(text if text.endswith((".", "?", "!")) else f"{text}.")
 
@@ -47,15 +50,16 @@ def _experiments(record: StudyRecord) -> Iterator[str]:
     cells = record.metric.cells
     yield f"The study's design: {record.design}"
     baselines = [cell.name for cell in cells if cell.is_baseline]
+    partners = no_partner_text(record.metric)
     if len(cells) > 1 and record.metric.pairs is not None:
         yield "All cells are compared with each other; none is a baseline"
     elif len(cells) > 1 and len(baselines) == 1:
-        yield f"Its baseline is {baselines[0]}"
+        yield f"Its baseline is {baselines[0]}{partners}"
     elif len(cells) > 1 and record.metric.against:
-        yield f"Each cell is compared with {record.metric.against}"
+        yield f"Each cell is compared with {record.metric.against}{partners}"
     elif len(cells) > 1:
         yield f"Each cell has one of {len(baselines)} baselines: {'; '.join(baselines[:6])}" + (
-            " and others" * (len(baselines) > 6)
+            " and others" * (len(baselines) > 6) + partners
         )
     yield from _seeds(record)
     judged = [metric for metric in record.metrics if metric.is_judged]

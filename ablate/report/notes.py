@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note
 from ablate.numbers import interval_text, rounded, share_text, size_text
 from ablate.plan.analysis_changes import Deviation, deviations_text
+from ablate.plan.plan import NO_PARTNER
 from ablate.report.comparisons import (
     NO_VERDICT_TEXT,
     lost_runs_notes,
@@ -20,10 +21,13 @@ from ablate.stats.aa_test import AATest
 from ablate.stats.effects import Effects
 from ablate.stats.error_terms import ErrorTerm
 from ablate.stats.units import ROUNDING
-from ablate.stats.verdicts import Cause, Comparisons
+from ablate.stats.verdicts import Cause, Comparison, Comparisons
+from ablate.text import some
 
 NAMED = 6
 """Cells that are named one by one."""
+OWN_SPREAD = "(own spread)"
+"""Before what is said of a spread of their own, as rows have it."""
 ALPHA = 0.05
 """Of what is said of factors, each by itself, and of their pairs."""
 
@@ -74,8 +78,9 @@ def _within_notes_of(block: BlockRecord) -> Iterator[Note]:
         num = sum(not math.isnan(found.low) for found in block.compared(factor).each)
         name, partners = block.factors[factor], partners_text(block, factor)
         yield Note(
-            f"{name} at each level of {partners}, over the rest: its {num} comparisons hold all at "
-            "once, on what these means and seeds leave"
+            f"{name} at each level of {partners}, averaged over the rest: "
+            + (f"its {num} intervals hold together" if num != 1 else "its interval holds")
+            + " with 95 %; the error is the scatter that these means and seeds do not explain"
         )
 
 
@@ -110,6 +115,12 @@ def _unmeasured_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
         yield _caution(f"{unmeasured} cells have finished runs that did not measure it")
 
 
+def _alone_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
+    if metric.alone and whole:
+        names = some([cell.name for cell in metric.alone], between="; ")
+        yield Note(f"not compared: {names}: {NO_PARTNER}")
+
+
 def _resolution_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
     if metric.resolution > 0:
         if whole and metric.pairs is None:
@@ -132,7 +143,7 @@ def _within_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
 
 def _spread_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
     if whole and metric.resolution > 0 and metric.comparisons.spread_check:
-        yield Note(metric.comparisons.spread_check)
+        yield Note(metric.comparisons.spread_check.replace("%", " %"))
 
 
 def _error_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
@@ -149,8 +160,9 @@ def _error_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
         )
     if ErrorTerm.SPLIT_PLOT in errors:
         factors = " and ".join(metric.seed_factors)
+        do, them = ("does", "it") if len(metric.seed_factors) == 1 else ("do", "them")
         yield Note(
-            f"error: seeds seem to change what {factors} does, so cells that differ in it from "
+            f"seeds seem to change what {factors} {do}, so cells that differ in {them} from "
             f"their baseline rest on {ErrorTerm.SPLIT_PLOT.text} (split plot, df by "
             "Satterthwaite), the others on the residual alone"
         )
@@ -159,7 +171,8 @@ def _error_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
         noisy = [metric.cells[c].name for g in metric.comparisons.groups for c in g.spreads.noisy]
         names = "; ".join(noisy[:NAMED]) + f" and {len(noisy) - NAMED} more" * (len(noisy) > NAMED)
         yield Note(
-            f"error: (own spread): {names} scatter{'s' * (len(noisy) == 1)} more over seeds than "
+            f"{OWN_SPREAD}: {'cell' if len(noisy) == 1 else 'cells'} {names} "
+            f"scatter{'s' * (len(noisy) == 1)} more over seeds than "
             "the others: each such interval, and each against such a baseline, rests on "
             f"{error.text} alone ({welch}Bonferroni)"
         )
@@ -173,12 +186,12 @@ def _level_error_notes(block: BlockRecord, effects: Effects) -> Iterator[Note]:
              if (block.within.get(e.factor) or e).has_noisy_level]  # fmt: skip
     if noisy and ErrorTerm.OWN_RUNS in errors:
         yield Note(
-            "error: (own spread): cells scatter unlike each other; levels are compared by "
+            f"{OWN_SPREAD}: cells scatter unlike each other; levels are compared by "
             "Welch's test, each cell with a variance of its own"
         )
     elif noisy:
         yield Note(
-            f"error: (own spread): a level of {', '.join(noisy)} scatters more over seeds than the "
+            f"{OWN_SPREAD}: a level of {', '.join(noisy)} scatters more over seeds than the "
             f"others; what it is compared with rests on {ErrorTerm.OWN_PAIRS.text} alone"
         )
     for effect in effects.mains:
@@ -203,7 +216,7 @@ def _reading_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
     if any(cell.may_be_best for cell in metric.cells):
         of = f" for all {metric.num_families} metrics together" * (metric.num_families > 1)
         told = f"Hsu's comparisons with the best, 95 %{of}"
-        yield Note(f"bold: not significantly worse than the best ({told})")
+        yield Note(f"bold: not significantly worse than the best ({told})", is_of_bold=True)
     if any(cell.comparison.verdict.cause is Cause.FURTHER_METRIC for cell in metric.cells):
         yield Note(NO_VERDICT_TEXT)
 
@@ -301,10 +314,19 @@ def _resolution_text(metric: MetricRecord) -> str:
     least, found = (
         size_text(size, metric.log_scale) for size in (metric.resolution, metric.detectable)
     )
-    return (
-        f"observed differences below about {least} are not significant; one of {found} is found "
-        "four times in five"
-    )
+    told = f"observed differences below about {least} are not significant"
+    is_alike = all(one.error is ErrorTerm.POOLED for one in _judged(metric))
+    # Where intervals rest on further errors, what the pooled residual alone would find is less.
+    if not is_alike or metric.detectable <= metric.resolution:
+        return told
+    return f"{told}; one of {found} is found four times in five"
+
+
+def _judged(metric: MetricRecord) -> list[Comparison]:
+    """The comparisons that have intervals: with baselines, or in pairs."""
+    cells = [cell.comparison for cell in metric.cells]
+    found = cells if metric.pairs is None else [pair.comparison for pair in metric.pairs.pairs]
+    return [one for one in found if not math.isnan(one.low)]
 
 
 def _again_note(again: AATest, log_scale: bool) -> Note:
@@ -324,6 +346,7 @@ NOTES: Mapping[str, Callable[[MetricRecord, bool], Iterable[Note]]] = {
     "same": lambda metric, whole: same_notes(metric),
     "floor": _floor_notes,
     "unmeasured": _unmeasured_notes,
+    "alone": _alone_notes,
     "resolution": _resolution_notes,
     "splits": _split_notes,
     "within": _within_notes,

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from ablate.analysis.records import CellRecord, MetricRecord, StudyRecord
 from ablate.numbers import rounded, spread_text
+from ablate.report.comparisons import no_partner_text
 from ablate.report.cost import FLAGGED, costlier_text, price_of_better, unit_of
 from ablate.report.latex import comments, tex
 from ablate.report.paper_layout import Column, Entry, label_column, layout, number_column
@@ -156,7 +157,8 @@ def _legend(record: StudyRecord) -> list[str]:
     if any(cell.is_baseline for cell in cells):
         metric = record.metric
         alike = metric.against if metric.has_baselines else ""
-        told.append(r"$\dagger$ baseline" + f": each cell against {tex(alike)}" * bool(alike))
+        against = f": each cell against {alike}{no_partner_text(metric)}" * bool(alike)
+        told.append(rf"$\dagger$ baseline{tex(against)}")
     if any(price_of_better(cell) for cell in cells):
         told.append(
             rf"$\ddagger$ better than its baseline, at over {100 * (FLAGGED - 1):.0f}\,\% more "

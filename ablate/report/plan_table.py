@@ -16,6 +16,7 @@ from ablate.plan.plan import Plan
 from ablate.plan.reconcile import Remaining
 from ablate.process.screen import Text
 from ablate.report.columns import Column, Folds, fitting_columns
+from ablate.report.findings import seeds_text
 from ablate.report.screen_table import screen_table
 from ablate.report.text_table import NOT_APPLICABLE
 from ablate.run_row import RunRows, Status
@@ -64,14 +65,15 @@ def print_plan(
 def _total(plan: Plan) -> str:
     """`4 cells x 3 seeds (0, 1, 2) = 12 runs`."""
     seeds = ", ".join(map(str, plan.seeds))
-    of_cells = f"{len(plan.cells)} cells x {len(plan.seeds)} seeds ({seeds})"
+    num = f"{len(plan.cells)} cell{'s' * (len(plan.cells) != 1)}"
+    of_cells = f"{num} x {seeds_text(len(plan.seeds))} ({seeds})"
     if isinstance(plan.study.seeds, SeedsByRole):
         roles = {"baselines": plan.study.seeds.baseline, "others": plan.study.seeds.others}
         told = [f"{len(of)} of {role} ({', '.join(map(str, of))})" for role, of in roles.items()]
-        of_cells = f"{len(plan.cells)} cells, seeds: {', '.join(told)}"
+        of_cells = f"{num}, seeds: {', '.join(told)}"
     num_again = len(plan.runs_of.get(UNPLACED, ()))
     again = f" + {num_again} of the baseline again" if plan.aa_cell else ""
-    return f"{of_cells}{again} = {len(plan.runs)} runs"
+    return f"{of_cells}{again} = {len(plan.runs)} run{'s' * (len(plan.runs) != 1)}"
 
 
 def _metric(plan: Plan, rows: RunRows) -> str:
@@ -108,15 +110,16 @@ def _columns(plan: Plan, rows: RunRows, known: Mapping[str, Mapping[str, Any]]) 
         _status_by_cell(plan, rows),
     )
     are_all = len(cells) == len(plan.cells)  # of others a table says nothing
-    labels = {"block": [cell.block for cell in cells]} if any(c.block for c in plan.cells) else {}
+    labels = [("block", [cell.block for cell in cells])] * any(c.block for c in plan.cells)
     for name in plan.factors:
-        labels[printable(name)] = [text(c.labels.get(name, NOT_APPLICABLE)) for c in cells]
+        texts = [text(cell.labels.get(name, NOT_APPLICABLE)) for cell in cells]
+        labels.append((printable(name), texts))
     said = against(plan)
     if any(said.each) and not said.all_alike:
-        labels["against"] = list(said.each[: len(cells)])
+        labels.append(("against", list(said.each[: len(cells)])))
     columns = [
         Column(title=title, texts=texts, folds=Folds.LABEL, may_be_told=are_all)
-        for title, texts in labels.items()
+        for title, texts in labels
     ]
     if sizes:
         texts = [sizes.get(cell.index, "") for cell in cells]

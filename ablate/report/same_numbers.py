@@ -22,7 +22,7 @@ def same_text(found: SameNumbers, metric: str) -> str:
 
 
 def same_question(found: SameNumbers, metric: str, is_foreign: bool = False) -> str:
-    """The same with the seeds, and the question that it raises.
+    """The same with the seeds, and the question that it raises, if other metrics don't answer it.
 
     Args:
         found: The fact.
@@ -32,14 +32,15 @@ def same_question(found: SameNumbers, metric: str, is_foreign: bool = False) -> 
     seeds = f"seed {found.seeds[0]}" if len(found.seeds) == 1 else "every seed"
     differing = some([printable(name) for name in found.differing], NAMED)
     beside = f" ({differing} differ{'s' * (len(found.differing) == 1)})" * bool(differing)
-    return f"{same_text(found, metric)} on {seeds}{beside}: {_question(found, is_foreign)}"
+    told = f"{same_text(found, metric)} on {seeds}{beside}"
+    return told if found.takes_effect else f"{told}: {_question(found, is_foreign)}"
 
 
 def same_notes(metric: MetricRecord) -> Iterator[Note]:
-    """A caution for each; what the trainable says is the same training is just told."""
+    """A caution for each; what is the same training, or takes effect elsewhere, is just told."""
     for found in metric.same:
         text = same_question(found, metric.name, metric.is_foreign)
-        yield Note(text, is_caution=not found.are_twins)
+        yield Note(text, is_caution=not (found.are_twins or found.takes_effect))
 
 
 def _question(found: SameNumbers, is_foreign: bool) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ablate.analysis.records import BlockRecord, MetricRecord, Note, StudyRecord
 from ablate.numbers import p_text, rounded, spread_text
-from ablate.report.comparisons import difference_text, lost_level_notes
+from ablate.report.comparisons import difference_text, lost_level_notes, no_partner_text
 from ablate.report.cost import costlier_levels_text, price_of_better, price_of_level
 from ablate.report.dots import dots
 from ablate.report.level_rows import level_rows
@@ -94,7 +94,7 @@ def headline(record: StudyRecord, metric: MetricRecord) -> str:
     fewer = f"{min(numbers)} to " * (len(numbers) > 1 and not metric.is_foreign)
     seeds = f"{fewer}{len(record.seeds)} seed{'s' if len(record.seeds) != 1 else ''}"
     against = f", each cell against {metric.against}" if metric.against else ""
-    return f"{metric.directed}, {seeds}{against}"
+    return f"{metric.directed}, {seeds}{against}{no_partner_text(metric)}"
 
 
 def _is_told_by_row(metric: MetricRecord) -> bool:

@@ -10,7 +10,7 @@ from ablate.analysis.records import StudyRecord
 from ablate.numbers import clock
 from ablate.process.screen import Text
 from ablate.report.columns import Column, Folds, Leaves, fitting_columns
-from ablate.report.dots import MEANING, TITLE
+from ablate.report.dots import TITLE, meaning
 from ablate.report.first_screen import FirstScreen, first_screen, fitting
 from ablate.report.screen_table import screen_table
 from ablate.report.tables import COUNTS, history_lines
@@ -86,8 +86,8 @@ def _scope_line(first: FirstScreen, console: Console) -> str:
 def _print_table(table: TextTable, console: Console) -> None:
     columns = _columns(table)
     fitting = fitting_columns(columns, console.width)
-    meaning = MEANING if fitting.has_dots else ""
-    parts = list(filter(None, [table.title, fitting.told, meaning]))
+    told = meaning(table.dots) if fitting.has_dots else ""
+    parts = list(filter(None, [table.title, fitting.told, told]))
     title = "; ".join(parts)
     console.print(
         Text(title if cell_len(title) <= console.width else "\n".join(parts), style="dim")
@@ -98,6 +98,8 @@ def _print_table(table: TextTable, console: Console) -> None:
 
 def _print_notes(table: TextTable, console: Console) -> None:
     for note in table.notes:
+        if note.is_of_bold and not console.is_terminal:
+            continue  # a pipe or a file: nothing is bold there
         style = "yellow" if note.is_caution else "dim"
         console.print(Text(note.line, style=style), soft_wrap=True)
 

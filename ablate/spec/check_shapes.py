@@ -42,7 +42,9 @@ def design_problems(study: Study, blocks: Sequence[DesignBlock]) -> list[Problem
         problems += choices or _cell_problems(block)
     problems += _compare_problems(study, blocks)
     keys = {problem.key for problem in problems}
-    return [*problems, *config_problems(blocks, keys)]
+    problems += config_problems(blocks, keys)
+    # Only of valid configs can one say which are the same training.
+    return problems or [*_pair_problems(study, blocks), *_lone_comparisons(study, blocks)]
 
 
 def name_problems(study: Study, model: ConfigModel) -> Iterator[Problem]:
@@ -343,8 +345,6 @@ def _unvaried(block: DesignBlock, cells: Sequence[Cell], message: str) -> Iterat
 
 def _compare_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
     choices = study.planned_comparisons
-    if study.compares_pairs:
-        yield from _pair_problems(blocks)
     factors = tuple(factors_of(blocks).values())
     wrong = [list(_choice_problems(f"compare[{index}]", choice, factors))
              for index, choice in enumerate(choices)]  # fmt: skip
@@ -355,8 +355,30 @@ def _compare_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[P
             yield Problem(f"compare[{index}]", "matches no cell", choice, fix="drop it")
 
 
-def _pair_problems(blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
+def _lone_comparisons(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
+    """What `compare` lists of cells that have nothing to be compared with; configs are valid."""
+    choices = study.planned_comparisons
+    for index in _idle(choices, _with_partners(blocks), takes_all=True) if choices else ():
+        yield Problem(f"compare[{index}]", "matches only cells that are compared with none: no "
+                      "cell with the baseline's levels is otherwise the same", choices[index],
+                      fix="drop it, or do not exclude their partners")  # fmt: skip
+
+
+def _with_partners(blocks: Sequence[DesignBlock]) -> list[Cell]:
+    """The cells that are compared with another one, or others with them, in any block."""
+    pairs = [pair for b in blocks for pair in zip(b.cells, b.references, strict=True)]
+    found = [cell for cell, reference in pairs if reference is not None]
+    left = [cell for cell, reference in pairs if reference is None]
+    if len(blocks) == 1 or not left:
+        return found
+    known = {_training_key(cell) for cell in found}
+    return [*found, *(cell for cell in left if _training_key(cell) in known)]
+
+
+def _pair_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
     """Cells are compared within their block, and all pairs are one family."""
+    if not study.compares_pairs:
+        return
     baselines = {_training_key(block.baseline) for block in blocks if block.baseline is not None}
     if len(baselines) > 1:
         yield Problem("compare", "blocks with baselines of their own have no pairs in common",

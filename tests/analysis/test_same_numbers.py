@@ -11,6 +11,7 @@ from studies import flow_study, toy_study
 from ablate.analysis.build import study_record
 from ablate.plan.plan import plan_study
 from ablate.report.flags import flags_of
+from ablate.report.same_numbers import same_notes
 from ablate.report.words import answers
 from ablate.run_row import RunRow
 from ablate.stats.coincidence import is_chance
@@ -214,3 +215,30 @@ def test_a_table_from_anywhere(tmp_path):
     found = judge_table(rows, metric="y", cell="x")
     assert [one.verdict.text for one in found.values()][:2] == ["baseline", "same numbers"]
     assert found["c"].df == 2
+
+
+@pytest.mark.parametrize(
+    ("metric", "other", "is_asked"),
+    [
+        ("flops", "score", False),  # the study's own, which varies over seeds
+        ("score", "seconds_a_step", True),  # as a duration always does
+        ("score", "warm_up", True),  # the same for all seeds, as a setting is
+    ],
+)
+def test_no_question_is_asked_that_another_metric_answers(tmp_path, metric, other, is_asked):
+    values = {
+        "flops": lambda c, s: {"mlp": 3744641234.5, "unet": 12344641235.25}[c["net"]],
+        "score": lambda c, s: noise(c["net"], s) + (metric == "flops") * noise(c["lr"], s),
+        "seconds_a_step": lambda c, s: noise(c["lr"], c["net"], s),
+        "warm_up": lambda c, s: float(c["lr"]),
+    }
+    factors = {"net": ["mlp", "unet"], "lr": [1, 2]}
+    plan = plan_study(toy_study(tmp_path, factors=factors, seeds=[1, 2, 3]))
+    rows = rows_of(plan, lambda c, s: 1.0, "unused")
+    for run in plan.runs:
+        own = {f"{name}_best": values[name](run.cell.labels, run.seed) for name in (metric, other)}
+        rows[run.run_id] = RunRow(run_id=run.run_id, status="ok", seconds=1.0, **own)
+    found = study_record(plan, rows, metric)
+    [same] = [note for note in same_notes(found.metric) if note.text.startswith("lr: the same ")]
+    assert f"({other} differs)" in same.text
+    assert ("does the trainable read it?" in same.text) == same.is_caution == is_asked

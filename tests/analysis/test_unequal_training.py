@@ -67,6 +67,18 @@ class TestPlan:
     def test_nothing_is_told_where_it_is_asked_or_alike(self, tmp_path, changes):
         assert planned(flow_study(tmp_path, **changes)) == []
 
+    def test_what_is_asked_is_noted_and_no_caution(self, tmp_path):
+        """`epochs` is a factor: neither the plan nor the first screen warns of it."""
+        for factors, is_warned in (({"epochs": [2, 20]}, False), ({"lr": [1e-3, 1e-2]}, True)):
+            plan = plan_study(flow_study(tmp_path, factors=factors))
+            rows = rows_of(plan, lambda labels, seed: 10 + seed + len(labels), "sliced_w2")
+            longest = plan.cells[-1].labels
+            for run in plan.runs:
+                rows[run.run_id] |= {"step": 400 if run.cell.labels == longest else 40}
+            record = study_record(plan, rows)
+            [note] = [note for note in record.notes if note.startswith("cells trained for 40 to ")]
+            assert (note in flags_of(record)) == is_warned
+
     def test_the_steps_of_a_plan_are_those_that_are_taken(self):
         """Both phases of one with a teacher, as the run's row counts them."""
         for config, steps in (

@@ -31,7 +31,7 @@ def test_what_is_fixed_is_said_and_holds(study, console, capsys):
     assert told == (
         "toys: analysis fixed before the first result (by `ablate freeze`) metric: score, higher "
         "is better reported beside it: nothing margin: 0.5; log scale: off cells: 2, of which 1 "
-        "are compared with gain=1 seeds: 1, 2, 3"
+        "is compared with gain=1 seeds: 1, 2, 3"
     )
     execute(study, Options(local=True), console)
     record = ablate.study_record(study.directory)

@@ -6,7 +6,7 @@ import pytest
 from reports import NAN, RESULTS, record
 from rich.console import Console
 
-from ablate.report.dots import DOT, EMPTY, MEANING, PLACES, REFERENCE, dots
+from ablate.report.dots import DOT, EMPTY, PLACES, REFERENCE, dots, meaning
 from ablate.report.files import latex, markdown
 from ablate.report.terminal import print_report
 
@@ -44,13 +44,14 @@ def test_pairs_have_no_baseline_to_mark(tmp_path):
     lines = dots(record(tmp_path, compare="pairs").metric)
     assert DOT in lines[0]
     assert REFERENCE not in "".join(lines)
+    assert "baseline" not in meaning(lines)
 
 
 @pytest.mark.parametrize("width", [80, 99, 110])
 def test_a_wide_terminal_has_them_with_their_meaning(tmp_path, width):
     found = record(tmp_path, RESULTS)
     text = printed(found, width)
-    assert (DOT in text) == (MEANING in text) == (width >= 100)
+    assert (DOT in text) == (meaning(dots(found.metric)) in text) == (width >= 100)
     assert "mean ± sd" in text
 
 
@@ -61,5 +62,5 @@ def test_markdown_has_them_and_latex_has_not(tmp_path):
     assert all(f"| `{line}` |" in text for line in lines)
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in rows[: len(lines) + 2]}) == 1
-    assert f"- {MEANING}" in text
+    assert f"- {meaning(lines)}" in text
     assert DOT not in latex(found)

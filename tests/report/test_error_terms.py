@@ -7,6 +7,7 @@ from studies import flow_study, toy_study
 
 from ablate.analysis.build import study_record
 from ablate.plan.plan import plan_study
+from ablate.report.methods import methods
 from ablate.report.tables import effects_table, metric_table
 from ablate.report.words import answers
 from ablate.stats.error_terms import ErrorTerm
@@ -42,11 +43,16 @@ class TestErrorTerms:
         noise, changes = draws(0, 0.1), 3 * np.random.default_rng(1).normal(size=(4, 4))
         found = grid_record(tmp_path, lambda c, seed: noise() + changes[c["a"], seed])
         assert list(found.metric.seed_factors) == ["a"]
-        [told] = [note for note in notes_of(found) if note.startswith("error: ")]
-        assert told.startswith("error: seeds seem to change what a does, so cells that differ in ")
+        [told] = [note for note in notes_of(found) if note.startswith("seeds seem ")]
+        assert told.startswith("seeds seem to change what a does, so cells that differ in ")
         errors = [cell.comparison.error for cell in found.metric.cells]
         assert errors[1:3] == [ErrorTerm.POOLED] * 2
         assert errors[3:] == [ErrorTerm.SPLIT_PLOT] * 6
+        # What the residual alone would find is less than what the intervals let one see.
+        assert found.metric.detectable < found.metric.resolution
+        [seen] = [note for note in notes_of(found) if note.startswith("observed differences")]
+        assert seen.endswith(" are not significant")
+        assert "Seeds seem to change what a does" in methods(found)
 
     def test_own_spread_is_explained_where_it_stands(self, tmp_path):
         noise = draws(2)
@@ -56,8 +62,9 @@ class TestErrorTerms:
         table = metric_table(found, found.metric)
         assert [row.own_spread for row in table.rows] == [False] * 8 + [True]
         [told] = [note.text for note in table.notes if "(own spread)" in note.text]
-        assert told.startswith("error: (own spread): a=3, b=z scatters more over seeds than the ")
+        assert told.startswith("(own spread): cell a=3, b=z scatters more over seeds than the ")
         assert "rests on their own pairs alone" in told
+        assert "\nCell a=3, b=z scatters more over seeds than the others: " in methods(found)
 
     def test_a_level_that_scatters_more_is_explained_in_its_table(self, tmp_path):
         noise, wild = draws(8), 20 * np.random.default_rng(9).normal(size=7)
@@ -65,9 +72,7 @@ class TestErrorTerms:
         [block] = found.metric.blocks
         table = effects_table(block, block.effects, found.metric)
         assert [row.own_spread for row in table.rows] == [False, False, True] + [False] * 3
-        assert any(
-            note.text.startswith("error: (own spread): a level of a ") for note in table.notes
-        )
+        assert any(note.text.startswith("(own spread): a level of a ") for note in table.notes)
 
     def test_better_as_a_cell_and_within_noise_as_a_factor_is_reconciled(self, tmp_path):
         """What the factor does, seeds change."""

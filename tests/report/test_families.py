@@ -34,8 +34,8 @@ class _NoCurves:
         return lambda *_: {}
 
 
-def shown(found, width=100):
-    console = Console(file=io.StringIO(), width=width, force_terminal=True)
+def shown(found, width=100, is_terminal=True):
+    console = Console(file=io.StringIO(), width=width, force_terminal=is_terminal)
     print_report(found, console)
     return console.file.getvalue()
 
@@ -75,6 +75,7 @@ def test_what_may_be_the_best_is_bold_in_the_terminal(tmp_path, width):
     bold = [line for line in lines if re.match(r"\x1b\[1m[1-4] *\x1b\[0m", line)]
     assert len(bold) == 2
     assert any(line.endswith(f"{BOLD}\x1b[0m") for line in lines)
+    assert BOLD not in shown(record(tmp_path, CLEAR), is_terminal=False)  # in a pipe nothing is
 
 
 @pytest.mark.parametrize("changes", [{"seeds": [1]}, {"results": {1: [1.0, 2.0, 3.0]}}])

@@ -58,6 +58,20 @@ class TestAnswer:
         assert told[2].startswith("interactions: none found in 1 pair of factors (least adjusted ")
         assert told[3:] == ["other cells: 5 within noise"]
 
+    def test_a_factor_on_which_others_depend_is_told_with_their_effect(self, tmp_path):
+        factors = {"aug": ["none", "mix"], "alpha": [0.1, 0.5], "net": ["mlp", "unet"]}
+        when = {"alpha": {"aug": "mix"}}
+        for baseline in ({}, {"aug": "none"}):
+            raw = {"factors": factors, "when": when, "baseline": baseline, "seeds": [1, 2, 3]}
+            plan = plan_study(toy_study(tmp_path, **raw))
+            noise = iter([((7 * n) % 11) / 10 for n in range(18)])
+            rows = rows_of(plan, lambda c, s: 5 * (c["aug"] == "mix") + next(noise))  # noqa: B023
+            told = answers(study_record(plan, rows))
+            assert told[0].startswith(
+                "aug, over all others (with alpha's effect): mix raises score by "
+            )
+            assert [line.split(",")[0] for line in told[1:3]] == ["alpha", "net"]
+
     @pytest.mark.parametrize(
         ("mode", "by", "text"),
         [
@@ -123,6 +137,10 @@ class TestSight:
         found = record(tmp_path, {1: [0.7] * 3, 2: [0.8] * 3, 3: [0.7] * 3})
         assert sight(found.metric).startswith("seed sd 0: ")
         assert flags_of(found)[0].startswith("runs do not vary at all between seeds")
+
+    def test_what_is_told_of_factors_is_not_what_is_told_of_cells(self, tmp_path):
+        told = sight(null_grid(tmp_path).metric)
+        assert re.fullmatch(r"differences of cells below [\d.]+ cannot be seen \(seed .*\)", told)
 
     def test_one_seed_shows_nothing(self, tmp_path):
         found = record(tmp_path, {1: [1.0], 2: [2.0]}, seeds=[1])

@@ -57,3 +57,17 @@ def test_what_all_cells_share_goes_where_there_is_no_room(tmp_path, num):
     lines = printed(plan_study(toy_study(tmp_path, factors=factors)), width=60)
     is_told = f"every row: another {'x' * 60}" in "".join(lines)
     assert is_told == (num < 60)  # of cells that are not shown no row says anything
+
+
+def test_a_factor_may_be_called_as_a_column_is(tmp_path):
+    """Its levels stand beside what cells are compared with."""
+    blocks = [{"name": "z", "factors": {"aug": ["none", "mix"], "lr": [1, 2]}}]
+    factors = {"against": ["p", "q"], "aug": ["none", "mix"]}
+    lines = printed(plan_study(toy_study(tmp_path, factors=factors, blocks=blocks)), width=120)
+    assert lines[1].split() == ["against", "aug", "lr", "against", "done"]
+    assert lines[5].split() == ["q", "mix", "–", "against=p,", "aug=none", "0/2"]
+
+
+def test_numbers_agree(tmp_path):
+    plan = plan_study(toy_study(tmp_path, seeds=[1]))
+    assert any(line.startswith("2 cells x 1 seed (1) = 2 runs") for line in printed(plan))

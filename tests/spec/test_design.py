@@ -260,6 +260,19 @@ class TestBaselinesOfSomeFactors:
         [note] = [note for note in planned.notes if note.startswith("not compared: a=2, b=y: ")]
         assert "there is no cell with the baseline's levels" in note
 
+    def test_listed_comparisons_hold_of_cells_with_a_partner_alone(self):
+        alone = {"factors": AB, "baseline": {"b": "x"}, "exclude": [{"a": 2, "b": "x"}]}
+        planned = plan(**alone, compare=[{"b": "y"}])
+        assert [planned.cells[c].name for c, named in enumerate(planned.compared) if named] == [
+            "a=1, b=y", "a=3, b=y"
+        ]  # fmt: skip
+        told = mistakes(**alone, compare=[{"b": "y"}, {"a": 2, "b": "y"}])
+        assert "compare[1] = {'a': 2, 'b': 'y'}: matches only cells that are compared with " in told
+        assert "1 mistake" in told
+        # Another block compares the cell.
+        block = {"name": "z", "base": {"b": "y"}, "factors": {"a": [1, 2]}}
+        assert plan(**alone, compare=[{"a": 2, "b": "y"}], blocks=[block]).compared[2]
+
     @pytest.mark.parametrize(
         "changes",
         [
@@ -296,3 +309,9 @@ class TestBaselinesOfSomeFactors:
         assert planned.baselines == {0, 2, 4}
         told = mistakes(factors=AB, blocks=[same])
         assert "blocks[0].baseline = {'b': 'x'}: 2 cells are, a=2, b=y for one, also in" in told
+
+
+def test_a_wrong_value_is_told_where_cells_are_compared_in_pairs_too():
+    told = mistakes(FLOW, base={"lr": "x"}, factors={"flow": ["icfm", "vp"]}, compare="pairs")
+    assert told.startswith("grid.yaml: 1 mistake\n")
+    assert "base.lr = 'x': should be a valid number" in told
