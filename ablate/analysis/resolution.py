@@ -116,7 +116,7 @@ def in_seed_sd(difference: float, is_paired: bool) -> str:
 
 def share_of_studies(power: float) -> str:
     """`63 %`; what is almost certain is not called certain."""
-    return f"{power:.0%}".replace("%", " %") if power < NEARLY else "over 99 %"
+    return f"{100 * power:.0f} %" if power < NEARLY else "over 99 %"
 
 
 @dataclass(frozen=True)

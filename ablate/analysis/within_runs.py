@@ -30,7 +30,7 @@ def _advice(spread: NestedSpread) -> str:
         return ""
     if spread.share < LITTLE:
         return ": more training seeds, not more evaluations, would narrow the intervals"
-    of = f"{spread.share:.0%}".replace("%", " %")
+    of = f"{100 * spread.share:.0f} %"
     return (
         f": evaluation makes {of} of the variance that comparisons rest on, so more evaluations "
         "a run would narrow the intervals, as would more training seeds"

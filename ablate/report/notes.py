@@ -143,7 +143,7 @@ def _within_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
 
 def _spread_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
     if whole and metric.resolution > 0 and metric.comparisons.spread_check:
-        yield Note(metric.comparisons.spread_check.replace("%", " %"))
+        yield Note(metric.comparisons.spread_check)
 
 
 def _error_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:

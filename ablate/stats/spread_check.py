@@ -62,14 +62,16 @@ class SpreadCheck:
             )  # fmt: skip
             own = ErrorTerm.OWN_PAIRS if self.is_paired else ErrorTerm.OWN_RUNS
             return f"{len(self.noisy)} {them} {own}, as what is compared with it is"
-        seen = f"a baseline {RATIO:g} times as noisy would be seen in {self.chance_to_see:.0%}"
+        seen = (
+            f"a baseline {RATIO:g} times as noisy would be seen in {100 * self.chance_to_see:.0f} %"
+        )
         if self.chance_to_see >= SURE:
             return f"no single cell's spread over seeds stands out ({seen} of such studies)"
         wrong = WRONG_TABLES.get(int(self.num_seeds), min(WRONG_TABLES.values()))
         return (
             f"intervals assume that cells differ little in spread: with {self.num_seeds:g} seeds "
-            f"{seen} of such studies; one cell 3 to 5 times as noisy makes up to {wrong:.0%} of "
-            "tables wrong"
+            f"{seen} of such studies; one cell 3 to 5 times as noisy makes up to "
+            f"{100 * wrong:.0f} % of tables wrong"
         )
 
     @property
@@ -80,8 +82,8 @@ class SpreadCheck:
             "the one that has several" if several == 1 else "those with several")  # fmt: skip
         return (
             f"assumes that {'the other cells' if self.is_baseline_alone else 'cells with one run'} "
-            f"vary like {others}: if they vary twice as much, up to {WRONG_IF_TWICE:.0%} of tables "
-            "have a wrong verdict"
+            f"vary like {others}: if they vary twice as much, up to "
+            f"{100 * WRONG_IF_TWICE:.0f} % of tables have a wrong verdict"
         )
 
 

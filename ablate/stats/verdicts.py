@@ -174,7 +174,7 @@ class Comparisons:
         if len(self.groups) > 1 and min(len(group.cells) for group in self.groups) <= FEW_CELLS:
             told.append(
                 f"with groups of {FEW_CELLS} cells or fewer (data sets, say) up to "
-                f"{WRONG_IN_FEW:.0%} of tables have a wrong verdict, in place of 5%"
+                f"{100 * WRONG_IN_FEW:.0f} % of tables have a wrong verdict, in place of 5 %"
             )
         return "; ".join(told)
 
