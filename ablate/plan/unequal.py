@@ -96,7 +96,7 @@ def length_notes(plan: Plan, known: Mapping[str, Mapping[str, object]]) -> list[
     levels = [level for name in found.factors for level in plan.factors[name].levels]
     if any(key in keys for level in levels for key in level.sets):
         return []  # how long they train is what is asked
-    fix = f"; {keys[0]}: N trains all alike" if keys else ""
+    fix = f"; set {keys[0]}: N to train all equally" if keys else ""
     return [f"cells train for {found.summary}{fix}"]
 
 

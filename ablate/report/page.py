@@ -66,8 +66,7 @@ def page(
         css_class=_css_class,
         sections=[_rendered(section) for section in sections],
         further=[table for table in first.further if table not in used],
-        done=sum(run.status is Status.OK for run in record.runs),
-        planned=len(record.runs),
+        progress=_progress(record),
         training_time=clock(record.seconds),
         made=_made(record),
         undrawn=undrawn,
@@ -121,6 +120,14 @@ def _shown(value: Any) -> Any:
 def _rendered(section: Section) -> dict[str, Any]:
     charts = [(name, _json(spec)) for name, spec in section.charts]
     return {**vars(section), "charts": charts}
+
+
+def _progress(record: StudyRecord) -> str:
+    """`18 of 18 runs ok`; of runs that somebody else made, those that have a result."""
+    num = len(record.runs)
+    if record.origin:
+        return f"{num - len(record.missing)} of {num} runs have a result"
+    return f"{sum(run.status is Status.OK for run in record.runs)} of {num} runs ok"
 
 
 def _made(record: StudyRecord) -> list[tuple[str, Sequence[str]]]:

@@ -52,8 +52,8 @@ class TestPlan:
     def test_epochs_beside_sizes_are_told_with_what_makes_all_alike(self, tmp_path):
         study = flow_study(tmp_path, factors={"data.size": [128, 512, "all"], "lr": [1e-3, 1e-2]})
         assert planned(study) == [
-            "cells train for 6 to 60 steps, by data.size (128: 6; 512: 24; all: 60); steps: N "
-            "trains all alike"
+            "cells train for 6 to 60 steps, by data.size (128: 6; 512: 24; all: 60); set "
+            "steps: N to train all equally"
         ]
 
     @pytest.mark.parametrize(

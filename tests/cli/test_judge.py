@@ -33,6 +33,7 @@ def test_the_whole_report_is_written_and_says_whose_results_they_are(table, tmp_
     page = files[-1].read_text(encoding="utf-8")
     assert "ablate judge runs.csv --factors flow --metric fid --margin 0.5" in page
     assert "<dt>code</dt>" not in page
+    assert "12 of 12 runs have a result" in page
     assert (report / "figures" / "forest.svg").exists()
     assert main(command) == 0  # over its own
 
