@@ -1,5 +1,6 @@
 """Fixtures. Nothing here needs a network, an account or a GPU."""
 
+import functools
 import os
 import shutil
 import signal
@@ -45,15 +46,22 @@ def pytest_xdist_make_scheduler(config, log):
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             file = config.rootpath / nodeid.partition("::")[0]
-            needs_cluster = "ray_cluster" in file.read_text(encoding="utf-8")
-            return "cluster" if needs_cluster else nodeid
+            return "cluster" if needs_cluster(file) else nodeid
 
     return Scheduling(config, log)
 
 
-def pytest_collection_modifyitems(items):
-    """Fast ones first."""
+def pytest_collection_modifyitems(config, items):
+    """Fast ones first; of several processes one begins with the cluster's, which take longest."""
     items.sort(key=lambda item: "ray_cluster" in item.fixturenames)
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not needs_cluster(item.path))
+
+
+@functools.cache
+def needs_cluster(file):
+    """Whether a file has tests that need the one cluster."""
+    return "ray_cluster" in file.read_text(encoding="utf-8")
 
 
 def pytest_unconfigure():

@@ -25,7 +25,7 @@ _SENT_AGAIN = frozenset(
 """Repeated by the kernel itself."""
 _ACKNOWLEDGE_S = 2.0
 """For the main thread to notice that the cluster is gone: inside a Ray call it never does."""
-_IMPORT_S = 3.0
+_IMPORT_S = 10.0
 """For an import to finish: a module's C code may swallow exceptions raised during it."""
 
 
