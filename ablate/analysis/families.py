@@ -13,7 +13,7 @@ from ablate.stats.all_pairs import AllPairs, Pair
 from ablate.stats.best import against_the_best
 from ablate.stats.pooling import ALPHA
 from ablate.stats.repeats import SAME, Cells
-from ablate.stats.replication import detectable_difference
+from ablate.stats.replication import visible_differences
 from ablate.stats.tukey import StudentizedRange
 from ablate.stats.verdicts import Cause, Comparison, Comparisons, Mode, Verdict, VerdictKind
 from ablate.stats.worst_case import partial
@@ -141,7 +141,7 @@ def detectable(
     judged = [c.pooled and not np.isnan(c.p) for c in comparisons]
     critical = None if num_in_pairs is None else critical_in_pairs(num_in_pairs, df, families)
     num = sum(judged) * families
-    return detectable_difference(residual_sd, df, num, num_seeds, critical=critical)
+    return visible_differences(residual_sd, df, num, num_seeds, critical=critical).found
 
 
 def may_be_best(

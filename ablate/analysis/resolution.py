@@ -22,7 +22,7 @@ from ablate.stats.effects import factor_effects
 from ablate.stats.layout import fit_layout, num_results, residual_df, seeds_alike
 from ablate.stats.pooling import ALPHA
 from ablate.stats.power import detectable_margin, equivalence_power, level_sd
-from ablate.stats.replication import detectable_difference
+from ablate.stats.replication import visible_differences
 from ablate.stats.splits import widening
 from ablate.stats.verdicts import Comparison
 from ablate.text import printable
@@ -316,7 +316,7 @@ def _of_more_seeds(design: Design) -> list[str]:
     num = max(1, design.num_compared * half // num_cells) * design.families
     critical = critical_in_pairs(half, df, design.families) if design.in_pairs else None
     sd = design.widening(2) * design.sd
-    cells = detectable_difference(sd, df, num, num_seeds, critical=critical)
+    cells = visible_differences(sd, df, num, num_seeds, critical=critical).found
     runs = f"{half * num_seeds} runs in place of {num_cells * len(design.plan.seeds)}"
     told = (
         f"seeds against cells: {half} cells x {num_seeds} seeds ({runs}) find differences of "
@@ -342,7 +342,7 @@ def _found(design: Design, factor: FactorDesign, times: int = 1) -> tuple[float,
         df = len(design.plan.cells) // times * (times * design.first - 1)
     num_seeds = times * len(design.plan.seeds)
     sd = design.widening(times) * math.sqrt(factor.sd**2 + more)
-    return detectable_difference(sd, df, factor.num_levels - 1, num_seeds), df
+    return visible_differences(sd, df, factor.num_levels - 1, num_seeds).found, df
 
 
 def _shown(design: Design, difference: float, df: int) -> str:

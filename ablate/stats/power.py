@@ -1,6 +1,6 @@
 """What a design can find of factors and of equivalence, before and after it is run. Pure functions.
 
-Of single comparisons with a baseline: `ablate.stats.replication.detectable_difference`.
+Of single comparisons with a baseline: `ablate.stats.replication.visible_differences`.
 """
 
 import math

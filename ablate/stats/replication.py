@@ -164,18 +164,6 @@ def visible_differences(
     return Visible(critical * error, shift * error)
 
 
-def detectable_difference(
-    sd: float,
-    df: float,
-    num_comparisons: int,
-    num_seeds: float,
-    power: float = 0.8,
-    critical: float | None = None,
-) -> float:
-    """The difference that is found with a given power, see `visible_differences`."""
-    return visible_differences(sd, df, num_comparisons, num_seeds, power, critical).found
-
-
 class _Residual(NamedTuple):
     sd: float
     df: float

@@ -16,7 +16,7 @@ from ablate.analysis.seed_rule import plan_so_far
 from ablate.plan.plan import plan_study
 from ablate.report.tables import effects_table, metric_table
 from ablate.run_row import RunRows
-from ablate.stats.replication import detectable_difference
+from ablate.stats.replication import visible_differences
 
 GRID = {"factors": {"a": [1, 2, 3], "b": ["x", "y"]}, "seeds": [1, 2, 3]}
 
@@ -43,7 +43,10 @@ def made_up(plan, sd=2.0, scatter=0.0):
 def test_factors_have_degrees_of_freedom_of_their_own(tmp_path):
     [factors, _] = told(plan_of(tmp_path))
     sds = {"a": math.sqrt(1 / 2), "b": math.sqrt(1 / 3)}
-    a, b = detectable_difference(sds["a"], 4, 2, 3), detectable_difference(sds["b"], 2, 1, 3)
+    a, b = (
+        visible_differences(sds["a"], 4, 2, 3).found,
+        visible_differences(sds["b"], 2, 1, 3).found,
+    )
     assert factors == (
         f"resolution of factors, each over all the others: a {a:.2g} seed sd (large, df 4), "
         f"b {b:.2g} seed sd (large, df 2); more where seeds change what a factor does"
@@ -95,7 +98,7 @@ def test_results_put_it_into_units_of_the_metric(tmp_path):
         {name: float(x) for name, x in re.findall(r"(\w) ([\d.]+) \(df", told(plan, rows)[0])}
         for rows in (made_up(plan), made_up(plan, scatter=5.0))
     )
-    expected = detectable_difference(2 * math.sqrt(1 / 3), 39, 1, 40)
+    expected = visible_differences(2 * math.sqrt(1 / 3), 39, 1, 40).found
     assert calm["b"] == pytest.approx(expected, rel=0.25)
     assert moved["b"] > 3 * calm["b"]
     assert moved["a"] < 1.5 * calm["a"]
@@ -103,7 +106,7 @@ def test_results_put_it_into_units_of_the_metric(tmp_path):
 
 def test_the_same_runs_as_more_seeds_of_fewer_cells(tmp_path):
     [_, advice] = told(plan_of(tmp_path))
-    cells = detectable_difference(1.0, 2 * 5, 2, 6)
+    cells = visible_differences(1.0, 2 * 5, 2, 6).found
     assert advice.startswith(
         "seeds against cells: 3 cells x 6 seeds (18 runs in place of 18) find differences of "
         f"{cells:.2g} seed sd (large, df 10); of one factor, with half the others' cells: a "

@@ -8,7 +8,7 @@ from scipy import integrate, stats
 
 from ablate.stats.effects import factor_effects
 from ablate.stats.power import detectable_margin, equivalence_power, level_sd
-from ablate.stats.replication import detectable_difference
+from ablate.stats.replication import visible_differences
 from ablate.stats.verdicts import compare_to_baseline
 
 
@@ -59,7 +59,7 @@ def test_a_factors_effect_is_found_so_often(num_levels, others, num_seeds):
     """By its own scatter over seeds: (levels - 1) (seeds - 1) degrees of freedom."""
     codes = np.array([(a, b) for a in range(num_levels) for b in range(others)])
     sd, df = level_sd(1.0, others, others), (num_levels - 1) * (num_seeds - 1)
-    least = detectable_difference(sd, df, num_levels - 1, num_seeds)
+    least = visible_differences(sd, df, num_levels - 1, num_seeds).found
     rng, found, num = np.random.default_rng(2), 0, 400
     for _ in range(num):
         values = rng.normal(size=(len(codes), num_seeds)) + rng.normal(size=num_seeds)

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from ablate.stats.dunnett import Family
-from ablate.stats.replication import detectable_difference, needed_replicates
+from ablate.stats.replication import needed_replicates, visible_differences
 from ablate.stats.verdicts import compare_to_baseline
 
 NAN = math.nan
@@ -97,14 +97,14 @@ class TestDetectableDifference:
     @pytest.mark.parametrize("power", [0.5, 0.8, 0.95])
     @pytest.mark.parametrize(("num", "df", "num_seeds"), [(1, 2, 3), (3, 6, 3), (11, 99, 10)])
     def test_equals_the_noncentral_t(self, num, df, num_seeds, power):
-        found = detectable_difference(1.0, df, num, num_seeds, power)
+        found = visible_differences(1.0, df, num, num_seeds, power).found
         critical, shift = Family(num, 0.5, df).critical_value(), found * math.sqrt(num_seeds / 2)
         # By symmetry; SciPy's cdf far below the shift is nan at some points.
         chance = stats.nct.sf(critical, df, shift) + stats.nct.sf(critical, df, -shift)
         assert chance == pytest.approx(power, abs=1e-6)
 
     def test_is_found_so_often(self):
-        rng, found, effect = np.random.default_rng(6), 0, detectable_difference(2.0, 6, 3, 3)
+        rng, found, effect = np.random.default_rng(6), 0, visible_differences(2.0, 6, 3, 3).found
         for _ in range(500):
             values = 2 * rng.normal(size=(4, 3)) + 5 * rng.normal(size=3)
             values[2] += effect
@@ -112,11 +112,11 @@ class TestDetectableDifference:
         assert found / 500 == pytest.approx(0.8, abs=0.05)
 
     def test_is_in_the_units_of_the_sd(self):
-        assert detectable_difference(3.0, 6, 3, 3) == pytest.approx(
-            3 * detectable_difference(1.0, 6, 3, 3)
+        assert visible_differences(3.0, 6, 3, 3).found == pytest.approx(
+            3 * visible_differences(1.0, 6, 3, 3).found
         )
-        assert detectable_difference(0.0, 6, 3, 3) == 0
+        assert visible_differences(0.0, 6, 3, 3).found == 0
 
     @pytest.mark.parametrize("design", [(NAN, 6, 3, 3), (1.0, 0, 3, 3), (1.0, 6, 0, 3)])
     def test_nothing_to_compare(self, design):
-        assert math.isnan(detectable_difference(*design))
+        assert math.isnan(visible_differences(*design).found)
