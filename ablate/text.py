@@ -98,6 +98,11 @@ def num_runs(number: int) -> str:
     return f"{number} run{'s' if number != 1 else ''}"
 
 
+def seeds_text(number: int) -> str:
+    """`1 seed`, `2 seeds`."""
+    return f"{number} seed{'s' if number != 1 else ''}"
+
+
 def quoted(words: Sequence[str | os.PathLike[str]]) -> str:
     """A command line that a shell splits into exactly these words."""
     return " ".join(_quoted(os.fspath(word)) for word in words)

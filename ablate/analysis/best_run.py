@@ -13,7 +13,7 @@ from ablate.plan.plan import Plan, Run
 from ablate.run_row import RunRows, Value
 from ablate.spec.design import Cell
 from ablate.stats.spread import Spread, spread
-from ablate.text import some
+from ablate.text import seeds_text, some
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,5 +114,4 @@ def _by_cell(runs: Sequence[Run], results: dict[str, float]) -> dict[int, Spread
 
 def _mean(found: Spread) -> str:
     """`0.158 ± 0.003 over 3 seeds`."""
-    seeds = f"{found.num} seed{'s' * (found.num != 1)}"
-    return f"{spread_text(found.mean, found.sd)} over {seeds}"
+    return f"{spread_text(found.mean, found.sd)} over {seeds_text(found.num)}"

@@ -49,17 +49,16 @@ def block_record(block: PlannedBlock, measured: Measured, plan: Plan) -> BlockRe
     found = _Factors(block, measured, np.array(codes))
     effects, worst = found.effects, measured.at_worst(plan, lost)
     partners = interacting(effects)
-    within = found.within(partners)
     at_worst = worst and _Factors(block, worst, np.array(codes))
-    seen = [within.get(effect.factor) or effect for effect in effects.mains]
-    return replace(
+    record = replace(
         record,
         effects=effects,
-        within=within,
-        detectable=[_detectable(effect, measured.widening) for effect in seen],
+        within=found.within(partners),
         at_worst=at_worst and at_worst.effects,
         within_at_worst=at_worst.within(partners) if at_worst else {},
     )
+    seen = [_detectable(record.effect(n), measured.widening) for n in range(len(names))]
+    return replace(record, detectable=seen)
 
 
 def _detectable(effect: MainEffect | SimpleEffects, widening: float) -> float:

@@ -13,7 +13,7 @@ from ablate.plan.analysis_changes import Deviation
 from ablate.run_row import Status
 from ablate.stats.aa_test import AATest
 from ablate.stats.all_pairs import AllPairs
-from ablate.stats.effects import Effects
+from ablate.stats.effects import Effects, MainEffect
 from ablate.stats.simple_effects import SimpleEffects
 from ablate.stats.spread import Spread
 from ablate.stats.verdicts import Comparison, Comparisons, Verdict
@@ -147,7 +147,6 @@ class Scope:
 
     parts: Sequence[str] = ()
     """Data, split, test part, samples: as far as the trainable says."""
-
     value: str = ""
     """Which value of a run counts, where it was measured more than once."""
 
@@ -207,11 +206,14 @@ class BlockRecord:
     costs: Sequence[Cost] = ()
     """Of each member, beside the block's first baseline."""
 
-    def compared(self, factor: int) -> Comparisons:
-        """What is told of a factor."""
+    def effect(self, factor: int) -> MainEffect | SimpleEffects:
+        """What is told of a factor, where the block has effects."""
         assert self.effects is not None
-        told = self.within.get(factor) or self.effects.mains[factor]
-        return told.comparisons
+        return self.within.get(factor) or self.effects.mains[factor]
+
+    def compared(self, factor: int) -> Comparisons:
+        """The comparisons of that."""
+        return self.effect(factor).comparisons
 
 
 def direction(mode: Mode) -> str:
@@ -284,7 +286,6 @@ class MetricRecord:
     """Spread over training seeds and over a run's evaluations, for people, where there are such."""
     widening: float = 1.0
     """What standard errors are multiplied by since splits vary with the seed, and overlap."""
-
     against: str = ""
     """What all cells are compared with; empty where they are compared with unlike ones, or none."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ablate.plan.plan import Plan
-from ablate.plan.unequal import Amount, Inequality, inequality
+from ablate.plan.unequal import Amount, Inequality, inequality, is_asked_length
 from ablate.run_row import RunRow, RunRows, Status
 from ablate.spec.models import text
 from ablate.text import printable
@@ -31,15 +31,9 @@ def misleading_training(plan: Plan, rows: RunRows) -> Iterator[str]:
     How long cells train may be what is asked: then it misleads nobody.
     """
     found = _steps(plan, rows)
-    if found is not None and found.is_clear and not _is_asked(plan, found):
+    if found is not None and found.is_clear and not is_asked_length(plan, found):
         yield f"cells trained for {found.summary}"
     yield from _machines(plan, rows)
-
-
-def _is_asked(plan: Plan, found: Inequality) -> bool:
-    """Whether a factor that explains it sets how long cells train."""
-    levels = (level for name in found.factors for level in plan.factors[name].levels)
-    return any(key in plan.model.length_keys for level in levels for key in level.sets)
 
 
 def _steps(plan: Plan, rows: RunRows) -> Inequality | None:

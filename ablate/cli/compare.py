@@ -26,8 +26,8 @@ from ablate.ledger.ledger import Ledger
 from ablate.numbers import interval_text, rounded, spread_text
 from ablate.plan.plan import Plan
 from ablate.process.screen import Arguments, Text
-from ablate.report.columns import Column, Folds, Leaves, fitting_columns
-from ablate.report.screen_table import screen_table
+from ablate.report.columns import Column, Folds, Leaves
+from ablate.report.screen_table import print_plain_table
 from ablate.run_row import Status
 from ablate.spec.load import load_saved_study
 from ablate.study_dir import StudyPaths
@@ -94,10 +94,10 @@ def compare_command(arguments: argparse.Namespace, console: Console) -> int:
     for line in _unlike(one, other, found.pairs):
         console.print(Text(line, style="yellow"), soft_wrap=True)
     console.print(Text(_heading(one.plan, metric, found), style="dim"), soft_wrap=True)
-    _print_table(_cells(found.pairs), console)
+    print_plain_table(_cells(found.pairs), console)
     if arguments.runs:
         console.print()
-        _print_table(_runs(found.pairs), console)
+        print_plain_table(_runs(found.pairs), console)
     only = [side.num_ok - found.num_matched for side in (one, other)]
     console.print(Text(f"finished runs only in A: {only[0]}, only in B: {only[1]}"))
     return 0
@@ -178,15 +178,6 @@ def _labels(names: Sequence[str]) -> Column:
 
 def _number(title: str, texts: Sequence[str], **changes: Any) -> Column:
     return Column(title=title, texts=texts, is_number=True, **changes)
-
-
-def _print_table(columns: Sequence[Column], console: Console) -> None:
-    """A table as wide as the terminal: what it has no room for is folded, and never cut."""
-    fitting = fitting_columns(columns, console.width)
-    if fitting.told:
-        console.print(Text(fitting.told, style="dim"))
-    styles = [[""] * len(columns)] * len(columns[0].texts)
-    console.print(screen_table(columns, fitting, styles))
 
 
 if __name__ == "__main__":

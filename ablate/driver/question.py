@@ -56,8 +56,9 @@ def keep_earlier_report(study: Study, paths: StudyPaths) -> Path | None:
     Returns:
         Where the earlier report is now; None where it stays.
     """
-    index, before = paths.report / "index.html", last_study(paths)
-    if before is None or not index.is_file():
+    index = paths.report / "index.html"
+    before = last_study(paths) if index.is_file() else None
+    if before is None:
         return None
     was = Question.of(before)
     if not was.differences(Question.of(study)):

@@ -31,9 +31,6 @@ from ablate.trainable.config_model import ConfigModel
 from ablate.trainable.contract import Mode
 from ablate.trainable.registry import TrainableEntry, find_trainable
 
-NO_PARTNER = "there is no cell with the baseline's levels that is otherwise the same"
-"""Why a cell is compared with none."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -148,8 +145,7 @@ class Plan:
         """Which cells have nothing to be compared with."""
         if not self.alone or self.study.compares_pairs:
             return []
-        names = some([self.cells[cell].name for cell in self.alone], between="; ")
-        return [f"not compared: {names}: {NO_PARTNER}"]
+        return [alone_note([self.cells[cell].name for cell in self.alone])]
 
     @cached_property
     def factors(self) -> dict[str, Factor]:
@@ -266,6 +262,12 @@ def plan_study(
         study=study, entry=entry, model=model, cells=cells, blocks=blocks, seeds=all_seeds,
         runs=named, aa_cell=aa_cell, is_smoke=is_smoke,
     )  # fmt: skip
+
+
+def alone_note(names: Sequence[str]) -> str:
+    """Which cells are compared with none, and why."""
+    told = "there is no cell with the baseline's levels that is otherwise the same"
+    return f"not compared: {some(names, between='; ')}: {told}"
 
 
 def _entry_of(study: Study) -> TrainableEntry:

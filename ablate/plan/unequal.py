@@ -91,13 +91,16 @@ def length_notes(plan: Plan, known: Mapping[str, Mapping[str, object]]) -> list[
         known: What is known of runs before they start: `planned_steps`, where it is.
     """
     found, keys = inequality(plan, "steps", _planned_steps(plan, known)), plan.model.length_keys
-    if found is None:
+    if found is None or is_asked_length(plan, found):
         return []
-    levels = [level for name in found.factors for level in plan.factors[name].levels]
-    if any(key in keys for level in levels for key in level.sets):
-        return []  # how long they train is what is asked
     fix = f"; set {keys[0]}: N to train all equally" if keys else ""
     return [f"cells train for {found.summary}{fix}"]
+
+
+def is_asked_length(plan: Plan, found: Inequality) -> bool:
+    """Whether a factor that explains it sets how long cells train: then that is what is asked."""
+    levels = (level for name in found.factors for level in plan.factors[name].levels)
+    return any(key in plan.model.length_keys for level in levels for key in level.sets)
 
 
 def inequality(plan: Plan, unit: str, cells: Mapping[int, Amount]) -> Inequality | None:

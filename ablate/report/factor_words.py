@@ -18,12 +18,12 @@ from ablate.report.findings import (
     finding,
     names_text,
     null_text,
-    seeds_text,
 )
 from ablate.report.level_rows import LevelRow, level_rows, partners_text
 from ablate.report.notes import ALPHA
 from ablate.stats.effects import MainEffect
 from ablate.stats.verdicts import Cause, Comparison, VerdictKind
+from ablate.text import seeds_text
 
 
 def effect_answers(metric: MetricRecord) -> Iterator[str]:

@@ -60,11 +60,6 @@ def cell_finding(
     )
 
 
-def seeds_text(number: int) -> str:
-    """`3 seeds`."""
-    return f"{number} seed{'s' * (number != 1)}"
-
-
 def names_text(names: Sequence[str], between: str = "; ") -> str:
     """The first few names, and how many there are besides."""
     shown = between.join(names[:NAMED])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ablate.analysis.records import BlockRecord, CellRecord, MetricRecord, Note
 from ablate.numbers import interval_text, rounded, share_text, size_text
 from ablate.plan.analysis_changes import Deviation, deviations_text
-from ablate.plan.plan import NO_PARTNER
+from ablate.plan.plan import alone_note
 from ablate.report.comparisons import (
     NO_VERDICT_TEXT,
     lost_runs_notes,
@@ -22,7 +22,6 @@ from ablate.stats.effects import Effects
 from ablate.stats.error_terms import ErrorTerm
 from ablate.stats.units import ROUNDING
 from ablate.stats.verdicts import Cause, Comparison, Comparisons
-from ablate.text import some
 
 NAMED = 6
 """Cells that are named one by one."""
@@ -59,7 +58,7 @@ def effect_notes(block: BlockRecord, effects: Effects, is_paired: bool = True) -
             "runs; each is judged by its own pairs with the baseline's level (Bonferroni)"
         )
         for effect in effects.mains
-        if (block.within.get(effect.factor) or effect).uneven
+        if block.effect(effect.factor).uneven
     ]
     notes += _level_error_notes(block, effects)
     certain = [name for n, name in enumerate(block.factors) if _is_certain(block.compared(n))]
@@ -117,8 +116,7 @@ def _unmeasured_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
 
 def _alone_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
     if metric.alone and whole:
-        names = some([cell.name for cell in metric.alone], between="; ")
-        yield Note(f"not compared: {names}: {NO_PARTNER}")
+        yield Note(alone_note([cell.name for cell in metric.alone]))
 
 
 def _resolution_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
@@ -183,7 +181,7 @@ def _level_error_notes(block: BlockRecord, effects: Effects) -> Iterator[Note]:
     factors = range(len(block.factors))
     errors = {one.error for factor in factors for one in block.compared(factor).each}
     noisy = [block.factors[e.factor] for e in effects.mains
-             if (block.within.get(e.factor) or e).has_noisy_level]  # fmt: skip
+             if block.effect(e.factor).has_noisy_level]  # fmt: skip
     if noisy and ErrorTerm.OWN_RUNS in errors:
         yield Note(
             f"{OWN_SPREAD}: cells scatter unlike each other; levels are compared by "

@@ -15,16 +15,15 @@ from ablate.plan.packing import packs_of
 from ablate.plan.plan import Plan
 from ablate.plan.reconcile import Remaining
 from ablate.process.screen import Text
-from ablate.report.columns import Column, Folds, fitting_columns
-from ablate.report.findings import seeds_text
-from ablate.report.screen_table import screen_table
+from ablate.report.columns import Column, Folds
+from ablate.report.screen_table import print_plain_table
 from ablate.report.text_table import NOT_APPLICABLE
 from ablate.run_row import RunRows, Status
 from ablate.spec.design import UNPLACED, Cell
 from ablate.spec.models import text
 from ablate.spec.seeds import SeedsByRole
 from ablate.stats.verdicts import VerdictKind
-from ablate.text import printable
+from ablate.text import num_runs, printable, seeds_text
 
 CELLS_SHOWN = 60
 
@@ -73,7 +72,7 @@ def _total(plan: Plan) -> str:
         of_cells = f"{num}, seeds: {', '.join(told)}"
     num_again = len(plan.runs_of.get(UNPLACED, ()))
     again = f" + {num_again} of the baseline again" if plan.aa_cell else ""
-    return f"{of_cells}{again} = {len(plan.runs)} run{'s' * (len(plan.runs) != 1)}"
+    return f"{of_cells}{again} = {num_runs(len(plan.runs))}"
 
 
 def _metric(plan: Plan, rows: RunRows) -> str:
@@ -92,12 +91,7 @@ def _found(plan: Plan, rows: RunRows) -> list[str]:
 def _print_cells(
     plan: Plan, rows: RunRows, known: Mapping[str, Mapping[str, Any]], console: Console
 ) -> None:
-    columns = _columns(plan, rows, known)
-    fitting = fitting_columns(columns, console.width)
-    if fitting.told:
-        console.print(Text(fitting.told, style="dim"))
-    num_shown = min(len(plan.cells), CELLS_SHOWN)
-    console.print(screen_table(columns, fitting, [[""] * len(columns)] * num_shown))
+    print_plain_table(_columns(plan, rows, known), console)
     if len(plan.cells) > CELLS_SHOWN:
         console.print(Text(f"... and {len(plan.cells) - CELLS_SHOWN} more cells{_beyond(plan)}"))
 

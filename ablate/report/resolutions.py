@@ -18,7 +18,7 @@ def factor_resolution_notes(block: BlockRecord, metric: MetricRecord) -> list[No
         _named(block, factor)
         + f" {resolution_text(least, block.compared(factor).df, metric.log_scale)}"
         for factor, least in enumerate(block.detectable)
-        if least > 0 and not (block.within.get(factor) or block.effects.mains[factor]).uneven
+        if least > 0 and not block.effect(factor).uneven
     ]
     if not told:
         return []

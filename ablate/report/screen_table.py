@@ -2,10 +2,20 @@
 
 from collections.abc import Sequence
 
+from rich.console import Console
 from rich.table import Table
 
 from ablate.process.screen import Text
-from ablate.report.columns import Column, Fitting
+from ablate.report.columns import Column, Fitting, fitting_columns
+
+
+def print_plain_table(columns: Sequence[Column], console: Console) -> None:
+    """A table without styles, as wide as the terminal: what is left out of it is told above."""
+    fitting = fitting_columns(columns, console.width)
+    if fitting.told:
+        console.print(Text(fitting.told, style="dim"))
+    styles = [[""] * len(columns)] * len(columns[0].texts)
+    console.print(screen_table(columns, fitting, styles))
 
 
 def screen_table(

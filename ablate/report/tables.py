@@ -28,6 +28,7 @@ from ablate.report.text_table import (
 )
 from ablate.stats.effects import Effects
 from ablate.stats.verdicts import Comparisons
+from ablate.text import seeds_text
 
 COUNTS = ("ok/planned", "ok/found")
 """Titles of the column that counts runs; what somebody else planned nobody knows."""
@@ -92,7 +93,7 @@ def headline(record: StudyRecord, metric: MetricRecord) -> str:
     """`sliced_w2 (lower is better), final weights, 3 seeds, each cell against flow=icfm`."""
     numbers = {cell.num_planned for cell in metric.cells}
     fewer = f"{min(numbers)} to " * (len(numbers) > 1 and not metric.is_foreign)
-    seeds = f"{fewer}{len(record.seeds)} seed{'s' if len(record.seeds) != 1 else ''}"
+    seeds = f"{fewer}{seeds_text(len(record.seeds))}"
     against = f", each cell against {metric.against}" if metric.against else ""
     return f"{metric.directed}, {seeds}{against}{no_partner_text(metric)}"
 

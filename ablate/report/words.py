@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 
 from ablate.analysis.records import CellRecord, MetricRecord, StudyRecord
 from ablate.report.factor_words import effect_answers, one_by_one_answers, told_of_factors
-from ablate.report.findings import NAMED, cell_finding, names_text, null_text, seeds_text
+from ablate.report.findings import NAMED, cell_finding, names_text, null_text
 from ablate.report.pair_table import pair_answers
 from ablate.report.same_numbers import same_text
 from ablate.stats.verdicts import Cause
+from ablate.text import seeds_text
 
 NOTHING = "There is nothing to compare: the study has one cell."
 NAMED_IN_GRIDS = 2

@@ -199,6 +199,14 @@ class Two(Counter):
         return {**found, "loss": (found["score"] - 9) ** 2}
 
 
+def assert_as_trained(reused, trained):
+    """All four runs were taken, and have the metrics that they have where they are trained."""
+    assert len(taken(reused)) == 4
+    rows, others = by_name(reused.ledger), by_name(trained.ledger)
+    for name, row in rows.items():
+        assert row.metrics(["gain"]) == others[name].metrics(["gain"])
+
+
 def test_results_are_those_of_the_study_that_takes_them(tmp_path, console):
     """What is best is another epoch by another metric, and the other way round."""
     of = {"trainable": "test_reuse:Two", "base": {"length": 4}}
@@ -206,10 +214,7 @@ def test_results_are_those_of_the_study_that_takes_them(tmp_path, console):
     asked = {**of, "metric": "loss", "mode": "min", "value": "best"}
     reused = execute(toy_study(tmp_path, study="second", **asked), REUSE, console)
     trained = execute(toy_study(tmp_path / "b", study="second", **asked), LOCAL, console)
-    assert len(taken(reused)) == 4
-    rows, others = by_name(reused.ledger), by_name(trained.ledger)
-    for name, row in rows.items():
-        assert row.metrics(["gain"]) == others[name].metrics(["gain"])
+    assert_as_trained(reused, trained)
 
 
 class Chosen(Counter):
@@ -230,10 +235,8 @@ def test_results_of_best_weights_are_those_that_are_chosen_here(tmp_path, consol
     execute(toy_study(tmp_path, study="first", metric="loss", mode="min", **of), LOCAL, console)
     reused = execute(toy_study(tmp_path, study="second", **of), REUSE, console)
     trained = execute(toy_study(tmp_path / "b", study="second", **of), LOCAL, console)
-    assert len(taken(reused)) == 4
-    rows, others = by_name(reused.ledger), by_name(trained.ledger)
-    for name, row in rows.items():
-        assert row.metrics(["gain"]) == others[name].metrics(["gain"])
+    assert_as_trained(reused, trained)
+    for row in reused.ledger.rows.values():
         assert row["score_best"] < row["score_final"]
 
 
