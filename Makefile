@@ -5,8 +5,10 @@ VENV := .venv
 TESTS_AT_ONCE ?= 3
 USED := $(VENV)/.installed
 DEVELOPED := $(VENV)/.installed-dev
-INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile \
 	--constraint constraints.txt --editable
+# pip would do this with one CPU, and with the tests of all libraries, for a minute and a half.
+COMPILE := $(VENV)/bin/python -m compileall -qq -j 0 -x /tests/ $(VENV)/lib || true
 
 .PHONY: demo test lint bench clean
 
@@ -15,6 +17,7 @@ demo: $(USED)
 	$(VENV)/bin/python -m ablate.run search_spaces/quickstart.yaml
 
 test: $(DEVELOPED)
+	@$(VENV)/bin/python -m compileall -q ablate trainables tests/helpers
 	$(VENV)/bin/python -m pytest -n $(TESTS_AT_ONCE)
 
 lint: $(DEVELOPED)
@@ -32,12 +35,15 @@ $(USED): pyproject.toml constraints.txt
 	@echo "installing torch, ray, wandb and what else Ablate needs into $(VENV): a minute or two, once"
 	@$(PYTHON) -m venv $(VENV)
 	@$(INSTALL) .
+	@$(COMPILE)
 	@touch $@
 
-$(DEVELOPED): $(USED)
-	@echo "installing pytest, ruff and the other tools of developers into $(VENV), once"
+$(DEVELOPED): pyproject.toml constraints.txt
+	@echo "installing torch, ray, wandb, pytest, ruff and what else is needed into $(VENV), once"
+	@$(PYTHON) -m venv $(VENV)
 	@$(INSTALL) '.[dev]'
-	@touch $@
+	@$(COMPILE)
+	@touch $(USED) $@
 
 clean:
 	rm -rf $(VENV) studies build *.egg-info .pytest_cache .ruff_cache

@@ -74,6 +74,17 @@ class RunStarted:
 
 
 @dataclass(frozen=True)
+class Revision:
+    """What points change of those that were reported before: they add to points of their steps.
+
+    Attributes:
+        supersedes: Earlier points of this step and beyond no longer count; None: all do.
+    """
+
+    supersedes: int | None = None
+
+
+@dataclass(frozen=True)
 class RunReported:
     """A run measured something."""
 
@@ -82,6 +93,8 @@ class RunReported:
     facts: dict[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     notices: Sequence[str] = ()
+    revision: Revision | None = None
+    """What is new of points that were reported before; None: they stand."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +232,9 @@ def events_of_report(report: RunReport) -> list[Event]:
         return [RunHalted(run_id, StorageError(report.get("path", ""), report.get("error", "")))]
     facts, warnings = report.get("facts", {}), report.get("warnings", [])
     points, notices = report.get("points", []), report.get("notices", [])
-    events: list[Event] = [RunReported(run_id, points, facts, warnings, notices)]
+    revises = "supersedes" in report or report.get("amends", False)
+    revision = Revision(report.get("supersedes")) if revises else None
+    events: list[Event] = [RunReported(run_id, points, facts, warnings, notices, revision)]
     reported_status, failure = report["status"], None
     if reported_status == "running":
         return events

@@ -5,16 +5,33 @@ Ablate reads its own columns as typed attributes.
 """
 
 import math
+import re
 from collections.abc import Container, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, Strict
 
 from ablate.losses import Loss
 
 T = TypeVar("T")
-Value = Literal["best", "last"]
-"""Which of a run's values of a metric is its result: that of its best weights, or the last one."""
+
+
+class AtStep(BaseModel):
+    """The value of a metric at a step, or the last one before it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at_step: Annotated[int, Strict(), Field(ge=0)]
+
+    def __str__(self) -> str:
+        return f"at step {self.at_step}"
+
+
+Value = Literal["best", "last"] | AtStep
+"""Which of a run's values of a metric is its result: that of its best weights, the last one, or
+that at a step."""
 
 
 class Status(StrEnum):
@@ -100,9 +117,13 @@ class RunRow(dict[str, Any]):
     seconds = _optional(float)
     device = _optional(str)
     num_parameters = _optional(int)
+    world_size = _optional(int)
+    """Processes that a command trains with together."""
     trial = _optional(str)
     launch = _optional(int)
     planned_in = _optional(int)
+    dropped_in = _optional(int)
+    """The launch from which on the study did not ask for it any more; its results are kept."""
     restarted_in = _optional(int)
     reused_from = _optional(str)
     """The study that trained it, where it was taken from another one."""
@@ -144,12 +165,14 @@ class RunRow(dict[str, Any]):
         }
 
     def has(self, metric: str, value: Value) -> bool:
-        """Whether it has such a value of a metric; what was measured once is both."""
-        return self.get(_column(metric, value)) is not None or self.get(metric) is not None
+        """Whether it has such a value of a metric; what was measured once is best and last."""
+        own = self.get(column_of(metric, value)) is not None
+        return own or (self.get(metric) is not None and not isinstance(value, AtStep))
 
     def measured(self, metric: str, value: Value = "last") -> float | None:
-        """Its value of a metric, or the other one where that is all there is."""
-        for name in (_column(metric, value), *columns_of(metric)):
+        """Its value of a metric, or the other one where that is all there is: not at a step."""
+        others = () if isinstance(value, AtStep) else columns_of(metric)
+        for name in (column_of(metric, value), *others):
             if self.get(name) is not None:
                 return self[name]
         return None
@@ -197,11 +220,18 @@ def columns_of(metric: str) -> tuple[str, str, str]:
 
 def metric_in(column: str) -> str:
     """The metric that a column has a value of, for people."""
+    column = _AT_STEP.sub("", column)
     ending = next((end for end in ("_final", "_best") if column.endswith(end)), "")
     return column.removesuffix(ending)
 
 
-def _column(metric: str, value: Value) -> str:
+_AT_STEP = re.compile(r"@\d+$")
+
+
+def column_of(metric: str, value: Value) -> str:
+    """The column of a value of a metric."""
+    if isinstance(value, AtStep):
+        return f"{metric}@{value.at_step}"
     return f"{metric}_best" if value == "best" else f"{metric}_final"
 
 
@@ -210,7 +240,8 @@ COLUMNS: dict[str, type] = {
 }
 """The ledger's own columns, in the order of its table."""
 _OF_ONE_STUDY = frozenset({
-    "run_id", "run_name", "seed", "block", "trial", "launch", "planned_in", "restarted_in",
+    "run_id", "run_name", "seed", "block", "trial", "launch", "planned_in", "dropped_in",
+    "restarted_in",
     "checkpoint", "config",
 })  # fmt: skip
 """Those of them that name a run, or hold in one study directory alone."""

@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import os
 import re
+import stat
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,6 +64,11 @@ class StudyPaths:
         return self.root / "analysis.json"
 
     @property
+    def study_metrics(self) -> Path:
+        """The metrics that the study adds to those of its trainable."""
+        return self.root / "metrics.json"
+
+    @property
     def launches(self) -> Path:
         """Ray Tune experiment directories, by number."""
         return self.root / "launches"
@@ -90,9 +96,21 @@ class StudyPaths:
         """The number of a new launch."""
         return max(self.launch_numbers(), default=0) + 1
 
+    def run(self, run_name: str) -> Path:
+        """What the script of a run writes: it outlives retries and launches."""
+        return self.root / "runs" / _checked(run_name)
+
     def best(self, run_name: str) -> Path:
         """A run's best weights."""
         return self.root / "checkpoints" / _checked(run_name) / "best.pt"
+
+    def samples(self, run_name: str) -> Path:
+        """What a run generated, see `ablate.samples.kept`."""
+        return self.root / "samples" / f"{_checked(run_name)}.parquet"
+
+    def sampled_data(self, name: str) -> Path:
+        """Data rows beside samples; no run's name begins like it."""
+        return self.root / "samples" / f".data-{_checked(name)}.parquet"
 
     @property
     def ledger(self) -> Path:
@@ -131,9 +149,29 @@ class StudyPaths:
         return self.root / "report"
 
     @property
+    def report_page(self) -> Path:
+        """The report for a browser."""
+        return self.report / "index.html"
+
+    @property
+    def study_page(self) -> Path:
+        """The study as `ablate watch` shows it, in one file."""
+        return self.report / "study.html"
+
+    @property
     def earlier_reports(self) -> Path:
         """Reports on questions that the study no longer asks, by date and metric."""
         return self.report / "earlier"
+
+    @property
+    def snapshots(self) -> Path:
+        """The code of commands as it was at launch, once per content."""
+        return self.root / "snapshots"
+
+    @property
+    def resolved_configs(self) -> Path:
+        """What `config_command` said of the configs of cells, as the study was last run."""
+        return self.root / "configs.json"
 
     @property
     def smoke(self) -> Path:
@@ -178,6 +216,20 @@ class StudyPaths:
     def sink_log(self) -> Path:
         """The output of the W&B sink."""
         return self.root / "logs" / "wandb-sink.log"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Event files, a folder per run: `tensorboard --logdir` shows them."""
+        return self.root / "tensorboard"
+
+    def tensorboard_run(self, run_name: str) -> Path:
+        """The event files of a run."""
+        return self.tensorboard / _checked(run_name)
+
+    @property
+    def tensorboard_report(self) -> Path:
+        """The event files about the whole study; no run's name is one word without its seed."""
+        return self.tensorboard / "report"
 
 
 MAX_PART = 80
@@ -235,6 +287,16 @@ def user_cache() -> Path:
     home = os.path.expanduser("~")  # unlike `Path.home` it never raises
     home = os.devnull if home == "~" else home
     return Path(os.environ.get("XDG_CACHE_HOME") or Path(home, ".cache"), "ablate")
+
+
+def is_regular(path: Path) -> bool:
+    """Whether a path is a file itself: a pipe would be waited for, a link may lead anywhere.
+
+    Raises:
+        OSError: If there is nothing.
+        ValueError: If no path is such.
+    """
+    return stat.S_ISREG(path.lstat().st_mode)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

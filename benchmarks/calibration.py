@@ -14,6 +14,7 @@
   runs: a third of them, or whatever is worse than `LOST_ABOVE`. What is said of it then, and what
   is said where lost runs count as the worst of the table. Beside it equal noise.
 - equivalence, best, pairs: statements about many cells at once, see `calibration_families.py`.
+- visible: whether designs find what they are said to find, see `visible.py`.
 - splits: verdicts over splits from one split, and from a split a seed: `calibration_splits.py`.
 - again: real runs of one config with 60 seeds, dealt into cells that differ in nothing else.
 """
@@ -40,8 +41,8 @@ from ablate.stats.dunnett import Family
 from ablate.stats.effects import factor_effects
 from ablate.stats.replication import needed_replicates
 from ablate.stats.verdicts import Comparison, compare_to_baseline
-from ablate.stats.worst_case import of_those_that_ended, worst_case
-from benchmarks import pairing, scatter
+from ablate.stats.worst_case import no_surer, of_those_that_ended, worst_case
+from benchmarks import at_once, odd_pairs, pairing, scatter, visible
 
 Values = NDArray[np.float64]
 Row = Sequence[str]
@@ -194,11 +195,11 @@ def _verdicts(values: Values, cell: int | None = None) -> list[float]:
 def _said_of_lost(values: Values, gone: NDArray[np.bool_]) -> Iterator[str]:
     """What is said of the last cell, without its lost runs and with them as the worst."""
     ended = np.where(gone, math.nan, values)
-    judged = of_those_that_ended(compare_to_baseline(ended, 0, "min").each, 0, gone)[-1].verdict
-    worst = worst_case(ended, gone, 0, "min")
-    at_worst = compare_to_baseline(worst, 0, "min").each[-1].verdict
-    yield judged.text
-    yield f"at worst {at_worst.text}"
+    observed = compare_to_baseline(ended, 0, "min").each
+    worst = compare_to_baseline(worst_case(ended, gone, 0, "min"), 0, "min").each[-1]
+    yield of_those_that_ended(observed, 0, gone)[-1].verdict.text
+    yield f"at worst {no_surer(worst, observed[-1]).verdict.text}"
+    yield f"made up {worst.verdict.text}"
 
 
 def _any_verdict(comparisons: Sequence[Comparison]) -> float:
@@ -270,7 +271,7 @@ def _real_runs() -> dict[str, Values]:
 
 _OF_LOST = (
     "better", "worse", "better, of the runs that ended", "worse, of the runs that ended",
-    "at worst better", "at worst worse",
+    "at worst better", "at worst worse", "made up better", "made up worse",
 )  # fmt: skip
 _SIZE = ("cells", "seeds")
 _FALSE = ("ablate: false verdict", "t tests", "best mean", "ablate: all intervals hold")
@@ -302,6 +303,9 @@ SECTIONS: dict[str, tuple[str, Sequence[str], Callable[[int], Iterator[Row]]]] =
     **calibration_families.SECTIONS,
     **calibration_factors.SECTIONS,
     **calibration_splits.SECTIONS,
+    **at_once.SECTIONS,
+    **visible.SECTIONS,
+    **odd_pairs.SECTIONS,
     "spreads": (
         "share of studies with a false verdict where cells scatter differently, and of those with "
         "a cell named, a factor x seed found, log_scale advised",

@@ -38,6 +38,26 @@ def splits(studies: int) -> Iterator[Sequence[str]]:
                    *map("{:.0%}".format, found[3:] / studies)]  # fmt: skip
 
 
+def by_role(studies: int) -> Iterator[Sequence[str]]:
+    """The same, where the baseline has more seeds than the other cells."""
+    effect = EFFECT_SD * (np.arange(NUM_CELLS) == 1)[:, None]
+    for split_sd in (0.0, 0.5, 1.0):
+        for most, others in ((5, 3), (10, 3), (10, 5)):
+            rng, found = np.random.default_rng([int(10 * split_sd), most, others]), np.zeros(3)
+            for _ in range(studies):
+                _, varied = _studies(rng, most, split_sd)
+                varied[1:, others:] = np.nan
+                corrected = widening(most, HELD_OUT)
+                found += [
+                    _any_false(compare_to_baseline(varied, 0, "min")),
+                    _any_false(compare_to_baseline(varied, 0, "min", widening=corrected)),
+                    _finds(compare_to_baseline(varied - effect, 0, "min", widening=corrected)),
+                ]
+            plain, widened, power = found / studies
+            yield [f"{split_sd:g} sd", f"{most}, {others}", f"{plain:.1%}", f"{widened:.1%}",
+                   f"{power:.0%}"]  # fmt: skip
+
+
 def _studies(rng: np.random.Generator, num_seeds: int, split_sd: float) -> tuple[Values, Values]:
     """One study with the split of its first seed for all, and with a split a seed."""
     shared = math.sqrt(OVERLAP) * rng.normal(size=(NUM_CELLS, 1))
@@ -61,5 +81,10 @@ SECTIONS: dict[str, tuple[str, Sequence[str], Callable[[int], Iterator[Sequence[
         f"that find a cell better by {EFFECT_SD:g} residual sd",
         ("sd over splits", "seeds", "one split", "a split a seed, plain", "a split a seed, widened",
          "one split: found", "a split a seed, widened: found"), splits,
+    ),
+    "splits_by_role": (
+        "the same where the baseline has more seeds than the others, a split a seed",
+        ("sd over splits", "seeds of the baseline, of others", "plain", "widened",
+         "widened: found"), by_role,
     ),
 }  # fmt: skip

@@ -25,6 +25,19 @@ class PlainVelocity(nn.Module):
         return self.network(x, time) + self.skip(time) * x
 
 
+class OwnVelocity(PlainVelocity):
+    """The same as a module of one's own: `arch: plain_networks:OwnVelocity`.
+
+    Args:
+        dim: Width of a row.
+        of: The architecture.
+        scale: Its size.
+    """
+
+    def __init__(self, dim: int, of: str, scale: str) -> None:
+        super().__init__(FlowConfig.model_validate({"arch": of, "scale": scale}), dim)
+
+
 class PlainMLP(nn.Module):
     """See `trainables.flow.networks.mlp`."""
 

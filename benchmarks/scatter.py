@@ -29,10 +29,12 @@ def spreads(studies: int) -> Iterator[Row]:
 
 
 def unseen(studies: int) -> Iterator[Row]:
-    """Null studies with one cell three or five times as noisy: what few seeds cannot see."""
+    """Null studies with one cell three to seven times as noisy: what few seeds cannot see."""
     for num_seeds in (2, 3, 4, 5, 6):
-        for num_cells in (4, 8, 12):
-            for cell, factor in itertools.product((0, num_cells - 1), (3.0, 5.0)):
+        for num_cells in (3, 4, 8, 12):
+            # Of three, one 7 times as noisy has pairs 5 times as noisy as those of the two others.
+            factors = (3.0, 5.0, 7.0) if num_cells == 3 else (3.0, 5.0)
+            for cell, factor in itertools.product((0, num_cells - 1), factors):
                 draw = partial(_scaled, num_cells=num_cells, factors={cell: factor})
                 which = "another cell" if cell else "baseline"
                 name = f"{num_cells} cells, {which} x{factor:g}"
@@ -183,6 +185,7 @@ def _network(rng: np.random.Generator, num_seeds: int, spread: float, levels: Va
 
 
 _MEAN = 1e3
+_THIRD = (GRID[:, 0] == 2).astype(float)
 _ALONE, _ARCHS = np.array([1.0] + [0.0] * 8), GRID[:, 0].astype(float)
 SCATTERS: dict[str, Draw] = {
     **{
@@ -204,5 +207,11 @@ SCATTERS: dict[str, Draw] = {
     **{
         f"3 networks x 3, {spread:g} sd": partial(_network, spread=spread, levels=_ARCHS)
         for spread in (0.0, 1.0, 2.0, 3.0, 5.0)
+    },
+    **{
+        f"the third of 3 networks x 3, {spread:g} sd": partial(
+            _network, spread=spread, levels=_THIRD
+        )
+        for spread in (3.0, 5.0)
     },
 }

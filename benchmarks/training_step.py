@@ -68,9 +68,15 @@ def compare(arch: str, arguments: argparse.Namespace, device: torch.device) -> N
     config = config_of(arch, arguments)
     data = load_dataset(config.data)
     solo = Engine(config, data, device, 1)
-    plain, engine = timed([PlainLoop(config, data, device), solo], arguments)
+    own = Engine(config_of(
+        "plain_networks:OwnVelocity", arguments,
+        arch_args={"of": arch, "scale": arguments.scale},
+    ), data, device, 1)  # fmt: skip
+    plain, engine, module = timed([PlainLoop(config, data, device), solo, own], arguments)
     print(f"{arch:<8}{'plain loop':<14}{1e3 * plain:>14.3f}{1:>8.2f}")
     print(f"{arch:<8}{'engine':<14}{1e3 * engine:>14.3f}{engine / plain:>8.2f}  of the plain loop")
+    print(f"{arch:<8}{'its own module':<14}{1e3 * module:>14.3f}{module / plain:>8.2f}"
+          "  of the plain loop, in the engine")  # fmt: skip
     for num_runs in arguments.packs:
         packed = Engine(config, data, device, num_runs)
         alone, together = timed([solo, packed], arguments)
@@ -78,7 +84,7 @@ def compare(arch: str, arguments: argparse.Namespace, device: torch.device) -> N
               f"{together / alone:>8.2f}  of the engine solo")  # fmt: skip
 
 
-def config_of(arch: str, arguments: argparse.Namespace, **more: str) -> FlowConfig:
+def config_of(arch: str, arguments: argparse.Namespace, **more: object) -> FlowConfig:
     rows = 20 * arguments.batch_size
     data = {"source": "gaussians", "dim": arguments.dim, "rows": math.ceil(rows / 0.7)}
     return FlowConfig.model_validate({

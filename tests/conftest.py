@@ -1,5 +1,6 @@
 """Fixtures. Nothing here needs a network, an account or a GPU."""
 
+import ast
 import functools
 import os
 import shutil
@@ -30,6 +31,7 @@ if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # nohup's, which children
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 import pytest  # noqa: E402
+from kept_renderer import end_kept, keep_renderer  # noqa: E402
 from processes import end_what_is_left  # noqa: E402
 from rich.console import Console  # noqa: E402
 from studies import wait_for  # noqa: E402
@@ -39,14 +41,17 @@ PRETEND_GPUS = "100,101,102,103"
 """No machine has them, so that no test computes on a GPU."""
 
 
+OWN_RAYS = ("test_clusters.py", "test_ray_of_its_own.py")
+"""They start Rays, and would find the one cluster: they run before it does, in its process."""
+
+
 def pytest_xdist_make_scheduler(config, log):
-    """Several tests at once, but those of files that need the one cluster in one process."""
+    """Several tests at once, but those that need the one cluster in one process."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            file = config.rootpath / nodeid.partition("::")[0]
-            return "cluster" if needs_cluster(file) else nodeid
+            return "cluster" if needs_cluster(config, nodeid) else nodeid
 
     return Scheduling(config, log)
 
@@ -55,16 +60,34 @@ def pytest_collection_modifyitems(config, items):
     """Fast ones first; of several processes one begins with the cluster's, which take longest."""
     items.sort(key=lambda item: "ray_cluster" in item.fixturenames)
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: not needs_cluster(item.path))
+        # The others begin with what else starts Rays: nothing long is left for the end.
+        items.sort(key=lambda item: item.get_closest_marker("ray") is None)
+        items.sort(key=lambda item: not needs_cluster(config, item.nodeid))
+
+
+def needs_cluster(config, nodeid):
+    """Whether a test needs the one cluster, by its id alone."""
+    file, _, name = nodeid.partition("::")
+    if file.endswith(OWN_RAYS):
+        return True
+    names = naming_cluster(config.rootpath / file)
+    return name.partition("[")[0] in names or any(not n.startswith("test_") for n in names)
 
 
 @functools.cache
-def needs_cluster(file):
-    """Whether a file has tests that need the one cluster."""
-    return "ray_cluster" in file.read_text(encoding="utf-8")
+def naming_cluster(file):
+    """What of a file names the one cluster: tests, and anything else, which many may use."""
+    text = file.read_text(encoding="utf-8")
+    names, lines = set(), text.splitlines()
+    for node in ast.parse(text).body if "ray_cluster" in text else ():
+        first = min(part.lineno for part in (node, *getattr(node, "decorator_list", ())))
+        if any("ray_cluster" in line for line in lines[first - 1 : node.end_lineno]):
+            names.add(getattr(node, "name", ""))
+    return names
 
 
 def pytest_unconfigure():
+    end_kept()
     shutil.rmtree(RAY_FOLDER, ignore_errors=True)
 
 
@@ -75,6 +98,24 @@ def nothing_is_left(request):
     end_what_is_left()
     if "ray_cluster" in request.fixturenames:
         free_cluster()
+
+
+@pytest.fixture(autouse=True)
+def no_module_stays(tmp_path_factory):
+    """What a test imported from a folder of its own is unknown to the next one."""
+    yield
+    folder = str(tmp_path_factory.getbasetemp())
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(folder):
+            del sys.modules[name]
+
+
+@pytest.fixture(autouse=True)
+def kept_renderer():
+    """All reports of this process have one process that draws: to start another costs a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        keep_renderer(patch)
+        yield patch
 
 
 def free_cluster():

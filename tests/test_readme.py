@@ -35,11 +35,14 @@ PAGES = {
         "ablate/README.md",
         "ablate/stats/README.md",
         "trainables/README.md",
+        "trainables/own_parts.md",
+        "trainables/your_own.md",
     )
 }
+OWN, PARTS = "trainables/your_own.md", "trainables/own_parts.md"
 OTHERS = ("CONTRIBUTING.md", "benchmarks/README.md", "tests/README.md")
-ELSEWHERE = re.compile(r"ablate sync|HOST:PORT|wandb:|ray_results|nll")
-"""Commands that need a network, results that are not at hand, or long."""
+ELSEWHERE = re.compile(r"ablate sync|ablate watch|HOST:PORT|wandb:|ray_results|nll")
+"""Commands that need a network, results that are not at hand, or that take long or do not end."""
 pages = pytest.mark.parametrize("page", PAGES)
 
 
@@ -78,7 +81,9 @@ def files(page):
 
 def test_the_first_page_is_short():
     assert len(PAGES["README.md"].splitlines()) <= 150
-    assert (ROOT / "search_spaces" / "quickstart.png").stat().st_size < 120_000
+    sizes = {path.stem: path.stat().st_size for path in (ROOT / "search_spaces").glob("*.png")}
+    assert sizes.keys() == {"quickstart", "samples", "watch"}
+    assert max(sizes.values()) < 150_000
 
 
 def anchor(heading):
@@ -161,7 +166,7 @@ def put_files(folder, monkeypatch, *places):
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(folder)
     (folder / "search_spaces").symlink_to(ROOT / "search_spaces")
-    for page in places:
+    for page in (*places, PARTS, OWN):
         for name, content in files(page).items():
             (folder / name).write_text(content, encoding="utf-8")
     rows = [[float(n % (k + 2)) for k in range(4)] for n in range(1000)]
@@ -188,6 +193,8 @@ def test_what_is_shown_works(tmp_path, monkeypatch, capsys):
     assert "size=500-none-s1 ok" in printed_by("study.py", "ablate/README.md")
     assert "mixup" in printed_by("ledger.py", "ablate/README.md")
     assert "wide better" in printed_by("judge.py", "ablate/README.md")
+    assert "sliced_w2" in printed_by("look.py", "ablate/README.md")
+    assert printed_by("picture.py", "ablate/README.md") == ""
     (tmp_path / "elsewhere").symlink_to(tmp_path / "studies")
     given = list(dict.fromkeys(words for page in PAGES for words in commands(page)))
     assert len(given) > 30
@@ -198,13 +205,14 @@ def test_what_is_shown_works(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "judged" / "runs" / "report" / "index.html").exists()
 
 
-def test_the_trainable_that_is_shown_trains_and_goes_on(tmp_path, monkeypatch):
-    put_files(tmp_path, monkeypatch, "trainables/README.md")
-    assert main(["run", "denoise.yaml", "--local"]) == 0
-    rows = Ledger(StudyPaths(tmp_path / "studies" / "denoise")).rows.values()
-    assert [row.status for row in rows] == ["ok"] * 6
-    for shown in blocks("trainables/README.md", "python"):
-        exec(compile(shown, "README.md", "exec"), {"__name__": "shown"})
+def test_trainings_of_ones_own_that_are_shown_train_and_go_on(tmp_path, monkeypatch):
+    put_files(tmp_path, monkeypatch, OWN)
+    for study in ("denoise", "ridge", "rates"):
+        assert main(["run", f"{study}.yaml", "--local"]) == 0
+        rows = Ledger(StudyPaths(tmp_path / "studies" / study)).rows.values()
+        assert [row.status for row in rows] == ["ok"] * 6
+    for shown in (block for block in blocks(OWN, "python") if "argparse" not in block):
+        exec(compile(shown, OWN, "exec"), {"__name__": "shown"})
     import denoiser
 
     config = {**denoiser.Config().model_dump(), "seed": 1}
@@ -215,6 +223,18 @@ def test_the_trainable_that_is_shown_trains_and_goes_on(tmp_path, monkeypatch):
     second = denoiser.Denoiser(config={**config, "seed": 2})
     second.load_checkpoint(pickle.loads(saved))
     assert second.step()["error"] == expected["error"]
+
+
+def test_parts_of_ones_own_that_are_shown_train(tmp_path, monkeypatch):
+    put_files(tmp_path, monkeypatch, PARTS)
+    few = ["--set", "base.steps=3", "--set", "base.solver_steps=2", "--set", "seeds=1"]
+    for block in blocks(PARTS, "yaml"):
+        raw = {"study": "s", "metric": "sliced_w2", **parse_yaml(block, PARTS)}
+        (tmp_path / "grid.yaml").write_text(yaml.safe_dump(raw))
+        assert main(["run", "grid.yaml", "--local", *few]) == 0
+        rows = Ledger(StudyPaths(tmp_path / "studies" / raw["study"])).rows.values()
+        assert {row["step"] for row in rows} == {3}
+        assert all("my_" in row["code_files"] for row in list(rows)[1:]), raw["study"]
 
 
 def test_mistakes_look_as_shown(tmp_path, monkeypatch, capsys):

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from reports import record
 from rich.console import Console
-from studies import by_name, toy_study
+from studies import ONE_AT_A_TIME, by_name, toy_study
 
 from ablate.cli.guard import guarded
 from ablate.cli.run import build_parser, run_command
@@ -141,7 +141,13 @@ def test_what_workers_say_comes_to_the_driver_in_any_letters(tmp_path, console, 
         "speaks": {"says": f"{CAFE} →", "reports": f"{CAFE}\n"},
     }}  # fmt: skip
     study = toy_study(
-        tmp_path, trainable="toy:Loud", base={}, factors=factors, seeds=[1], retries=1
+        tmp_path,
+        trainable="toy:Loud",
+        base={},
+        factors=factors,
+        seeds=[1],
+        retries=1,
+        resources=ONE_AT_A_TIME,
     )
     rows = by_name(execute(study, Options(), console).ledger)
     assert (rows["raises-s1"]["error"], rows["raises-s1"]["retries"]) == ("caf\\udce9\x1b → é", 1)

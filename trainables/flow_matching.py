@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from ray.tune import Trainable
 
+from ablate.samples.files import keep
 from ablate.study_dir import StudyPaths
 from ablate.trainable.contract import REPORT_KEY, RunReport
+from trainables.flow.config.elsewhere import told_of
 from trainables.flow.config.run import FlowConfig
-from trainables.flow.data.dataset import load_dataset
+from trainables.flow.data.dataset import check_same, load_dataset
 from trainables.flow.engine.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from trainables.flow.engine.state import Progress, RunSpec
 
 if TYPE_CHECKING:
+    import torch
+
     from trainables.flow.engine.pack import Pack
     from trainables.flow.engine.run import FlowRun
 
@@ -32,8 +36,8 @@ class FlowMatchingTrainable(Trainable):
     """Trains the runs of `config["runs"]`, all of one shape, as one pack.
 
     Each is `{run_id, run_name, seed, config}`. With `study_dir` in the config, best weights go to
-    `checkpoints/<run_name>/best.pt` in it. Runs are built on first use, so a reused actor costs
-    nothing between trials.
+    `checkpoints/<run_name>/best.pt` in it, and what they generate to `samples/`. Runs are built on
+    first use, so a reused actor costs nothing between trials.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -53,12 +57,9 @@ class FlowMatchingTrainable(Trainable):
         had already ended when they were loaded: whoever received that report may be gone.
         """
         pack = self._pack()
-        deadline = time.monotonic() + STEP_S
-        while pack.active:
-            pack.train_epoch()
-            if time.monotonic() >= deadline:
-                break
+        _train(pack)
         self._write_best(pack)
+        self._keep_samples(pack)
         reported = [run for run in pack.runs if run.spec.run_id not in self._ended]
         reports = [self._report(pack, run) for run in reported]
         self._ended |= {run.spec.run_id for run in reported if run.progress.status != "running"}
@@ -146,6 +147,8 @@ class FlowMatchingTrainable(Trainable):
             ]
             device = ready_device(specs[0].config)
             datasets = [load_dataset(spec.config.data) for spec in specs]
+            for run, spec, data in zip(self._config["runs"], specs, datasets, strict=True):
+                check_same(spec.config.data, data, run.get("data_fingerprint"))
             self._built = Pack(specs, datasets, device)
         return self._built
 
@@ -189,35 +192,74 @@ class FlowMatchingTrainable(Trainable):
 
     def _checkpoint(self, run: "FlowRun") -> dict[str, str]:
         """Where the run's best weights are, once there are any."""
-        if run.spec.run_id not in self._best_written:
+        if self._paths is None or run.spec.run_id not in self._best_written:
             return {}
-        return {"checkpoint": str(self._best_path(run))}
+        return {"checkpoint": str(self._paths.best(self._run_name(run)))}
 
     def _write_best(self, pack: "Pack") -> None:
         due = time.monotonic() >= self._best_due_s
         if due:
             self._best_due_s = time.monotonic() + BEST_EVERY_S
         for run in pack.runs:
-            path, progress = self._best_path(run), run.progress
+            progress = run.progress
             if not due and progress.status == "running":
                 continue
-            if path is None or not progress.best or progress.phase + 1 < len(run.phases):
-                continue  # a teacher's weights are not the run's
+            if self._paths is None or not run.has_best:
+                continue
             if self._best_written.get(run.spec.run_id) == progress.best_step:
                 continue
             self._best_written[run.spec.run_id] = progress.best_step
-            write_checkpoint(path, best_state(run))
+            write_checkpoint(self._paths.best(self._run_name(run)), best_state(run))
 
-    def _best_path(self, run: "FlowRun") -> Path | None:
+    def _keep_samples(self, pack: "Pack") -> None:
+        """Keeps samples of runs that have ended; what goes wrong becomes a warning of the run."""
+        if self._paths is None:
+            return
+        for run in pack.runs:
+            if run.progress.status == "running" or run.spec.run_id in self._ended:
+                continue
+            if not (run.spec.config.keep_samples and run.has_best):
+                continue
+            try:
+                _keep_samples(self._paths, self._run_name(run), run, pack.device)
+            except Exception as error:  # noqa: BLE001 - the run's results are not lost to it
+                told = f"its samples could not be kept: {told_of(error)}"
+                run.progress.warnings.append(told)
+
+    @property
+    def _paths(self) -> StudyPaths | None:
         root = self._config.get("study_dir")
-        if root is None:
-            return None
+        return None if root is None else StudyPaths(Path(root))
+
+    def _run_name(self, run: "FlowRun") -> str:
         names = {item["run_id"]: item["run_name"] for item in self._config["runs"]}
-        return StudyPaths(Path(root)).best(names[run.spec.run_id])
+        return names[run.spec.run_id]
+
+
+def _train(pack: "Pack") -> None:
+    """Trains for about a second, at least an epoch."""
+    from trainables.flow.randomness import global_generators
+
+    deadline = time.monotonic() + STEP_S
+    with global_generators():  # people's code draws from them, also in this process
+        while pack.active:
+            pack.train_epoch()
+            if time.monotonic() >= deadline:
+                break
 
 
 def _state_file(folder: str, run_id: str) -> Path:
     return Path(folder, f"{run_id}.pt")
+
+
+def _keep_samples(paths: StudyPaths, name: str, run: "FlowRun", device: "torch.device") -> None:
+    from trainables.flow.evaluation.kept import kept_data, kept_samples
+
+    config, dataset, progress = run.spec.config, run.dataset, run.progress
+    samples = kept_samples(
+        config, dataset, run.normalisation.current, progress.best, progress.best_step, device
+    )
+    keep(paths, name, samples, lambda: kept_data(config.data, dataset, device))
 
 
 def best_state(run: "FlowRun") -> dict[str, Any]:
@@ -228,6 +270,7 @@ def best_state(run: "FlowRun") -> dict[str, Any]:
         "seed": run.spec.seed,
         "config": run.spec.config.model_dump(mode="json"),
         "dim": run.dataset.dim,
+        "shape": list(run.dataset.shape),
         "weights": progress.best,
         "epoch": progress.best_epoch,
         "step": progress.best_step,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ablate.losses import Loss
 from ablate.plan.plan import Plan
-from ablate.run_row import RunRow, RunRows, Status, Value
+from ablate.run_row import AtStep, RunRow, RunRows, Status, Value
 from ablate.spec.design import Cell
 from ablate.spec.models import AA_SEED_OFFSET
 
@@ -37,7 +37,15 @@ def value_taken(plan: Plan, rows: RunRows, metric: str) -> Value:
 
 
 def value_had(rows: Sequence[RunRow], metric: str, wanted: Value) -> Value:
-    """The value that is wanted of runs; the other one where they all have that alone."""
+    """The value that is wanted of runs; the other one where they all have that alone.
+
+    Where none has a value at the step that is asked for, it is the last one: of a metric that has
+    no curve.
+    """
+    if isinstance(wanted, AtStep):
+        measured = [row for row in rows if row.measured(metric) is not None]
+        has_some = any(row.has(metric, wanted) for row in measured)
+        return wanted if has_some or not measured else "last"
     other: Value = "last" if wanted == "best" else "best"
     lacks_wanted = not is_measured_alike(rows, metric, wanted)
     return other if lacks_wanted and is_measured_alike(rows, metric, other) else wanted
@@ -57,6 +65,8 @@ def value_text(plan: Plan, rows: RunRows, metric: str) -> str:
 
 def text_of(plan: Plan, metric: str, value: Value) -> str:
     """A value of runs for people, by the metric that chooses their weights, where one does."""
+    if isinstance(value, AtStep):
+        return f"value {value}"
     chosen_by = plan.model.selected_by
     if chosen_by is None and value == "best" and metric != plan.study.metric:
         return "best weights"  # of a further metric nobody keeps the best value: it was evaluated

@@ -17,6 +17,7 @@ from ablate.plan.plan import Plan
 from ablate.run_row import ENDED, RunRow, RunRows, Status
 from ablate.spec.seeds import SeedRule
 from ablate.stats.failures import failures_differ
+from ablate.study_dir import StudyPaths
 from ablate.text import first_line, num_runs, printable, quoted, some
 from ablate.trainable.code_files import (
     IMPORTED,
@@ -115,7 +116,17 @@ def environment(plan: Plan, rows: RunRows) -> Environment:
         data=_distinct(row.data_fingerprint for row in known),
         started=min(started, default=None),
         ended=max(ended, default=None),
+        same_bits=plan.model.shares_draws,
+        snapshots=_snapshots(plan),
     )
+
+
+def _snapshots(plan: Plan) -> Sequence[str] | None:
+    if all(entry.command is None for entry in plan.entries):
+        return None
+    place = StudyPaths(plan.study.directory).snapshots
+    found = place.iterdir() if place.is_dir() else ()
+    return sorted(p.name for p in found if p.is_dir() and not p.name.startswith("."))
 
 
 def _added_seeds(plan: Plan, rows: RunRows) -> list[str]:

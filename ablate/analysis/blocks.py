@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,13 @@ from ablate.spec.models import text
 from ablate.stats.effects import Effects, MainEffect, factor_effects
 from ablate.stats.layout import num_results
 from ablate.stats.simple_effects import SimpleEffects, interacting, simple_effects
+from ablate.stats.spread_cost import NONE
 from ablate.stats.verdicts import Cause, Comparison, Comparisons, Verdict
-from ablate.stats.worst_case import partial
+from ablate.stats.worst_case import all_no_surer, partial
 from ablate.text import printable
 
 Codes = NDArray[np.intp]
+OneEffect = TypeVar("OneEffect", MainEffect, SimpleEffects)
 
 
 def block_record(block: PlannedBlock, measured: Measured, plan: Plan) -> BlockRecord:
@@ -49,16 +52,39 @@ def block_record(block: PlannedBlock, measured: Measured, plan: Plan) -> BlockRe
     found = _Factors(block, measured, np.array(codes))
     effects, worst = found.effects, measured.at_worst(plan, lost)
     partners = interacting(effects)
-    at_worst = worst and _Factors(block, worst, np.array(codes))
-    record = replace(
-        record,
-        effects=effects,
-        within=found.within(partners),
-        at_worst=at_worst and at_worst.effects,
-        within_at_worst=at_worst.within(partners) if at_worst else {},
-    )
+    within = found.within(partners)
+    record = replace(record, effects=effects, within=within)
+    if worst:
+        at_worst = _Factors(block, worst, np.array(codes))
+        record = replace(
+            record,
+            at_worst=_effects_no_surer(at_worst.effects, effects),
+            within_at_worst={
+                factor: _no_surer(one, within[factor])
+                for factor, one in at_worst.within(partners).items()
+                if factor in within
+            },
+        )
     seen = [_detectable(record.effect(n), measured.widening) for n in range(len(names))]
     return replace(record, detectable=seen)
+
+
+def _effects_no_surer(worst: Effects, observed: Effects) -> Effects:
+    """Effects with lost runs as the worst, none surer than that of the runs that ended."""
+    mains = [
+        replace(_no_surer(one, other), p=float(np.maximum(one.p, other.p)))
+        for one, other in zip(worst.mains, observed.mains, strict=True)
+    ]
+    pairs = [
+        replace(one, p=float(np.maximum(one.p, other.p)))  # nan where either is
+        for one, other in zip(worst.interactions, observed.interactions, strict=True)
+    ]
+    return replace(worst, mains=mains, interactions=pairs)
+
+
+def _no_surer(worst: OneEffect, observed: OneEffect) -> OneEffect:
+    each = all_no_surer(worst.comparisons.each, observed.comparisons.each)
+    return replace(worst, comparisons=replace(worst.comparisons, each=each))
 
 
 def _detectable(effect: MainEffect | SimpleEffects, widening: float) -> float:
@@ -67,7 +93,10 @@ def _detectable(effect: MainEffect | SimpleEffects, widening: float) -> float:
     table = effect.level_table if isinstance(effect, MainEffect) else effect.table
     judged = [one.pooled and not np.isnan(one.p) for one in found.each]
     num_seeds = num_results(table[judged])
-    return detectable(found.each, widening * found.residual_sd, found.df, num_seeds, 1)
+    # Of unpaired runs cells are tested, not levels, and by far fewer are found to scatter more.
+    tests = found.tests if found.tests.is_paired else NONE
+    sd = widening * found.residual_sd
+    return detectable(found.each, sd, found.df, num_seeds, 1, tests=tests)
 
 
 class _Factors:

@@ -19,6 +19,7 @@ from ablate.analysis.kept_analysis import KeptAnalysis
 from ablate.analysis.metric_record import metric_record
 from ablate.analysis.records import MetricRecord, StudyRecord
 from ablate.analysis.settings import settings_of
+from ablate.analysis.unread_values import unread_values
 from ablate.analysis.within_runs import spread_within
 from ablate.evaluations import Evaluations
 from ablate.plan.plan import Plan
@@ -47,8 +48,8 @@ def study_record(
         rows: The ledger's rows by run id.
         metric: What to report in the place of the study's own metrics.
         study_yaml: The study as last run.
-        notes: What else the reader should know.
-        tracked_at: The page of its runs in W&B.
+        notes: Further ones.
+        tracked_at: Its page in W&B.
         kept: The analysis as it was fixed, up to today's; nothing is said of that where None.
         evaluations: What results are means of, where runs were evaluated more than once.
     """
@@ -57,10 +58,8 @@ def study_record(
     incomparable = _incomparable(plan)
     metrics = [_metric(plan, rows, name, incomparable.get(name, ()), evaluations) for name in names]
     first, *further = with_costs(plan, rows, metrics)
-    runs = run_records(plan, rows)
     record = StudyRecord(
-        name=study.study,
-        question=study.question,
+        name=study.study, question=study.question,
         metric=first,
         further=further,
         factors=tuple(map(printable, plan.factors)),
@@ -68,7 +67,7 @@ def study_record(
         design=_design(plan),
         notes=[*how_it_came(plan, rows), *notes],
         cautions=cautions_of(plan, rows),
-        runs=runs,
+        runs=(runs := run_records(plan, rows)),
         missing=missing_runs(plan, rows, first.name),
         seconds=sum(run.seconds for run in runs if not np.isnan(run.seconds)),
         environment=environment(plan, rows),
@@ -78,7 +77,9 @@ def study_record(
         origin=plan.origin,
         compute=compute_of(plan, rows),
         settings=settings_of(plan),
-    )
+        can_sample=any(entry.hooks.keep_samples for entry in plan.entries),
+        chosen_by=_chosen_by(plan), has_splits=study.split_seed is not None,
+    )  # fmt: skip
     return record if kept is None else with_deviations(record, plan, rows, kept)
 
 
@@ -86,14 +87,25 @@ def _metric(
     plan: Plan, rows: RunRows, name: str, incomparable: Sequence[str], evaluations: Evaluations
 ) -> MetricRecord:
     record = metric_record(plan, rows, name, incomparable)
-    return replace(record, spread_within=spread_within(plan, name, evaluations))
+    return replace(
+        record,
+        spread_within=spread_within(plan, name, evaluations),
+        cautions=[*record.cautions, *unread_values(plan, rows, name)],
+    )
 
 
 def _incomparable(plan: Plan) -> dict[str, list[str]]:
-    configs = [cell.validated for cell in plan.cells]
+    configs = [cell.configured for cell in plan.cells]
     metrics = dict.fromkeys([*plan.model.metrics, *plan.study.metrics])
-    found = {metric: differing_keys(plan.model, configs, metric) for metric in metrics}
+    found = {metric: differing_keys(configs, metric) for metric in metrics}
     return {metric: keys for metric, keys in found.items() if keys}
+
+
+def _chosen_by(plan: Plan) -> str:
+    if plan.choice is None:
+        return ""
+    metric, mode = plan.choice
+    return f"{'lowest' if mode == 'min' else 'highest'} {printable(metric)}"
 
 
 def _design(plan: Plan) -> str:

@@ -12,6 +12,8 @@ from ablate.run_row import RunRow, RunRows, Status
 
 LEAST_COMPARED_S = 5.0
 """Of shorter runs (by the median) a start, and what else the machine does, is over a tenth."""
+MOST_SPREAD = 1.5
+"""Where one seed's ratio of times is so many times another's, the machine has done other things."""
 
 Trial = tuple[int | None, str | None]
 
@@ -108,7 +110,8 @@ class _Trials:
         """A cell's training time over another's: the median of pairs of runs with one seed.
 
         Of pairs alone that had the same kind of device and as many runs in their trial. In a pack
-        of several cells time is shared evenly: it says nothing of each. nan without any such pair.
+        of several cells time is shared evenly: it says nothing of each. nan without any such pair,
+        and where more than one of them says something else.
         """
         others = self._plan.runs_of[reference]
         pairs = [
@@ -123,7 +126,7 @@ class _Trials:
         ]
         if not times or min(map(median, zip(*times, strict=True))) < LEAST_COMPARED_S:
             return math.nan
-        return median(one / other for one, other in times)
+        return _agreed([one / other for one, other in times])
 
     def _are_alike(self, one: RunRow, other: RunRow) -> bool:
         return (
@@ -140,6 +143,14 @@ class _Trials:
 
     def _is_of_one_cell(self, row: RunRow) -> bool:
         return self._size(row) == 1 or len(self._cells[_trial(row)]) == 1
+
+
+def _agreed(ratios: list[float]) -> float:
+    """The median of ratios that agree but for one; else nan."""
+    middle = median(ratios)
+    near = sorted(ratios, key=lambda ratio: abs(math.log(ratio / middle)))
+    near = near[: max(2, len(near) - 1)]
+    return middle if max(near) <= MOST_SPREAD * min(near) else math.nan
 
 
 def _trial(row: RunRow) -> Trial:

@@ -67,7 +67,9 @@ def _curve(cell: int, runs: Sequence[tuple[Values, Values]]) -> Curve | None:
     if len(steps) > POINTS:
         steps = steps[np.unique(np.linspace(0, len(steps) - 1, POINTS).round().astype(int))]
     values = np.array([_held(own, measured, steps) for own, measured in runs])
-    return Curve(cell, steps, values.mean(axis=0), values.min(axis=0), values.max(axis=0))
+    with np.errstate(over="ignore"):  # of enormous values there is no mean
+        mean = values.mean(axis=0)
+    return Curve(cell, steps, mean, values.min(axis=0), values.max(axis=0))
 
 
 def _held(own: Values, measured: Values, steps: Values) -> Values:

@@ -14,6 +14,7 @@ from ablate.stats.best import against_the_best
 from ablate.stats.pooling import ALPHA
 from ablate.stats.repeats import SAME, Cells
 from ablate.stats.replication import visible_differences
+from ablate.stats.spread_cost import NONE, SpreadTests
 from ablate.stats.tukey import StudentizedRange
 from ablate.stats.verdicts import Cause, Comparison, Comparisons, Mode, Verdict, VerdictKind
 from ablate.stats.worst_case import partial
@@ -125,6 +126,7 @@ def detectable(
     num_seeds: float,
     families: int,
     num_in_pairs: int | None = None,
+    tests: SpreadTests = NONE,
 ) -> float:
     """The difference that is found four times in five with the seeds that are there.
 
@@ -137,11 +139,13 @@ def detectable(
         num_seeds: Of a cell.
         families: Metrics whose verdicts are to hold all at once.
         num_in_pairs: Where `comparisons` are all pairs, of how many cells.
+        tests: Of the cells' spreads.
     """
     judged = [c.pooled and not np.isnan(c.p) for c in comparisons]
     critical = None if num_in_pairs is None else critical_in_pairs(num_in_pairs, df, families)
     num = sum(judged) * families
-    return visible_differences(residual_sd, df, num, num_seeds, critical=critical).found
+    seen = visible_differences(residual_sd, df, num, num_seeds, critical=critical, tests=tests)
+    return seen.found
 
 
 def may_be_best(

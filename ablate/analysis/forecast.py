@@ -5,15 +5,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ablate.analysis.arrays import planned_of, uses_log
-from ablate.analysis.families import critical_in_pairs
-from ablate.analysis.resolution import Design, in_seed_sd
+from ablate.analysis.arrays import uses_log
+from ablate.analysis.plan_design import Design
+from ablate.analysis.resolution import in_seed_sd
 from ablate.analysis.scatter import groups_of
 from ablate.numbers import clock, size_text
 from ablate.plan.plan import Plan, Run
-from ablate.run_row import RunRows, Status
+from ablate.plan.time_left import Durations
+from ablate.run_row import RunRows
 from ablate.stats.groups import linked
-from ablate.stats.layout import fit_layout, residual_df
+from ablate.stats.layout import fit_layout
 from ablate.stats.replication import visible_differences
 
 
@@ -38,17 +39,9 @@ def price(plan: Plan, todo: Sequence[Run], rows: RunRows, at_once: int = 1) -> s
 
 
 def expected_seconds(plan: Plan, todo: Sequence[Run], rows: RunRows) -> float:
-    """Training time of runs: that of their cell's ended runs, else of all; nan without any."""
-    by_cell: dict[int, list[float]] = {}
-    for run in plan.runs:
-        row = rows.of(run.run_id)
-        if row.status is Status.OK and row.seconds:
-            by_cell.setdefault(run.cell.index, []).append(row.seconds)
-    if not by_cell:
-        return math.nan
-    means = {cell: float(np.mean(seconds)) for cell, seconds in by_cell.items()}
-    overall = float(np.mean(list(means.values())))
-    return sum(means.get(run.cell.index, overall) for run in todo)
+    """Training time of runs, by those that have ended; nan without any."""
+    durations = Durations.of(plan.runs, rows)
+    return sum(durations.of_cell(run.cell) for run in todo)
 
 
 def visible(plan: Plan, rows: RunRows) -> str:
@@ -56,20 +49,18 @@ def visible(plan: Plan, rows: RunRows) -> str:
 
     Of several data sets that of the fewest cells and of the one that scatters most.
     """
-    metric, design, planned = plan.study.metric, Design(plan, rows), planned_of(plan)
+    metric, design = plan.study.metric, Design(plan, rows)
     groups = linked(groups_of(plan, metric), np.array(plan.references))
     members = [groups == group for group in dict.fromkeys(groups.tolist())]
-    dfs = [
-        residual_df(planned[at, : design.first], plan.is_paired) for at in members if at.sum() > 1
-    ]
-    df = min(dfs, default=0)
+    several = [at for at in members if at.sum() > 1]
+    fewest = min(several, key=design.df_of, default=np.zeros(len(plan.cells), dtype=bool))
+    df = design.df_of(fewest)
     if df < 1 or design.num_compared < 1:
         return ""
-    num_cells, families = len(plan.cells), design.families
-    critical = critical_in_pairs(num_cells, df, families) if design.in_pairs else None
     seen = visible_differences(
-        design.widening(), df, design.num_compared * families, design.num_seeds, critical=critical
-    )
+        design.widening(), df, design.num_compared * design.families, design.num_seeds,
+        critical=design.critical(df), tests=design.tests(fewest),
+    )  # fmt: skip
     sds = [
         math.sqrt(fit_layout(design.values[at], plan.is_paired).variance)
         for at in members

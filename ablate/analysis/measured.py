@@ -130,7 +130,7 @@ def compared(plan: Plan, measured: Measured) -> Comparisons:
         groups=None if pairs else measured.groups, codes=None if pairs else grid_codes(plan),
         has_ratios=measured.has_ratios,
         num_families=measured.num_families, widening=measured.widening,
-        is_paired=measured.is_paired,
+        is_paired=measured.is_paired, same=once.same,
     )  # fmt: skip
     found = once.for_all(found)
     if pairs or not plan.alone:

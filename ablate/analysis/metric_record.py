@@ -36,10 +36,11 @@ from ablate.run_row import RunRows
 from ablate.spec.models import text
 from ablate.spec.seeds import SeedRule
 from ablate.stats.aa_test import AATest, compare_aa
-from ablate.stats.all_pairs import AllPairs, compare_pairs
+from ablate.stats.all_pairs import AllPairs, compare_pairs, pairs_at_worst
 from ablate.stats.layout import num_results
 from ablate.stats.spread import spread
 from ablate.stats.verdicts import Comparison, Comparisons
+from ablate.stats.worst_case import all_no_surer
 from ablate.text import printable
 
 CLEARLY_WIDER = 1.2
@@ -53,12 +54,13 @@ def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str])
     each = comparisons.each if pairs is None else [pair.comparison for pair in pairs.pairs]
     num_seeds, df = _num_seeds(plan, measured, comparisons), comparisons.df
     sd = measured.widening * comparisons.residual_sd
-    power = found_equivalent(each, sd, df, num_seeds, measured.margin, measured.num_families)
+    tests = comparisons.tests
+    families = measured.num_families
+    power = found_equivalent(each, sd, df, num_seeds, measured.margin, families, tests)
     if pairs is not None:
         comparisons = in_pairs(comparisons, pairs, measured.values)
-        pairs = told_pairs(pairs, measured.ranked, measured.is_judged, measured.lost)
     num = None if pairs is None else len(np.unique(measured.same))
-    seen = detectable(each, sd, df, num_seeds, measured.num_families, num_in_pairs=num)
+    seen = detectable(each, sd, df, num_seeds, families, num_in_pairs=num, tests=tests)
     comparisons = told_comparisons(plan, comparisons, measured)
     worst, said = _worst_case(plan, measured), against(plan)
     best = _may_be_best(measured, worst, not unlike)
@@ -74,7 +76,7 @@ def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str])
         against=said.all_alike,
         blocks=[block_record(block, measured, plan) for block in plan.blocks],
         num_lost=measured.lost.sum(axis=1).tolist(),
-        at_worst=_at_worst(plan, worst) if worst and pairs is None else (),
+        at_worst=_at_worst(plan, worst, comparisons.each) if worst and pairs is None else (),
         comparisons=comparisons,
         resolution=resolution(each),
         detectable=seen,
@@ -88,8 +90,8 @@ def metric_record(plan: Plan, rows: RunRows, metric: str, unlike: Sequence[str])
         is_foreign=bool(plan.origin),
         again=_again(plan, rows, metric, measured),
         scope=scope_of(plan, rows, metric),
-        pairs=pairs,
-        pairs_at_worst=worst and _pairs_at_worst(plan, worst),
+        pairs=pairs and _told_pairs(pairs, measured),
+        pairs_at_worst=worst and pairs and _pairs_at_worst(plan, worst, pairs),
         is_judged=measured.is_judged,
         num_families=measured.num_families,
         widening=measured.widening,
@@ -146,13 +148,18 @@ def _worst_case(plan: Plan, measured: Measured) -> Measured | None:
     return measured.at_worst(plan, measured.lost & has_some)
 
 
-def _at_worst(plan: Plan, worst: Measured) -> Sequence[Comparison]:
-    return told_comparisons(plan, compared(plan, worst), worst).each
+def _at_worst(plan: Plan, worst: Measured, observed: Sequence[Comparison]) -> Sequence[Comparison]:
+    """Each cell with its lost runs as the worst, none surer than what was seen of it."""
+    return all_no_surer(told_comparisons(plan, compared(plan, worst), worst).each, observed)
 
 
-def _pairs_at_worst(plan: Plan, worst: Measured) -> AllPairs | None:
+def _pairs_at_worst(plan: Plan, worst: Measured, observed: AllPairs) -> AllPairs | None:
     pairs = _pairs(plan, worst)
-    return pairs and told_pairs(pairs, worst.ranked, worst.is_judged, worst.lost)
+    return pairs and _told_pairs(pairs_at_worst(pairs, observed), worst)
+
+
+def _told_pairs(pairs: AllPairs, measured: Measured) -> AllPairs:
+    return told_pairs(pairs, measured.ranked, measured.is_judged, measured.lost)
 
 
 def _pairs(plan: Plan, measured: Measured) -> AllPairs | None:

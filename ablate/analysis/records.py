@@ -327,6 +327,10 @@ class Environment:
     ended: datetime | None
     data: Sequence[str] = ()
     """Fingerprints of the rows that were trained on."""
+    same_bits: bool = False
+    """Whether the trainables promise the same numbers to the bit, by `shares_draws`."""
+    snapshots: Sequence[str] | None = None
+    """The copies of commands' code that are kept, by hash; None without any command."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -363,6 +367,12 @@ class StudyRecord:
     compute: Compute | None = None
     settings: Settings = NO_SETTINGS
     """What its numbers are made with."""
+    can_sample: bool = False
+    """Whether samples of its runs can be made from their weights."""
+    chosen_by: str = ""
+    """By what runs choose their best weights, for people: `lowest val_loss`."""
+    has_splits: bool = False
+    """Whether each run splits the data by its seed."""
 
     @property
     def scope(self) -> str:

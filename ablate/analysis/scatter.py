@@ -15,9 +15,14 @@ Codes = NDArray[np.intp]
 
 
 def groups_of(plan: Plan, metric: str) -> Groups:
-    """Numbers that are equal for cells in which a metric measures the same thing, (num_cells,)."""
-    configs = [cell.validated for cell in plan.cells]
-    return np.array(measured_alike(plan.model, configs, metric), dtype=np.intp)
+    """Numbers that are equal for cells whose runs scatter alike, (num_cells,).
+
+    A metric measures the same thing in them, and they are of one trainable.
+    """
+    alike = measured_alike([cell.configured for cell in plan.cells], metric)
+    kinds = [(cell.entry.name, number) for cell, number in zip(plan.cells, alike, strict=True)]
+    first = {kind: number for number, kind in enumerate(dict.fromkeys(kinds))}
+    return np.array([first[kind] for kind in kinds], dtype=np.intp)
 
 
 def held_out_of(plan: Plan, metric: str) -> float:
@@ -27,7 +32,7 @@ def held_out_of(plan: Plan, metric: str) -> float:
     """
     if plan.study.split_seed is None:
         return 0.0
-    return max(plan.model.held_out(cell.validated, metric) or 0.0 for cell in plan.cells)
+    return max(cell.model.held_out(cell.validated, metric) or 0.0 for cell in plan.cells)
 
 
 def grid_codes(plan: Plan) -> Codes:

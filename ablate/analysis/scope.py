@@ -4,9 +4,10 @@ from typing import Any
 
 from ablate.analysis.arrays import value_text
 from ablate.analysis.records import Scope
-from ablate.plan.plan import Plan
+from ablate.plan.plan import Plan, Run
 from ablate.run_row import RunRows
 from ablate.text import printable
+from ablate.trainable.config_model import ConfigModel
 
 OVER_SPLITS = "over random splits"
 MOST_NAMED = 4
@@ -24,7 +25,7 @@ def scope_of(plan: Plan, rows: RunRows, metric: str) -> Scope:
         rows: The ledger's rows.
         metric: The metric.
     """
-    told = [plan.model.scope(config, metric) for config in _configs(plan)]
+    told = [model.scope(config, metric) for model, config in _configs(plan)]
     over = _of_splits(plan, metric)
     names = dict.fromkeys(name for parts in told for name in parts)
     parts = [
@@ -35,21 +36,24 @@ def scope_of(plan: Plan, rows: RunRows, metric: str) -> Scope:
     return Scope([part for part in dict.fromkeys(parts) if part], _value(plan, rows, metric))
 
 
-def _configs(plan: Plan) -> list[Any]:
+def _configs(plan: Plan) -> list[tuple[ConfigModel, Any]]:
     """A config of each cell: that of its first run, where runs differ in their split."""
     if plan.study.split_seed is None:
-        return [cell.validated for cell in plan.cells]
+        return [cell.configured for cell in plan.cells]
     first = plan.seeds[0]
-    runs = [plan.runs_of[cell.index][first] for cell in plan.cells]
-    return [plan.model.validate(run.config) for run in runs]
+    return [_configured(plan.runs_of[cell.index][first]) for cell in plan.cells]
+
+
+def _configured(run: Run) -> tuple[ConfigModel, Any]:
+    return run.cell.model, run.cell.model.validate(run.config)
 
 
 def _of_splits(plan: Plan, metric: str) -> set[str]:
     """The parts of a scope that differ between runs of one cell: what is said of the split."""
     if plan.study.split_seed is None:
         return set()
-    configs = [plan.model.validate(run.config) for run in plan.runs_of[0].values()]
-    told = [plan.model.scope(config, metric) for config in configs]
+    configs = [_configured(run) for run in plan.runs_of[0].values()]
+    told = [model.scope(config, metric) for model, config in configs]
     names = {name for parts in told for name in parts}
     return {name for name in names if len({parts.get(name) for parts in told}) > 1}
 

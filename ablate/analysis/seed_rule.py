@@ -11,7 +11,7 @@ from ablate.analysis.scatter import grid_codes, groups_of
 from ablate.ledger.ledger import Ledger
 from ablate.numbers import rounded
 from ablate.plan.plan import Plan, plan_study
-from ablate.run_row import RunRows
+from ablate.run_row import AtStep, RunRows
 from ablate.spec.models import Study
 from ablate.spec.seeds import SeedRule
 from ablate.stats.replication import needed_for_pairs, needed_replicates
@@ -29,6 +29,8 @@ def plan_so_far(study: Study, ledger: Ledger, is_smoke: bool = False) -> Plan:
         ledger: Its ledger.
         is_smoke: Whether runs end after two steps.
     """
+    if isinstance(study.value, AtStep):
+        ledger.take_at(study.value, study.metrics)
     names = ledger.started_names()
     plan = plan_study(study, names, is_smoke=is_smoke)
     if not isinstance(study.seeds, SeedRule):
@@ -48,7 +50,7 @@ def plan_so_far(study: Study, ledger: Ledger, is_smoke: bool = False) -> Plan:
         )
     if kept is None:
         why += ". Decided once more from the same results, for seeds.json was damaged"
-    decided = plan_study(study, names, range(num), is_smoke=is_smoke)
+    decided = plan_study(study, names, study.numbered(num), is_smoke=is_smoke)
     return replace(decided, seeding=why, seeds_decided=True)
 
 
@@ -116,7 +118,7 @@ def _decide(plan: Plan, rule: SeedRule, rows: RunRows) -> tuple[int, str]:
     else:
         needed = needed_replicates(
             values, once.references, wanted, once.family, groups_of(plan, study.metric),
-            grid_codes(plan), num_families, plan.is_paired,
+            grid_codes(plan), num_families, plan.is_paired, once.same,
         )  # fmt: skip
     if math.isnan(needed.sd):
         return rule.min, f"the first {rule.min} seeds gave too few results to plan more"

@@ -9,6 +9,7 @@ from typing import Any
 from ablate.dotted import flatten
 from ablate.identity import canonical_json
 from ablate.plan.plan import Plan
+from ablate.plan.resolved import resolved_of, without_seed
 from ablate.spec.design import Cell
 from ablate.spec.models import text
 from ablate.text import printable
@@ -30,6 +31,8 @@ class Source(StrEnum):
     GIVEN = "set"
     FOLLOWS = "follows from other settings"
     """The study does not set it, and its model does not have it so by default."""
+    SCRIPT = "of the script"
+    """The study does not set it: its command's `config_command` says so."""
     DEFAULT = "default"
 
 
@@ -63,6 +66,8 @@ class Settings:
     each: Sequence[Setting] = ()
     without_model: str = ""
     """The trainable, where it declares no `Config`: what it takes by default nobody knows."""
+    asked: bool = False
+    """Whether scripts were asked what they really get (`config_command`)."""
 
 
 NO_SETTINGS = Settings()
@@ -83,15 +88,29 @@ def settings_of(plan: Plan) -> Settings:
     if plan.origin:
         return NO_SETTINGS
     defaults = dict(flatten(plan.model.defaults))
-    configs = [dict(flatten(cell.config)) for cell in plan.cells]
+    configs = [_config(plan, cell) for cell in plan.cells]
     written = {key for cell in plan.cells for key, _ in flatten(cell.written_config())}
+    own = {key for cell in plan.cells for key, _ in flatten(cell.config)}
+    of_scripts = {key for config in configs for key in config} - own
     found = [
-        _setting(plan, key, configs, written, defaults)
+        _setting(plan, key, configs, written, of_scripts, defaults)
         for key in dict.fromkeys(key for config in configs for key in config)
     ]
     order = list(Source)
     found.sort(key=lambda setting: order.index(setting.source))
-    return Settings(found, plan.entry.name if plan.model.model is None else "")
+    told = {cell.entry.name for cell in plan.cells if resolved_of(plan.study, cell, cell.config)}
+    without = [
+        entry.name
+        for entry in plan.entries
+        if entry.config_model().model is None and entry.name not in told
+    ]
+    return Settings(found, ", ".join(without), asked=bool(told))
+
+
+def _config(plan: Plan, cell: Cell) -> dict[str, Any]:
+    """By dotted keys: what a cell's script resolves its config to, or the config as it is."""
+    resolved = resolved_of(plan.study, cell, cell.config)
+    return dict(flatten(cell.config)) if resolved is None else without_seed(resolved)
 
 
 def unlike_settings(
@@ -118,6 +137,7 @@ def _setting(
     key: str,
     configs: Sequence[Mapping[str, Any]],
     written: Collection[str],
+    of_scripts: Collection[str],
     defaults: Mapping[str, Any],
 ) -> Setting:
     default = _text(defaults, key) if key in defaults else None
@@ -133,7 +153,11 @@ def _setting(
             key=printable(key), values=values, source=Source.VARIED, by=by, default=default
         )
     source = Source.DEFAULT if plain[0] == _plain(defaults, key) else Source.FOLLOWS
-    if plan.model.model is None or _is_written(key, written):
+    if _is_written(key, written):
+        source = Source.GIVEN
+    elif key in of_scripts:
+        source = Source.SCRIPT
+    elif None in (m.model for m in plan.model.models):
         source = Source.GIVEN
     values = [SettingValue(text=texts[plain[0]])]
     return Setting(key=printable(key), values=values, source=source, default=default)

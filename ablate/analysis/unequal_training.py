@@ -1,12 +1,13 @@
 """Whether cells were trained alike: steps, parameters, machines."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from ablate.plan.plan import Plan
 from ablate.plan.unequal import Amount, Inequality, inequality, is_asked_length
 from ablate.run_row import RunRow, RunRows, Status
 from ablate.spec.models import text
-from ablate.text import printable
+from ablate.text import num_runs, printable
 
 EARLY = "early_stopping"
 """Why a run ended that would have gone on, but for the metric that it is selected by."""
@@ -23,6 +24,7 @@ def unequal_training(plan: Plan, rows: RunRows) -> Iterator[str]:
     if parameters is not None:
         yield f"cells have {parameters.summary}"
     yield from _machines(plan, rows)
+    yield from _world_sizes(plan, rows)
 
 
 def misleading_training(plan: Plan, rows: RunRows) -> Iterator[str]:
@@ -34,6 +36,7 @@ def misleading_training(plan: Plan, rows: RunRows) -> Iterator[str]:
     if found is not None and found.is_clear and not is_asked_length(plan, found):
         yield f"cells trained for {found.summary}"
     yield from _machines(plan, rows)
+    yield from _world_sizes(plan, rows)
 
 
 def _steps(plan: Plan, rows: RunRows) -> Inequality | None:
@@ -70,6 +73,14 @@ def _machines(plan: Plan, rows: RunRows) -> Iterator[str]:
                 f"{printable(name)}: {told}: what the levels do cannot be told from what the "
                 "machines do"
             )
+
+
+def _world_sizes(plan: Plan, rows: RunRows) -> Iterator[str]:
+    """Numbers of processes, where runs of a command differ in them."""
+    sizes = Counter(row.world_size for _, row in _finished(plan, rows) if row.world_size)
+    if len(sizes) > 1:
+        told = ", ".join(f"{num_runs(num)} with {size}" for size, num in sorted(sizes.items()))
+        yield f"runs trained with unlike numbers of processes ({told}): batches differ with them"
 
 
 def _finished(plan: Plan, rows: RunRows) -> Iterator[tuple[int, RunRow]]:

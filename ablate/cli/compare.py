@@ -28,7 +28,7 @@ from ablate.plan.plan import Plan
 from ablate.process.screen import Arguments, Text
 from ablate.report.columns import Column, Folds, Leaves
 from ablate.report.screen_table import print_plain_table
-from ablate.run_row import Status
+from ablate.run_row import AtStep, Status
 from ablate.spec.load import load_saved_study
 from ablate.study_dir import StudyPaths
 from ablate.text import some
@@ -84,6 +84,9 @@ def compare_command(arguments: argparse.Namespace, console: Console) -> int:
     metric = arguments.metric or one.plan.study.metric
     if arguments.metric is not None:
         refuse_unmeasured(one.ledger, tuple(one.plan.factors), metric)
+    if isinstance(one.plan.value, AtStep):  # what counts in the first study
+        for side in (one, other):
+            side.ledger.take_at(one.plan.value, [metric])
     found = side_by_side((one.plan, other.plan), (one.ledger.rows, other.ledger.rows), metric)
     if not found.pairs:
         raise AblateError(
@@ -116,7 +119,7 @@ def _unlike(one: _Side, other: _Side, pairs: Sequence[CellPair]) -> Iterable[str
         a, b = getattr(one.environment, what), getattr(other.environment, what)
         if a != b:
             yield f"{what} differ: " + " | ".join("; ".join(v) or "unknown" for v in (a, b))
-    trainables = [side.plan.entry.name for side in (one, other)]
+    trainables = [some([e.name for e in side.plan.entries]) for side in (one, other)]
     if len(set(trainables)) > 1:
         yield f"trainables differ: {' | '.join(trainables)}"
     configs = ((pair.cells[0].config, pair.cells[1].config) for pair in pairs)

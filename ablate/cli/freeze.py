@@ -14,8 +14,10 @@ from ablate.ledger.ledger import Ledger
 from ablate.plan.analysis_changes import deviations_text
 from ablate.plan.analysis_plan import AnalysisPlan
 from ablate.process.screen import Text
+from ablate.run_row import AtStep
 from ablate.spec.load import load_saved_study, load_study, save_study
 from ablate.spec.models import Study
+from ablate.spec.ready import study_file
 from ablate.study_dir import StudyPaths
 from ablate.text import some
 
@@ -51,6 +53,7 @@ def freeze_command(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _study(place: Path) -> Study:
+    place = study_file(place)
     if not place.is_file():
         return load_saved_study(place)
     study = load_study(place)
@@ -91,6 +94,7 @@ def analysis_lines(analysis: AnalysisPlan) -> list[str]:
         seeds = f"{rule.min} to {rule.max}, until a half-width of {rule.until.half_width:g}"
     return [
         f"metric: {analysis.metric}, {direction(analysis.modes[analysis.metric])}",
+        *[f"value: {analysis.value}"] * isinstance(analysis.value, AtStep),
         f"reported beside it: {', '.join(analysis.report_metrics) or 'nothing'}",
         *["verdicts: about all of them together"] * (analysis.verdicts == "all"),
         f"margin: {margin}; log scale: {'on' if analysis.log_scale else 'off'}",

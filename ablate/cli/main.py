@@ -1,4 +1,4 @@
-"""The `ablate` command: run, plan, freeze, report, status, judge, compare, sample, ..."""
+"""The `ablate` command: new, run, plan, freeze, report, status, judge, compare, sample, ..."""
 
 import argparse
 import contextlib
@@ -9,33 +9,36 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from ablate.analysis.build import study_record
-from ablate.analysis.kept_analysis import analysis_today
+from ablate.analysis.as_it_stands import record_as_it_stands
 from ablate.analysis.records import StudyRecord
 from ablate.analysis.seed_rule import plan_so_far
-from ablate.cli import compare, evaluate, freeze, judge, sample, sync
+from ablate.cli import compare, evaluate, freeze, judge, new, sample, sync, watch
 from ablate.cli.guard import guarded
 from ablate.cli.measured import refuse_unmeasured
 from ablate.cli.run import build_parser, run_command
 from ablate.errors import AblateError, file_of, reason_of
 from ablate.ledger.ledger import Ledger
-from ablate.ledger.seals import lost_files
-from ablate.plan.reconcile import lost_notes
+from ablate.ledger.lock import holder_of
+from ablate.plan.glance import glance_at, left_text
+from ablate.plan.time_left import is_running
 from ablate.process.screen import Arguments, Text, nearest_text
 from ablate.report.output import write_report
 from ablate.report.terminal import print_report, print_undrawn
+from ablate.run_row import Status
 from ablate.spec.load import load_saved_study
-from ablate.spec.no_file import SUFFIXES
+from ablate.spec.ready import SUFFIXES
 from ablate.study_dir import StudyPaths
 from ablate.text import quoted
 from ablate.tracking.wandb.places import tracked_at
 
 COMMANDS = {
+    "new": "begin a study: YAML and a training",
     "run": "run a study, or finish it",
     "plan": "show what a study would run",
     "freeze": "fix a study's analysis before its results",
     "report": "print a study's table, write its report",
     "status": "how many runs are done",
+    "watch": "see studies in a browser while they run",
     "sample": "draw samples from a run",
     "evaluate": "add a metric to finished runs",
     "judge": "verdicts on results made elsewhere",
@@ -44,6 +47,7 @@ COMMANDS = {
 }
 """What each command does."""
 _NEEDED = {
+    "new": "DIR",
     "plan": "STUDY.yaml",
     "run": "STUDY.yaml",
     "status": "STUDY_DIR",
@@ -52,9 +56,11 @@ _NEEDED = {
 }
 """Those that everybody needs, and what they take."""
 _PARSERS: Mapping[str, Callable[[argparse.ArgumentParser], object]] = {
+    "new": new.build_parser,
     "run": build_parser,
     "plan": build_parser,
     "freeze": freeze.build_parser,
+    "watch": watch.build_parser,
     "sample": sample.build_parser,
     "evaluate": evaluate.build_parser,
     "judge": judge.build_parser,
@@ -77,11 +83,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.plan = arguments.plan or arguments.command == "plan"
         return guarded(lambda console: run_command(arguments, console))
     work = {
+        "new": lambda console: new.new_command(arguments, console),
         "freeze": lambda console: freeze.freeze_command(arguments, console),
         "report": lambda console: report(
-            Path(arguments.study_dir), console, arguments.metric, arguments.compare
+            Path(arguments.study_dir),
+            console,
+            arguments.metric,
+            arguments.compare,
+            arguments.with_curves,
         ),
         "status": lambda console: status(Path(arguments.study_dir), console),
+        "watch": lambda console: watch.watch_command(arguments, console),
         "sample": lambda console: sample.sample_command(arguments, console),
         "judge": lambda console: judge.judge_command(arguments, console),
         "compare": lambda console: compare.compare_command(arguments, console),
@@ -101,6 +113,9 @@ def _parsed(words: Sequence[str]) -> argparse.Namespace:
     report_options = commands.choices["report"]
     report_options.add_argument("--metric", help="a metric other than the study's")
     report_options.add_argument("--compare", choices=["pairs"], help="all cells with each other")
+    report_options.add_argument(
+        "--with-curves", action="store_true", help="also a page of all runs, curves and failures"
+    )
     first = words[0]
     if not first.startswith("-") and first not in COMMANDS:
         meant = nearest_text(first, COMMANDS)
@@ -123,7 +138,7 @@ def _overview(_: Console) -> int:
         "",
         *(f"  {typed:<{width}}  {what}" for typed, what in used),
         "",
-        "for example:   ablate run search_spaces/quickstart.yaml",
+        "for example:   ablate run quickstart",
         "all of it:     ablate --help, ablate run --help",
     ]
     Console(stderr=True).print(Text("\n".join(lines)), soft_wrap=True)
@@ -136,7 +151,11 @@ def command() -> NoReturn:
 
 
 def report(
-    study_dir: Path, console: Console, metric: str | None = None, compare: str | None = None
+    study_dir: Path,
+    console: Console,
+    metric: str | None = None,
+    compare: str | None = None,
+    with_curves: bool = False,
 ) -> int:
     """Prints the ablation table of a study directory; the study may still be running.
 
@@ -147,6 +166,7 @@ def report(
         console: Where to print.
         metric: A metric other than the study's.
         compare: What to compare in the place of what the study says: `pairs`.
+        with_curves: Whether the page of `ablate watch` is written, too, as one file.
 
     Raises:
         InputError: If no run has such a metric, or there are no such comparisons.
@@ -160,14 +180,16 @@ def report(
     if metric is not None:
         refuse_unmeasured(ledger, tuple(plan.factors), metric)
     paths = StudyPaths(study.directory)
-    lost = lost_notes(ledger.rows, lost_files(paths, ledger.rows, plan.by_id))
-    notes, study_yaml = [*ledger.notes, *lost], paths.study_yaml.read_text(encoding="utf-8")
-    notes += ["compared as asked for here, not as the study says"] * is_asked
-    kept = analysis_today(plan, ledger.rows)
-    record = study_record(plan, ledger.rows, metric, study_yaml, notes, tracked_at(study), kept)
+    notes = ["compared as asked for here, not as the study says"] * is_asked
+    record = record_as_it_stands(plan, ledger, metric, notes, tracked_at(study))
     print_report(record, console)
     if metric is None and not is_asked:
         _write_report(record, paths, console)
+    if with_curves:
+        from ablate.watch.archive import write_archive  # no other report needs it
+
+        write_archive(paths)
+        console.print(Text(f"runs and curves: {paths.study_page}"), soft_wrap=True)
     return 0
 
 
@@ -182,14 +204,22 @@ def _write_report(record: StudyRecord, paths: StudyPaths, console: Console) -> N
 
 
 def status(study_dir: Path, console: Console) -> int:
-    """Prints how many runs of a study directory have each status."""
+    """Prints how many runs of a study directory have each status, and the time left."""
     study = load_saved_study(study_dir)
     ledger = Ledger(StudyPaths(study.directory))
     plan = plan_so_far(study, ledger)
-    statuses = [ledger.rows.status(run.run_id) for run in plan.runs]
-    counts = {name: statuses.count(name) for name in dict.fromkeys(statuses)}
-    counts_text = ", ".join(f"{count} {name}" for name, count in counts.items())
-    console.print(Text(f"{study.study}: {len(plan.runs)} runs: {counts_text}"))
+    rows = [ledger.rows.of(run.run_id) for run in plan.runs]
+    has_driver = holder_of(StudyPaths(study.directory).lock) is not None
+    begun = "running" if has_driver else Status.INTERRUPTED.value
+    states = [begun if is_running(row) else row.status.value for row in rows]
+    told = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
+    told += filter(None, [left_text(glance_at(plan, ledger.rows, has_driver).left_s)])
+    console.print(Text(f"{study.study}: {len(plan.runs)} runs: {', '.join(told)}"))
+    if not has_driver and not all(row.status.has_ended for row in rows):
+        console.print(
+            Text(f"nobody runs it now: ablate run --resume {quoted([study_dir])} goes on"),
+            soft_wrap=True,
+        )
     for note in ledger.notes:
         console.print(Text(f"note: {note}"), soft_wrap=True)
     return 0

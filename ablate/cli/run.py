@@ -52,7 +52,7 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
         epilog="The same command resumes the study: finished runs are kept.",
     )
     add = parser.add_argument
-    add("grid", nargs="?", metavar="GRID", help="the study's YAML file")
+    add("grid", nargs="?", metavar="GRID", help="the study's YAML file, or a ready study's name")
     add("--resume", metavar="DIR", help="resume a study directory, without its YAML")
     add("--plan", action="store_true", help="show cells, runs and what is done; start nothing")
     add("--local", action="store_true", help="run in this process, one run after another, no Ray")
@@ -76,6 +76,7 @@ def build_parser(parser: argparse.ArgumentParser | None = None) -> argparse.Argu
     add("--backend", metavar="NAME", help="where to run: ray (default), local, or a plug-in")
     add("--wait-for-lock", metavar="SECONDS", type=_seconds, default=0.0,
         help="wait for another driver on the study directory to end")  # fmt: skip
+    add("--verbose", action="store_true", help="show the table so far as replicates end")
     add("--wandb-project", metavar="NAME", help="the W&B project")
     return parser
 
@@ -115,6 +116,7 @@ def run_command(arguments: argparse.Namespace, console: Console) -> int:
         address=arguments.address,
         trust_owner=arguments.trust_owner,
         wait_for_lock_s=arguments.wait_for_lock,
+        verbose=arguments.verbose,
         backend=arguments.backend,
     )
     # Checked first: mistakes in the environment are the user's, too.
@@ -161,7 +163,7 @@ def show_plan(study: Study, options: Options, console: Console) -> int:
     """
     ledger = ledger_of(study, options)
     check_question(study, ledger.rows, options)
-    plan, remaining = examine(study, ledger, options)
+    plan, remaining = examine(study.resolved_as({}), ledger, options)
     preflight_facts = check_data(plan, [*remaining.todo, *remaining.kept])
     slots = backend_of(options).places(study, options)
     print_plan(plan, remaining, ledger.rows, preflight_facts, max(1, slots), console)

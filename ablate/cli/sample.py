@@ -19,7 +19,8 @@ from ablate.plan.plan import Plan
 from ablate.process.screen import Arguments, Text
 from ablate.spec.load import load_saved_study
 from ablate.study_dir import StudyPaths
-from ablate.trainable.config_model import ConfigModel
+from ablate.trainable.joint_model import JointModel
+from ablate.trainable.registry import TrainableEntry
 
 FORMATS = (".parquet", ".npy")
 BEST = "best"
@@ -65,25 +66,33 @@ def sample_command(arguments: argparse.Namespace, console: Console) -> int:
     target = Path(arguments.o)
     problems = [*_name_problems(arguments.run_name, tuple(names), plan)]
     problems += _problems(arguments, target, plan.model)
-    draw = plan.entry.sample()
-    if draw is None:
-        problems.append(Problem("trainable", "does not say how to sample", plan.entry.name))
+    name = arguments.run_name
+    if not problems and name == BEST:
+        name = _best(plan, ledger, paths, console)
+    entry = _trained_with(plan, name)
+    if entry.hooks.sample is None:
+        problems.append(Problem("trainable", "does not say how to sample", entry.name))
     if problems:
         raise InputError("command line", problems)
-    name = arguments.run_name
-    if name == BEST:
-        name = _best(plan, ledger, paths, console)
     best = paths.best(name)
     if not best.exists():
         raise AblateError(f"{name} has no best weights (it is {names[name].status}): {best}")
+    draw = entry.sample()
     assert draw is not None
     try:
         rows = draw(best, arguments.n, arguments.seed, arguments.solver, arguments.steps)
     except (RuntimeError, ValueError) as error:
         raise AblateError(f"{name} cannot be sampled: {error}") from error
     _write(rows, target)
-    console.print(Text(f"{len(rows)} samples of {rows.shape[1]} numbers: {target}"), soft_wrap=True)
+    numbers = "x".join(map(str, rows.shape[1:]))
+    console.print(Text(f"{len(rows)} samples of {numbers} numbers: {target}"), soft_wrap=True)
     return 0
+
+
+def _trained_with(plan: Plan, name: str) -> TrainableEntry:
+    """The trainable of a run; of one that is no longer planned, the first."""
+    own = (run.cell.entry for run in plan.runs if run.run_name == name)
+    return next(own, plan.entries[0])
 
 
 def _best(plan: Plan, ledger: Ledger, paths: StudyPaths, console: Console) -> str:
@@ -116,7 +125,7 @@ def _name_problems(name: str, names: tuple[str, ...], plan: Plan) -> list[Proble
     return [Problem("RUN_NAME", "is not in the ledger", name, (*shown, BEST))]
 
 
-def _problems(arguments: argparse.Namespace, target: Path, model: ConfigModel) -> list[Problem]:
+def _problems(arguments: argparse.Namespace, target: Path, model: JointModel) -> list[Problem]:
     problems: list[Problem] = []
     if arguments.n < 1:
         problems.append(Problem("-n", "should be at least 1", arguments.n))
@@ -132,9 +141,9 @@ def _problems(arguments: argparse.Namespace, target: Path, model: ConfigModel) -
     return problems
 
 
-def _solvers(model: ConfigModel) -> tuple[str, ...]:
-    field = model.fields.get("solver")
-    return () if field is None else get_args(field.annotation)
+def _solvers(model: JointModel) -> tuple[str, ...]:
+    found = (each.fields.get("solver") for each in model.models)
+    return tuple(name for field in found if field for name in get_args(field.annotation))
 
 
 def _write(rows: np.ndarray, target: Path) -> None:
@@ -145,7 +154,9 @@ def _write(rows: np.ndarray, target: Path) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        values = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
+        values = pa.array(rows.ravel())
+        for size in reversed(rows.shape[1:]):
+            values = pa.FixedSizeListArray.from_arrays(values, size)
         pq.write_table(pa.table({"embedding": values}), target)
     except OSError as error:
         raise AblateError(f"{target}: cannot be written ({error.strerror})") from error

@@ -17,7 +17,8 @@ from ablate.ledger.lock import driver_lock
 from ablate.plan.plan import Plan
 from ablate.process.screen import Text
 from ablate.spec.load import load_saved_study
-from ablate.spec.models import ENTITY_RULE, PROJECT_RULE, Study, entity_problem, project_problem
+from ablate.spec.models import Study
+from ablate.spec.tracking import ENTITY_RULE, PROJECT_RULE, entity_problem, project_problem
 from ablate.study_dir import StudyPaths
 from ablate.text import quoted
 from ablate.tracking.wandb.messages import RunMessages
@@ -25,6 +26,7 @@ from ablate.tracking.wandb.places import tracked_at
 from ablate.tracking.wandb.port import SinkPort
 from ablate.tracking.wandb.protocol import Complete, ServerState, Sync
 from ablate.tracking.wandb.record import Home, WandbRecord
+from ablate.tracking.wandb.script_runs import tag_messages
 from ablate.tracking.wandb.settings import Destination, destination, has_credentials
 
 INCOMPLETE = 1
@@ -63,6 +65,8 @@ def sync_command(arguments: argparse.Namespace, console: Console) -> int:
         port = _port(paths, to, study.tracking.patience_s, console, moves)
         console.print(Text(f"asking {to.server} for {len(runs)} runs"), soft_wrap=True)
         port.put(Sync(runs=runs, dry_run=arguments.dry_run))
+        for tag in () if arguments.dry_run else tag_messages(plan, ledger, paths):
+            port.put(tag)
         port.close()
         num_lacking = _tell(runs, port, WandbRecord(paths), arguments.dry_run, console)
         if num_lacking and not arguments.dry_run:
@@ -119,7 +123,8 @@ def _moved(to: Destination, place: str) -> Destination:
 
 def _runs(plan: Plan, ledger: Ledger, paths: StudyPaths) -> list[Complete]:
     messages, started = RunMessages(plan, paths, ledger), ledger.started_names()
-    return [messages.complete(run_id) for run_id in plan.by_id if run_id in started]
+    own = [run_id for run_id, run in plan.by_id.items() if not plan.tracks_itself(run)]
+    return [messages.complete(run_id) for run_id in own if run_id in started]
 
 
 def _table(plan: Plan, ledger: Ledger, paths: StudyPaths) -> Complete:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ablate.dotted import flatten, value_at
+from ablate.driver.study_metrics import unfound_metrics
 from ablate.errors import Problem, file_of, reason_of
 from ablate.plan.plan import Plan, Run
 from ablate.process.gc_pause import gc_paused
-from ablate.spec.design import DesignBlock, blocks_of
 from ablate.spec.refused_cells import with_cells, with_places
 from ablate.trainable.contract import ConfigError
 
@@ -26,9 +26,8 @@ def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
     Raises:
         InputError: With the mistakes of each data set, once.
     """
-    preflight = plan.entry.preflight()
-    if preflight is None:
-        return {}
+    checks = {entry.name: entry.preflight() for entry in plan.entries}
+    runs = [run for run in runs if checks[run.cell.entry.name] is not None]
     by_data: dict[tuple[int, int | None], dict[str, Any]] = {}
     mistakes = _Mistakes(plan)
     for run in runs:
@@ -36,6 +35,8 @@ def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
         if key in by_data:
             continue
         by_data[key] = {}
+        preflight = checks[run.cell.entry.name]
+        assert preflight is not None
         try:
             facts = dict(preflight(plan.launch_config(run)) or {})
             if facts.get("data_fingerprint") is not None:
@@ -45,7 +46,10 @@ def check_data(plan: Plan, runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
             mistakes.add(run, error)
     if mistakes.runs:
         raise plan.study.refusal(mistakes.problems)
-    return {run.run_id: by_data[run.cell.index, plan.split_of(run)] for run in runs}
+    found = {run.run_id: by_data[run.cell.index, plan.split_of(run)] for run in runs}
+    if problems := list(unfound_metrics(plan, found)):
+        raise plan.study.refusal(problems)
+    return found
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class _Mistakes:
         return [
             with_cells(
                 problem,
-                [(self._block_of(run), run.cell) for run in runs.values()],
+                [(self.plan.design_of(run.cell), run.cell) for run in runs.values()],
                 len(self.plan.cells),
             )
             for problem, runs in self.runs.items()
@@ -85,7 +89,9 @@ class _Mistakes:
             return Problem(UNKNOWN, message)
         written = run.cell.written_config()
         there = [key for key in keys if value_at(written, key) is not None]
-        return with_places(Problem("", message), self._block_of(run), run.cell, there or keys[:1])
+        return with_places(
+            Problem("", message), self.plan.design_of(run.cell), run.cell, there or keys[:1]
+        )
 
     def _keys_of(self, run: Run, error: ValueError | OSError) -> Sequence[str]:
         """The config keys that an error is about: those that it names, or whose file it names."""
@@ -94,9 +100,4 @@ class _Mistakes:
         file = file_of(error) if isinstance(error, OSError) else ""
         config = flatten(self.plan.launch_config(run))
         named = [key for key, value in config if file and value == file]
-        return named or sorted(self.plan.model.paths)
-
-    def _block_of(self, run: Run) -> DesignBlock:
-        designed = blocks_of(self.plan.study, self.plan.model)
-        planned = zip(self.plan.blocks, designed, strict=True)
-        return next((b for own, b in planned if run.cell.index in own.members), designed[0])
+        return named or sorted(run.cell.model.paths)

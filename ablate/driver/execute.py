@@ -1,6 +1,7 @@
 """Executes the remaining runs on a backend."""
 
 import contextlib
+import functools
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -8,12 +9,14 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from ablate.driver.first_replicate import FirstReplicate
+from ablate.driver.table_so_far import TableSoFar
 from ablate.events import Broadcast, Listener
 from ablate.launch.base import Options, backend_of
 from ablate.launch.checkpoints import drop_checkpoints
 from ablate.launch.session import JobContext, job_context
 from ablate.ledger.code_watch import CodeWatch
 from ablate.ledger.ledger import Ledger
+from ablate.plan.glance import TimeLeft
 from ablate.plan.plan import Plan
 from ablate.plan.reconcile import Remaining
 from ablate.process.interrupts import Interrupts
@@ -23,8 +26,9 @@ from ablate.tracking.base import TrackedStudy, Trackers
 from ablate.tracking.terminal import Progress
 from ablate.tracking.wandb.messages import RunMessages
 from ablate.tracking.wandb.port import INTERRUPT_PATIENCE_S, SharedSink
+from ablate.tracking.wandb.script_runs import script_environment
 from ablate.tracking.wandb.tracker import WandbTracker
-from ablate.trainable.code_files import OwnCode
+from ablate.trainable.code_files import CodeFile
 from ablate.trainable.loaded_code import import_path
 
 
@@ -64,10 +68,10 @@ def execute_runs(
     Raises:
         StorageError: If the study's storage failed after the runs could start.
     """
-    interrupts, entered = caller.interrupts, False
+    entered = False
     with (
         _progress(plan, remaining, ledger, options, caller) as progress,
-        job_context(_context(plan, ledger, progress, caller, interrupts.stop)) as context,
+        job_context(_context(plan, ledger, progress, options, caller)) as context,
         contextlib.suppress(KeyboardInterrupt),
         backend_of(options).open(context, len(remaining.todo), options) as run,
     ):
@@ -108,16 +112,18 @@ def _progress(
         {run.run_id: run.run_name for run in remaining.todo},
         (metric, "val_loss"),
         caller.console,
-        # A live view that keeps redrawing would hide a debugger's prompt.
+        # A live view that keeps redrawing would hide a debugger's prompt, and a line be in its way.
         live=not options.local,
+        timed=not options.debug,
         before=Counter(ledger.rows.status(run.run_id) for run in remaining.kept),
         # The record hears of an end before its views do.
         result=lambda run_id: ledger.rows.of(run_id).result(metric, plan.value),
+        left_s=TimeLeft(plan, remaining.todo, ledger.rows, remaining.crashed).seconds,
     )
 
 
 def _context(
-    plan: Plan, ledger: Ledger, progress: Progress, caller: Caller, stop: Callable[[], None]
+    plan: Plan, ledger: Ledger, progress: Progress, options: Options, caller: Caller
 ) -> JobContext:
     paths = StudyPaths(plan.study.directory)
     # The sink imports W&B while Ray starts. Smoke runs are not tracked.
@@ -126,16 +132,23 @@ def _context(
     if port:
         trackers.append(WandbTracker(RunMessages(plan, paths, ledger), port))
     if not plan.is_smoke:
-        tracked = TrackedStudy(study=plan.study, directory=paths.root, ledger=ledger)
+        tracked = TrackedStudy(
+            study=plan.study, directory=paths.root, ledger=ledger, value=plan.value
+        )
         trackers += caller.trackers.open(tracked, progress.say)
-    begun_with = OwnCode.of(plan.entry.target).hashes(import_path())
+    path, begun_with = import_path(), dict[CodeFile, str]()
+    for entry in plan.entries:
+        begun_with |= entry.own_code().hashes(path)
     code = CodeWatch(ledger, begun_with, progress.say)
     first: list[Listener] = [code] if plan.is_smoke else [code, FirstReplicate(plan, ledger)]
+    tables = [TableSoFar(plan, ledger, caller.console)] if options.verbose else []
+    listeners = [*first, progress, *tables, *trackers, *caller.listeners]
     return JobContext(
-        plan,
-        paths,
-        Broadcast(ledger, [*first, progress, *trackers, *caller.listeners], stop, progress.say),
-        progress.say,
-        ledger.settled,
-        caller.interrupts,
+        plan=plan,
+        paths=paths,
+        broadcast=Broadcast(ledger, listeners, caller.interrupts.stop, progress.say),
+        say=progress.say,
+        settled=ledger.settled,
+        interrupts=caller.interrupts,
+        environment=functools.partial(script_environment, plan, ledger, paths, caller.sink.to),
     )

@@ -99,10 +99,12 @@ def _complete(
     trackers: Trackers, record: StudyRecord, outcome: Outcome, say: Callable[[str], None]
 ) -> None:
     """Sends the trackers what they missed, and the tables."""
-    study, ledger = outcome.plan.study, outcome.ledger
-    trackers.open(TrackedStudy(study=study, directory=study.directory, ledger=ledger), say)
+    plan, ledger = outcome.plan, outcome.ledger
+    directory, value = plan.study.directory, plan.value
+    tracked = TrackedStudy(study=plan.study, directory=directory, ledger=ledger, value=value)
+    trackers.open(tracked, say)
     rows = ledger.rows
-    trackers.complete([r.run_id for r in outcome.plan.runs if rows.status(r.run_id).has_ended], say)
+    trackers.complete([r.run_id for r in plan.runs if rows.status(r.run_id).has_ended], say)
     tables = [
         TrackedTable(title=table.title, columns=table.columns, rows=[r.texts for r in table.rows])
         for table in tables_of(record)
@@ -124,6 +126,7 @@ def _print_places(
         "ledger": paths.runs_parquet,
         "report": paths.report / "index.html",
         "best weights": paths.root / "checkpoints",
+        "TensorBoard": paths.tensorboard,
     }
     for name, path in ((name, path) for name, path in places.items() if path.exists()):
         console.print(Text(f"{name + ':':<14}{as_seen_from_here(path)}"), soft_wrap=True)

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from ablate.driver.code_changes import outdated_runs
 from ablate.errors import AblateError, reason_of
-from ablate.ledger.code_today import CodeToday
+from ablate.images.logged import copy_images
 from ablate.ledger.elsewhere import OtherStudy, finished_in, studies_beside
 from ablate.ledger.history import History
 from ablate.ledger.ledger import Ledger, summary
@@ -21,6 +22,7 @@ from ablate.ledger.seals import UnsealedFileError, copied_files
 from ablate.plan.plan import Plan, Run
 from ablate.plan.reconcile import Remaining
 from ablate.run_row import COLUMNS, RunRow, RunRows
+from ablate.samples.files import copy_samples
 from ablate.spec.load import last_study
 from ablate.spec.models import Study
 from ablate.spec.question import Question
@@ -141,7 +143,7 @@ def take_finished(
 
 def _misfits(plan: Plan, other: OtherStudy, facts: Facts) -> dict[str, _Misfit]:
     """Runs of another study that may not be taken."""
-    outdated, today = CodeToday(plan.entry).outdated(other.rows), versions()
+    outdated, today = outdated_runs(plan, other.rows), versions()
     found = {
         run_id: _misfit(plan, row, facts.get(run_id, {}), run_id in outdated, today)
         for run_id, row in other.rows.items()
@@ -192,6 +194,8 @@ def _take(plan: Plan, run: Run, other: OtherStudy, was: Study, row: RunRow, ledg
         else:
             own["planned_in"] = paths.next_launch
         ledger.add(run.run_id, run_name=run.run_name, seed=run.seed, **own)
+    copy_samples(other.paths, row.run_name, paths, run.run_name)
+    copy_images(other.paths.run(row.run_name), paths.run(run.run_name))
     ledger.patch(
         run.run_id,
         **metrics,

@@ -35,6 +35,7 @@ def run_study(
     address: str | None = None,
     trust_owner: bool = False,
     wait_for_lock_s: float = 0.0,
+    verbose: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> Ledger:
     """Runs what a study still needs, as `python -m ablate.run` does, with report and tracking.
@@ -51,7 +52,8 @@ def run_study(
         accept_changed_data: Keep runs made with different data.
         address: Of a running Ray cluster, or `local`.
         trust_owner: Unpickle checkpoints that another user owns.
-        wait_for_lock_s: How long to wait for another driver on the study directory to end.
+        wait_for_lock_s: How long to wait for another driver to end.
+        verbose: Show the table so far whenever a replicate has ended.
         listeners: Get the events of runs.
 
     Returns:
@@ -61,14 +63,12 @@ def run_study(
         InputError: If the options, the data or the cluster do not fit the study.
         AnotherQuestionError: If the directory has results of another question.
         StudyInUseError: If another driver is using the study directory.
-        KeyboardInterrupt: If it was interrupted, after everything is saved.
-        ClusterGoneError: If the cluster was lost, after everything is saved.
+        KeyboardInterrupt, ClusterGoneError: If it was stopped, after everything is saved.
     """
     options = Options(
-        local=local, only=only, retry_failed=retry_failed, fresh=fresh,
-        same_study=same_study, reuse=reuse, accept_changed_data=accept_changed_data,
-        address=address, trust_owner=trust_owner, wait_for_lock_s=wait_for_lock_s,
-    )  # fmt: skip
+        local=local, only=only, retry_failed=retry_failed, fresh=fresh, same_study=same_study,
+        reuse=reuse, accept_changed_data=accept_changed_data, address=address, verbose=verbose,
+        trust_owner=trust_owner, wait_for_lock_s=wait_for_lock_s)  # fmt: skip
     console = console or standard_output()
     return _ended(complete_study(study, options, console, listeners=listeners))
 

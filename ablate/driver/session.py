@@ -2,7 +2,8 @@
 
 import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,12 +11,16 @@ from rich.console import Console
 
 from ablate.analysis.kept_analysis import analysis_today, keep_analysis
 from ablate.analysis.seed_rule import keep_decision, plan_so_far
+from ablate.driver.code_changes import outdated_runs
+from ablate.driver.command_code import code_notes
 from ablate.driver.data_check import check_data
 from ablate.driver.directory import make_directory, make_uid, set_aside
 from ablate.driver.execute import Caller, execute_runs
 from ablate.driver.ignored_factors import twins_in, watching
+from ablate.driver.measuring import add_new_metrics
 from ablate.driver.question import check_question, keep_earlier_report
 from ablate.driver.reuse import offers_of, take_finished
+from ablate.driver.study_metrics import keep_found_metrics
 from ablate.errors import (
     CLUSTER_GONE,
     INTERRUPTED,
@@ -26,7 +31,6 @@ from ablate.events import Listener
 from ablate.identity import canonical_json
 from ablate.launch.base import Options, backend_of
 from ablate.launch.checkpoints import ahead_of_curves, check_trust, newest_checkpoints
-from ablate.ledger.code_today import CodeToday
 from ablate.ledger.history import History
 from ablate.ledger.ledger import Ledger
 from ablate.ledger.lock import driver_lock
@@ -35,6 +39,7 @@ from ablate.ledger.seals import lost_files
 from ablate.plan.analysis_changes import deviations_text
 from ablate.plan.plan import Plan
 from ablate.plan.reconcile import Remaining, changed_data, reconcile
+from ablate.plan.resolved import keep_resolved
 from ablate.plan.select import select_runs
 from ablate.plan.twins import twin_notes
 from ablate.plan.unequal import length_notes
@@ -42,6 +47,8 @@ from ablate.process.gc_pause import gc_paused
 from ablate.process.interrupts import Interrupts, interrupts
 from ablate.process.screen import Text
 from ablate.run_row import RunRows, Status
+from ablate.samples.files import drop_samples
+from ablate.spec.command_checks import missing_files
 from ablate.spec.load import save_study
 from ablate.spec.models import Study
 from ablate.study_dir import StudyPaths, as_seen_from_here
@@ -93,12 +100,15 @@ def execute(
         with contextlib.closing(SharedSink(study)) as own:
             return execute(study, options, console, own, trackers, listeners)
     trackers = trackers or Trackers(study)
+    study = study.resolved_as({}).with_metrics({})  # once for all that follows
     with interrupts() as watched:
         return _execute(study, options, Caller(console, sink, trackers, listeners, watched))
 
 
 def _execute(study: Study, options: Options, caller: Caller) -> Outcome:
     paths = StudyPaths(study.directory)
+    if missing := missing_files(study):
+        raise study.refusal(missing)
     if options.fresh:
         _check_from_scratch(study, options)
         set_aside(paths, options.wait_for_lock_s, caller.console)
@@ -108,6 +118,7 @@ def _execute(study: Study, options: Options, caller: Caller) -> Outcome:
         check_question(study, ledger.rows, options)
         plan, remaining = examine(study, ledger, options)
         preflight_facts = check_data(plan, [*remaining.todo, *remaining.kept])
+        plan = _with_fingerprints(plan, preflight_facts)
         remaining = _with_data_of_today(ledger, remaining, preflight_facts, options)
         remaining = _with_whole_curves(paths, ledger, remaining)
         notes = plan.seeding, *plan_notes(plan, preflight_facts), *ledger.notes, *remaining.notes
@@ -125,6 +136,8 @@ def _execute(study: Study, options: Options, caller: Caller) -> Outcome:
             )
             caller.console.print(Text(told), soft_wrap=True)
         save_study(study, paths)
+        keep_resolved(study, paths)
+        keep_found_metrics(plan, preflight_facts)
         make_uid(paths, bool(ledger.rows), caller.console)
         with ledger.writing(), caller.interrupts.last_resort(ledger.close):
             plan, interrupted = _run_stages(
@@ -143,7 +156,7 @@ def examine(study: Study, ledger: Ledger, options: Options) -> tuple[Plan, Remai
     """
     plan = plan_so_far(study, ledger, options.is_smoke)
     runs = select_runs(plan, options.only) if options.only else plan.runs
-    outdated = CodeToday(plan.entry).outdated(ledger.rows)
+    outdated = outdated_runs(plan, ledger.rows)
     lost = lost_files(StudyPaths(study.directory), ledger.rows, [run.run_id for run in runs])
     return plan, reconcile(plan, ledger.rows, runs, outdated, options.retry_failed, lost)
 
@@ -169,7 +182,9 @@ def plan_notes(plan: Plan, preflight_facts: Mapping[str, Mapping[str, Any]]) -> 
         if "same_training" in preflight_facts.get(run.run_id, {})
     }
     before = plan.base_notes if checked >= set(range(len(plan.cells))) else plan.notes
-    return list(dict.fromkeys([*before, *length_notes(plan, preflight_facts), *twins]))
+    lengths, code = length_notes(plan, preflight_facts), code_notes(plan)
+    of_data = [note for facts in preflight_facts.values() for note in facts.get("notes", ())]
+    return list(dict.fromkeys([*before, *lengths, *code, *twins, *of_data]))
 
 
 def deviation_notes(plan: Plan, ledger: Ledger) -> list[str]:
@@ -211,18 +226,26 @@ def _run_stages(
         else:
             enter()
             interrupted = False
+        if not interrupted and not plan.is_smoke:
+            note = _note(caller.console)
+            add_new_metrics(plan, remaining.kept, preflight_facts, ledger, note)
         later, remaining = examine(plan.study, ledger, options)
         if interrupted or later.seeds == plan.seeds:
             return later, interrupted
-        plan, preflight_facts = later, check_data(later, remaining.todo)
+        preflight_facts = check_data(later, remaining.todo)
+        plan = _with_fingerprints(later, preflight_facts)
         caller.console.print(Text(f"note: {plan.seeding}"), soft_wrap=True)
+
+
+def _note(console: Console) -> Callable[[str], None]:
+    return lambda told: console.print(Text(f"note: {told}"), soft_wrap=True)
 
 
 def _tell_edited(plan: Plan, done: Remaining, ledger: Ledger, console: Console) -> None:
     """Says if training code was edited meanwhile, so that the new runs are outdated already."""
     ids = [run.run_id for run in done.todo if run.run_id in ledger.rows]
     rows = RunRows({run_id: ledger.rows[run_id] for run_id in ids})
-    outdated = CodeToday(plan.entry).outdated(rows)
+    outdated = outdated_runs(plan, rows)
     if outdated:
         files = some(sorted(frozenset[str]().union(*outdated.values())))
         note = (
@@ -252,21 +275,26 @@ def _enter_rows(
     ledger: Ledger,
 ) -> None:
     """Adds rows for the planned runs; those to do get the code and data they are made with."""
-    code = provenance(plan.entry)
-    launch = StudyPaths(plan.study.directory).next_launch
+    code = {entry.name: provenance(entry) for entry in plan.entries}
+    paths = StudyPaths(plan.study.directory)
+    launch = paths.next_launch
     ledger.protect(plan.factors)
     ledger.choose_by(plan.choice)
     todo = {run.run_id for run in remaining.todo}
     for run_id in remaining.restart & ledger.rows.keys():
         ledger.reset(run_id)
         ledger.patch(run_id, restarted_in=launch)
+    for run in remaining.todo:
+        if run.run_id in remaining.restart or run.run_id not in ledger.rows:
+            shutil.rmtree(paths.run(run.run_name), ignore_errors=True)  # a script begins there
+            drop_samples(paths, run.run_name)
     for run_id in todo & ledger.settled():
         ledger.patch(run_id, status=Status.INTERRUPTED)  # in case this command never gets to it
     for run_id in remaining.mixed:
         ledger.warn(run_id, ["resumed with different training code"])
     for run in plan.runs:
         facts, columns = preflight_facts.get(run.run_id, {}), dict(run.cell.labels)
-        made_with = dict(code) if run.run_id in todo else {}
+        made_with = dict(code[run.cell.entry.name]) if run.run_id in todo else {}
         if run.run_id in todo and facts.get("data_fingerprint"):
             made_with["data_fingerprint"] = facts["data_fingerprint"]
         if facts.get("num_parameters"):
@@ -275,11 +303,21 @@ def _enter_rows(
             columns["block"] = "again" if run.cell.is_aa else run.cell.block
         if run.run_id not in ledger.rows:
             columns["planned_in"] = launch
+        if ledger.rows.of(run.run_id).dropped_in:
+            columns["dropped_in"] = None
         ledger.add(
             run.run_id, run_name=run.run_name, seed=run.seed, **columns,
-            config=canonical_json(run.config), **made_with,
+            config=canonical_json(run.full_config), **made_with,
         )  # fmt: skip
+    for run_id, row in ledger.rows.items():
+        if run_id not in plan.by_id and not row.dropped_in:
+            ledger.patch(run_id, dropped_in=launch)
     ledger.compact()
+
+
+def _with_fingerprints(plan: Plan, preflight_facts: Mapping[str, Mapping[str, Any]]) -> Plan:
+    known = {run_id: facts.get("data_fingerprint") for run_id, facts in preflight_facts.items()}
+    return replace(plan, data_fingerprints={i: text for i, text in known.items() if text})
 
 
 def _with_data_of_today(

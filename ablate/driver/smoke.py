@@ -15,8 +15,10 @@ from ablate.driver.directory import make_directory
 from ablate.driver.question import check_question
 from ablate.driver.session import Outcome, examine, execute, ledger_of
 from ablate.launch.base import Options
+from ablate.launch.host import TRIED
 from ablate.ledger.lock import driver_lock
 from ablate.numbers import clock
+from ablate.plan.endings import ends_by_itself
 from ablate.process.screen import Text
 from ablate.run_row import Status
 from ablate.spec.models import Study
@@ -46,7 +48,8 @@ def try_cells(study: Study, options: Options, console: Console) -> Outcome:
         outcome = _try_cells(study, paths, options, console)
         if not outcome.interrupted:
             told = [*_found(study, outcome), f"took {clock(time.monotonic() - began_at)}"]
-            told += [] if outcome.exit_code else [_whole(study, options)]
+            if not outcome.exit_code:
+                told += [*_still_going(study, outcome), _whole(study, options)]
             for line in told:
                 style = "red" if outcome.exit_code else ""
                 console.print(Text(f"smoke: {line}", style), soft_wrap=True)
@@ -88,6 +91,19 @@ def _found(study: Study, outcome: Outcome) -> list[str]:
     ends = f"start and end; {silent} reported no {study.metric} within two results"
     ends = ends if silent else "start, end and are measured"
     return [f"{len(tried)} of {num_cells} cells tried: they {ends}"]
+
+
+def _still_going(study: Study, outcome: Outcome) -> list[str]:
+    """Runs of which nobody knows yet what ends them."""
+    rows = outcome.ledger.rows
+    open_ended = [run for run in outcome.plan.runs if not ends_by_itself(run.cell.entry)]
+    cut = sum(rows.of(run.run_id).stop_reason == TRIED for run in open_ended)
+    if not cut or study.stop:
+        return []
+    return [
+        f"{cut} of {len(outcome.plan.cells)} cells had not said done within two results, and the "
+        "study has no stop: what ends their runs is theirs to say"
+    ]
 
 
 def _whole(study: Study, options: Options) -> str:

@@ -5,7 +5,8 @@ from ablate.identity import content_id
 from ablate.report.tables import tables_of
 from ablate.report.text_table import TextTable
 from ablate.report.words import answers
-from ablate.spec.models import MAX_WANDB_NAME, Study
+from ablate.spec.models import Study
+from ablate.spec.tracking import MAX_WANDB_NAME
 from ablate.study_dir import StudyPaths
 from ablate.tracking.wandb.messages import TABLE_JOB_TYPE, named
 from ablate.tracking.wandb.protocol import Complete, End, Start, Table

@@ -41,6 +41,8 @@ class Options:
     wait_for_lock_s: float = 0.0
     is_smoke: bool = False
     """End every run after two steps, see `ablate.driver.smoke`."""
+    verbose: bool = False
+    """Show the table so far whenever a replicate has ended."""
     backend: str | None = None
     """The backend's name; by default Ray, or this process if `local`."""
 

@@ -9,39 +9,62 @@ import os
 import pickle
 import sys
 import time
-import traceback
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TextIO
+from typing import Any
 
 import cloudpickle
 
 from ablate.dotted import decode_keys
 from ablate.errors import StorageError
+from ablate.images.log_call import images_kept_in
+from ablate.images.logged import logged_folder
 from ablate.launch.gpu_monitor import GpuMonitor
 from ablate.launch.manifest import NO_POINTS, is_whole, newest_whole, read_manifest, write_manifest
 from ablate.launch.metric_check import MetricCheck
-from ablate.launch.plain_reports import plain_report, stamp, tune_safe, with_numbers
+from ablate.launch.plain_reports import (
+    measurements,
+    names_text,
+    numbers_of,
+    plain_report,
+    stamp,
+    tune_safe,
+    with_numbers,
+)
+from ablate.launch.run_logs import printed_to
+from ablate.launch.time_limit import DUMP, TimeIsUp, Watchdog, end_nothing
 from ablate.launch.trust import may_unpickle
+from ablate.plan.stop_rule import StopRule, missing_note
+from ablate.process.threads import settle_threads
 from ablate.storage import check_storage, fault_of
-from ablate.study_dir import StudyPaths, naming
-from ablate.text import encodable, message_of
+from ablate.study_dir import StudyPaths
 from ablate.trainable.contract import REPORT_KEY, RunReport
-from ablate.trainable.loaded_code import RunCode
+from ablate.trainable.hosted_trial import HostedTrial, TrialClock
+from ablate.trainable.loaded_code import code_of
 
 DICT_STATE = "state.pkl"
 """Holds the state of a trainable that returns a dict from `save_checkpoint`."""
+TRIED = "smoke"
+"""Why runs end that are only tried."""
 CHECKPOINT_SHARE = 0.03
 """At most this share of the training time goes into checkpoints; costly ones become rarer."""
 
 
-def hosted(cls: type[Any]) -> type[Any]:
-    """The class with hosting mixed in, under its own name (Tune restores by name)."""
+def hosted(cls: type[Any], on_time_up: TimeIsUp = end_nothing) -> type[Any]:
+    """The class with hosting mixed in, under its own name (Tune restores by name).
+
+    Args:
+        cls: The trainable.
+        on_time_up: Ends a trial whose time is up, from a thread of its own.
+    """
     # Looked up in the user's class: Ray's wrappers around it seem to define every method.
     owner = next(c for c in cls.__mro__ if "save_checkpoint" in c.__dict__)
     can_save = not owner.__module__.startswith("ray.")
-    names = {"__module__": cls.__module__, "__doc__": cls.__doc__, "_Hosting__can_save": can_save}
+    names = {
+        "__module__": cls.__module__, "__doc__": cls.__doc__,
+        "_Hosting__can_save": can_save, "_Hosting__on_time_up": staticmethod(on_time_up),
+    }  # fmt: skip
     return type(cls.__name__, (Hosting, cls), names)
 
 
@@ -52,6 +75,8 @@ class Hosting:
     """
 
     __can_save = True
+    __on_time_up = staticmethod(end_nothing)
+    __watchdog: Watchdog | None = None
     __gpus = GpuMonitor()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -75,6 +100,8 @@ class Hosting:
 
     def stop(self) -> None:
         """Lets the trainable clean up, unless a storage failure left it half built."""
+        if self.__watchdog is not None:
+            self.__watchdog.end()
         if self.__fault is None:
             super().stop()  # pyright: ignore
 
@@ -86,37 +113,51 @@ class Hosting:
         return SimpleNamespace(checkpoint=None, metrics={})
 
     def __train(self) -> dict[str, Any]:
+        self.__clock.check()  # a step may have ended just as its time was up
         with self.__captured():
             self.__start_from_checkpoint()
             result: dict[str, Any] = super().train()  # pyright: ignore
-        if self._iteration >= (self.__host["max_results"] or math.inf):
-            result["done"] = True
-        reports = self.__reports_of(result)
+        self.__num_results += _has_measured(result)
+        reports = self.__reports_of(result, self.__end_of(result))
         self.__share_time(reports, result.get("time_this_iter_s") or 0.0)
         self.__count_points(reports)
         self.__tell_code(reports)
         for report in reports:
             report["warnings"] = [*self.__warnings, *report.get("warnings", [])]
+            report["notices"] = [*self.__notices, *report.get("notices", [])]
             stamp(report, self.__gpus.latest())
-        self.__warnings = []
+        self.__warnings, self.__notices = [], []
         result[REPORT_KEY] = reports
         # Tune copies the last result into every checkpoint's metrics and its own state.
         self._last_result = {k: v for k, v in result.items() if k != REPORT_KEY}
         self.__ask_for_checkpoint(result)
         return result
 
-    def __reports_of(self, result: dict[str, Any]) -> list[RunReport]:
+    def __end_of(self, result: dict[str, Any]) -> str:
+        """Ends the trial where the study says so, and not the trainable; returns why."""
+        if result.get("done") or not (self.__stop.bounds or self.__is_tried):
+            return ""
+        numbers = numbers_of(result)
+        if self._iteration == 1 and (absent := self.__stop.unknown(numbers)):
+            self.__notices.append(missing_note(absent, names_text(measurements(result))))
+        reason = self.__stop.reached_by(numbers)
+        if not reason and self.__num_results >= (self.__host["max_results"] or math.inf):
+            reason = TRIED
+        result["done"] = bool(reason)
+        return reason
+
+    def __reports_of(self, result: dict[str, Any], reason: str) -> list[RunReport]:
         """The trainable's reports of its runs; one made from its result if it has none."""
         reports = result.get(REPORT_KEY)
         if not isinstance(reports, list):
-            report = with_numbers(plain_report(result, self.__host["runs"][0]["run_id"]))
+            report = with_numbers(plain_report(result, self.__host["runs"][0]["run_id"], reason))
             self.__measured.look_at_plain(report, result)
             result.update(tune_safe({name: result.pop(name) for name in list(result)}))
             result["done"] = report["status"] != "running"
             return [report]
         for report in map(with_numbers, reports):
-            if result.get("done") and self.__is_tried and report["status"] == "running":
-                report["status"], report["stop_reason"] = "ok", "done"
+            if reason and report["status"] == "running":
+                report["status"], report["stop_reason"] = "ok", reason
             self.__measured.look_at(report)
         return reports
 
@@ -132,6 +173,7 @@ class Hosting:
             "runs": [run["run_id"] for run in self.__host["runs"]],
             "iteration": self._iteration,
             "time_total_s": self._time_total,
+            "used_s": self.__clock.used_s,
             "seconds": self.__seconds,
             "steps": self.__steps,
             "points": self.__points,
@@ -166,6 +208,7 @@ class Hosting:
             super().restore(str(folder))  # pyright: ignore
         self._iteration = manifest["iteration"]
         self._time_total = manifest["time_total_s"]
+        self.__clock.before_s = manifest.get("used_s", self._time_total)
         self.__seconds, self.__steps = manifest["seconds"], manifest["steps"]
         self.__points = manifest.get("points", {})
         self.__measured.runs.update(_measured_by(manifest))
@@ -182,21 +225,41 @@ class Hosting:
         self.__host: dict[str, Any] = config.pop(REPORT_KEY)
         config.update(decode_keys(config))
         self.__paths = StudyPaths(Path(self.__host["study_dir"]))
+        names = [run["run_name"] for run in self.__host["runs"]]  # of several nobody knows whose
+        self.__images = logged_folder(self.__paths.run(names[0])) if len(names) == 1 else None
         self.__fault: StorageError | None = None
         self.__warnings: list[str] = []
+        self.__notices: list[str] = []
         self.__since_checkpoint_s = self.__checkpoint_cost_s = 0.0
         self.__seconds: dict[str, float] = {}
         self.__steps: dict[str, int] = {}
         self.__points: dict[str, tuple[int, int]] = {}
+        self.__num_results = 0
         self.__is_tried = self.__host["max_results"] is not None
         self.__measured = MetricCheck(self.__host["metric"], not self.__is_tried)
-        self.__code = RunCode(self.__host["trainable"], self.__host["import_path"])
+        self.__stop = StopRule.of_plain(self.__host.get("stop"))
+        self.__time()
+        self.__code = code_of(self.__host)
         if self.__host["gpu"]:
             self.__gpus.start()
-        torch = sys.modules.get("torch")
-        if torch is not None:
-            # The bits of sums depend on the threads; Ray sets OMP_NUM_THREADS for the same reason.
-            torch.set_num_threads(self.__host["threads"])
+        settle_threads(self.__host["threads"])
+
+    def __time(self) -> None:
+        """Starts the trial's clock, and watches it where there is a limit."""
+        host, runs = self.__host, self.__host["runs"]
+        limit_s = host.get("time_limit_s") or math.inf
+        self.__clock = TrialClock(limit_s, len(runs))
+        self.ablate_trial = HostedTrial(
+            target=host["trainable"], name=host["name"], study=self.__paths.root.name,
+            run_names=tuple(run["run_name"] for run in runs), study_dir=host["study_dir"],
+            folder=host["folder"], cpu=host.get("cpu", 1), gpu=host["gpu"], clock=self.__clock,
+        )  # fmt: skip
+        if self.__watchdog is not None:
+            self.__watchdog.end()
+            self.__watchdog = None
+        if limit_s < math.inf:
+            dump = None if host.get("is_local") else Path(host["logdir"], DUMP)
+            self.__watchdog = Watchdog(host, self.__clock, self.__on_time_up, dump)
 
     def _setup_logdir(self) -> None:
         if getattr(self, "_storage", None):
@@ -262,6 +325,7 @@ class Hosting:
         for run_id, start in starts.items():
             manifest = read_manifest(Path(start))
             self.__seconds[run_id] = manifest["seconds"].get(run_id, 0.0)
+            self.__clock.before_s += self.__seconds[run_id]
             self.__steps[run_id] = manifest["steps"].get(run_id, 0)
             self.__points[run_id] = manifest.get("points", {}).get(run_id, NO_POINTS)
             self.__measured.runs.update({run_id} & _measured_by(manifest))
@@ -275,8 +339,13 @@ class Hosting:
             facts["seconds"] = self.__seconds[run_id]
 
     def __count_points(self, reports: list[RunReport]) -> None:
-        """Counts the points of each run's curve, and notes the step of the last one."""
+        """Counts the points of each run's curve, and notes the step of the last one.
+
+        Those that later ones may supersede are not counted: there may be fewer of them any time.
+        """
         for report in reports:
+            if report.get("amends"):
+                continue
             num, last = self.__points.get(report["run_id"], NO_POINTS)
             new = {point[0] for point in report.get("points", []) if point[0] > last}
             self.__points[report["run_id"]] = (num + len(new), max([last, *new]))
@@ -292,7 +361,8 @@ class Hosting:
         asked_s = self.__host["checkpoint_every_s"]
         rest_s = max(asked_s, self.__checkpoint_cost_s / CHECKPOINT_SHARE) if asked_s else 0.0
         due = self.__since_checkpoint_s >= rest_s
-        if due and not result.get("done") and self.__can_save:
+        says_so = "should_checkpoint" in result  # a trainable that decides by itself
+        if due and not says_so and not result.get("done") and self.__can_save:
             result["should_checkpoint"] = True
         if result.get("should_checkpoint"):
             self.__since_checkpoint_s = 0.0
@@ -304,24 +374,13 @@ class Hosting:
 
     @contextlib.contextmanager
     def __captured(self) -> Generator[None]:
-        """Copies what is printed meanwhile to the logs of the trial's runs."""
+        """Counts the time, and copies what is printed meanwhile to the logs of the trial's runs."""
         paths = self.__paths
         check_storage(paths)
-        with contextlib.ExitStack() as stack:
-            files: list[TextIO] = []
-            for run in self.__host["runs"]:
-                log = paths.log(run["run_name"])
-                log.parent.mkdir(exist_ok=True)
-                files.append(stack.enter_context(log.open("a", 1, "utf-8", "backslashreplace")))
-            stack.enter_context(contextlib.redirect_stdout(_Tee(sys.stdout, files)))
-            stack.enter_context(contextlib.redirect_stderr(_Tee(sys.stderr, files)))
-            failed: Exception | None = None
-            try:
-                yield
-            except Exception as error:  # noqa: BLE001 - raised again below
-                failed = _tellable(error, self.__host.get("encoding", "utf-8"))
-            if failed is not None:
-                raise failed
+        logs = [paths.log(run["run_name"]) for run in self.__host["runs"]]
+        encoding = self.__host.get("encoding", "utf-8")
+        with self.__clock.running(), printed_to(logs, encoding), images_kept_in(self.__images):
+            yield
 
 
 def _measured_by(manifest: Mapping[str, Any]) -> set[str]:
@@ -329,50 +388,7 @@ def _measured_by(manifest: Mapping[str, Any]) -> set[str]:
     return set(manifest.get("measured", manifest["runs"]))
 
 
-class _Tee:
-    """Writes to a stream and to files."""
-
-    def __init__(self, stream: TextIO | None, files: list[TextIO]) -> None:
-        self._stream = stream
-        self._files = files
-
-    def write(self, text: str) -> int:
-        for file in self._files:
-            if not file.closed:  # a logger may keep the stream longer than the capture lasts
-                with naming(Path(file.name)):
-                    file.write(text)
-        if self._stream is not None:  # standard output may be closed
-            self._stream.write(encodable(text, self._stream.encoding))
-        return len(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            self.write(line)
-
-    def flush(self) -> None:
-        if self._stream is not None:
-            self._stream.flush()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-def _tellable(error: BaseException, encoding: str) -> Any:
-    """An exception that Ray and Tune can write to their files: the same one, if they can.
-
-    Args:
-        error: What was raised. File names that are not UTF-8 contain lone surrogates.
-        encoding: That of the driver's files.
-    """
-    trace = "".join(traceback.format_exception(error))
-    if encodable(trace, encoding) == trace:
-        return error
-    kind = type(type(error).__name__, (RuntimeError,), {"__module__": type(error).__module__})
-    replacement = kind(encodable(message_of(error), encoding))
-    for note in getattr(error, "__notes__", ()):
-        replacement.add_note(encodable(note, encoding))
-    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    replacement.__cause__ = earlier and _tellable(
-        earlier, encoding
-    )  # hides what is handled meanwhile
-    return replacement.with_traceback(error.__traceback__)
+def _has_measured(result: Mapping[str, Any]) -> bool:
+    """Whether a result has any point: a command may have nothing to tell for long."""
+    reports = result.get(REPORT_KEY)
+    return not isinstance(reports, list) or any(report.get("points") for report in reports)

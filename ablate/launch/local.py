@@ -13,16 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from ablate.events import Broadcast, Event, Failure
+from ablate.launch.command_trials import command_trials
 from ablate.launch.host import hosted
+from ablate.launch.local_time_limit import DoesNotEnd, LocalTimeLimit, interruptible
 from ablate.launch.manifest import newest_whole
 from ablate.launch.trial_events import TrialEvents
 from ablate.launch.trials import trial_config, trial_name
 from ablate.plan.packing import RunPack
-from ablate.plan.plan import Plan
+from ablate.plan.plan import Plan, Run
+from ablate.process.interrupts import Interrupts
 from ablate.spec.models import Resources
 from ablate.storage import fault_of
 from ablate.study_dir import StudyPaths
 from ablate.text import printable_lines
+from ablate.trainable.contract import REPORT_KEY
+from ablate.trainable.hosted_trial import TimeLimit
 
 _VISIBLE_GPUS = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 """Variables that say which GPUs a process sees, NVIDIA's and AMD's."""
@@ -44,9 +49,10 @@ def run_local(
     launch: int,
     start_from: Mapping[str, Path],
     broadcast: Broadcast,
-    check: Callable[[], None],
+    interrupts: Interrupts,
     debug: bool = False,
     trust_owner: bool = False,
+    environment: Callable[[Run], Mapping[str, str]] | None = None,
 ) -> None:
     """Trains packs of runs one after another, with the same classes and configs as under Tune.
 
@@ -57,18 +63,64 @@ def run_local(
         launch: The launch's number.
         start_from: Checkpoint directories of earlier launches, by run id.
         broadcast: Hears what happens.
-        check: Called after each result; raises if the job is to stop.
+        interrupts: Says after each result whether the job is to stop.
         debug: Stop in the debugger when a run fails, instead of retrying it.
         trust_owner: Unpickle other users' checkpoints, see `ablate.launch.trust`.
+        environment: Variables of the scripts of commands, by run.
     """
-    trainable = hosted(plan.entry.load_class())
-    with _gpus_of(plan.study.resources):
+    events = _Current(broadcast, interrupts)
+    limit = LocalTimeLimit(events.hangs)
+    commands = command_trials(plan, paths, environment)
+    classes = {entry.name: hosted(entry.load_class(), limit) for entry in plan.entries}
+    with _gpus_of(plan.study.resources), limit.armed():
         for pack in packs:
-            config = trial_config(plan, pack, paths, launch, start_from, trust_owner)
+            config = trial_config(plan, pack, paths, launch, start_from, trust_owner, commands)
+            config[REPORT_KEY]["is_local"] = True
+            if debug:  # nobody hurries at a breakpoint
+                config[REPORT_KEY]["time_limit_s"] = None
             trial = LocalTrial(trial_name(pack), config)
             folder = paths.trial(launch, trial.trial_id)
-            attempt = functools.partial(train_once, trainable, config, folder, broadcast, check)
-            _run_with_retries(attempt, trial, paths, broadcast, plan.study.retries, debug)
+            trainable = classes[pack[0].cell.entry.name]
+            attempt = functools.partial(
+                train_once, trainable, config, folder, broadcast, interrupts.check
+            )
+            events.begin(trial)
+            _run_with_retries(attempt, events, trial, paths, plan.study.retries, debug)
+
+
+class _Current:
+    """The trial that is being trained, and who hears of it.
+
+    Args:
+        broadcast: Hears it.
+        interrupts: Ends the job.
+    """
+
+    def __init__(self, broadcast: Broadcast, interrupts: Interrupts) -> None:
+        self.broadcast = broadcast
+        self._interrupts = interrupts
+
+    def begin(self, trial: LocalTrial) -> None:
+        """The next trial."""
+        self.trial, self.events = trial, TrialEvents()
+
+    def tell(self, events: Iterable[Event]) -> None:
+        """Tells what happened."""
+        _tell(self.broadcast, events)
+
+    def fails(self, failure: Failure) -> None:
+        """The trial has failed for good."""
+        self.tell(self.events.ended(self.trial, True, failure))
+
+    def stops(self, error: DoesNotEnd) -> None:
+        """The trial still holds a thread of this process, which ends in good order."""
+        self.fails(error.failure)
+        self._interrupts.stop()
+
+    def hangs(self, error: DoesNotEnd) -> None:
+        """The trial holds the main thread, which must not be waited for."""
+        self.fails(error.failure)
+        self._interrupts.end_from_aside()
 
 
 @contextlib.contextmanager
@@ -89,32 +141,35 @@ def _gpus_of(resources: Resources) -> Generator[None]:
 
 def _run_with_retries(
     train: Callable[[TrialEvents, bool], None],
+    current: _Current,
     trial: LocalTrial,
     paths: StudyPaths,
-    broadcast: Broadcast,
     retries: int,
     debug: bool,
 ) -> None:
-    events = TrialEvents()
-    _tell(broadcast, events.started(trial))
+    events = current.events
+    current.tell(events.started(trial))
     for attempt in range(retries + 1):
         try:
             train(events, attempt > 0)
+        except DoesNotEnd as error:
+            current.stops(error)
+            return
         except Exception as error:  # noqa: BLE001 - the run's boundary
             fault = fault_of(error, paths)
             if fault is not None:
-                _tell(broadcast, events.halted(trial, fault))
+                current.tell(events.halted(trial, fault))
                 return
             failure = Failure.of(error)
             if debug:
                 print(printable_lines(failure.trace), file=sys.stderr)
                 pdb.post_mortem(error.__traceback__)
-            if debug or attempt == retries:
-                _tell(broadcast, events.ended(trial, True, failure))
+            if debug or attempt == retries or isinstance(error, TimeLimit):
+                current.fails(failure)
                 return
-            _tell(broadcast, events.retried(trial, failure))
+            current.tell(events.retried(trial, failure))
         else:
-            _tell(broadcast, events.ended(trial, False))
+            current.tell(events.ended(trial, False))
             return
 
 
@@ -133,22 +188,27 @@ def train_once(
     restore: bool,
 ) -> None:
     """One attempt at a trial; a retry resumes from the newest checkpoint, if there is one."""
-    trial = trainable(config=copy.deepcopy(config), storage=None)  # as Tune does
+    trial: Any = None
     latest = newest_whole(folder / "checkpoint_none") if restore else None
     try:
-        if latest is not None:
-            trial.restore(str(latest))
-        done = False
-        while not done:
-            result = trial.train()
-            _tell(broadcast, events.reported(result))
-            broadcast.tick()
-            check()
-            done = result["done"]
-            if result.get("should_checkpoint"):
-                latest = _save(trial, folder, latest)
+        with interruptible(lambda: trial and trial.ablate_trial.clock):
+            trial = trainable(config=copy.deepcopy(config), storage=None)  # as Tune does
+            if latest is not None:
+                trial.restore(str(latest))
+            done = False
+            while not done:
+                result = trial.train()
+                _tell(broadcast, events.reported(result))
+                broadcast.tick()
+                check()
+                done = result["done"]
+                if result.get("should_checkpoint"):
+                    latest = _save(trial, folder, latest)
     finally:
-        trial.stop()
+        if trial is not None:
+            trial.stop()
+            if stack := getattr(trial, "still_in", ""):
+                raise DoesNotEnd.in_(trial.ablate_trial.clock, stack)
 
 
 def _save(trial: Any, folder: Path, previous: Path | None) -> Path:

@@ -28,12 +28,14 @@ class LocalBackend:
         """Yields at once: nothing needs preparation."""
 
         def run(remaining: Remaining, ledger: Ledger) -> None:
+            """Runs what is left, one trial after another."""
             paths = context.paths
             packs = packs_of(context.plan, remaining.todo, ledger.rows, 1, remaining.crashed)
             run_local(
                 context.plan, packs, paths, paths.next_launch,
                 newest_checkpoints(paths, ledger.restarts()),
-                context.broadcast, context.interrupts.check, options.debug, options.trust_owner,
+                context.broadcast, context.interrupts, options.debug, options.trust_owner,
+                context.environment,
             )  # fmt: skip
 
         yield run

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ablate.launch.plain_reports import measurements, names_text
+from ablate.text import some
 from ablate.trainable.contract import RunReport
 
 METRIC_MISSING = "MetricMissing"
@@ -21,12 +22,26 @@ class MetricCheck:
 
     def __init__(self, metric: str, is_due: bool = True) -> None:
         self.runs: set[str] = set()
+        self._names: dict[str, None] = {}
         self._metric = metric
         self._is_due = is_due
         self._has_told = False
 
     def look_at(self, report: RunReport) -> None:
-        """Fails a run that ends without having measured it."""
+        """Fails a run that ends without having measured it, and says what it has measured."""
+        points = [metrics for _, metrics in report.get("points", [])]
+        self._names.update(
+            dict.fromkeys(n for p in (*points, report.get("metrics", {})) for n in p)
+        )
+        self._judge(report)
+        others = [name for name in self._names if name != self._metric]
+        told = "; ".join(report.get("warnings", ())) or f"it measured {some(others, 10)}" * bool(
+            others
+        )
+        if told and report.get("failure", {}).get("kind") == METRIC_MISSING:
+            report["failure"]["message"] += f": {told}"  # pyright: ignore
+
+    def _judge(self, report: RunReport) -> None:
         values = list(self._values(report))
         if any(map(math.isfinite, values)):
             self.runs.add(report["run_id"])
@@ -53,7 +68,7 @@ class MetricCheck:
                 f"the first result has no number `{self._metric}`, the study's metric: "
                 f"it has {names_text(measurements(result))}"
             ]
-        self.look_at(report)
+        self._judge(report)
         if report["status"] == "failed":
             there = f"; the last result has {names_text(measurements(result))}"
             report["failure"]["message"] += there  # pyright: ignore[reportTypedDictNotRequiredAccess]

@@ -1,11 +1,11 @@
 """Makes run reports from the results of trainables that know nothing of Ablate."""
 
-import math
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ablate.events import TIMESTAMP
+from ablate.plain_values import joined, plain_number
 from ablate.trainable.contract import REPORT_KEY, RunReport
 
 _TUNE_KEYS = frozenset(
@@ -20,37 +20,59 @@ _MOST = 2**1000
 """Largest integer that Tune can convert to a float."""
 
 
-def plain_report(result: Mapping[str, Any], run_id: str) -> RunReport:
-    """A Tune result as the report of its run: its numbers are a point of the curve."""
+def plain_report(result: Mapping[str, Any], run_id: str, reason: str = "") -> RunReport:
+    """A Tune result as the report of its run: its numbers are a point of the curve.
+
+    One that says `done` and measured nothing is no point, and no step: it only ends the run.
+
+    Args:
+        result: The result.
+        run_id: The run's.
+        reason: Why it ends the run; by default that the trainable says `done`.
+    """
     iteration, dense = result["training_iteration"], result.get(REPORT_KEY) or {}
-    numbers = {name: _number(value) for name, value in measurements(result)}
+    numbers = {name: plain_number(value) for name, value in measurements(result)}
     metrics = {name: value for name, value in numbers.items() if value is not None}
     ended = bool(result.get("done"))
+    is_end = ended and not numbers
     return RunReport(
         run_id=run_id,
         status="ok" if ended else "running",
-        stop_reason="done" if ended else "",
-        points=[*dense.get("points", []), (iteration, metrics)],
-        facts={"step": iteration},
+        stop_reason=(reason or "done") if ended else "",
+        points=[*dense.get("points", []), *[(iteration, metrics)] * (not is_end)],
+        facts={"step": iteration - is_end},
     )
 
 
 def measurements(result: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """What a trainable put into a result, of any type; nested names as Tune flattens them."""
-    return _flat({name: value for name, value in result.items() if name not in _TUNE_KEYS})
+    return joined({name: value for name, value in result.items() if name not in _TUNE_KEYS})
+
+
+def numbers_of(result: Mapping[str, Any]) -> dict[str, Any]:
+    """All of a result by name, with what Tune adds to it; nested names as Tune flattens them.
+
+    Of a trial that reports its one run by itself, the points of its report as well.
+    """
+    numbers = dict(joined({name: value for name, value in result.items() if name != "config"}))
+    reports = numbers.pop(REPORT_KEY, None)
+    for report in reports if isinstance(reports, list) and len(reports) == 1 else ():
+        for _, metrics in report.get("points", []):
+            numbers |= metrics
+    return numbers
 
 
 def tune_safe(result: Any) -> Any:
     """A result in a form that Tune can take: it computes with numbers and joins names."""
     if isinstance(result, Mapping):
         return {str(name): tune_safe(value) for name, value in result.items()}
-    return _number(result) if type(result) is int and abs(result) > _MOST else result
+    return plain_number(result) if type(result) is int and abs(result) > _MOST else result
 
 
 def names_text(measured: Iterator[tuple[str, Any]]) -> str:
     """Names of measurements for people, with the type of each that is not a number."""
     names = [
-        name if _number(value) is not None else f"{name} ({_kind(value)})"
+        name if plain_number(value) is not None else f"{name} ({_kind(value)})"
         for name, value in measured
     ]
     return ", ".join(names) or "nothing"
@@ -67,7 +89,7 @@ def with_numbers(report: RunReport) -> RunReport:
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    numbers = {name: _number(value) for name, value in metrics.items()}
+    numbers = {name: plain_number(value) for name, value in metrics.items()}
     return {name: value for name, value in numbers.items() if value is not None}
 
 
@@ -82,26 +104,6 @@ def stamp(report: RunReport, gpus: Mapping[str, float]) -> None:
     if stamped:
         stamped[-1][1].update(gpus)
     report["points"] = stamped
-
-
-def _flat(result: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in result.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}/")
-        else:
-            yield f"{prefix}{name}", value
-
-
-def _number(value: Any) -> float | None:
-    """A number, also of numpy or torch; None for anything else."""
-    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
-        value = value.item()
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return None
-    try:
-        return float(value)
-    except OverflowError:  # Python's integers have no limit
-        return math.inf if value > 0 else -math.inf
 
 
 def _kind(value: Any) -> str:

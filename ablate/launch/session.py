@@ -5,17 +5,17 @@ and settings here.
 """
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ablate.events import Broadcast
-from ablate.plan.plan import Plan
+from ablate.plan.plan import Plan, Run
 from ablate.process.interrupts import Interrupts
 from ablate.study_dir import StudyPaths
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class JobContext:
     """What a running job provides to its callbacks."""
 
@@ -27,6 +27,8 @@ class JobContext:
     """Runs that have ended, and will not be run again."""
     interrupts: Interrupts
     """What may ask the job to stop."""
+    environment: Callable[[Run], Mapping[str, str]] = field(default=lambda run: {})
+    """Variables of the scripts of commands."""
 
 
 _CONTEXTS: dict[str, JobContext] = {}

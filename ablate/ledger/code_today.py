@@ -55,7 +55,7 @@ class CodeToday:
 
     @cached_property
     def _own(self) -> OwnCode:
-        return OwnCode.of(self._entry.target)
+        return self._entry.own_code()
 
     def _now(self, file: CodeFile) -> str:
         return next(filter(None, map(hash_of, self._places(file))), "")
@@ -64,6 +64,8 @@ class CodeToday:
         """Where a file may be, most likely first."""
         if file.place != IMPORTED:
             yield Path(os.path.normpath(self._own.root / file.place), file.path)
+        if not self._own.is_imported:
+            return
         for root in _roots(file.path.partition("/")[0].partition(".")[0]):
             yield root / file.path
 

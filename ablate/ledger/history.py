@@ -1,14 +1,14 @@
 """The curves of runs: appended while a run trains, one Parquet file once it has ended."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.events import PRIVATE_METRICS, Point
+from ablate.events import PRIVATE_METRICS, Point, Revision
 from ablate.ledger.parquet_files import DamagedFileError, read_table, write_columns
 from ablate.study_dir import StudyPaths, naming
 
@@ -19,6 +19,12 @@ Column = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Steps and the values measured at them."""
 
 
+END_BYTES = 32_768
+"""Of the begin and the end of a growing curve, which tell its metrics."""
+SUPERSEDES = "supersedes"
+"""The key of a line after which points of its step and beyond no longer count."""
+
+
 class History:
     """Points of runs by step; a step repeated after a retry is kept once."""
 
@@ -27,19 +33,34 @@ class History:
         self._last_step: dict[str, int] = {}
         self._appended_to: set[str] = set()
 
-    def append(self, run_id: str, points: Sequence[Point]) -> None:
-        """Appends the points beyond the run's last step."""
+    def append(
+        self, run_id: str, points: Sequence[Point], revision: Revision | None = None
+    ) -> None:
+        """Appends the points beyond the run's last step.
+
+        Args:
+            run_id: The run.
+            points: Its points.
+            revision: What they change of earlier ones; None: those of earlier steps are no news.
+        """
         last = self._last(run_id)
-        new = [(step, metrics) for step, metrics in points if step > last]
+        supersedes = None if revision is None else revision.supersedes
+        if supersedes is not None and supersedes <= last:
+            self._write(run_id, [{SUPERSEDES: supersedes}])
+            last = self._last_step[run_id] = supersedes - 1
+        new = [(step, metrics) for step, metrics in points if revision or step > last]
         if not new:
             return
+        self._write(run_id, [{**metrics, "step": step} for step, metrics in new])
+        self._last_step[run_id] = max(last, *(step for step, _ in new))
+
+    def _write(self, run_id: str, lines: Sequence[Mapping[str, Any]]) -> None:
         live = self._live(run_id)
         with naming(live), live.open("a", encoding="utf-8") as file:
             if run_id not in self._appended_to and file.tell():
                 file.write("\n")  # ends the line that a dead driver may have left torn
             self._appended_to.add(run_id)
-            file.writelines(json.dumps({**metrics, "step": s}) + "\n" for s, metrics in new)
-        self._last_step[run_id] = new[-1][0]
+            file.writelines(json.dumps(line) + "\n" for line in lines)
 
     def finish(self, run_id: str) -> None:
         """Writes the Parquet file of a run that has ended."""
@@ -73,6 +94,18 @@ class History:
         """How many points a run has up to a step."""
         return sum(point["step"] <= up_to_step for point in self._points(run_id))
 
+    def names(self, run_id: str) -> list[str]:
+        """The metrics of a run's curve; while it trains those of its first and latest points."""
+        table = self._table(run_id)
+        named = [] if table is None else table.column_names
+        named += [name for point in self._live_ends(run_id) for name in point]
+        hidden = {"step", "run_id", SUPERSEDES, *PRIVATE_METRICS}
+        return [name for name in dict.fromkeys(named) if name not in hidden]
+
+    def live_file(self, run_id: str) -> Path:
+        """The points of a run that has not ended, a line each."""
+        return self._live(run_id)
+
     def file(self, run_id: str) -> Path:
         """The curve of a run that has ended."""
         return self._done(run_id)
@@ -86,7 +119,10 @@ class History:
             for point in table.drop_columns("run_id").to_pylist():
                 points[point["step"]] = {k: v for k, v in point.items() if v is not None}
         for point in live:
-            points.setdefault(point["step"], point)
+            if SUPERSEDES in point:
+                points = {s: p for s, p in points.items() if s < point[SUPERSEDES]}
+            else:
+                points.setdefault(point["step"], {}).update(point)
         return [points[step] for step in sorted(points)]
 
     def _live_points(self, run_id: str) -> list[dict[str, Any]]:
@@ -94,19 +130,36 @@ class History:
             lines = self._live(run_id).read_bytes().splitlines()
         except FileNotFoundError:
             return []
-        points = map(_point, lines)  # torn when its driver died: the run repeats the step
+        points = map(read_point, lines)  # torn when its driver died: the run repeats the step
         return [point for point in points if point is not None]
+
+    def _live_ends(self, run_id: str) -> list[dict[str, Any]]:
+        try:
+            with self._live(run_id).open("rb") as file:
+                read = file.read(END_BYTES)
+                file.seek(max(len(read), file.seek(0, 2) - END_BYTES))
+                lines = read.splitlines() + file.read().splitlines()
+        except FileNotFoundError:
+            return []
+        return [point for point in map(read_point, lines) if point is not None]
 
     def columns(self, run_id: str, names: Sequence[str]) -> dict[str, Column]:
         """Steps and values, as arrays, of those of the metrics that a run has."""
+        finished = self.finished(run_id, names)
+        if finished is not None:
+            return finished
+        points = self.read(run_id)
+        return _finite({
+            name: _column([(p["step"], p[name]) for p in points if name in p])
+            for name in names
+            if any(name in p for p in points)
+        })  # fmt: skip
+
+    def finished(self, run_id: str, names: Sequence[str]) -> dict[str, Column] | None:
+        """As `columns`, from the file of a run that has ended alone; None without one."""
         table = self._table(run_id, ["step", "run_id", *names])
         if table is None:
-            points = self.read(run_id)
-            return _finite({
-                name: _column([(p["step"], p[name]) for p in points if name in p])
-                for name in names
-                if any(name in p for p in points)
-            })  # fmt: skip
+            return None
         steps = table["step"].to_numpy()
         columns: dict[str, Column] = {}
         for name in names:
@@ -140,13 +193,15 @@ class History:
         return self._folder / f"{run_id}.parquet"
 
 
-def _point(line: bytes) -> dict[str, Any] | None:
+def read_point(line: bytes) -> dict[str, Any] | None:
     """A point; None if the line is torn."""
     try:
         point = json.loads(line)
     except ValueError:
         return None
-    is_whole = isinstance(point, dict) and isinstance(point.get("step"), int)
+    if not isinstance(point, dict):
+        return None
+    is_whole = isinstance(point.get("step"), int) or isinstance(point.get(SUPERSEDES), int)
     return point if is_whole else None
 
 

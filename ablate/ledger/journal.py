@@ -136,7 +136,7 @@ def read_journal(path: Path) -> JournalContent:
     patches: list[Patch] = []
     damaged: list[int] = []
     for line in [*lines[has_header:], *([tail] if tail else [])]:
-        patch, is_torn = _patch(line)
+        patch, is_torn = read_patch(line)
         if is_torn and line is not tail:
             damaged.append(len(patches))
         if patch is not None:
@@ -167,7 +167,7 @@ def _line(patch: Mapping[str, Any], number: int) -> bytes:
     return json.dumps(ordered, default=_to_json).encode() + b"\n"
 
 
-def _patch(line: bytes) -> tuple[Patch | None, bool]:
+def read_patch(line: bytes) -> tuple[Patch | None, bool]:
     """The patch of a line, and whether the line is torn.
 
     If a driver died within a line, or the disk was full, the next patch may follow in it.

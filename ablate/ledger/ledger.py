@@ -15,6 +15,7 @@ from typing import Any
 from ablate.events import (
     Event,
     Failure,
+    Point,
     RunEnded,
     RunHalted,
     RunMoved,
@@ -32,7 +33,7 @@ from ablate.ledger.journal import (
 )
 from ablate.ledger.rows import merge_changes, read_record, set_aside_damaged, write_rows
 from ablate.ledger.seals import seal_columns
-from ablate.run_row import COLUMNS, Status
+from ablate.run_row import COLUMNS, AtStep, Status, column_of
 from ablate.storage import fault_of
 from ablate.study_dir import StudyPaths, check_names, naming
 from ablate.study_format import check_format, write_format
@@ -67,6 +68,7 @@ class Ledger:
         self._metric = metric
         self._mode = mode
         self._choice: Choice | None = None
+        self._at: tuple[AtStep, Sequence[str]] | None = None
         self._history = History(paths)
         self._taken = frozenset(COLUMNS)
         self._journal: Journal | None = None
@@ -124,6 +126,16 @@ class Ledger:
         """Says by which metric runs choose their best weights, see `summary`."""
         self._choice = choice
 
+    def take_at(self, value: AtStep, metrics: Sequence[str]) -> None:
+        """Says at which step values of metrics count: rows have them in a column of their own.
+
+        Runs that have ended get theirs from their curves, as far as those are there.
+        """
+        self._at = value, tuple(metrics)
+        for run_id, row in self.rows.items():
+            if row.status is Status.OK and not all(row.has(name, value) for name in metrics):
+                row.update(at_step(self._history.read(run_id), value, metrics))
+
     def add(self, run_id: str, **columns: Any) -> None:
         """Adds a planned run as `pending`, or updates what the plan says of it."""
         row = self.rows.new(run_id)
@@ -158,7 +170,7 @@ class Ledger:
                     launch=launch,
                 )
             case RunReported(run_id, points, facts, warnings):
-                self._history.append(run_id, points)
+                self._history.append(run_id, points, event.revision)
                 self.warn(run_id, warnings)
                 self.rows[run_id].update(facts)
                 self._reported.setdefault(run_id, {}).update(facts)
@@ -233,11 +245,18 @@ class Ledger:
         """A run's points, `step` and metrics each, by step."""
         return self._history.read(run_id)
 
+    def timed_history(self, run_id: str) -> list[Point]:
+        """A run's points by step, with `ablate.events.TIMESTAMP` and other private metrics."""
+        return self._history.timed(run_id)
+
     def _end(self, event: RunEnded) -> None:
         metrics = event.metrics
-        if event.status is Status.OK and not metrics:
-            points = self._history.read(event.run_id)
+        is_ok = event.status is Status.OK
+        points = self._history.read(event.run_id) if is_ok and (self._at or not metrics) else []
+        if is_ok and not metrics:
             metrics = summary(points, self._metric, self._mode, self._choice)
+        if is_ok and self._at:
+            metrics = {**metrics, **at_step(points, *self._at)}
         self._history.finish(event.run_id)
         self.patch(
             event.run_id,
@@ -311,6 +330,18 @@ def summary(
         if name == metric and numbers and choice is None:
             columns[f"{name}_best"] = min(numbers) if mode == "min" else max(numbers)
     return columns if choice is None else columns | _at_choice(points, columns, *choice)
+
+
+def at_step(
+    points: Sequence[Mapping[str, Any]], value: AtStep, metrics: Iterable[str]
+) -> dict[str, float]:
+    """Columns of what was measured last up to a step."""
+    columns: dict[str, float] = {}
+    for point in points:
+        for name in metrics if point["step"] <= value.at_step else ():
+            if point.get(name) is not None:
+                columns[column_of(name, value)] = point[name]
+    return columns
 
 
 def _at_choice(

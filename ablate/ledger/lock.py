@@ -3,15 +3,15 @@
 import contextlib
 import errno
 import fcntl
-import os
-import socket
+import json
 import time
 from collections.abc import Generator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
 from ablate.errors import StudyInUseError
-from ablate.ledger.lock_file import LOOK_S, lock_file
+from ablate.ledger.lock_file import LOOK_S, Holder, lock_file, read_holder, seen_holder
 from ablate.study_dir import naming
 
 NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL})
@@ -40,15 +40,31 @@ def driver_lock(path: Path, wait_s: float = 0.0) -> Generator[None]:
         if _locked(file, wait_s):
             with naming(path):
                 file.truncate(0)
-                file.write(f"process {os.getpid()} on {socket.gethostname()}")
+                file.write(json.dumps(asdict(Holder.here())))
                 file.flush()
-            yield
-            file.truncate(0)
+            try:
+                yield
+            finally:
+                file.truncate(0)
             return
-        with lock_file(path.with_name(f"{path.name}.held"), wait_s) as holder:
+        with lock_file(_held(path), wait_s) as holder:
             if holder is not None:
                 raise _in_use(path, str(holder))
             yield
+
+
+def holder_of(path: Path) -> Holder | None:
+    """Who holds the lock of a study directory, for those who only look: nothing is locked.
+
+    A holder on another machine is believed: whether its process lives cannot be told from here.
+
+    Args:
+        path: The lock's file.
+    """
+    holder = read_holder(path)
+    if holder is not None and not holder.is_dead():
+        return holder
+    return seen_holder(_held(path))
 
 
 def wait_for_lock(file: TextIO) -> None:
@@ -66,13 +82,18 @@ def _locked(file: TextIO, wait_s: float) -> bool:
         _take(file, wait_s)
     except BlockingIOError as error:
         file.seek(0)
-        holder = file.read().strip() or "another process"
-        raise _in_use(Path(file.name), holder) from error
+        holder = read_holder(Path(file.name))
+        raise _in_use(Path(file.name), str(holder or "another process")) from error
     except OSError as error:
         if error.errno in NO_LOCKS:
             return False
         raise
     return True
+
+
+def _held(path: Path) -> Path:
+    """The lock file where the file system has no locks."""
+    return path.with_name(f"{path.name}.held")
 
 
 def _in_use(path: Path, holder: str) -> StudyInUseError:

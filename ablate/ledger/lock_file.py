@@ -72,7 +72,7 @@ def lock_file(path: Path, wait_s: float = 0.0) -> Generator[Holder | None]:
     """
     mine, deadline = Holder.here(), time.monotonic() + wait_s
     while not _make(path, mine):
-        other = _holder(path)
+        other = read_holder(path)
         if _is_stale(path, other) and _taken_away(path, other):
             continue
         if time.monotonic() < deadline:
@@ -88,7 +88,7 @@ def lock_file(path: Path, wait_s: float = 0.0) -> Generator[Holder | None]:
     finally:
         ended.set()
         beat.join()
-        if _holder(path) == mine:
+        if read_holder(path) == mine:
             path.unlink(missing_ok=True)
 
 
@@ -112,11 +112,22 @@ def _make(path: Path, holder: Holder) -> bool:
     return True
 
 
-def _holder(path: Path) -> Holder | None:
+def read_holder(path: Path) -> Holder | None:
     """The holder of a lock; None if the file does not tell."""
     try:
         return Holder(**json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError):
+        return None
+
+
+def seen_holder(path: Path) -> Holder | None:
+    """The holder of a lock that is kept young, by the clock of this machine; nothing is written."""
+    holder = read_holder(path)
+    if holder is None or holder.is_dead():
+        return None
+    try:
+        return holder if time.time() - path.stat().st_mtime < STALE_S else None
+    except FileNotFoundError:
         return None
 
 
@@ -145,7 +156,7 @@ def _taken_away(path: Path, stale: Holder | None) -> bool:
         path.rename(aside)
     except FileNotFoundError:
         return True  # another process was faster
-    if _holder(aside) == stale:
+    if read_holder(aside) == stale:
         aside.unlink()
         return True
     with contextlib.suppress(OSError):
@@ -164,7 +175,7 @@ def _end(path: Path, holder: Holder) -> NoReturn:
 
 def _keep_young(path: Path, mine: Holder, ended: threading.Event) -> None:
     while not ended.wait(BEAT_S):
-        holder = _holder(path)
+        holder = read_holder(path)
         if holder is not None and holder != mine:
             _end(path, holder)  # this process was taken for dead: two drivers must not write
         with contextlib.suppress(OSError):

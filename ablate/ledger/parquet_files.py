@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ablate.study_dir import naming, replacing
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 Columns = Mapping[str, tuple[type | None, Sequence[Any]]]
 """By name, a type and the values; the type is inferred for None, datetimes are in UTC."""
@@ -66,6 +68,19 @@ def looks_whole(path: Path) -> bool:
         return first == file.read() == _MAGIC
 
 
+def table_of(columns: Columns) -> "pa.Table":
+    """Columns as a table."""
+    import pyarrow as pa
+
+    arrow = {
+        str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(),
+        datetime: pa.timestamp("us", tz="UTC"), None: None,
+    }  # fmt: skip
+    return pa.table(
+        {name: pa.array(values, type=arrow[kind]) for name, (kind, values) in columns.items()}
+    )
+
+
 def write_columns(path: Path, columns: Columns, notes: Mapping[str, str] | None = None) -> None:
     """Replaces a file atomically.
 
@@ -74,15 +89,34 @@ def write_columns(path: Path, columns: Columns, notes: Mapping[str, str] | None 
         columns: Its table.
         notes: Metadata of the table's schema.
     """
+    import pyarrow.parquet as pq
+
+    table = table_of(columns)
+    with naming(path), replacing(path) as partial:
+        pq.write_table(table.replace_schema_metadata(dict(notes or {})), partial)
+
+
+def write_arrays(
+    path: Path, arrays: Mapping[str, "NDArray[np.float32]"], notes: Mapping[str, str]
+) -> None:
+    """Replaces a file atomically by arrays: a list of numbers a row, or one number.
+
+    Args:
+        path: The file.
+        arrays: (rows, numbers) or (rows,) by column; shorter ones end in rows that lack them.
+        notes: Metadata of the table's schema.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    arrow = {
-        str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(),
-        datetime: pa.timestamp("us", tz="UTC"), None: None,
-    }  # fmt: skip
-    table = pa.table(
-        {name: pa.array(values, type=arrow[kind]) for name, (kind, values) in columns.items()}
-    )
+    num = max(map(len, arrays.values()))
+    columns: dict[str, pa.Array] = {}
+    for name, array in arrays.items():
+        values = pa.array(array.reshape(-1), pa.float32())
+        if array.ndim == 2:
+            values = pa.FixedSizeListArray.from_arrays(values, array.shape[1])
+        columns[name] = pa.concat_arrays([values, pa.nulls(num - len(array), values.type)])
     with naming(path), replacing(path) as partial:
-        pq.write_table(table.replace_schema_metadata(dict(notes or {})), partial)
+        table = pa.table(columns).replace_schema_metadata(dict(notes))
+        # Hardly a number comes twice: a dictionary of them would take more than they do.
+        pq.write_table(table, partial, use_dictionary=False)

@@ -4,11 +4,11 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import platform
-import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ablate.process.git import git
 from ablate.trainable.registry import TrainableEntry
 
 PACKAGES = ("ablate", "numpy", "pyarrow", "ray", "scikit-learn", "torch", "wandb")
@@ -24,7 +24,8 @@ def code_hash(entry: TrainableEntry) -> str:
 
 def provenance(entry: TrainableEntry) -> dict[str, Any]:
     """Ledger columns: code hash, git commit and whether dirty, package versions."""
-    folder = next((path.parent for path in _sources(entry)), Path.cwd())
+    own = Path(entry.folder) if entry.folder else None
+    folder = own or next((path.parent for path in _sources(entry)), Path.cwd())
     commit = _git(folder, "rev-parse", "HEAD")
     return {
         "code_hash": code_hash(entry),
@@ -56,7 +57,9 @@ def version_in(versions: str, package: str) -> str:
     return known.get(package, "")
 
 
-def _sources(entry: TrainableEntry) -> list[Path]:
+def _sources(entry: TrainableEntry) -> Sequence[Path]:
+    if entry.command is not None:
+        return entry.own_code().files
     module = entry.target.partition(":")[0]
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
@@ -69,10 +72,5 @@ def _sources(entry: TrainableEntry) -> list[Path]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    said = git(folder, *arguments, timeout_s=10)
+    return (said or b"").decode(errors="replace").strip()

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ablate.ledger.journal import MAIN, NUMBER, RESET, JournalContent, read_journal, set_aside
-from ablate.ledger.parquet_files import DamagedFileError, read_table, write_columns
+from ablate.ledger.parquet_files import Columns, DamagedFileError, read_table, write_columns
 from ablate.run_row import COLUMNS, RunRow, RunRows, Status
 from ablate.study_dir import StudyPaths
 
@@ -42,7 +42,7 @@ def read_record(paths: StudyPaths) -> tuple[RunRows, dict[str, int], list[str]]:
         rows, included = _rows_of(table), in_table
     for name, journal in journals.items():
         for patch in journal.after(included.get(name)):
-            _apply(rows, patch)
+            apply_patch(rows, patch)
     notes = [*_table_notes(paths, damage, rows), *_journal_notes(paths, journals, in_table)]
     return rows, _last_of_each(journals, in_table), notes
 
@@ -84,7 +84,7 @@ def merge_changes(paths: StudyPaths, rows: RunRows, numbers: dict[str, int]) -> 
         if name != MAIN:
             journal = read_journal(path)
             for patch in journal.after(numbers.get(name)):
-                _apply(rows, patch)
+                apply_patch(rows, patch)
             numbers[name] = max(numbers.get(name, 0), journal.last)
 
 
@@ -98,11 +98,15 @@ def write_rows(
         rows: Its rows.
         numbers: By journal, the last change that they include.
     """
+    notes = {_note_of(name): str(number) for name, number in numbers.items()}
+    write_columns(paths.runs_parquet, columns_of(rows), notes)
+
+
+def columns_of(rows: Iterable[Mapping[str, Any]]) -> Columns:
+    """The columns of `runs.parquet`: the ledger's own, then those of factors and metrics."""
     rows = list(rows)
     names = dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])
-    columns = {name: _column(name, [row.get(name) for row in rows]) for name in names}
-    notes = {_note_of(name): str(number) for name, number in numbers.items()}
-    write_columns(paths.runs_parquet, columns, notes)
+    return {name: _column(name, [row.get(name) for row in rows]) for name in names}
 
 
 def set_aside_damaged(paths: StudyPaths) -> None:
@@ -114,7 +118,8 @@ def set_aside_damaged(paths: StudyPaths) -> None:
         set_aside(paths.runs_parquet)
 
 
-def _apply(rows: RunRows, patch: Mapping[str, Any]) -> None:
+def apply_patch(rows: RunRows, patch: Mapping[str, Any]) -> None:
+    """Applies a change of a row."""
     run_id = patch["run_id"]
     row = rows.new(run_id)
     if patch.get(RESET):

@@ -95,7 +95,7 @@ def differences(before: AnalysisPlan, after: AnalysisPlan) -> list[Change]:
     """What one analysis says otherwise than another one; nothing where both come to the same."""
     return [
         *_of_metrics(before, after),
-        *_of_value(Topic.VALUE, before.value, after.value),
+        *_of_value(Topic.VALUE, str(before.value), str(after.value)),
         *_of_value(Topic.VERDICTS, before.verdicts, after.verdicts),
         *_of_value(Topic.PAIRS, *(_switch(plan.compares_pairs) for plan in (before, after))),
         *_of_value(Topic.MARGIN, _number(before.margin), _number(after.margin)),

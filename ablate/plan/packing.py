@@ -81,18 +81,20 @@ def auto_size(
 
 def _key(plan: Plan, run: Run, index: int) -> object:
     """Equal for runs that may share a pack; the run's own index if it may not share one."""
-    if not plan.entry.hooks.packs or plan.study.pack == 1:
+    model, entry = run.cell.model, run.cell.entry
+    if not entry.hooks.packs or plan.study.pack == 1:
         return index
-    key = plan.model.pack_key(plan.model.validate(run.config))
-    return index if key is None else key
+    key = model.pack_key(model.validate(run.config))
+    return index if key is None else (entry.name, key)
 
 
 def _size(plan: Plan, alike: Sequence[Run], rows: Rows, at_once: int) -> int:
     if plan.study.pack != "auto":
         return plan.study.pack
     counts = [rows.get(run.run_id, {}).get("num_parameters") or 0 for run in alike]
-    config = plan.model.validate(alike[0].config)
+    model = alike[0].cell.model
+    config = model.validate(alike[0].config)
     return auto_size(
-        len(alike), at_once, max(counts), plan.model.rows_a_step(config),
-        plan.study.resources.gpu, plan.model.gains_on_cpu(config),
+        len(alike), at_once, max(counts), model.rows_a_step(config),
+        plan.study.resources.gpu, model.gains_on_cpu(config),
     )  # fmt: skip

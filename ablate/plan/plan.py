@@ -5,10 +5,17 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from ablate.commands.notes import command_notes
 from ablate.dotted import copied, value_at, with_key
-from ablate.errors import Problem
+from ablate.functions.signature import names_are_checked
 from ablate.identity import canonical_json, content_id, difference
-from ablate.plan.planned_block import PlannedBlock, planned_block
+from ablate.plan.endings import never_ending_note
+from ablate.plan.idle_keys import idle_notes
+from ablate.plan.names import unique_names
+from ablate.plan.planned_block import PlannedBlock
+from ablate.plan.resolved import resolved_of, volatile_notes
+from ablate.plan.stop_rule import StopRule
+from ablate.plan.trainings import Run, trainings_of
 from ablate.plan.twins import twin_notes, twins_of
 from ablate.process.gc_pause import gc_paused
 from ablate.run_row import Value
@@ -21,27 +28,15 @@ from ablate.spec.design import (
     blocks_of,
     factors_of,
     hashed_config,
-    plain_config,
 )
+from ablate.spec.environment import expand
 from ablate.spec.models import AA_SEED_OFFSET, Factor, Study
 from ablate.spec.selection import Selection
-from ablate.study_dir import MAX_NAME, file_name
+from ablate.spec.trainables import Trainables, find_trainables
 from ablate.text import some
-from ablate.trainable.config_model import ConfigModel
 from ablate.trainable.contract import Mode
-from ablate.trainable.registry import TrainableEntry, find_trainable
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """One cell with one seed: the unit of work and of result."""
-
-    run_id: str
-    run_name: str
-    seed: int
-    cell: Cell
-    config: Mapping[str, Any]
-    """Resolved, as hashed; in `launch_config` its paths are absolute."""
+from ablate.trainable.joint_model import JointModel
+from ablate.trainable.registry import TrainableEntry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +44,7 @@ class Plan:
     """Everything that a study asks for, in the order in which it is run."""
 
     study: Study
-    entry: TrainableEntry
-    model: ConfigModel
+    trainables: Trainables
     cells: Sequence[Cell]
     blocks: Sequence[PlannedBlock]
     seeds: tuple[int, ...]
@@ -63,16 +57,33 @@ class Plan:
     """What a seed rule decided, and why."""
     seeds_decided: bool = False
     """Whether such a rule has had the results that it needs."""
+    data_fingerprints: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of the data of runs that were checked, by run id: who trains them must read the same."""
     origin: str = ""
     """Where results come from that Ablate did not make: then `runs` are those that are there."""
     values_told: Mapping[str, str] = field(default_factory=dict[str, str])
     """By metric, which value of a run such results are, for people: `last value`, `at step 500`;
     without those of which nobody says it."""
 
+    @property
+    def entries(self) -> tuple[TrainableEntry, ...]:
+        """The trainables of its cells, each once."""
+        return self.trainables.each
+
+    @property
+    def model(self) -> JointModel:
+        """What their config models say together."""
+        return self.trainables.model
+
     def mode(self, metric: str) -> Mode:
         """Whether lower or higher values of a metric are better."""
-        of_its_own = metric != self.study.metric and metric in self.model.metrics
-        return self.model.metric(metric).mode if of_its_own else self.study.mode
+        return self.model.mode(metric, self.study.metric, self.study.mode)
+
+    def design_of(self, cell: Cell) -> DesignBlock:
+        """The block of the design that a cell is of."""
+        designed = blocks_of(self.study, self.trainables)
+        planned = zip(self.blocks, designed, strict=True)
+        return next((b for own, b in planned if cell.index in own.members), designed[0])
 
     @property
     def choice(self) -> tuple[str, Mode] | None:
@@ -117,15 +128,23 @@ class Plan:
     @cached_property
     def notes(self) -> Sequence[str]:
         """Notes about the plan that do not depend on the data."""
-        trainings = [self.model.same_training(cell.validated) for cell in self.cells]
-        if None in trainings:
-            return self.base_notes
-        return [*self.base_notes, *twin_notes(twins_of(self.cells, trainings))]
+        known = [(cell, self.training_of(cell)) for cell in self.cells]
+        cells = [cell for cell, training in known if training is not None]
+        trainings = [[c.entry.name, training] for c, training in known if training is not None]
+        return [*self.base_notes, *twin_notes(twins_of(cells, trainings))]
+
+    def training_of(self, cell: Cell) -> Mapping[str, Any] | None:
+        """What a cell trains, equal for the same training; None where nobody says."""
+        resolved = resolved_of(self.study, cell, cell.config)
+        return cell.model.same_training(cell.validated) if resolved is None else resolved
 
     def are_twins(self, cells: Sequence[int]) -> bool:
-        """Whether the trainable says of cells that they train the same thing."""
-        trainings = [self.model.same_training(self.cells[cell].validated) for cell in cells]
-        return None not in trainings and len(set(map(canonical_json, trainings))) == 1
+        """Whether their trainable says of cells that they train the same thing."""
+        own = [self.cells[cell] for cell in cells]
+        trainings = [self.training_of(cell) for cell in own]
+        if None in trainings or len({cell.entry.name for cell in own}) > 1:
+            return False
+        return len(set(map(canonical_json, trainings))) == 1
 
     @cached_property
     def base_notes(self) -> Sequence[str]:
@@ -134,11 +153,42 @@ class Plan:
             *self.notes_on_baselines,
             *self.selection.early_ends,
             *self.selection.chosen_weights,
-            *base_notes(self.model.model, self.study.base),
+            *filter(None, [self._note_on_direction]),
+            *idle_notes(self.cells),
+            *base_notes(self.trainables.own.config_model().model, self.study.base),
         ]
-        for index, block in enumerate(self.study.blocks):
-            notes += base_notes(self.model.model, block.base, f"blocks[{index}].")
-        return [*notes, *unchecked_notes(self.model.model, self.entry.name)]
+        entries = zip(self.study.blocks, self.trainables.of_blocks, strict=True)
+        for index, (block, entry) in enumerate(entries):
+            notes += base_notes(entry.config_model().model, block.base, f"blocks[{index}].")
+        for entry in self.entries:
+            notes += filter(None, [never_ending_note(self.study, entry)])
+            if entry.command is not None:
+                notes += command_notes(entry.command)
+            elif not self._checks_names(entry):
+                notes += unchecked_notes(entry.config_model().model, entry.name)
+        notes += volatile_notes(self.study)
+        return notes
+
+    def _checks_names(self, entry: TrainableEntry) -> bool:
+        """Whether a function's own parameters are the keys that there may be."""
+        configs = (cell.config for cell in self.cells if cell.entry == entry)
+        return entry.is_function and names_are_checked(entry.load_function(), configs)
+
+    @property
+    def _note_on_direction(self) -> str:
+        """That the study says otherwise than its metric, or that neither says anything."""
+        metric, mode = self.study.metric, self.study.mode
+        declared = self.model.modes(metric) - {mode}
+        if not self.model.metric(metric).ranks:
+            is_own = any(metric in dict(each.of_study) for each in self.model.models)
+            return is_own * (f"{metric} has no direction, so no cell is better by it: where one "
+                             "is, write mode: min or mode: max")  # fmt: skip
+        if not declared:
+            return ""
+        return (
+            f"mode: {mode} is what verdicts go by, although {metric} itself is declared with "
+            f"mode {' and '.join(sorted(declared))}: drop mode if that is not meant"
+        )
 
     @property
     def notes_on_baselines(self) -> list[str]:
@@ -180,9 +230,15 @@ class Plan:
     @cached_property
     def trained(self) -> tuple[str, ...]:
         """What each cell trains, all but the seed, as an id: two names of one thing have one."""
-        defaults = self.model.defaults
-        configs = [hashed_config(self.model, cell.config) for cell in self.cells]
-        return tuple(content_id([self.entry.name, difference(c, defaults)]) for c in configs)
+        defaults = {entry.name: entry.config_model().defaults for entry in self.entries}
+        return tuple(
+            content_id([
+                cell.entry.name,
+                difference(hashed_config(cell.model, cell.config), defaults[cell.entry.name]),
+                *filter(None, [resolved_of(self.study, cell, cell.config)]),
+            ])
+            for cell in self.cells
+        )  # fmt: skip
 
     @cached_property
     def by_id(self) -> dict[str, Run]:
@@ -197,6 +253,15 @@ class Plan:
             runs.setdefault(run.cell.index, {})[run.seed] = run
         return runs
 
+    def tracks_itself(self, run: Run) -> bool:
+        """Whether a run's script brings it to W&B, so that Ablate does not."""
+        return self.study.tracking.runs == "script" and run.cell.entry.command is not None
+
+    @cached_property
+    def stop_rule(self) -> StopRule:
+        """When the study ends runs, beside what their trainables say."""
+        return StopRule.of(self.study, self.model)
+
     def split_of(self, run: Run) -> int | None:
         """What tells a run's split from the others' of its cell; None where there is one."""
         return None if self.study.split_seed is None else run.seed
@@ -204,10 +269,12 @@ class Plan:
     def launch_config(self, run: Run) -> dict[str, Any]:
         """A run's config with absolute paths, for the worker, which runs in another directory."""
         config: dict[str, Any] = copied(run.config)
-        for key in self.model.paths:
+        for key in run.cell.model.paths:
             path = value_at(config, key)
-            if isinstance(path, str) and "://" not in path:
-                config = with_key(config, key, str(self.study.path(path)))
+            if isinstance(path, str):
+                is_local = "://" not in path
+                whole = str(self.study.path(path)) if is_local else expand(path)
+                config = with_key(config, key, whole)
         return config
 
 
@@ -217,7 +284,7 @@ def plan_study(
     names: Mapping[str, str] | None = None,
     seeds: Sequence[int] | None = None,
     is_smoke: bool = False,
-    entry: TrainableEntry | None = None,
+    trainables: Trainables | None = None,
 ) -> Plan:
     """Plans a study: every cell with its seeds, replicate by replicate.
 
@@ -226,7 +293,7 @@ def plan_study(
         names: Names that runs already have in the ledger, by run id.
         seeds: The seeds, if a rule has decided how many; by default the study's first ones.
         is_smoke: Whether runs end after two steps.
-        entry: What is known of the trainable, where nobody can look it up.
+        trainables: What is known of the trainables, where nobody can look them up.
 
     Returns:
         The plan; the order is seed by seed, so that a study stopped early is still balanced.
@@ -234,12 +301,10 @@ def plan_study(
     Raises:
         InputError: If the trainable is unknown.
     """
-    entry = entry or _entry_of(study)
-    model = entry.config_model()
+    trainables = trainables or _trainables_of(study)
     all_seeds = tuple(study.first_seeds if seeds is None else seeds)
-    over = model.smoke if is_smoke and model.smoke else {}
-    split_key = model.split_key if study.split_seed else None
-    trainings, blocks = _trainings(blocks_of(study, model), model, entry.name, over)
+    split_key = trainables.model.split_key if study.split_seed else None
+    trainings, blocks = trainings_of(study, blocks_of(study, trainables), is_smoke)
     cells = [training.cell for training in trainings]
     baseline = cells[blocks[0].baseline]
     aa_cell = replace(baseline, is_aa=True, index=UNPLACED) if study.aa else None
@@ -257,9 +322,10 @@ def plan_study(
         if aa_cell is not None and seed in of_baselines:
             again = trainings[blocks[0].baseline]
             runs.append(again.run(aa_cell, seed + AA_SEED_OFFSET, split_key))
-    named = _named(runs, names or {})
+    final = unique_names([(run.run_id, run.run_name) for run in runs], names or {})
+    named = [replace(run, run_name=name) for run, name in zip(runs, final, strict=True)]
     return Plan(
-        study=study, entry=entry, model=model, cells=cells, blocks=blocks, seeds=all_seeds,
+        study=study, trainables=trainables, cells=cells, blocks=blocks, seeds=all_seeds,
         runs=named, aa_cell=aa_cell, is_smoke=is_smoke,
     )  # fmt: skip
 
@@ -270,99 +336,8 @@ def alone_note(names: Sequence[str]) -> str:
     return f"not compared: {some(names, between='; ')}: {told}"
 
 
-def _entry_of(study: Study) -> TrainableEntry:
-    found = find_trainable(study.trainable)
-    if isinstance(found, Problem):
-        raise study.refusal([found])
+def _trainables_of(study: Study) -> Trainables:
+    found = find_trainables(study)
+    if isinstance(found, list):
+        raise study.refusal(found)
     return found
-
-
-@dataclass(frozen=True)
-class _Training:
-    """What the runs of a cell train, except their seeds."""
-
-    cell: Cell
-    config: dict[str, Any]
-    content: dict[str, Any]
-
-    def run(self, cell: Cell, seed: int, split_key: str | None) -> Run:
-        """A cell with a seed, which also decides the split where it has a key of the config."""
-        content, config = {**self.content, "seed": seed}, self.config
-        if split_key is not None:
-            content["split_seed"] = "with_seed"
-            config = with_key(config, split_key, seed)
-        name = _run_name(cell, seed)
-        return Run(run_id=content_id(content), run_name=name, seed=seed, cell=cell, config=config)
-
-
-def _trainings(
-    blocks: Sequence[DesignBlock],
-    model: ConfigModel,
-    trainable: str,
-    over: Mapping[str, Any],
-) -> tuple[list[_Training], list[PlannedBlock]]:
-    """The cells of all blocks, without duplicates, and the blocks."""
-    trainings: list[_Training] = []
-    position: dict[str, int] = {}
-    planned: list[PlannedBlock] = []
-    defaults = model.defaults
-    for block in blocks:
-        members: list[int] = []
-        for designed in block.cells:
-            cell = designed.placed(len(trainings))
-            config = cell.config
-            if over:
-                config = plain_config(model.validate({**cell.written_config(), **over}))
-            content = _content(model, trainable, config, defaults)
-            at = position.setdefault(canonical_json(content), len(trainings))
-            if at == len(trainings):
-                trainings.append(_Training(cell, config, content))
-            else:  # the same cell, with the labels of all its blocks
-                own = trainings[at].cell.levels
-                levels = {**own, **{n: v for n, v in cell.levels.items() if n not in own}}
-                trainings[at] = replace(
-                    trainings[at], cell=replace(trainings[at].cell, levels=levels)
-                )
-            members.append(at)
-        planned.append(planned_block(block, members))
-    return trainings, planned
-
-
-def _content(
-    model: ConfigModel,
-    trainable: str,
-    config: dict[str, Any],
-    defaults: Mapping[str, Any],
-) -> dict[str, Any]:
-    """What a run's identity consists of, except its seed."""
-    return {
-        "trainable": trainable,
-        "version": model.version,
-        "config": difference(hashed_config(model, config), defaults),
-    }
-
-
-def _run_name(cell: Cell, seed: int) -> str:
-    """`mlp-otcfm-s42`; numbers, booleans and null with their key: `mlp-lr=0.001-s42`."""
-    parts = [
-        level.label if isinstance(level.label, str) else f"{name.split('.')[-1]}={level.text}"
-        for name, level in cell.levels.items()
-    ]
-    if cell.block:
-        parts.insert(0, cell.block)
-    return "-".join([*map(file_name, parts), f"s{seed}"])
-
-
-def _named(runs: Sequence[Run], names: Mapping[str, str]) -> list[Run]:
-    """Runs with names that are unique in the study, and those in the ledger unchanged."""
-    taken = set(names.values())
-    named: list[Run] = []
-    for run in runs:
-        name = names.get(run.run_id)
-        if name is None:
-            name = run.run_name
-            if name in taken or len(name) > MAX_NAME:
-                name = f"{name[: MAX_NAME - 10]}-{run.run_id[:8]}"
-            taken.add(name)
-        named.append(replace(run, run_name=name))
-    return named

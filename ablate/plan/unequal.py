@@ -99,8 +99,8 @@ def length_notes(plan: Plan, known: Mapping[str, Mapping[str, object]]) -> list[
 
 def is_asked_length(plan: Plan, found: Inequality) -> bool:
     """Whether a factor that explains it sets how long cells train: then that is what is asked."""
-    levels = (level for name in found.factors for level in plan.factors[name].levels)
-    return any(key in plan.model.length_keys for level in levels for key in level.sets)
+    keys = (key for name in found.factors for key in plan.factors[name].keys)
+    return any(key in plan.model.length_keys for key in keys)
 
 
 def inequality(plan: Plan, unit: str, cells: Mapping[int, Amount]) -> Inequality | None:
@@ -125,7 +125,7 @@ def _planned_steps(plan: Plan, known: Mapping[str, Mapping[str, object]]) -> dic
     for cell in plan.cells:
         facts = (known.get(run.run_id, {}) for run in plan.runs_of.get(cell.index, {}).values())
         steps = next((s for f in facts if isinstance(s := f.get("planned_steps"), int)), None)
-        steps = plan.model.planned_steps(cell.validated) if steps is None else steps
+        steps = cell.model.planned_steps(cell.validated) if steps is None else steps
         if steps is not None:
             found[cell.index] = Amount([steps])
     return found

@@ -119,8 +119,11 @@ class Interrupts:
         self.gone = None if self.seen else address  # a signal to all processes ends clusters, too
         self.seen = self.cluster_lost = self._is_breaking = True
         os.kill(os.getpid(), signal.SIGUSR2)
-        if self._acknowledged.wait(_ACKNOWLEDGE_S):
-            return
+        if not self._acknowledged.wait(_ACKNOWLEDGE_S):
+            self.end_from_aside()
+
+    def end_from_aside(self) -> None:
+        """Saves everything and ends the process, from another thread than a stuck main one."""
         for save in reversed(self._last_resorts):
             with contextlib.suppress(OSError):  # still save the rest
                 save()

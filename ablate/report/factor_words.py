@@ -188,7 +188,8 @@ def _row_finding(
 ) -> str:
     found = row.comparison
     means = [_own_units(mean, metric.log_scale) for mean in (row.baseline_mean, row.mean)]
-    change = Change() if row.place else Change(*means)  # of many places the table has them
+    # Of many places the table has them; where runs are missing they say something else.
+    change = Change() if row.place or not row.is_difference_of_means else Change(*means)
     cost = cost_text(level_cost(block, row))
     return (
         finding(label, found, change, metric, of)

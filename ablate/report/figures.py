@@ -18,6 +18,8 @@ from ablate.report.charts.theme import COLOURS, CONFIG
 
 FONT = "Arial, Helvetica, 'Liberation Sans', sans-serif"
 PADDING = {"left": 5, "top": 5, "right": 30, "bottom": 5}
+INLINE_LEFT = 25
+"""Beside labels that a browser sets in another, wider font."""
 WARM_UP: dict[str, Any] = {"data": {"values": [{}]}, "mark": "point"}
 
 
@@ -26,15 +28,18 @@ def answer(request: Mapping[str, Any]) -> dict[str, str]:
 
     Args:
         request: `spec`, a chart in Vega-Lite, or `script`, to be put together with Vega; and
-            `vega_lite`, the version of it, as vl_convert calls it.
+            `vega_lite`, the version of it, as vl_convert calls it. A chart that `is_inline` is
+            for a page, whose style sheet has the colours.
 
     Returns:
-        `svg` and `pdf` (in base64), or `bundle`; `error` where it cannot be done.
+        `svg` and, unless inline, `pdf` (in base64), or `bundle`; `error` where it cannot be done.
     """
     version: str | None = request.get("vega_lite")
     try:
         if "script" in request:
             return {"bundle": vl_convert.javascript_bundle(request["script"], vl_version=version)}
+        if request.get("is_inline"):
+            return {"svg": inline_svg(request["spec"], version)}
         drawn = svg(request["spec"], version)
         pdf = vl_convert.svg_to_pdf(drawn)  # from the SVG: it is laid out once
         return {"svg": drawn, "pdf": base64.b64encode(pdf).decode()}
@@ -44,15 +49,28 @@ def answer(request: Mapping[str, Any]) -> dict[str, str]:
 
 def svg(spec: dict[str, Any], version: str | None) -> str:
     """A chart as SVG, on white."""
-    drawn = vl_convert.vegalite_to_svg(_on_paper(spec), vl_version=version, **_options())
+    return _labelled(
+        spec, vl_convert.vegalite_to_svg(_light(_unpicked(spec)), vl_version=version, **_options())
+    )
+
+
+def inline_svg(spec: dict[str, Any], version: str | None) -> str:
+    """A chart as SVG within a page: its colours are variables of the page's style sheet."""
+    config = {**CONFIG, "font": FONT, "padding": {**PADDING, "left": INLINE_LEFT}}
+    return _labelled(spec, vl_convert.vegalite_to_svg(
+        _unpicked(spec), vl_version=version, config=config, allowed_base_urls=[]
+    ))  # fmt: skip
+
+
+def _labelled(spec: Mapping[str, Any], drawn: str) -> str:
     label = escape(spec.get("description", ""))
     return drawn.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
 
-def _on_paper(spec: dict[str, Any]) -> dict[str, Any]:
-    """With light colours in the place of their names, and nothing picked."""
+def _unpicked(spec: dict[str, Any]) -> dict[str, Any]:
+    """With nothing picked."""
     params = [{**param, "value": None} for param in spec.get("params", [])]
-    return _light({**spec, **({"params": params} if params else {})})
+    return {**spec, **({"params": params} if params else {})}
 
 
 def _light(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """What is told of a factor, row by row: over all the others, or at the levels of some."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,13 @@ class LevelRow:
     comparison: Comparison
     at_worst: Comparison | None
     """With lost runs as the table's worst; None without any."""
+
+    @property
+    def is_difference_of_means(self) -> bool:
+        """Whether the comparison's difference is that of the means; not where runs are missing."""
+        found = self.comparison.difference
+        rounding = 1e-9 * max(abs(self.mean), abs(self.baseline_mean))
+        return math.isclose(self.mean - self.baseline_mean, found, rel_tol=1e-6, abs_tol=rounding)
 
     @property
     def name(self) -> str:

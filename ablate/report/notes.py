@@ -14,7 +14,7 @@ from ablate.report.comparisons import (
     pairing_text,
 )
 from ablate.report.cost import costlier_text
-from ablate.report.level_rows import partners_text
+from ablate.report.level_rows import level_rows, partners_text
 from ablate.report.resolutions import equivalence_notes
 from ablate.report.same_numbers import same_notes
 from ablate.stats.aa_test import AATest
@@ -61,6 +61,7 @@ def effect_notes(block: BlockRecord, effects: Effects, is_paired: bool = True) -
         if block.effect(effect.factor).uneven
     ]
     notes += _level_error_notes(block, effects)
+    notes += _level_mean_notes(block)
     certain = [name for n, name in enumerate(block.factors) if _is_certain(block.compared(n))]
     if certain:
         told = f"no scatter over seeds of {', '.join(certain)}: intervals and p values say nothing"
@@ -170,7 +171,7 @@ def _error_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:
         names = "; ".join(noisy[:NAMED]) + f" and {len(noisy) - NAMED} more" * (len(noisy) > NAMED)
         yield Note(
             f"{OWN_SPREAD}: {'cell' if len(noisy) == 1 else 'cells'} {names} "
-            f"scatter{'s' * (len(noisy) == 1)} more over seeds than "
+            f"seem{'s' * (len(noisy) == 1)} to scatter more over seeds than "
             "the others: each such interval, and each against such a baseline, rests on "
             f"{error.text} alone ({welch}Bonferroni)"
         )
@@ -189,15 +190,43 @@ def _level_error_notes(block: BlockRecord, effects: Effects) -> Iterator[Note]:
         )
     elif noisy:
         yield Note(
-            f"{OWN_SPREAD}: a level of {', '.join(noisy)} scatters more over seeds than the "
-            f"others; what it is compared with rests on {ErrorTerm.OWN_PAIRS.text} alone"
+            f"{OWN_SPREAD}: a level of {', '.join(noisy)} seems to scatter more over seeds "
+            f"than the others; what it is compared with rests on {ErrorTerm.OWN_PAIRS.text} alone"
         )
+    yield from _unseen_level_notes(block, effects)
     for effect in effects.mains:
         if effect.across_groups:
             yield _caution(
                 f"levels of {block.factors[effect.factor]} measure different things: each is "
                 "judged by its own runs, means over them are mostly those of the largest values"
             )
+
+
+def _level_mean_notes(block: BlockRecord) -> Iterator[Note]:
+    """What the means of levels are where their differences are not those beside them."""
+    rows = [row for factor in range(len(block.factors)) for row in level_rows(block, factor)]
+    compared = [row for row in rows if row.comparison.difference == row.comparison.difference]
+    if not all(row.is_difference_of_means for row in compared):
+        yield Note(
+            "runs are missing: a level's mean is by least squares of cells and seeds, over its "
+            "cells alike; a difference compares levels seed by seed, so it is not quite that of "
+            "the means"
+        )
+
+
+def _unseen_level_notes(block: BlockRecord, effects: Effects) -> Iterator[Note]:
+    """What a level that scatters more than the others can mean where nobody would see it."""
+    wrong = {
+        block.factors[effect.factor]: group.spreads.wrong_unseen
+        for effect in effects.mains
+        for group in block.compared(effect.factor).groups
+        if group.spreads.wrong_unseen and not (effect.uneven or effect.across_groups)
+    }
+    if wrong:
+        yield Note(
+            f"intervals of {', '.join(wrong)} assume that seeds change all levels alike: one 3 to "
+            f"5 times as noisy makes up to {100 * max(wrong.values()):.0f} % of such families wrong"
+        )
 
 
 def _certainty_notes(metric: MetricRecord, whole: bool) -> Iterator[Note]:

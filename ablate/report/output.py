@@ -52,7 +52,7 @@ def write_report(
     write_atomically(paths.report / "table.tex", latex(record))
     write_atomically(paths.report / "paper.tex", paper(record))
     write_atomically(paths.report / "methods.tex", methods(record))
-    sections = sections_of(record, History(paths))
+    sections = sections_of(record, History(paths), paths)
     script, undrawn = "", []
     try:
         script = page_script(renderer)
@@ -70,10 +70,12 @@ def _write_figures(
     sections: Sequence["Section"], paths: StudyPaths, renderer: Renderer
 ) -> Mapping[str, str]:
     """Draws the charts, each by itself; returns those that could not be drawn, and why."""
+    from ablate.report.sections import figures_of
+
     folder, undrawn = paths.report / "figures", {}
     shutil.rmtree(folder, ignore_errors=True)  # an older plan's, perhaps
     folder.mkdir(exist_ok=True)
-    for name, spec in (chart for section in sections for chart in section.charts):
+    for name, spec in figures_of(sections):
         try:
             drawn = renderer.draw(spec)
         except NotDrawnError as error:

@@ -15,7 +15,13 @@ const fitted = spec => {
   if (isNarrow && spec.columns) spec.columns = 1;
   return spec;
 };
-const specOf = figure => fitted(read(figure.querySelector("script")));
+// Pictures are scaled as a whole.
+const specOf = figure => {
+  const spec = read(figure.querySelector("script"));
+  if (!figure.classList.contains("picture")) return fitted(spec);
+  spec.datasets.shade = [{url: figure.parentElement.dataset.shade}];
+  return spec;
+};
 const draw = (figure, log) => vegaEmbed(figure.querySelector(".chart"), specOf(figure), {
   mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false, config,
   tooltip: {disableDefaultStyle: true},
@@ -38,7 +44,7 @@ const label = figure => {
   }
 };
 const isPositive = spec => spec.datasets.rows.every(row => row.low.every(value => value > 0));
-const figures = [...document.querySelectorAll("figure")];
+const figures = [...document.querySelectorAll("figure:has(> script)")];
 for (const figure of figures) {
   const box = figure.querySelector(".log-y");
   if (box) box.hidden = !isPositive(specOf(figure));

@@ -7,38 +7,36 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment as Templates
 from markupsafe import Markup
 
 from ablate.analysis.records import StudyRecord
 from ablate.identity import content_id
 from ablate.numbers import clock
 from ablate.report.charts.encoding import VEGA_LITE, Spec
-from ablate.report.charts.theme import COLOURS, CONFIG
+from ablate.report.charts.pictures import cloud_panel
+from ablate.report.charts.theme import CONFIG
 from ablate.report.first_screen import first_screen
+from ablate.report.html import HERE, colours, template_of
+from ablate.report.pictures.shown import Gallery, Plane, Shown
 from ablate.report.renderer import Renderer
 from ablate.report.strips import strips
 from ablate.report.text_table import Listing, TextTable
 from ablate.run_row import Status
-from ablate.stats.verdicts import Cause, Verdict, VerdictKind
 from ablate.study_dir import user_cache, write_atomically
-from ablate.text import printable_lines
-
-HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: charts by name, and perhaps a table, or a list."""
+    """A part of the page: charts by name, and perhaps a table, a list, or pictures."""
 
     title: str
     charts: Sequence[tuple[str, Spec]]
     table: TextTable | None = None
     text: str = ""
     listing: Listing | None = None
+    gallery: Gallery | None = None
 
 
 def page(
@@ -55,22 +53,21 @@ def page(
         script: From `page_script`.
         undrawn: What could not be drawn, and why.
     """
-    templates = Templates(autoescape=True, finalize=_shown)
-    template = templates.from_string((HERE / "page.html").read_text("utf-8"))
+    template = template_of("page.html")
     used = [section.table for section in sections if section.table]
     first = first_screen(record)
     return template.render(
         record=record,
         first=first,
         strips=strips(record.metric, record.seeds),
-        css_class=_css_class,
+        panel=_panel,
         sections=[_rendered(section) for section in sections],
         further=[table for table in first.further if table not in used],
         progress=_progress(record),
         training_time=clock(record.seconds),
         made=_made(record),
         undrawn=undrawn,
-        colours=Markup(_colours()),
+        colours=colours(),
         policy=_policy(script),
         config=_json(CONFIG),
         scripts=Markup(script),
@@ -98,28 +95,13 @@ def page_script(renderer: Renderer) -> str:
     return bundle
 
 
-_CLASSES = {
-    VerdictKind.WITHIN_NOISE: "within", VerdictKind.NOT_COMPARED: "not",
-    VerdictKind.IN_PAIRS: "not", Cause.FURTHER_METRIC: "not", Cause.NOT_MEASURED: "not",
-    Cause.TOO_FEW_SEEDS: "not", Cause.NO_BASELINE: "no", Cause.SAME_NUMBERS: "partial",
-}  # fmt: skip
-
-
-def _css_class(verdict: Verdict) -> str:
-    """How the style sheet calls what it shows alike."""
-    if verdict.is_partial:
-        return "partial"
-    return _CLASSES.get(verdict.gist, verdict.gist.value)
-
-
-def _shown(value: Any) -> Any:
-    """What the template is given, as text that HTML can hold."""
-    return printable_lines(value) if type(value) is str else value
-
-
 def _rendered(section: Section) -> dict[str, Any]:
     charts = [(name, _json(spec)) for name, spec in section.charts]
     return {**vars(section), "charts": charts}
+
+
+def _panel(shown: Shown, plane: Plane) -> Markup:
+    return _json(cloud_panel(shown, plane))
 
 
 def _progress(record: StudyRecord) -> str:
@@ -139,12 +121,6 @@ def _made(record: StudyRecord) -> list[tuple[str, Sequence[str]]]:
         ("made", [" to ".join(span)] if span else []),
     ]  # fmt: skip
     return [(name, values) for name, values in named if values]
-
-
-def _colours() -> str:
-    return " ".join(
-        f"--{name}: light-dark({light}, {dark});" for name, (light, dark) in COLOURS.items()
-    )
 
 
 def _policy(bundle: str) -> str:

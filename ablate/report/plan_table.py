@@ -11,6 +11,8 @@ from ablate.analysis.forecast import price, visible
 from ablate.analysis.records import directed
 from ablate.analysis.resolution import further_visible, no_verdict
 from ablate.plan.against import against, compared_text
+from ablate.plan.command_lines import first_lines
+from ablate.plan.endings import endings
 from ablate.plan.packing import packs_of
 from ablate.plan.plan import Plan
 from ablate.plan.reconcile import Remaining
@@ -57,7 +59,13 @@ def print_plan(
         console.print(Text(told), soft_wrap=True)
     if study.pack != 1:
         console.print(Text(_packs(plan, left, known, at_once)))
+        for told in _pack_notes(plan, left):
+            console.print(Text(told), soft_wrap=True)
+    for told in endings(study, plan.stop_rule):
+        console.print(Text(told), soft_wrap=True)
     console.print(Text(f"a trial takes {study.resources.cpu:g} CPU, {study.resources.gpu:g} GPU"))
+    for told in first_lines(plan):
+        console.print(Text(told), soft_wrap=True)
     console.print(Text(f"study directory: {study.directory}"), soft_wrap=True)
 
 
@@ -152,6 +160,13 @@ def _packs(
     sizes = Counter(len(pack) for pack in packs)
     told = ", ".join(f"{count} of {size}" for size, count in sorted(sizes.items(), reverse=True))
     return f"pack: {plan.study.pack}: {len(left.todo)} runs in {len(packs)} trials ({told})"
+
+
+def _pack_notes(plan: Plan, left: Remaining) -> list[str]:
+    """What trainables say of packs, each sentence once."""
+    cells = {run.cell.index: run.cell for run in left.todo}.values()
+    notes = (cell.model.pack_note(cell.model.validate(cell.config)) for cell in cells)
+    return [f"pack: {note}" for note in dict.fromkeys(filter(None, notes))]
 
 
 def _sizes(plan: Plan, known: Mapping[str, Mapping[str, Any]]) -> dict[int, str]:

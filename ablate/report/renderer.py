@@ -67,6 +67,14 @@ class Renderer:
         drawn = self._ask({"spec": spec})
         return Drawing(drawn["svg"], base64.b64decode(drawn["pdf"]))
 
+    def draw_inline(self, spec: Mapping[str, Any]) -> str:
+        """Draws a chart as SVG whose colours are variables of the page around it.
+
+        Raises:
+            NotDrawnError: Where it cannot be drawn.
+        """
+        return self._ask({"spec": spec, "is_inline": True})["svg"]
+
     def bundle(self, script: str) -> str:
         """A script and Vega in one.
 

@@ -10,26 +10,48 @@ from ablate.ledger.history import History
 from ablate.report.charts.encoding import Spec
 from ablate.report.charts.factors import factor_panels, interaction
 from ablate.report.charts.forest import forest
+from ablate.report.charts.pictures import sheet
 from ablate.report.charts.training import learning_curves, run_times
 from ablate.report.page import Section
+from ablate.report.pictures.gallery import gallery_of
+from ablate.report.pictures.shown import Gallery
 from ablate.report.settings import settings_listing, settings_text
 from ablate.report.tables import effects_table
-from ablate.study_dir import file_name
+from ablate.study_dir import StudyPaths, file_name
 
 MAPS_SHOWN = 6
 """Heat maps of pairs of factors, those with the smallest p first."""
 
 
-def sections_of(record: StudyRecord, history: History) -> list[Section]:
+def sections_of(
+    record: StudyRecord, history: History, paths: StudyPaths | None = None
+) -> list[Section]:
     """The sections of the page that have something to show.
 
     Args:
         record: What the report says.
         history: The study's curves.
+        paths: The study directory, for pictures of what its runs generate.
     """
     sections = [section for make in SECTIONS.values() for section in make(record, history)]
     shown = [one for one in sections if one.charts or one.table or one.listing]
-    return _named_apart(shown)
+    pictures = [] if paths is None else _pictures(gallery_of(record, paths))
+    return _named_apart([*pictures, *shown])
+
+
+def figures_of(sections: Sequence[Section]) -> Iterator[tuple[str, Spec]]:
+    """What is drawn for papers, by name: charts, and pictures side by side on sheets."""
+    for section in sections:
+        yield from section.charts
+        groups = section.gallery.groups if section.gallery else ()
+        sheets = [sheet(group) for group in groups if group.is_for_papers]
+        names = [f"samples-{at + 1}" if at else "samples" for at in range(len(sheets))]
+        yield from _drawn([*zip(names, sheets, strict=True)])
+
+
+def _pictures(gallery: Gallery) -> Iterator[Section]:
+    if gallery != Gallery():
+        yield Section("What each cell generates", [], text=gallery.text, gallery=gallery)
 
 
 def _differences(record: StudyRecord, history: History) -> Iterator[Section]:

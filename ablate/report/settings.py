@@ -26,6 +26,8 @@ def settings_text(settings: Settings) -> str:
             f"{settings.without_model} declares no Config: this is all that the study gives it. "
             "What it takes by default, and which of these it reads, nobody knows."
         )
+    if settings.asked:
+        return "Every setting of every cell, but the seed, as config_command says of the script."
     return "Every setting of every cell, but the seed: where the study sets none, the default."
 
 

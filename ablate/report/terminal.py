@@ -16,7 +16,7 @@ from ablate.report.screen_table import screen_table
 from ablate.report.tables import COUNTS, history_lines
 from ablate.report.text_table import ADJUSTED, DIFFERENCES, TableRow, TextTable
 from ablate.stats.verdicts import Cause, VerdictKind
-from ablate.text import first_line
+from ablate.text import first_line, num_runs
 
 MISSING_SHOWN = 20
 WIDEST = 120
@@ -54,6 +54,15 @@ def print_report(record: StudyRecord, console: Console) -> None:
     _print_missing(record, console)
     told = record.origin or f"training time, all runs together: {clock(record.seconds)}"
     console.print(Text(told), soft_wrap=True)
+
+
+def print_so_far(record: StudyRecord, console: Console) -> None:
+    """Prints the first table alone, while runs of a study are under way."""
+    num, ended = len(record.runs), sum(run.status.has_ended for run in record.runs)
+    console.print()
+    console.print(Text(f"so far, with {ended} of {num_runs(num)} ended:", style="bold"))
+    _print_table(first_screen(record).table, console)
+    console.print()
 
 
 def print_undrawn(undrawn: Sequence[str], console: Console) -> None:

@@ -18,6 +18,7 @@ from ablate.sources.asked import Asked, column_problems, number_of, varying
 from ablate.sources.found import Found
 from ablate.sources.runs import Result, resolve, value_told
 from ablate.spec.models import Study, text
+from ablate.spec.trainables import Trainables
 from ablate.text import printable, some
 from ablate.trainable.contract import TrainableHooks
 from ablate.trainable.registry import TrainableEntry
@@ -75,7 +76,8 @@ def foreign_study(name: str, source: str, found: Found, asked: Asked) -> Foreign
         raise InputError(source, problems)
     study = _study(name, resolved.results, asked, choices)
     seeds = _seeds(resolved.results)
-    plan, rows, inner = _planned(plan_study(study, entry=ELSEWHERE), resolved.results, seeds)
+    planned = plan_study(study, trainables=Trainables(ELSEWHERE))
+    plan, rows, inner = _planned(planned, resolved.results, seeds)
     origin = (
         f"judged from results made elsewhere ({source}: {found.what}, {len(found.rows)} "
         f"row{'s' * (len(found.rows) != 1)}); Ablate did not run them, and knows neither their "

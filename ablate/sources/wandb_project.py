@@ -15,7 +15,7 @@ from ablate.sources.asked import Asked, number_of
 from ablate.sources.found import Found, Row
 from ablate.sources.statuses import status_of
 from ablate.sources.table_files import plain
-from ablate.spec.models import ENTITY_RULE, PROJECT_RULE, entity_problem, project_problem
+from ablate.spec.tracking import ENTITY_RULE, PROJECT_RULE, entity_problem, project_problem
 from ablate.tracking.wandb.messages import TABLE_JOB_TYPE
 from ablate.tracking.wandb.settings import DEFAULT_SERVER, has_credentials
 

@@ -14,7 +14,7 @@ from ablate.spec.design import Cell, DesignBlock, factors_of, hashed_config
 from ablate.spec.models import NAME, Block, Factor, Study
 from ablate.spec.refused_cells import config_problems, fix_of_study_key
 from ablate.spec.yaml_words import spacing_fix
-from ablate.trainable.config_model import ConfigModel
+from ablate.trainable.joint_model import JointModel
 
 RESERVED = frozenset(COLUMNS)
 """Columns of the ledger, whose names factors cannot have."""
@@ -47,7 +47,7 @@ def design_problems(study: Study, blocks: Sequence[DesignBlock]) -> list[Problem
     return problems or [*_pair_problems(study, blocks), *_lone_comparisons(study, blocks)]
 
 
-def name_problems(study: Study, model: ConfigModel) -> Iterator[Problem]:
+def name_problems(study: Study, model: JointModel) -> Iterator[Problem]:
     """Factors whose column in the ledger would clash with a metric's."""
     metrics = dict.fromkeys([*study.metrics, *model.metrics])
     columns = {f"{name}{end}" for name in metrics for end in ("", "_best", "_final", "_floor")}
@@ -137,7 +137,7 @@ def _differing(one: Cell, other: Cell) -> frozenset[str]:
 
 def _training_key(cell: Cell) -> str:
     """Equal for cells that are the same training."""
-    return canonical_json(hashed_config(cell.model, cell.config))
+    return canonical_json([cell.entry.name, hashed_config(cell.model, cell.config)])
 
 
 def _well_formed(block: Block, place: str) -> tuple[dict[str, Any], list[Problem]]:
@@ -218,8 +218,9 @@ def _named_level_problems(key: str, levels: Mapping[Any, Any]) -> Iterator[Probl
 def _base_problems(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
     """Keys that a `base` sets twice, once nested and once with dots."""
     model = blocks[0].model.model if blocks else None
-    bases = [("", study.base), *((b.place, b.spec.base) for b in blocks if b.place)]
-    for place, base in bases:
+    bases = [("", study.base, model)]
+    bases += [(b.place, b.spec.base, b.model.model) for b in blocks if b.place]
+    for place, base, model in bases:
         for key in doubled_keys(model, base):
             yield Problem(f"{place}base.{key}", "is set twice, or inside a value, not a mapping",
                           base[key], fix="keep one of them")  # fmt: skip
@@ -239,7 +240,7 @@ def _factor_problems(block: DesignBlock) -> Iterator[Problem]:
                               fix="drop one")  # fmt: skip
             seen.add(level.key)
             texts.add(level.text)
-        for key in dict.fromkeys(key for level in factor.levels for key in level.sets):
+        for key in factor.keys:
             if model and not is_known(model, key):
                 yield Problem(place, "is not a config key", key, keys, fix_of_study_key(key))
             elif above := blocking_key(block.base, key):

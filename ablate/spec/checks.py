@@ -15,47 +15,64 @@ from ablate.spec.check_shapes import (
     torn_cells,
     well_formed,
 )
+from ablate.spec.command_checks import keyless_cells, problems_of_commands
 from ablate.spec.design import DesignBlock, blocks_of
+from ablate.spec.environment import unset_problems
 from ablate.spec.models import AA_SEED_OFFSET, Study
-from ablate.spec.seeds import SeedsByRole
+from ablate.spec.seeds import SeedRule, SeedsByRole
 from ablate.spec.sizes import size_problems
 from ablate.spec.split_checks import refused_splits, split_problems
+from ablate.spec.study_metrics import study_key_problems
+from ablate.spec.trainable_checks import trainable_problems
+from ablate.spec.trainables import Trainables, find_trainables
 from ablate.text import storable
-from ablate.trainable.config_model import ConfigModel
 from ablate.trainable.hook_checks import hook_problems
+from ablate.trainable.joint_model import JointModel
 from ablate.trainable.metric_rules import differing_keys
-from ablate.trainable.registry import find_trainable
 
 
 @gc_paused()
 def study_problems(study: Study) -> list[Problem]:
     """Mistakes of a study whose single fields are valid, except those about its directory."""
     problems = list(_seed_problems(study))
-    entry = find_trainable(study.trainable)
-    if isinstance(entry, Problem):
-        return [*problems, entry, *well_formed(study)[1]]
-    model = entry.config_model()
-    problems += [*hook_problems(model), *_metric_problems(study, model)]
+    trainables = find_trainables(study)
+    if isinstance(trainables, list):
+        return [*problems, *trainables, *well_formed(study)[1]]
+    model = trainables.model
+    mistaken = [problem for each in model.models for problem in hook_problems(each)]
+    if mistaken:  # what follows reads the hooks
+        return [*problems, *mistaken, *well_formed(study)[1]]
+    for each in model.models:
+        problems += _metric_problems(study, JointModel((each,)))
+    problems += _direction_problems(study, model)
     study, shapes = well_formed(study)
-    problems += [*shapes, *name_problems(study, model)]
+    problems += [*shapes, *name_problems(study, model), *_study_key_problems(study, trainables)]
     too_large = list(size_problems(study))
     if too_large:
         return [*problems, *too_large]
-    blocks = blocks_of(study, model)
+    blocks = blocks_of(study, trainables)
+    problems += [*problems_of_commands(study, blocks)]
     problems += [*block_problems(study, blocks), *design_problems(study, blocks)]
-    problems += split_problems(study, model, blocks)
+    problems += split_problems(study, trainables, blocks)
+    problems += trainable_problems(study, trainables.each, blocks)
     return problems or [
+        *keyless_cells(study, blocks),
         *coinciding_cells(blocks),
         *torn_cells(blocks),
-        *_unmeasured(study, model, blocks),
+        *_unmeasured(study, blocks),
         *_comparability(study, model, blocks),
-        *refused_splits(study, model, blocks),
-        *_unknown_parts(study, model, blocks),
+        *refused_splits(study, trainables, blocks),
+        *_unknown_parts(study, blocks),
     ]
 
 
 def storage_problems(study: Study) -> Iterator[Problem]:
     """Why the study's directory cannot be created."""
+    written = {"storage": study.storage, "folder": study.folder}
+    unset = [problem for key, path in written.items() for problem in unset_problems(key, path)]
+    if unset:
+        yield from unset
+        return
     if "://" in study.storage:
         yield Problem(
             "storage",
@@ -112,7 +129,8 @@ def _seed_problems(study: Study) -> Iterator[Problem]:
             if seed in seen:
                 yield Problem(f"{key}[{index}]", "the seed is listed twice", seed, fix="drop one")
             seen.add(seed)
-    listed = set(study.first_seeds)
+    rule = study.seeds if isinstance(study.seeds, SeedRule) else None
+    listed = set(study.numbered(rule.max) if rule else study.first_seeds)
     again = [seed for seed in study.seeds_of(is_baseline=True) if seed + AA_SEED_OFFSET in listed]
     for seed in again[:1] if study.aa else ():
         more = f", and {len(again) - 1:,} more" * (len(again) > 1)
@@ -120,7 +138,7 @@ def _seed_problems(study: Study) -> Iterator[Problem]:
                       seed + AA_SEED_OFFSET, fix="use other seeds")  # fmt: skip
 
 
-def _metric_problems(study: Study, model: ConfigModel) -> Iterator[Problem]:
+def _metric_problems(study: Study, model: JointModel) -> Iterator[Problem]:
     metrics = model.metrics
     for key, metric in _metrics(study):
         if metrics and metric not in metrics:
@@ -133,12 +151,34 @@ def _metric_problems(study: Study, model: ConfigModel) -> Iterator[Problem]:
                       "the data's units", True, fix="drop it")  # fmt: skip
 
 
+def _direction_problems(study: Study, model: JointModel) -> Iterator[Problem]:
+    """Metrics of which trainables disagree what is better, where the study does not say it."""
+    for key, metric in _metrics(study):
+        is_said = metric == study.metric and "mode" in study.model_fields_set
+        if len(model.modes(metric)) > 1 and not is_said:
+            yield Problem(
+                key, "lower is better by one trainable of the study, higher by another", metric,
+                fix="write mode: min or mode: max" if metric == study.metric
+                else "drop it, or give them the same direction in their Config",
+            )  # fmt: skip
+
+
+def _study_key_problems(study: Study, trainables: Trainables) -> Iterator[Problem]:
+    """Keys of the whole study, such as its further metrics, that a factor or a block sets."""
+    blocks = zip(study.blocks, trainables.of_blocks, strict=True)
+    yield from study_key_problems([
+        ("", study, trainables.own, True),
+        *((f"blocks[{index}].", block, entry, block.trainable is not None)
+          for index, (block, entry) in enumerate(blocks)),
+    ])  # fmt: skip
+
+
 def _comparability(
-    study: Study, model: ConfigModel, designed: Sequence[DesignBlock]
+    study: Study, model: JointModel, designed: Sequence[DesignBlock]
 ) -> Iterator[Problem]:
     # Cells are compared within their block.
-    blocks = [[cell.validated for cell in block.cells] for block in designed]
-    differing = [key for configs in blocks for key in differing_keys(model, configs, study.metric)]
+    blocks = [[cell.configured for cell in block.cells] for block in designed]
+    differing = [key for configs in blocks for key in differing_keys(configs, study.metric)]
     if study.allow_incomparable or not differing:
         return
     broken = dict.fromkeys(differing)
@@ -146,8 +186,8 @@ def _comparability(
         name
         for name, spec in model.metrics.items()
         if spec.ranks
-        and all(model.measured(config, name) for configs in blocks for config in configs)
-        and not any(differing_keys(model, configs, name) for configs in blocks)
+        and all(each.measured(config, name) for configs in blocks for each, config in configs)
+        and not any(differing_keys(configs, name) for configs in blocks)
     )
     yield Problem(
         "metric",
@@ -159,13 +199,11 @@ def _comparability(
     )  # fmt: skip
 
 
-def _unmeasured(
-    study: Study, model: ConfigModel, blocks: Sequence[DesignBlock]
-) -> Iterator[Problem]:
+def _unmeasured(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
     """Metrics that the trainable knows, but that a cell's config does not turn on."""
     cells = [cell for block in blocks for cell in block.cells]
     for key, metric in _metrics(study):
-        lacking = next((c for c in cells if not model.measured(c.validated, metric)), None)
+        lacking = next((c for c in cells if not c.model.measured(c.validated, metric)), None)
         if lacking is not None:
             yield Problem(
                 key, f"is not measured in cell {lacking.name}: its config does not turn it on",
@@ -173,15 +211,13 @@ def _unmeasured(
             )  # fmt: skip
 
 
-def _unknown_parts(
-    study: Study, model: ConfigModel, blocks: Sequence[DesignBlock]
-) -> Iterator[Problem]:
+def _unknown_parts(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
     """Metrics over random splits of which nobody knows how far these overlap."""
     if study.split_seed is None:
         return
     cells = [cell for block in blocks for cell in block.cells]
     for key, metric in _metrics(study):
-        if any(model.held_out(cell.validated, metric) is None for cell in cells):
+        if any(cell.model.held_out(cell.validated, metric) is None for cell in cells):
             yield Problem(
                 key, "has no intervals over random splits: the trainable does not say how many "
                 "rows it is measured on (held_out of its config)", metric,

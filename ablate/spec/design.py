@@ -11,10 +11,15 @@ from pydantic_core import to_jsonable_python
 from ablate.dotted import merged, with_key
 from ablate.spec.combinations import Choices, Conditions, Levels, applicable, conditions_of, grid
 from ablate.spec.config_keys import as_nested, may_have_keys_of_its_own
-from ablate.spec.models import Block, Factor, Study
+from ablate.spec.models import Block, Factor, NamedBlock, Study
+from ablate.spec.trainables import Trainables
 from ablate.text import printable
-from ablate.trainable.config_model import ANY_CONFIG, ConfigModel
+from ablate.trainable.config_model import ConfigModel
+from ablate.trainable.registry import TrainableEntry
 
+UNKNOWN = TrainableEntry("", "")
+"""Stands for a trainable where none is known: any config is valid."""
+_KEPT = ("model", "validated", "config")
 UNPLACED = -1
 """The index of the A/A cell, which is not among a plan's cells, and of cells without a plan."""
 
@@ -30,10 +35,20 @@ class Cell:
     """The block's name if it has its own base: then labels alone do not identify the cell."""
     is_aa: bool = False
     """Whether it is the A/A cell: the baseline on other seeds."""
-    model: ConfigModel = ANY_CONFIG
-    """The config model of the trainable."""
+    entry: TrainableEntry = UNKNOWN
+    """The trainable."""
     index: int = UNPLACED
     """Position in the plan's cells, the key of everything that belongs to it."""
+
+    @cached_property
+    def model(self) -> ConfigModel:
+        """The config model of the trainable."""
+        return self.entry.config_model()
+
+    @property
+    def configured(self) -> tuple[ConfigModel, Any]:
+        """The model and the config that it validated."""
+        return self.model, self.validated
 
     @cached_property
     def labels(self) -> dict[str, Any]:
@@ -54,7 +69,7 @@ class Cell:
     def placed(self, index: int) -> "Cell":
         """The cell at its place in a plan, keeping its validated config."""
         cell = replace(self, index=index)
-        vars(cell).update({k: vars(self)[k] for k in ("validated", "config") if k in vars(self)})
+        vars(cell).update({k: vars(self)[k] for k in _KEPT if k in vars(self)})
         return cell
 
     def written_config(self) -> dict[str, Any]:
@@ -93,8 +108,23 @@ class DesignBlock:
     spec: Block
     base: Mapping[str, Any]
     """The study's base with the block's own over it, nested."""
-    model: ConfigModel = ANY_CONFIG
-    """The config model of the trainable."""
+    entry: TrainableEntry = UNKNOWN
+    """The trainable of its cells."""
+
+    @cached_property
+    def model(self) -> ConfigModel:
+        """The config model of the trainable."""
+        return self.entry.config_model()
+
+    @property
+    def has_own_trainable(self) -> bool:
+        """Whether it names a trainable, and so does not have the study's."""
+        return isinstance(self.spec, NamedBlock) and self.spec.trainable is not None
+
+    @property
+    def trainable_place(self) -> str:
+        """Where its trainable is named in the YAML."""
+        return f"{self.place}trainable" if self.has_own_trainable else "trainable"
 
     @cached_property
     def factors(self) -> tuple[Factor, ...]:
@@ -105,11 +135,12 @@ class DesignBlock:
     def candidates(self) -> tuple[Cell, ...]:
         """The cells of the design before exclusion."""
         cells: dict[Any, Cell] = {}
-        name = self.name if self.place and self.spec.base else ""
+        name = self.name if self.place and self._is_apart else ""
         for levels in self._combinations():
             key = _keys(levels)
             if key not in cells:
-                cells[key] = Cell(levels, self.base, name, model=self.model)
+                cells[key] = Cell(levels, self.base, name, entry=self.entry)
+                vars(cells[key])["model"] = self.model  # looked up once
         return tuple(cells.values())
 
     @cached_property
@@ -164,6 +195,11 @@ class DesignBlock:
     def _conditions(self) -> Conditions:
         return conditions_of(self.spec, self.factors)
 
+    @property
+    def _is_apart(self) -> bool:
+        """Whether labels alone do not tell its cells from those of other blocks."""
+        return bool(self.spec.base) or self.has_own_trainable
+
     def _combinations(self) -> Iterator[Levels]:
         """Combinations of applicable levels, possibly repeated."""
         if self.spec.design == "grid":
@@ -192,33 +228,36 @@ def _keys(levels: Levels) -> frozenset[tuple[str, str]]:
     return frozenset((name, level.key) for name, level in levels.items())
 
 
-def blocks_of(study: Study, model: ConfigModel) -> list[DesignBlock]:
+def blocks_of(study: Study, trainables: Trainables) -> list[DesignBlock]:
     """The study's own factors as a block, then its further blocks.
 
     The first is left out if the study has blocks but no factors of its own. The latest result is
     cached, with the configs that were validated meanwhile.
     """
-    parts = (model, repr([getattr(study, name) for name in _PARTS]))
+    parts = (trainables, repr([getattr(study, name) for name in _PARTS]))
     if _LAST and _LAST[0][0] == parts:
         return _LAST[0][1]
-    _LAST[:] = [(parts, _blocks(study, model))]
+    _LAST[:] = [(parts, _blocks(study, trainables))]
     return _LAST[0][1]
 
 
 _PARTS = ("base", "factors", "baseline", "design", "cells", "when", "exclude", "blocks")
 """The fields of a study that define its design."""
-_LAST: list[tuple[tuple[ConfigModel, str], list[DesignBlock]]] = []
+_LAST: list[tuple[tuple[Trainables, str], list[DesignBlock]]] = []
 
 
-def _blocks(study: Study, model: ConfigModel) -> list[DesignBlock]:
-    base = as_nested(model.model, study.base)
+def _blocks(study: Study, trainables: Trainables) -> list[DesignBlock]:
     blocks: list[DesignBlock] = []
-    if study.factors or not study.blocks:
-        blocks.append(DesignBlock("", "", study, base, model))
-    for index, spec in enumerate(study.blocks):
+    if trainables.is_used:
+        model = trainables.own.config_model().model
+        blocks.append(DesignBlock("", "", study, as_nested(model, study.base), trainables.own))
+    pairs = zip(study.blocks, trainables.of_blocks, strict=True)
+    for index, (spec, entry) in enumerate(pairs):
         name, place = spec.name or str(index + 1), f"blocks[{index}]."
-        own = merged(base, as_nested(model.model, spec.base))
-        blocks.append(DesignBlock(name, place, spec, own, model))
+        model = entry.config_model().model
+        below = {} if spec.trainable is not None else as_nested(model, study.base)
+        own = merged(below, as_nested(model, spec.base))
+        blocks.append(DesignBlock(name, place, spec, own, entry))
     return blocks
 
 

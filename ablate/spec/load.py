@@ -1,5 +1,6 @@
 """YAML -> study: reads, overrides, validates, and reports every mistake at once."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,14 @@ from pydantic import ValidationError
 from ablate.dotted import MAX_DEPTH, blocking_key, is_too_deep, with_key
 from ablate.errors import InputError, Problem, reason_of
 from ablate.spec.checks import path_problems, storage_problems, study_problems
+from ablate.spec.command_checks import missing_files
 from ablate.spec.models import Study
-from ablate.spec.no_file import SUFFIXES, no_file, studies_in
+from ablate.spec.no_file import no_file, studies_in
 from ablate.spec.pydantic_problems import Path as KeyPath
 from ablate.spec.pydantic_problems import problems_of
+from ablate.spec.ready import SUFFIXES, study_file
 from ablate.spec.source import Source
+from ablate.spec.study_metrics import read_kept_metrics
 from ablate.spec.yaml12 import MAX_LENGTH, dump_yaml, parse_yaml
 from ablate.spec.yaml_words import spacing_fix
 from ablate.study_dir import StudyPaths, write_atomically
@@ -30,7 +34,7 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     """Reads and checks a study file.
 
     Args:
-        path: The YAML file.
+        path: The YAML file, or the name of a study that comes with Ablate, see `ablate.spec.ready`.
         overrides: `key=value` each, as if written in the YAML; values are parsed as YAML.
 
     Returns:
@@ -39,11 +43,12 @@ def load_study(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     Raises:
         InputError: With all mistakes of the file and the overrides at once.
     """
+    file = study_file(Path(path))
     try:
-        text = _text_of(Path(path))
+        text = _text_of(file)
     except OSError as error:
-        raise InputError(str(path), [no_file(Path(path), error, overrides)]) from error
-    return read_study(parse_yaml(text, str(path)), str(path), overrides, text=text)
+        raise InputError(str(path), [no_file(file, error, overrides)]) from error
+    return read_study(parse_yaml(text, str(file)), str(file), overrides, text=text)
 
 
 def read_study(
@@ -52,6 +57,7 @@ def read_study(
     overrides: Sequence[str] = (),
     has_place: bool = False,
     text: str = "",
+    metrics: Mapping[str, Any] | None = None,
 ) -> Study:
     """Checks a study given as plain values.
 
@@ -61,6 +67,7 @@ def read_study(
         overrides: As in `load_study`.
         has_place: Whether it already has a directory, which may be read-only.
         text: The YAML that it was read from, where there is one: errors then name lines.
+        metrics: Its further metrics, where it has been run: their code is then not asked.
 
     Raises:
         InputError: With all mistakes at once.
@@ -82,8 +89,10 @@ def read_study(
     study, wrong = _validate(values)
     problems += wrong
     if study is not None:
+        study = study.with_metrics(metrics or {})
         reported_keys = {problem.key for problem in problems}
-        more = [*(() if has_place else storage_problems(study)), *study_problems(study)]
+        here = [] if has_place else [*storage_problems(study), *missing_files(study)]
+        more = [*here, *study_problems(study)]
         problems += [problem for problem in more if problem.key not in reported_keys]
     if problems:
         raise origin.refusal(problems)
@@ -95,8 +104,8 @@ def read_study(
 def save_study(study: Study, paths: StudyPaths) -> None:
     """Writes the study, resolved, to its directory."""
     paths.root.mkdir(parents=True, exist_ok=True)
-    spec = _metrics_of(study).get(study.metric)
-    is_its_own = spec is not None and spec.mode == study.mode  # not given for another metric
+    # Not given for another metric.
+    is_its_own = _is_its_own(study)
     write_atomically(
         paths.study_yaml, dump_yaml(study.model_dump(exclude={"mode"} if is_its_own else None))
     )
@@ -116,11 +125,15 @@ def load_saved_study(directory: Path, overrides: Sequence[str] = ()) -> Study:
     if not paths.study_yaml.is_file():
         raise InputError("command line", [_no_study(directory)])
     check_format(paths)
-    raw, text = _read_saved(paths.study_yaml)
+    raw, text = read_saved(paths.study_yaml)
     # Its place and name are those of the directory.
     raw = {**raw, "storage": str(root.parent), "study": "study"}
-    study = read_study(raw, str(paths.study_yaml), overrides, has_place=True, text=text)
-    return study.model_copy(update={"storage": str(root.parent), "study": root.name})
+    metrics = read_kept_metrics(paths)
+    study = read_study(
+        raw, str(paths.study_yaml), overrides, has_place=True, text=text, metrics=metrics
+    )
+    study = study.model_copy(update={"storage": str(root.parent), "study": root.name})
+    return study.resolved_as(_resolved(paths))
 
 
 def last_study(paths: StudyPaths) -> Study | None:
@@ -130,11 +143,21 @@ def last_study(paths: StudyPaths) -> Study | None:
         The study; None where there is none, or none that can be read.
     """
     try:
-        raw, _ = _read_saved(paths.study_yaml)
+        raw, _ = read_saved(paths.study_yaml)
         study = Study.model_validate({**raw, "study": "study"})
     except (InputError, ValidationError):
         return None
+    study = study.with_metrics(read_kept_metrics(paths))
     return study.model_copy(update={"study": paths.root.name, **_mode(study)})
+
+
+def _resolved(paths: StudyPaths) -> dict[str, Any]:
+    """What `config_command` said when the study was last run."""
+    try:
+        kept = json.loads(paths.resolved_configs.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
 
 
 def _no_study(directory: Path) -> Problem:
@@ -148,7 +171,7 @@ def _no_study(directory: Path) -> Problem:
     return Problem("STUDY_DIR", message, str(directory), tuple(there), fix)
 
 
-def _read_saved(path: Path) -> tuple[Any, str]:
+def read_saved(path: Path) -> tuple[Any, str]:
     """A study that was written here, and its YAML; if damaged, the error says how to restore it."""
     fix = "run the study's own YAML again: that rewrites this file, and finished runs are kept"
     try:
@@ -184,7 +207,9 @@ def _validate(values: dict[str, Any]) -> tuple[Study | None, list[Problem]]:
         problems = problems_of(error, Study, _place)
         wrong = {str(item["loc"][0]) for item in error.errors() if item["loc"]}
     rest = {key: value for key, value in values.items() if key not in wrong}
-    fill = {"study": "study", "metric": "?", "seeds": [0]}
+    fill: dict[str, Any] = {"study": "study", "metric": "?", "seeds": [0]}
+    if "trainable" in wrong:  # a command takes any key and metric
+        fill["trainable"] = {"command": ["{python}", "{overrides}"]}
     study = Study.model_validate({**{k: v for k, v in fill.items() if k not in rest}, **rest})
     if "metric" in wrong:
         study = study.model_copy(update={"metric": _any_metric(study)})
@@ -201,14 +226,30 @@ def _mode(study: Study) -> dict[str, str]:
     metrics = _metrics_of(study)
     if "mode" in study.model_fields_set or study.metric not in metrics:
         return {}
+    if not metrics[study.metric].ranks:
+        return {}
     return {"mode": metrics[study.metric].mode}
 
 
 def _metrics_of(study: Study) -> Mapping[str, MetricSpec]:
-    from ablate.trainable.registry import find_trainable
+    from ablate.spec.trainables import find_trainables
 
-    entry = find_trainable(study.trainable)
-    return {} if isinstance(entry, Problem) else entry.config_model().metrics
+    trainables = find_trainables(study)
+    return {} if isinstance(trainables, list) else trainables.model.metrics
+
+
+def _is_its_own(study: Study) -> bool:
+    """Whether the direction is that which the study's trainables declare of its metric."""
+    from ablate.spec.trainables import find_trainables
+
+    undirected = study.model_copy()
+    undirected.model_fields_set.discard("mode")
+    trainables = find_trainables(undirected)
+    if isinstance(trainables, list) or trainables.model.modes(study.metric) != frozenset(
+        {study.mode}
+    ):
+        return False
+    return trainables.model.metric(study.metric).ranks or "mode" not in study.model_fields_set
 
 
 def _place(path: KeyPath) -> str:

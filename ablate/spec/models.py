@@ -8,23 +8,32 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
+    Discriminator,
     Field,
     PrivateAttr,
-    Strict,
+    Tag,
     field_validator,
     model_validator,
 )
 
+from ablate.commands.spec import Command
 from ablate.errors import AblateError, InputError, Problem
 from ablate.identity import canonical_json
-from ablate.spec.seeds import Float, Int, SeedRule, Seeds, SeedsByRole
+from ablate.run_row import AtStep
+from ablate.spec.environment import expand
+from ablate.spec.frozen import Bool, Frozen, Text
+from ablate.spec.seeds import (
+    Float,
+    Int,
+    SeedRule,
+    Seeds,
+    SeedsByRole,
+    numbered_seeds,
+    with_seeds_apart,
+)
 from ablate.spec.source import Source
+from ablate.spec.tracking import Tracking
 from ablate.text import printable, shortened
-
-Text = Annotated[str, Strict()]
-Bool = Annotated[bool, Strict()]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Study names and level names become file names."""
@@ -32,11 +41,7 @@ AA_SEED_OFFSET = 1_000_000
 """Added to the study's seeds for the A/A cell, so that it uses seeds of its own."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Resources(_Frozen):
+class Resources(Frozen):
     """What one trial needs from the cluster."""
 
     cpu: Annotated[Float, Field(ge=0)] = 1
@@ -54,62 +59,6 @@ class Resources(_Frozen):
         if not self.cpu and not self.gpu:
             raise ValueError("a trial needs a share of CPUs or GPUs: set cpu or gpu above 0")
         return self
-
-
-MAX_WANDB_NAME = 128
-"""Characters of a W&B project or group: its own limit."""
-PROJECT_RULE = (
-    f"at most {MAX_WANDB_NAME} characters, none of / \\ # ? % : and no control characters"
-)
-ENTITY_RULE = "a user or team: letters, digits, '-', '_' and '.'"
-
-
-def project_problem(name: str) -> str:
-    """Why W&B would refuse a project's name; empty if it would not."""
-    if not name.strip():
-        return "is empty"
-    if len(name) > MAX_WANDB_NAME:
-        return f"has {len(name)} characters"
-    refused = "".join(dict.fromkeys(c for c in name if c in r"/\#?%:" or not c.isprintable()))
-    return f"holds {refused!r}, which W&B refuses in a project's name" if refused else ""
-
-
-def entity_problem(name: str) -> str:
-    """Why W&B would refuse an entity's name; empty if it would not."""
-    return "" if re.fullmatch(r"[\w.-]{1,128}", name) else "is not a W&B user or team name"
-
-
-class Tracking(_Frozen):
-    """Where the runs appear in Weights & Biases."""
-
-    project: Text | None = None
-    entity: Text | None = None
-    mode: Literal["auto", "online", "offline", "disabled"] = "auto"
-    tags: tuple[Annotated[Text, Field(max_length=64)], ...] = ()
-    patience_s: Annotated[Float, Field(ge=0, le=1e9)] = 60
-    """How long the end of a command waits for a W&B that makes no progress."""
-
-    @field_validator("project")
-    @classmethod
-    def _is_a_project(cls, name: str | None) -> str | None:
-        if name is not None and project_problem(name):
-            raise ValueError(f"{project_problem(name)}: {PROJECT_RULE}")
-        return name
-
-    @field_validator("entity")
-    @classmethod
-    def _is_an_entity(cls, name: str | None) -> str | None:
-        if name is not None and entity_problem(name):
-            raise ValueError(f"{entity_problem(name)}: {ENTITY_RULE}")
-        return name
-
-    @field_validator("tags")
-    @classmethod
-    def _are_tags(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
-        for tag in tags:
-            if not tag.strip() or not tag.isprintable():
-                raise ValueError(f"{tag!r} is not a tag: W&B takes 1 to 64 printable characters")
-        return tags
 
 
 MAX_LABEL = 200
@@ -153,6 +102,11 @@ class Factor:
         return self.by_key.get(canonical_json(label))
 
     @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The config keys, dotted, that its levels set."""
+        return tuple(dict.fromkeys(key for level in self.levels for key in level.sets))
+
+    @cached_property
     def by_key(self) -> dict[str, Level]:
         """The levels by their keys."""
         return {level.key: level for level in reversed(self.levels)}
@@ -170,17 +124,35 @@ class Factor:
         return f"factors.{self.name}[{position}]"
 
 
-class _Question(_Frozen):
+def _kind_of(trainable: Any) -> str:
+    return "<command>" if isinstance(trainable, Mapping | Command) else "<name>"
+
+
+# Tags in angle brackets are not part of a key, see `ablate.spec.pydantic_problems`.
+TrainableName = Annotated[
+    Annotated[Text, Tag("<name>")] | Annotated[Command, Tag("<command>")],
+    Discriminator(_kind_of),
+]
+"""A registered name, `module:Object`, or a command."""
+
+
+AskedValue = Annotated[
+    Annotated[Literal["best", "last"], Tag("<name>")] | Annotated[AtStep, Tag("<step>")],
+    Discriminator(lambda value: "<step>" if isinstance(value, Mapping | AtStep) else "<name>"),
+]
+
+
+class _Question(Frozen):
     """The question of a study, and its metric."""
 
     study: Text
     question: Text = ""
-    trainable: Text = "flow_matching"
+    trainable: TrainableName = "flow_matching"
     metric: Text
     mode: Literal["min", "max"] = "min"
-    value: Literal["best", "last"] | None = None
-    """Which of a run's values of a metric is its result: that of its best weights, or the last
-    one. By default the best where all cells choose it by a yardstick that they share."""
+    value: AskedValue | None = None
+    """Which of a run's values of a metric is its result: that of its best weights, the last one, or
+    that at a step. By default the best where all cells choose it by a yardstick that they share."""
     report_metrics: tuple[Text, ...] = ()
     """Further metrics to report; one without a direction of its own has that of `metric`."""
     verdicts: Literal["metric", "all"] = "metric"
@@ -197,19 +169,19 @@ class _Question(_Frozen):
         return _file_name("names the study's directory", name)
 
 
-class Block(_Frozen):
+class Block(Frozen):
     """Factors that are varied together, and which of their combinations are cells."""
 
-    base: dict[str, Any] = {}
+    base: dict[str, Any] = Field(default_factory=dict)
     """The config that every run starts from; a block's is merged over the study's."""
-    factors: dict[str, Any] = {}
-    baseline: dict[str, Any] = {}
+    factors: dict[str, Any] = Field(default_factory=dict)
+    baseline: dict[str, Any] = Field(default_factory=dict)
     """The levels that others are compared with, whatever those of the factors are that it does not
     name; by default the first of every factor, which is one cell for all."""
     design: Literal["grid", "one_at_a_time", "cells"] = "grid"
     cells: tuple[dict[str, Any], ...] = ()
     """For `design: cells`: the levels of each cell; omitted ones are the baseline's."""
-    when: dict[str, dict[str, Any]] = {}
+    when: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Factors that apply only where others have certain levels: `gamma: {flow: si}`."""
     exclude: tuple[dict[str, Any], ...] = ()
 
@@ -223,6 +195,8 @@ class NamedBlock(Block):
     """A further block of a study."""
 
     name: Text | None = None
+    trainable: TrainableName | None = None
+    """The block's own trainable; its cells then start from the block's own base alone."""
 
     @field_validator("name")
     @classmethod
@@ -251,6 +225,13 @@ class Study(Block, _Question):
     pack: Annotated[Int, Field(ge=1)] | Literal["auto"] = 1
     """The most runs of one shape per trial, if the trainable can train them as one."""
     retries: Annotated[Int, Field(ge=0)] = 2
+    stop: dict[Text, Float] = Field(default_factory=dict)
+    """Numbers of the results that end a run once one is reached: at least, as Tune's, and at most
+    for a metric of the study of which lower is better. Part of a run's id."""
+    time_limit_s: Annotated[Float, Field(gt=0)] | None = None
+    """Training time of one run, over its attempts; one that takes longer fails for good."""
+    max_concurrent: Annotated[Int, Field(ge=1)] | None = None
+    """Trials at once at most, however many have room."""
     checkpoint_every_s: Annotated[Float, Field(ge=0)] = 10
     """Training time between checkpoints; longer if they are costly, unless it is 0."""
     on_code_change: Literal["keep", "rerun"] = "keep"
@@ -261,11 +242,40 @@ class Study(Block, _Question):
     folder: Text | None = None
     """Relative paths start here; None is the folder in which the command is run."""
     _source: Source | None = PrivateAttr(None)
+    _resolved: dict[str, Any] = PrivateAttr(default_factory=dict[str, Any])
+    _kept_metrics: dict[str, Any] = PrivateAttr(default_factory=dict[str, Any])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _seeds_are_apart(cls, values: Any) -> Any:
+        return with_seeds_apart(values) if isinstance(values, Mapping) else values
 
     def read_from(self, source: Source) -> Self:
         """The study, which knows where its keys are written."""
         study = self.model_copy()
         study._source = source
+        return study
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """What `config_command` said of the configs of cells, see `ablate.plan.resolved`."""
+        return self._resolved
+
+    def resolved_as(self, resolved: Mapping[str, Any]) -> Self:
+        """The study, with its configs resolved so; where nothing is said, they are asked for."""
+        study = self.model_copy()
+        study._resolved = dict(resolved)
+        return study
+
+    @property
+    def kept_metrics(self) -> dict[str, Any]:
+        """What its further metrics were when it was last run, see `ablate.spec.study_metrics`."""
+        return self._kept_metrics
+
+    def with_metrics(self, kept: Mapping[str, Any]) -> Self:
+        """The study, with its further metrics so; where nothing is said, their code is asked."""
+        study = self.model_copy()
+        study._kept_metrics = dict(kept)
         return study
 
     def refusal(self, problems: Iterable[Problem]) -> InputError:
@@ -276,8 +286,13 @@ class Study(Block, _Question):
     def first_seeds(self) -> tuple[int, ...]:
         """The seeds that are always run."""
         if isinstance(self.seeds, SeedRule):
-            return tuple(range(self.seeds.min))
+            return self.numbered(self.seeds.min)
         return self.seeds.all if isinstance(self.seeds, SeedsByRole) else self.seeds
+
+    def numbered(self, number: int) -> tuple[int, ...]:
+        """So many seeds, where nobody lists them."""
+        commands = [isinstance(each.trainable, Command) for each in (self, *self.blocks)]
+        return numbered_seeds(number, are_apart=any(commands))
 
     def seeds_of(self, is_baseline: bool) -> tuple[int, ...]:
         """The seeds that a cell is always run with."""
@@ -310,13 +325,13 @@ class Study(Block, _Question):
         return self.compare if isinstance(self.compare, tuple) else ()
 
     def path(self, written: str) -> Path:
-        """A path of the YAML as an absolute one."""
+        """A path of the YAML as an absolute one, with its `${NAME}` from the environment."""
         try:
-            expanded = Path(written).expanduser()
+            expanded = Path(expand(written)).expanduser()
         except RuntimeError as error:
             raise AblateError(f"{written}: this home folder is unknown here; "
                               "write the path in full") from error  # fmt: skip
-        return Path(self.folder or Path.cwd(), expanded).resolve()
+        return Path(expand(self.folder) if self.folder else Path.cwd(), expanded).resolve()
 
     @property
     def directory(self) -> Path:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from ablate.errors import InputError, Problem, reason_of
 from ablate.spec.models import Study
+from ablate.spec.ready import SUFFIXES, ready_studies
 from ablate.spec.yaml12 import parse_yaml
 from ablate.study_dir import StudyPaths
 from ablate.text import quoted, some
-
-SUFFIXES = (".yaml", ".yml")
 
 
 def no_file(path: Path, error: OSError, overrides: Sequence[str] = ()) -> Problem:
@@ -27,7 +26,11 @@ def no_file(path: Path, error: OSError, overrides: Sequence[str] = ()) -> Proble
     message = f"cannot be read: {reason_of(error)}"
     if not isinstance(error, FileNotFoundError):
         return Problem("the file", message)
-    return Problem("the file", message, fix=_meant(path, _storage(overrides)))
+    fix = _meant(path, _storage(overrides))
+    ready = tuple(ready_studies())
+    if path.suffix or len(path.parts) > 1 or str(path) in ready:
+        return Problem("the file", message, fix=fix)
+    return Problem("the file", message, str(path), ready, fix)
 
 
 def studies_in(storage: Path) -> list[Path]:
@@ -58,9 +61,15 @@ def _meant(path: Path, storage: Path) -> str:
     files = {Path(name).stem: name for name in reversed(_yaml_files(path.parent))}
     close = difflib.get_close_matches(path.stem, files, n=3, cutoff=0.5)
     written = " or ".join(str(path.with_name(files[stem])) for stem in close)
-    way = f"write {written}" if close else "check the path"
+    way = f"write {written}" if close else _ready(path.stem) or "check the path"
     nearest = sorted(studies, key=lambda study: -_likeness(study.name, path.stem))
     return ", or ".join(filter(None, [way, _ways(nearest)]))
+
+
+def _ready(name: str) -> str:
+    """What to write for a study that comes with Ablate; `` where none was meant."""
+    close = difflib.get_close_matches(name, ready_studies(), n=1, cutoff=0.7)
+    return f"write {close[0]}, a study that comes with Ablate" if close else ""
 
 
 def _likeness(name: str, meant: str) -> float:

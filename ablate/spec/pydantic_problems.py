@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from ablate.errors import MISSING, Problem
 from ablate.spec.config_keys import below, field_of, is_keyless, is_model, members
 from ablate.spec.yaml_words import spacing_fix
+from ablate.text import printable, shortened
 from ablate.trainable.contract import ConfigError
 
 Path = tuple[str | int, ...]
@@ -100,11 +101,29 @@ def _problem(path: Path, items: Sequence[Any], owners: Sequence[Any], key: str) 
         for choice in re.findall(r"'([^']*)'", item["ctx"]["expected"])
     )
     if choices and len(items) == 1:
-        return Problem(key, "not a valid choice", value, choices)
+        return Problem(key, "not a valid choice", value, choices, _reference_fix(value, choices))
     is_whole = first["type"] in _OF_A_WHOLE and isinstance(value, dict)
     messages = dict.fromkeys(_message(item) for item in items)
-    fix = spacing_fix(value) if first["type"] in _IN_YAML else ""
+    fix = _kind_fix(first["type"], value)
     return Problem(key, " or ".join(messages), MISSING if is_whole else value, fix=fix)
+
+
+def _reference_fix(value: Any, choices: Sequence[str]) -> str:
+    """The fix for `torch.optim.SGD` where `torch.optim:SGD` would name it."""
+    takes_own = any(choice.startswith("module:") for choice in choices)
+    if not takes_own or not isinstance(value, str):
+        return ""
+    module, dot, name = value.rpartition(".")
+    is_dotted = bool(dot) and all(part.isidentifier() for part in value.split("."))
+    return f"write {module}:{name}" if is_dotted else ""
+
+
+def _kind_fix(kind: str, value: Any) -> str:
+    """The fix for a value that is to be a list or a mapping."""
+    if _IN_YAML.get(kind) == "should be a list" and isinstance(value, str | int | float):
+        is_item = not str(value).startswith("-")
+        return f"write [{printable(shortened(str(value), 60))}]" if is_item else spacing_fix(value)
+    return spacing_fix(value) if kind in _IN_YAML else ""
 
 
 def _message(item: Any) -> str:

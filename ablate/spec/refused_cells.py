@@ -128,11 +128,16 @@ def with_cells(
 
 def with_places(problem: Problem, block: DesignBlock, cell: Cell, keys: Sequence[str]) -> Problem:
     """A problem that is told at the places in the YAML that set some keys of a cell's config."""
-    return problem.of_keys(*(_place_of(block, cell, (key,)) for key in keys))
+    return problem.of_keys(*(place_of(block, cell, key) for key in keys))
+
+
+def place_of(block: DesignBlock, cell: Cell, key: str) -> str:
+    """The place in the YAML that sets a key of a cell's config."""
+    return _place_of(block, cell, (key,))
 
 
 def _place_of(block: DesignBlock, cell: Cell, path: Path) -> str:
-    """The place in the YAML that sets a key of a cell's config."""
+    """The same of the path to a key."""
     dotted = _dotted(path)
     for factor in block.factors:
         level = cell.levels.get(factor.name)

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Strict,
@@ -14,15 +12,14 @@ from pydantic import (
     model_validator,
 )
 
+from ablate.commands.spec import Command
+from ablate.spec.frozen import Frozen
+
 Int = Annotated[int, Strict()]
 Float = Annotated[float, Strict()]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Until(_Frozen):
+class Until(Frozen):
     """When a study has enough seeds."""
 
     half_width: Annotated[Float, Field(gt=0)]
@@ -30,9 +27,17 @@ class Until(_Frozen):
 
 
 MOST_SEEDS = 10_000
+APART = 1_000
+"""Between numbered seeds of commands: a script adds its processes' ranks to its seed."""
 
 
-class SeedRule(_Frozen):
+def numbered_seeds(number: int, are_apart: bool) -> tuple[int, ...]:
+    """The seeds 0, 1, 2, ..., or 0, 1000, 2000, ... where a study has commands."""
+    step = APART if are_apart else 1
+    return tuple(range(0, number * step, step))
+
+
+class SeedRule(Frozen):
     """As many seeds as intervals of a given width need; see `ablate.stats.replication`."""
 
     min: Annotated[Int, Field(ge=2, le=MOST_SEEDS)] = 3
@@ -53,7 +58,7 @@ def _count(seeds: Any) -> Any:
         return seeds
     if not 1 <= seeds <= MOST_SEEDS:
         raise ValueError(f"a number of seeds is between 1 and {MOST_SEEDS}")
-    return tuple(range(seeds))
+    return numbered_seeds(seeds, are_apart=False)
 
 
 SeedList = Annotated[
@@ -64,7 +69,7 @@ SeedList = Annotated[
 """Seeds, or how many."""
 
 
-class SeedsByRole(_Frozen):
+class SeedsByRole(Frozen):
     """Seeds of the baselines, and those of the other cells: which often are fewer."""
 
     baseline: SeedList
@@ -98,3 +103,22 @@ Seeds = Annotated[
     | Annotated[SeedsByRole, Tag("<roles>")],
     Discriminator(_kind),
 ]
+
+
+def with_seeds_apart(study: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A study, as read, with its numbers of seeds counted in steps if it has commands."""
+    blocks = study.get("blocks")
+    every = [study, *(blocks if isinstance(blocks, list | tuple) else [])]
+    trainables = [each.get("trainable") for each in every if isinstance(each, Mapping)]
+    if not any(isinstance(each, Mapping | Command) for each in trainables):
+        return study
+    seeds = study.get("seeds")
+    if isinstance(seeds, Mapping):
+        roles = {name: _apart(seeds[name]) for name in SeedsByRole.model_fields if name in seeds}
+        return {**study, "seeds": {**seeds, **roles}}
+    return {**study, "seeds": _apart(seeds)} if "seeds" in study else study
+
+
+def _apart(seeds: Any) -> Any:
+    is_number = isinstance(seeds, int) and not isinstance(seeds, bool)
+    return numbered_seeds(seeds, True) if is_number and 1 <= seeds <= MOST_SEEDS else seeds

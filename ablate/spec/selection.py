@@ -8,7 +8,7 @@ from typing import Any
 from ablate.dotted import value_at
 from ablate.run_row import Value
 from ablate.spec.design import Cell
-from ablate.trainable.config_model import ConfigModel
+from ablate.trainable.joint_model import JointModel
 from ablate.trainable.metric_rules import can_compare, differing_keys
 
 
@@ -22,7 +22,7 @@ class Selection:
         blocks: Of each block the cells that show whether they share the metric.
     """
 
-    model: ConfigModel
+    model: JointModel
     asked: Value | None
     blocks: Sequence[Sequence[Cell]]
 
@@ -31,8 +31,7 @@ class Selection:
         """Whether there is such a metric, and it measures the same thing in all cells."""
         metric = self.model.selected_by
         return metric is not None and all(
-            can_compare(self.model, (cell.validated for cell in cells), metric)
-            for cells in self.blocks
+            can_compare((cell.configured for cell in cells), metric) for cells in self.blocks
         )
 
     @property
@@ -62,10 +61,8 @@ class Selection:
         metric = self.model.selected_by
         if metric is None or self.is_shared:
             return ""
-        configs = [[cell.validated for cell in cells] for cells in self.blocks]
-        keys = dict.fromkeys(
-            key for each in configs for key in differing_keys(self.model, each, metric)
-        )
+        configs = [[cell.configured for cell in cells] for cells in self.blocks]
+        keys = dict.fromkeys(key for each in configs for key in differing_keys(each, metric))
         return f"{metric} measures different things in cells that differ in {', '.join(keys)}"
 
     def _is_fixed(self, key: str) -> bool:

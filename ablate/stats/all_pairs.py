@@ -7,7 +7,7 @@ a one-way layout by Hayter 1984 (Ann. Stat. 12, 61-75); with blocks no counter-e
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from ablate.stats.error_terms import ErrorTerm
 from ablate.stats.pooling import ALPHA, certain_p
 from ablate.stats.tukey import StudentizedRange
 from ablate.stats.verdicts import Cause, Comparison, Mode, Verdict, VerdictKind
+from ablate.stats.worst_case import no_surer
 
 Values = NDArray[np.float64]
 
@@ -81,11 +82,41 @@ def pairs_of(
         _pair(contrasts, one, other, family, mode, margin)
         for one, other in itertools.combinations(order, 2)
     ]
+    letters = _letters_of(pairs, order, contrasts.num_cells)
+    return AllPairs(pairs, letters, contrasts.residual_sd, contrasts.residual_df, family.critical)
+
+
+def pairs_at_worst(worst: AllPairs, observed: AllPairs) -> AllPairs:
+    """All pairs with lost runs as the worst, none surer than that of the runs that ended.
+
+    Args:
+        worst: With lost runs as the worst.
+        observed: Of the runs that ended.
+    """
+    seen = {(p.one, p.other): p.comparison for p in observed.pairs}
+    seen |= {(p.other, p.one): _turned(p.comparison) for p in observed.pairs}
+    pairs = [
+        replace(p, comparison=no_surer(p.comparison, seen.get((p.one, p.other), _UNKNOWN)))
+        for p in worst.pairs
+    ]
+    order = [*dict.fromkeys(cell for p in worst.pairs for cell in (p.one, p.other))]
+    return replace(worst, pairs=pairs, letters=_letters_of(pairs, order, len(worst.letters)))
+
+
+_UNKNOWN = Comparison(verdict=Verdict.none(Cause.TOO_FEW_SEEDS))
+
+
+def _turned(found: Comparison) -> Comparison:
+    return replace(found, difference=-found.difference, low=-found.high, high=-found.low)
+
+
+def _letters_of(pairs: Sequence[Pair], order: Sequence[int], num_cells: int) -> list[str]:
+    """The letters of each cell; empty for those that are in no order."""
     different = {(p.one, p.other) for p in pairs if p.comparison.verdict.is_different}
-    letters = [""] * contrasts.num_cells
+    letters = [""] * num_cells
     for cell, letter in _letters(order, different):
         letters[cell] += letter
-    return AllPairs(pairs, letters, contrasts.residual_sd, contrasts.residual_df, family.critical)
+    return letters
 
 
 class _Family:

@@ -73,17 +73,18 @@ def contrasts_of(
     rows = np.searchsorted(np.setdiff1d(np.arange(num), pool.noisy), kept)
     _fill_pooled(pool, rows, kept, differences, se, df)
     apart = np.zeros((num, num), dtype=bool)
-    for cell in pool.noisy:
+    for cell in (*pool.noisy, *pool.doubtful):
         for other in members[members != cell]:
             found = own_spread(values[cell], values[other], is_paired)
             is_known = found.se > 0 or (found.se == 0 and found.df >= CERTAIN_DF)
             for one, two, sign in ((cell, other, 1), (other, cell, -1)):
                 apart[one, two] = True
                 differences[one, two] = sign * found.difference
-                if is_known:
-                    se[one, two], df[one, two] = found.se, found.df
+                se[one, two], df[one, two] = (found.se, found.df) if is_known else (np.nan, np.nan)
+    with np.errstate(over="ignore"):  # enormous values may differ by more than there are numbers
+        differences = differences * unit
     return Contrasts(
-        differences=differences * unit,
+        differences=differences,
         se=se * unit * widening,
         df=df,
         apart=apart,

@@ -55,6 +55,20 @@ def t_quantile(p: float, df: float) -> float:
     return float(special.stdtrit(df, p))
 
 
+def t_quantiles(p: float, df: Values) -> Values:
+    """The same for several degrees of freedom."""
+    from scipy import special
+
+    return special.stdtrit(df, p)
+
+
+def chi2_below(values: Values, df: float) -> Values:
+    """P(X < value) for chi-square."""
+    from scipy import special
+
+    return special.chdtr(df, values)
+
+
 def f_quantile(p: float, df: float, error_df: float) -> float:
     """The value that F stays below with probability p."""
     from scipy import special

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ablate.stats.components import Components, variance_components
 from ablate.stats.groups import Groups
 from ablate.stats.level_tests import LevelTests, level_tests
-from ablate.stats.marginal_means import Codes, adjusted_means, without
+from ablate.stats.marginal_means import Codes, adjusted_means, cell_effects, without
 from ablate.stats.units import unit_of
 from ablate.stats.verdicts import Comparisons, Mode
 
@@ -36,7 +36,8 @@ class MainEffect:
 
     factor: int
     level_means: Values
-    """(num_levels,), adjusted for the other factors, over an average seed."""
+    """(num_levels,), of cells over an average seed, adjusted for the other factors: where runs are
+    missing their differences are not those of the comparisons, which are seed by seed."""
     level_table: Values
     """(num_levels, num_seeds), the same seed by seed; nan where not estimable."""
     comparisons: Comparisons
@@ -192,7 +193,7 @@ class _Block:
         table = adjusted_means(self.values, levels, num_levels, others)
         return MainEffect(
             factor=factor,
-            level_means=self.tests.means(found) * self.unit,
+            level_means=self._means(levels, num_levels, others) * self.unit,
             level_table=table * self.unit,
             comparisons=comparisons.in_units(self.unit),
             f=test.f,
@@ -212,7 +213,8 @@ class _Block:
         found = self.tests.estimate(levels, shape[0] * shape[1], others)
         row, column = np.divmod(np.arange(len(found)), shape[1])
         both = np.hstack([np.eye(shape[0])[row], np.eye(shape[1])[column]])
-        test, means = self.tests.test(found, both), self.tests.means(found)
+        test = self.tests.test(found, both)
+        means = self._means(levels, shape[0] * shape[1], others)
         across = tells_groups(self.groups, a) or tells_groups(self.groups, b)
         return Interaction(
             factors=(one, other),
@@ -234,6 +236,14 @@ class _Block:
         seeds = total.seeds / total.sum if total.sum > 0 else math.nan
         left = max(0.0, 1 - seeds - float(np.nansum([*factors, *both])))
         return Shares(factors, both, seeds, left if seeds == seeds else math.nan)
+
+    def _means(self, levels: Codes, num_levels: int, others: Codes) -> Values:
+        """Least-squares means: of cells over an average seed, each of which counts alike."""
+        return adjusted_means(self._cells[:, None], levels, num_levels, others)[:, 0]
+
+    @cached_property
+    def _cells(self) -> Values:
+        return cell_effects(self.values, self.groups, self.is_paired)
 
     def _shape(self, one: int, other: int) -> tuple[int, int]:
         return self.num_levels[one], self.num_levels[other]

@@ -75,7 +75,9 @@ def _compared(
     """Each cell with the baseline; those with the same numbers count once."""
     references, family = np.full(len(table), reference), np.ones(len(table), dtype=bool)
     once = counted_once(repeats_of(table, references, lost), references, family)
-    found = compare_to_baseline(once.of(table), once.references, mode, margin, is_paired=is_paired)
+    found = compare_to_baseline(
+        once.of(table), once.references, mode, margin, is_paired=is_paired, same=once.same
+    )
     return once.for_all(found).each
 
 

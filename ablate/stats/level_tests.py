@@ -56,10 +56,6 @@ class LevelTests(Protocol):
         """Entries over the levels of the other factors, in a form that the methods below take."""
         ...
 
-    def means(self, estimate: Values) -> Values:
-        """(num_entries,), nan where one cannot be told."""
-        ...
-
     def test(self, estimate: Values, nuisance: Values) -> EffectTest:
         """Whether there is more than a nuisance (num_entries, num_columns) in the entries."""
         ...
@@ -104,10 +100,6 @@ class SeedBySeed:
     def estimate(self, levels: Codes, num_levels: int, others: Codes) -> Values:
         """See `LevelTests`, as for the methods below."""
         return adjusted_means(self.values, levels, num_levels, others)
-
-    def means(self, estimate: Values) -> Values:
-        """Over an average seed."""
-        return fit_layout(estimate).cells
 
     def test(self, estimate: Values, nuisance: Values) -> EffectTest:
         """On the scatter over seeds of what is tested."""
@@ -160,10 +152,6 @@ class RunByRun:
         has_some = (~np.isnan(self.values)).sum(axis=1) > 0
         one_each = np.where(has_some[:, None], np.eye(len(self.values)), np.nan)
         return adjusted_means(one_each, levels, num_levels, others)
-
-    def means(self, estimate: Values) -> Values:
-        """Means of the cells, weighted."""
-        return estimate @ np.nan_to_num(self._cells)
 
     def test(self, estimate: Values, nuisance: Values) -> EffectTest:
         """A Wald F test on the residual of runs; no p where cells differ in spread."""
@@ -223,7 +211,8 @@ class RunByRun:
         num_seeds = self.values.shape[1]
         errors = [found.se for found in evidence.values() if not math.isnan(found.se)]
         sd = float(np.median(errors)) * math.sqrt(num_seeds / 2) if errors else math.nan
-        spreads = check_spreads(self._pool, has_ratios=False)
+        # Levels have a baseline, whose cells are tested as all are.
+        spreads = replace(check_spreads(self._pool, has_ratios=False), num_references=1)
         df = self._pool.residual.df
         group = GroupError(cells=list(range(len(estimate))), residual_sd=sd, df=df, spreads=spreads)
         return Comparisons(each, [group])

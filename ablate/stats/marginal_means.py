@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.stats.distributions import f_tail
+from ablate.stats.layout import fit_layout
 from ablate.stats.pooling import certain_p
 from ablate.stats.residuals import RANK_TOLERANCE
 from ablate.stats.units import fit_rounding, rounding_error
 
 Values = NDArray[np.float64]
 Codes = NDArray[np.integer[Any]]
+Groups = NDArray[np.intp]
 SAME = 1e-8
 """Weights that differ by less are equal."""
 
@@ -63,6 +65,23 @@ def adjusted_means(values: Values, levels: Codes, num_levels: int, others: Codes
                 design[there], levels[there], values[np.ix_(there, seeds)], num_levels
             )
     return table
+
+
+def cell_effects(values: Values, groups: Groups, is_paired: bool) -> Values:
+    """Cells over an average seed, missing runs by least squares of cells + seeds.
+
+    Args:
+        values: (num_cells, num_seeds), nan where a run is missing.
+        groups: (num_cells,), equal for cells that measure the same: they have seeds of their own.
+        is_paired: Whether runs of one seed have something in common.
+
+    Returns:
+        (num_cells,), nan of those without a run.
+    """
+    effects = np.full(len(values), np.nan)
+    for group in np.unique(groups):
+        effects[groups == group] = fit_layout(values[groups == group], is_paired).cells
+    return effects
 
 
 def shared_effect(

@@ -56,7 +56,9 @@ class Pool:
     cells: Cells
     """(num_cells,), the places of these cells in the study; all else counts within the group."""
     values: Values
-    """(num_cells, num_seeds)."""
+    """(num_cells, num_seeds); nan of cells that repeat the numbers of another one."""
+    same: Cells
+    """(num_cells,), the cell whose runs each has: itself, but for those that repeat another."""
     references: Cells
     """(num_cells,), the cell that each is compared with."""
     family: NDArray[np.bool_]
@@ -65,8 +67,11 @@ class Pool:
     """Of all comparisons of the study the share that is in this group."""
     noisy: Sequence[int]
     """Cells of larger spread than the others'."""
+    doubtful: Sequence[int]
+    """Cells that may have one. Their scatter stays in the residual, which is cautious."""
     apart: NDArray[np.bool_]
-    """(num_cells,), judged by own pairs: where the cell or its reference is noisy, or all."""
+    """(num_cells,), judged by own pairs: where the cell or its reference is noisy or doubtful, or
+    all."""
     codes: Codes
     """(num_cells, num_factors), levels of a grid's factors."""
     factors: Sequence[int]
@@ -88,7 +93,7 @@ class Pool:
     @property
     def is_empty(self) -> NDArray[np.bool_]:
         """(num_cells,), whether a cell has no result."""
-        return (~np.isnan(self.values)).sum(axis=1) == 0
+        return (~np.isnan(self.values[self.same])).sum(axis=1) == 0
 
     @cached_property
     def layout(self) -> Layout:
@@ -190,7 +195,7 @@ class Pool:
         if not self.apart[cell]:
             found = self.pooled_difference(cell).difference
         if math.isnan(found):
-            one, other = self.values[cell], self.values[int(self.references[cell])]
+            one, other = self._two(cell)
             found = own_spread(one, other, is_paired=False).difference
         return found
 
@@ -212,9 +217,13 @@ class Pool:
         return min(1.0, of_all * self.num_families)
 
     def _own(self, cell: int) -> OwnSpread:
-        one, other = self.values[[cell, int(self.references[cell])]]
+        one, other = self._two(cell)
         found = own_spread(one, other, self.is_paired)
         return found._replace(se=self.widening * found.se)
+
+    def _two(self, cell: int) -> Values:
+        """The runs of a cell and of its reference, (2, num_seeds)."""
+        return self.values[self.same[[cell, int(self.references[cell])]]]
 
     def _differing(self, cell: int) -> list[bool]:
         """Of the factors that seeds change, whether the cell and its reference differ in them."""
@@ -261,7 +270,7 @@ class Pool:
         """Of each cell its row in the layout; -1 for noisy ones."""
         rows = np.full(len(self.values), -1)
         rows[self._kept] = np.arange(len(self._kept))
-        return rows
+        return rows[self.same]
 
 
 def own_evidence(found: OwnSpread, num: int, error: ErrorTerm, alpha: float = ALPHA) -> Evidence:

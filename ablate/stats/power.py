@@ -9,14 +9,16 @@ import numpy as np
 
 from ablate.stats.distributions import normal_cdf, residual_scales, t_quantile
 from ablate.stats.pooling import ALPHA
+from ablate.stats.spread_cost import NONE, SpreadTests
 
 POWER = 0.8
 """Of what a design is said to find: four times in five."""
 
 
 def equivalence_power(
-    margin: float, sd: float, df: float, num_seeds: float, alpha: float = ALPHA
-) -> float:
+    margin: float, sd: float, df: float, num_seeds: float, alpha: float = ALPHA,
+    tests: SpreadTests = NONE,
+) -> float:  # fmt: skip
     """The chance that a cell which does not differ is found equivalent.
 
     That of two one-sided t tests (Schuirmann 1987, J. Pharmacokinet. Biopharm. 15) where the
@@ -29,6 +31,7 @@ def equivalence_power(
         df: Its degrees of freedom.
         num_seeds: Of a cell.
         alpha: Of each of the two tests.
+        tests: Of the cells' spreads.
 
     Returns:
         To about 0.001; nan where nothing can be compared.
@@ -36,13 +39,16 @@ def equivalence_power(
     if not (margin > 0 and sd > 0 and df >= 1 and num_seeds > 0):
         return math.nan
     scales, weights = residual_scales(df)
-    room = margin / (sd * math.sqrt(2 / num_seeds)) - t_quantile(1 - alpha, df) * scales
-    return float(weights @ np.where(room > 0, 2 * normal_cdf(room) - 1, 0.0))
+    errors = margin / (sd * math.sqrt(2 / num_seeds))
+    room = errors - t_quantile(1 - alpha, df) * scales
+    pooled = float(weights @ np.where(room > 0, 2 * normal_cdf(room) - 1, 0.0))
+    return (1 - tests.share) * pooled + tests.equivalent(errors, alpha)
 
 
 def detectable_margin(
-    sd: float, df: float, num_seeds: float, alpha: float = ALPHA, power: float = POWER
-) -> float:
+    sd: float, df: float, num_seeds: float, alpha: float = ALPHA, power: float = POWER,
+    tests: SpreadTests = NONE,
+) -> float:  # fmt: skip
     """The smallest margin within which a cell that does not differ is found with a given power.
 
     Args:
@@ -51,6 +57,7 @@ def detectable_margin(
         num_seeds: Of a cell.
         alpha: Of each of the two tests.
         power: The chance to find it.
+        tests: Of the cells' spreads.
 
     Returns:
         nan where nothing can be compared.
@@ -62,10 +69,13 @@ def detectable_margin(
     scales, _ = residual_scales(df)
     highest = t_quantile(1 - alpha, df) * float(scales.max()) + 10
     unit = math.sqrt(num_seeds / 2)  # standard errors in a residual sd
-    found = brentq(
-        lambda room: equivalence_power(room / unit, 1.0, df, num_seeds, alpha) - power,
-        1e-9, highest,
-    )  # fmt: skip
+
+    def lacking(room: float) -> float:
+        return equivalence_power(room / unit, 1.0, df, num_seeds, alpha, tests) - power
+
+    while lacking(highest) < 0:
+        highest *= 2
+    found = brentq(lacking, 1e-9, highest)
     return float(found) / unit * sd  # pyright: ignore[reportArgumentType] - no full output
 
 

@@ -131,11 +131,11 @@ class CountedOnce:
     references: Cells
     """(num_cells,), the cell that stands for what each is compared with."""
     family: Flags
-    """(num_cells,), the cells whose comparison was planned, or that of one that they show."""
+    """(num_cells,), the comparisons to make: planned ones, each once."""
 
     def of(self, values: Values) -> Values:
-        """Values (num_cells, num_seeds) without those of the cells that others show."""
-        is_kept = self.shown_by == np.arange(len(values))
+        """Values (num_cells, num_seeds) without those that another cell stands for."""
+        is_kept = self.same == np.arange(len(values))
         return np.where(is_kept[:, np.newaxis], values, np.nan)
 
     def for_all(self, found: Comparisons) -> Comparisons:
@@ -159,7 +159,8 @@ def counted_once(
 ) -> CountedOnce:
     """What is compared where cells with the same numbers are one.
 
-    A cell keeps its own runs where it is compared with another baseline than what stands for it.
+    A cell that is compared with another baseline than what stands for it has a comparison of its
+    own, though no runs of its own.
 
     Args:
         same: As in `CountedOnce`.
@@ -176,6 +177,7 @@ def counted_once(
         else:
             shown_by[cell] = shown = first.setdefault((stands, other), cell)
             planned[shown] |= named[cell]
+    planned &= shown_by == np.arange(len(same))
     return CountedOnce(same, own, named, shown_by, others, planned)
 
 

@@ -12,7 +12,8 @@ from ablate.stats.dunnett import Family
 from ablate.stats.error_terms import Codes
 from ablate.stats.groups import Groups, pool_groups
 from ablate.stats.layout import num_results
-from ablate.stats.pooling import ALPHA, Named, Pool, References
+from ablate.stats.pooling import ALPHA, Cells, Named, Pool, References
+from ablate.stats.spread_cost import NONE, SpreadTests
 from ablate.stats.units import unit_of
 
 Values = NDArray[np.float64]
@@ -45,6 +46,7 @@ def needed_replicates(
     codes: Codes | None = None,
     num_families: int = 1,
     is_paired: bool = True,
+    same: Cells | None = None,
 ) -> Replication:
     """Stein's two-stage rule: the seeds that intervals of a given half-width need.
 
@@ -67,6 +69,7 @@ def needed_replicates(
         codes: (num_cells, num_factors), levels of a grid's factors; -1 where one does not apply.
         num_families: Such intervals, of so many metrics, that are to hold all at once.
         is_paired: Whether runs of one seed have something in common.
+        same: (num_cells,), the cell whose runs each has; each its own where None.
 
     Raises:
         ValueError: Where the half-width is not positive.
@@ -74,7 +77,7 @@ def needed_replicates(
     unit = unit_of(first)
     pools = pool_groups(
         first / unit, references, family, groups=groups, codes=codes, num_families=num_families,
-        is_paired=is_paired,
+        is_paired=is_paired, same=same,
     )  # fmt: skip
     scaled, df, critical = max(map(_residual, pools), key=lambda each: each.width)
     return _needed(scaled * unit, df, critical, half_width, first.shape[1])
@@ -128,11 +131,13 @@ def visible_differences(
     num_seeds: float,
     power: float = 0.8,
     critical: float | None = None,
+    tests: SpreadTests = NONE,
 ) -> Visible:
     """The differences to the baseline that a design sees.
 
     Those of one comparison among `num_comparisons`. What is found with a power is by the
-    noncentral t distribution of its t statistic, integrated over the residual's scale.
+    noncentral t distribution of its t statistic, integrated over the residual's scale; where one of
+    the two cells seems to scatter more, by that of their own runs.
 
     Args:
         sd: Residual sd; 1 gives the differences in residual sd.
@@ -142,6 +147,7 @@ def visible_differences(
         power: The chance to find it.
         critical: Half-width of an interval in standard errors; that of comparisons with one
             baseline by default.
+        tests: Of the cells' spreads.
 
     Returns:
         nan where nothing can be compared.
@@ -156,9 +162,12 @@ def visible_differences(
 
     def lacking(shift: float) -> float:
         found = normal_cdf(shift - critical * scales) + normal_cdf(-shift - critical * scales)
-        return float(weights @ found) - power
+        pooled = (1 - tests.share) * float(weights @ found)
+        return pooled + tests.found(shift, num_comparisons) - power
 
     highest = critical * float(scales.max()) + 10
+    while lacking(highest) < 0:
+        highest *= 2
     shift = float(brentq(lacking, 0.0, highest))  # pyright: ignore[reportArgumentType]
     error = sd * math.sqrt(2 / num_seeds)
     return Visible(critical * error, shift * error)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ablate.stats.effects import Effects, are_uneven, tells_groups
 from ablate.stats.groups import Groups
 from ablate.stats.level_tests import level_tests
-from ablate.stats.marginal_means import Codes, adjusted_means
+from ablate.stats.marginal_means import Codes, adjusted_means, cell_effects
 from ablate.stats.pooling import ALPHA
 from ablate.stats.units import unit_of
 from ablate.stats.verdicts import Comparisons, Mode
@@ -113,6 +113,8 @@ def simple_effects(
     uneven = is_paired and are_uneven(scaled, entries, len(keys))
     own = uneven or (groups is not None and tells_groups(groups, entries))
     comparisons = tests.compared(found, references, mode, margin, own, keys)
+    alike = np.zeros(len(codes), dtype=np.intp) if groups is None else groups
+    cells = cell_effects(scaled, alike, is_paired)
     return SimpleEffects(
         factor=factor,
         within=tuple(within),
@@ -120,7 +122,7 @@ def simple_effects(
         places=keys[:, :-1],
         references=references,
         entries=entries,
-        means=tests.means(found) * unit,
+        means=adjusted_means(cells[:, None], entries, len(keys), others)[:, 0] * unit,
         table=adjusted_means(scaled, entries, len(keys), others) * unit,
         comparisons=comparisons.in_units(unit),
         uneven=uneven,

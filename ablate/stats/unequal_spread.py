@@ -17,6 +17,9 @@ Values = NDArray[np.float64]
 Cells = NDArray[np.intp]
 SPREAD_ALPHA = 0.01
 """How often any cell is named where all have one spread."""
+DOUBT_ALPHA = 0.10
+"""How often any cell is doubtful there: with few seeds three to five times the others' spread are
+seen about twice as often as at `SPREAD_ALPHA`. What it costs stands in `benchmarks/README.md`."""
 REFERENCE_ALPHA = 0.05
 """How often any cell is that others are compared with: its spread is in all their intervals."""
 MOST_AT_ONCE = 3
@@ -72,11 +75,7 @@ def noisy_cells(values: Values, columns: Values, references: Iterable[int] = ())
         columns: (num_cells, num_columns), what seeds change of all cells alike.
         references: The cells that others are compared with.
     """
-    named: list[int] = []
-    kept = np.flatnonzero((~np.isnan(values)).sum(axis=1) > 1)
-    while more := _together(values, columns, kept):
-        named += more
-        kept = np.setdiff1d(kept, more)
+    named, kept = _standing_out(values, columns, _several(values), SPREAD_ALPHA)
     own = sorted(set(references) & set(kept.tolist()))
     for cell in own:
         rest = kept[kept != cell]
@@ -86,16 +85,41 @@ def noisy_cells(values: Values, columns: Values, references: Iterable[int] = ())
     return named
 
 
+def doubtful_cells(values: Values, columns: Values, noisy: Iterable[int] = ()) -> list[int]:
+    """Cells whose spread over seeds is more likely larger than the others' than not.
+
+    Too little is known of them to say so, and too much to rest what is said of them on the others'
+    spread: two levels that hardly differ seed by seed make the pooled residual too small for a
+    third. The tests are those of `noisy_cells`, at `DOUBT_ALPHA`.
+
+    Args:
+        values: (num_cells, num_seeds), nan where a run is missing.
+        columns: (num_cells, num_columns), what seeds change of all cells alike.
+        noisy: Cells that are known to vary more.
+    """
+    others = np.setdiff1d(_several(values), list(noisy))
+    return _standing_out(values, columns, others, DOUBT_ALPHA)[0]
+
+
 def chance_to_see(
-    num_cells: float, num_seeds: float, ratio: float = RATIO, is_paired: bool = True
-) -> float:
-    """How often the test by itself sees a reference of so many times the others' spread."""
+    num_cells: float, num_seeds: float, ratio: float = RATIO, is_paired: bool = True,
+    alpha: float = REFERENCE_ALPHA,
+) -> float:  # fmt: skip
+    """How often a test of one cell sees so many times the others' spread.
+
+    Args:
+        num_cells: With it.
+        num_seeds: Of a cell.
+        ratio: How many times.
+        is_paired: Whether runs of one seed have something in common.
+        alpha: Of the test; that of a cell that others are compared with by default.
+    """
     df, error_df = num_seeds - 1, (num_cells - 1 - is_paired) * (num_seeds - 1)
     if df < 1 or error_df < 1:
         return 0.0
     shared = 1 / (num_cells - 1) if is_paired else 0.0  # the others' mean is in the contrast
     larger = (ratio**2 + shared) / (1 + shared)
-    return f_tail(f_quantile(1 - REFERENCE_ALPHA, df, error_df) / larger, df, error_df)
+    return f_tail(f_quantile(1 - alpha, df, error_df) / larger, df, error_df)
 
 
 def grows_with_mean(values: Values, is_paired: bool = True) -> bool:
@@ -126,13 +150,29 @@ def grows_with_mean(values: Values, is_paired: bool = True) -> bool:
     return slope > 0 and (se == 0 or t_tail(slope / se, df) < TREND_ALPHA)
 
 
-def _together(values: Values, columns: Values, kept: Cells) -> list[int]:
+def _several(values: Values) -> Cells:
+    """The cells with more than one result."""
+    return np.flatnonzero((~np.isnan(values)).sum(axis=1) > 1)
+
+
+def _standing_out(
+    values: Values, columns: Values, kept: Cells, alpha: float
+) -> tuple[list[int], Cells]:
+    """The cells that stand out among some, a few together at a time, and those that are left."""
+    found: list[int] = []
+    while more := _together(values, columns, kept, alpha):
+        found += more
+        kept = np.setdiff1d(kept, more)
+    return found, kept
+
+
+def _together(values: Values, columns: Values, kept: Cells, alpha: float) -> list[int]:
     """The most cells, of those looked for together, that all stand out; none where none does."""
     worst = _worst(values, kept, columns.shape[1] > 0) if len(kept) > 2 else []
     for num in range(len(worst), 0, -1):
         rest = np.setdiff1d(kept, worst[:num])
         ways = len(kept) * math.comb(len(kept) - 1, num - 1)
-        if all(spread_p(values, columns, c, rest) * ways < SPREAD_ALPHA for c in worst[:num][::-1]):
+        if all(spread_p(values, columns, c, rest) * ways < alpha for c in worst[:num][::-1]):
             return worst[:num]
     return []
 

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from ablate.stats.equivalence import lies_inside
 from ablate.stats.error_terms import Codes, ErrorTerm
 from ablate.stats.groups import Groups, pool_groups
-from ablate.stats.pooling import Evidence, Named, Pool, References
+from ablate.stats.pooling import Cells, Evidence, Named, Pool, References
 from ablate.stats.spread_check import SpreadCheck, check_spreads
+from ablate.stats.spread_cost import SpreadTests
 from ablate.stats.units import unit_of
 
 Values = NDArray[np.float64]
@@ -168,6 +169,11 @@ class Comparisons:
         return self._widest.df
 
     @property
+    def tests(self) -> SpreadTests:
+        """What the spreads of the group of the largest residual sd are tested for."""
+        return self._widest.spreads.tests
+
+    @property
     def spread_check(self) -> str:
         """Whether spreads could be compared, and what came of it, for people."""
         told = [*dict.fromkeys(g.spreads.text for g in self.groups if g.spreads.text)]
@@ -198,21 +204,20 @@ def compare_to_baseline(
     num_families: int = 1,
     widening: float = 1.0,
     is_paired: bool = True,
+    same: Cells | None = None,
 ) -> Comparisons:
     """Compares every cell with its baseline, all at once: see the module.
 
     Args:
         values: (num_cells, num_seeds), nan where a run is missing.
-        references: (num_cells,), the cell that each is compared with, itself for a baseline; or
-            one baseline for all.
+        references: (num_cells,), what each is compared with, itself for a baseline; or one for all.
         mode: Whether lower (`min`) or higher values are better.
         margin: Differences smaller than this do not matter; fixed before the study is run.
         family: (num_cells,), the cells whose comparison was planned (default: all). Others are
             not compared: they get their difference alone, and cost the family nothing.
         first_seeds: Where the number of seeds was decided by the variance of the first ones
             (Stein 1945): how many these were. The pooled variance comes from them alone, unless
-            later ones vary more, the differences from all seeds. Spreads are compared over all
-            seeds, and cells that are judged by their own pairs are judged by all of them.
+            later ones vary more; differences, spreads and own pairs are those of all seeds.
         own_pairs: Whether rows are known to differ in spread: all are judged by their own pairs.
         groups: (num_cells,), equal for cells that measure the same, see the module; None: all.
         codes: (num_cells, num_factors), levels of a grid's factors; -1 where one does not apply.
@@ -220,13 +225,14 @@ def compare_to_baseline(
         num_families: Such comparisons, of so many metrics, that are to hold all at once.
         widening: What standard errors are multiplied by, see `ablate.stats.splits`.
         is_paired: Whether runs of one seed have something in common.
+        same: (num_cells,), the cell whose runs each has; each its own where None.
     """
     unit = unit_of(values)
     named = np.ones(len(values), dtype=bool) if family is None else np.asarray(family, dtype=bool)
     scaled = None if margin is None else margin / unit
     pools = pool_groups(
         values / unit, references, named, first_seeds, own_pairs, groups, codes, num_families,
-        widening, is_paired,
+        widening, is_paired, same,
     )  # fmt: skip
     each = [Comparison(verdict=Verdict.none(Cause.FAILED))] * len(values)
     for pool in pools:
@@ -281,7 +287,7 @@ def _compare(pool: Pool, cell: int, named: bool, mode: Mode, margin: float | Non
 
 
 def _has_none(pool: Pool, cell: int) -> bool:
-    return bool(np.isnan(pool.values[cell]).all())
+    return bool(pool.is_empty[cell])
 
 
 def judged(evidence: Evidence, mode: Mode, inside: bool) -> Comparison:

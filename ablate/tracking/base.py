@@ -1,8 +1,8 @@
 """The tracker protocol: a view of a study's runs elsewhere, such as TensorBoard or MLflow.
 
-W&B is built in and runs in its own process. Others are named in the YAML (`trackers: [mlflow]`), by
-an entry point of the group `ablate.trackers` or as `module:Class`; each is constructed with a
-`TrackedStudy`.
+W&B is built in and runs in its own process. Others are named in the YAML (`trackers: [mlflow]`):
+`tensorboard`, by an entry point of the group `ablate.trackers`, or as `module:Class`; each is
+constructed with a `TrackedStudy`.
 """
 
 import importlib
@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ablate.errors import Problem
-from ablate.events import Event, Listener
+from ablate.events import Event, Listener, Point
 from ablate.ledger.ledger import Ledger
-from ablate.run_row import RunRow
+from ablate.run_row import RunRow, Value
 from ablate.spec.models import Study
 
 ENTRY_POINTS = "ablate.trackers"
+_OWN = {"tensorboard": "ablate.tracking.tensorboard.tracker:TensorBoardTracker"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ class TrackedStudy:
     study: Study
     directory: Path
     ledger: Ledger
+    value: Value = "last"
+    """Which value of a metric is a run's result."""
 
     def row(self, run_id: str) -> RunRow:
         """A run's row as of now: name, seed, status, config as JSON, factors, metrics."""
@@ -36,6 +39,16 @@ class TrackedStudy:
     def points(self, run_id: str) -> list[dict[str, Any]]:
         """All points of a run's curve so far, `step` and metrics each, by step."""
         return self.ledger.history(run_id)
+
+    def timed_points(self, run_id: str) -> list[Point]:
+        """All points of a run's curve so far, with the time of each, see `ablate.events`."""
+        return self.ledger.timed_history(run_id)
+
+    def results(self, run_id: str) -> dict[str, float]:
+        """A run's results so far of the metrics that the study asks for, as far as it has any."""
+        row = self.row(run_id)
+        found = {metric: row.measured(metric, self.value) for metric in self.study.metrics}
+        return {metric: value for metric, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +176,7 @@ def _factories(study: Study) -> dict[str, Callable[[TrackedStudy], Tracker]]:
             continue
         if not callable(factories[name]):
             fix = "write one of them, or module:Class of your own; W&B needs no naming"
-            choices = tuple(sorted(installed.names))
+            choices = (*_OWN, *sorted(installed.names - _OWN.keys()))
             problems.append(Problem(f"trackers[{index}]", "is not a tracker", name, choices, fix))
     if problems:
         raise study.refusal(problems)
@@ -171,7 +184,7 @@ def _factories(study: Study) -> dict[str, Callable[[TrackedStudy], Tracker]]:
 
 
 def _factory(name: str, installed: importlib.metadata.EntryPoints) -> Any:
-    module, colon, attribute = name.partition(":")
+    module, colon, attribute = _OWN.get(name, name).partition(":")
     if colon:
         return getattr(importlib.import_module(module), attribute)
     entries: Mapping[str, Any] = {entry.name: entry for entry in installed}

@@ -1,14 +1,14 @@
 """The live view of a study in a terminal, or plain lines where there is no terminal."""
 
 import math
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -24,24 +24,19 @@ from ablate.events import (
     RunStarted,
 )
 from ablate.numbers import clock
+from ablate.plan.glance import Glance
 from ablate.process.screen import Text
 from ablate.run_row import Status
-from ablate.text import first_line
+from ablate.text import first_line, printable
+from ablate.tracking.running_table import ROWS_SHOWN, Running, running_table
 
-PLAIN_EVERY_S = 10.0
+PLAIN_EVERY_S = 30.0
 """Time between plain progress lines."""
-ROWS_SHOWN = 16
-
-
-@dataclass
-class _Running:
-    name: str
-    since: float
-    epoch: int = 0
-    step: int = 0
-    seconds: float = 0.0
-    values: dict[str, float] = field(default_factory=dict)
-    """The latest of each watched metric."""
+TIMER_S = 1.0
+"""Between two looks whether a line is due."""
+ESTIMATE_EVERY_S = 5.0
+"""Time between estimates of the time left, unless a run ends."""
+BAR_WIDTH = 40
 
 
 class Progress:
@@ -52,8 +47,10 @@ class Progress:
         watched: Metrics to show of a running run, the study's first: the first that it reports.
         console: Where to print.
         live: Whether to redraw in place, where the console is a terminal.
+        timed: Whether lines come also while nothing is heard.
         before: How many runs of the same plan had ended before, by status: they are counted, too.
         result: The study's metric of a run that has ended, as tables have it; nan without one.
+        left_s: Seconds left with so many trials at a time; nan while nobody can tell.
     """
 
     def __init__(
@@ -62,21 +59,32 @@ class Progress:
         watched: tuple[str, ...],
         console: Console,
         live: bool = True,
+        timed: bool = True,
         before: Counter[Status] | None = None,
         result: Callable[[str], float] = lambda run_id: math.nan,
+        left_s: Callable[[int], float] = lambda slots: math.nan,
     ) -> None:
-        self._names = names
+        self._names = {run_id: printable(name) for run_id, name in names.items()}
         self._watched = watched
         self._result = result
         self._console = console
-        self._is_live = live and console.is_terminal
-        self._running: dict[str, _Running] = {}
+        # A dumb terminal cannot redraw: it gets lines, as a file does.
+        self._is_live = live and console.is_terminal and not console.is_dumb_terminal
+        self._is_timed = timed
+        self._running: dict[str, Running] = {}
         self._printed_notices: set[str] = set()
         self._ended = Counter(before or {})
         self._num_before = self._done
         self._start = self._printed_at = time.monotonic()
-        self._first_start: float | None = None
+        self._left_s = left_s
+        self._slots = 0
+        self._estimate = math.nan
+        self._estimate_of: tuple[int, float] = (-1, -math.inf)
+        """How many runs had ended when it was made, and when that was."""
         self._live: Live | None = None
+        self._aside: Console | None = None
+        self._timer: threading.Thread | None = None
+        self._is_over, self._one_line = threading.Event(), threading.Lock()
 
     def __enter__(self) -> Self:
         if self._is_live:
@@ -85,6 +93,11 @@ class Progress:
                 transient=True,
             )  # fmt: skip
             self._live.start()
+        elif self._is_timed:
+            # Bound to the stream of now: while a run is in this process it is copied to its log.
+            self._aside = Console(file=self._console.file, width=self._console.width)
+            self._timer = threading.Thread(target=self._tick_on, name="ablate-lines", daemon=True)
+            self._timer.start()
         return self
 
     def __exit__(
@@ -96,6 +109,10 @@ class Progress:
         if self._live is not None:
             self._live.stop()
             self._live = None
+        if self._timer is not None:
+            self._is_over.set()
+            self._timer.join()
+            self._aside = self._timer = None
 
     def say(self, message: str) -> None:
         """Prints a line that stays above the live view."""
@@ -107,9 +124,10 @@ class Progress:
             return
         name = self._names[event.run_id]
         match event:
-            case RunStarted(run_id):
-                self._first_start = self._first_start or time.monotonic()
-                self._running.setdefault(run_id, _Running(name, time.monotonic()))
+            case RunStarted(run_id, trial):
+                self._running.setdefault(run_id, Running(name)).trial = trial
+                # Not when one ends: the next starts in its place.
+                self._slots = len({running.trial for running in self._running.values()})
             case RunReported():
                 self._report(event)
             case RunRetried(_, failure):
@@ -123,15 +141,23 @@ class Progress:
 
     def tick(self) -> None:
         """Prints a plain progress line when one is due."""
-        if self._live is None and time.monotonic() - self._printed_at >= PLAIN_EVERY_S:
-            self._printed_at = time.monotonic()
-            runs = ", ".join(map(self._line, list(self._running.values())[:4]))
-            self.say(f"{self._headline()}  {runs}")
+        self._print_when_due()
+
+    def _tick_on(self) -> None:
+        """Prints lines also while nothing is heard: a run in this process may report seldom."""
+        while not self._is_over.wait(TIMER_S):
+            self._print_when_due()
+
+    def _print_when_due(self) -> None:
+        with self._one_line:
+            if self._live is None and time.monotonic() - self._printed_at >= PLAIN_EVERY_S:
+                self._printed_at = time.monotonic()
+                runs = ", ".join(map(self._line, list(self._running.values())[:4]))
+                line = Text(f"{self._headline().plain}  {runs}")
+                (self._aside or self._console).print(line, soft_wrap=True)
 
     def _report(self, event: RunReported) -> None:
-        running = self._running.setdefault(
-            event.run_id, _Running(self._names[event.run_id], time.monotonic())
-        )
+        running = self._running.setdefault(event.run_id, Running(self._names[event.run_id]))
         running.epoch = event.facts.get("epoch", running.epoch)
         running.step = event.facts.get("step", running.step)
         running.seconds = event.facts.get("seconds", running.seconds)
@@ -158,10 +184,11 @@ class Progress:
         told = "  ".join(filter(None, [words, detail, f"{seconds:.1f} s"]))
         self.say(f"[{self._done}/{self._planned}] {name}: {told}")
 
-    def _line(self, running: _Running) -> str:
-        """`icfm-s1 epoch 3 (fid 12.1)`."""
+    def _line(self, running: Running) -> str:
+        """`icfm-s1 epoch 3 (fid 12.1)`; of runs that tell no epoch `icfm-s1 step 30`."""
         value = self._shown(running.values)
-        return f"{running.name} epoch {running.epoch}" + f" ({value})" * bool(value)
+        where = f"step {running.step}" if running.epoch is None else f"epoch {running.epoch}"
+        return f"{running.name} {where}" + f" ({value})" * bool(value)
 
     def _shown(self, values: Mapping[str, float]) -> str:
         """The first watched metric of which there is a value, with its name."""
@@ -176,29 +203,44 @@ class Progress:
     def _planned(self) -> int:
         return self._num_before + len(self._names)
 
-    def _headline(self) -> str:
-        bad = self._done - self._ended[Status.OK]
-        parts = [f"{self._done}/{self._planned} done", f"{len(self._running)} running"]
-        parts += [f"{bad} failed"] if bad else []
-        elapsed = time.monotonic() - self._start
-        parts.append(f"{clock(elapsed)} elapsed")
-        num_now = self._done - self._num_before
-        if num_now and self._first_start is not None:
-            run_s = (time.monotonic() - self._first_start) / num_now
-            parts.append(f"about {clock(run_s * (self._planned - self._done))} left")
-        return ", ".join(parts)
+    @property
+    def glance(self) -> Glance:
+        """The study at a glance."""
+        return Glance(
+            planned=self._planned, done=self._done, running=len(self._running),
+            failed=self._done - self._ended[Status.OK], left_s=self._estimated(),
+        )  # fmt: skip
+
+    def _estimated(self) -> float:
+        ended_before, at = self._estimate_of
+        now = time.monotonic()
+        if ended_before != self._done or now - at >= ESTIMATE_EVERY_S:
+            self._estimate, self._estimate_of = self._left_s(self._slots), (self._done, now)
+        return self._estimate
+
+    def _headline(self) -> Text:
+        """The glance; how long it has taken, too, where that fits on the line."""
+        told, glance = Text(), self.glance
+        for number, part in enumerate(glance.parts):
+            told.append(", " * bool(number))
+            told.append(part, "red" if part == glance.failed_text else "")
+        elapsed = f", {clock(time.monotonic() - self._start)} elapsed"
+        if told.cell_len + len(elapsed) <= self._console.width:
+            told.append(elapsed)
+        return told
 
     def _render(self) -> RenderableType:
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for title in ("running", "epoch", "step", "metric", "trained"):
-            table.add_column(title, justify="right" if title in ("epoch", "step") else "left")
-        for running in list(self._running.values())[:ROWS_SHOWN]:
-            table.add_row(
-                Text(running.name), str(running.epoch), str(running.step),
-                Text(self._shown(running.values)), clock(running.seconds),
-            )  # fmt: skip
-        bar = ProgressBar(total=max(1, self._planned), completed=self._done, width=40)
-        return Group(Text(self._headline()), bar, table)
+        bar = ProgressBar(total=max(1, self._planned), completed=self._done, width=BAR_WIDTH)
+        lines = Table.grid()
+        lines.add_row(self._headline())
+        lines.add_row(bar)  # it ends no line by itself
+        running = list(self._running.values())
+        if running:
+            metrics = [self._shown(run.values) for run in running]
+            lines.add_row(running_table(running, metrics, self._console.width))
+        if len(running) > ROWS_SHOWN:
+            lines.add_row(Text(f"and {len(running) - ROWS_SHOWN} more", style="dim"))
+        return lines
 
 
 def _cause(failure: Failure) -> str:

@@ -93,11 +93,13 @@ class OwnCode:
         package: Its name; the module's if the module is not in a package.
         root: The folder that it is in.
         files: All its files beside and below the trainable's module, imported or not.
+        is_imported: Whether Python finds them by its import path: not those of a command.
     """
 
     package: str
     root: Path
     files: tuple[Path, ...] = ()
+    is_imported: bool = True
 
     @classmethod
     def of(cls, target: str) -> "OwnCode":
@@ -131,7 +133,7 @@ class OwnCode:
             path: The file's path below it.
             import_path: The driver's.
         """
-        if _real(root) in import_path:
+        if self.is_imported and _real(root) in import_path:
             return CodeFile(IMPORTED, path)
         return CodeFile(Path(os.path.relpath(root, self.root)).as_posix(), path)
 

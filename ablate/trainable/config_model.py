@@ -1,6 +1,6 @@
 """Wraps any config model of a trainable, so that every hook has an answer."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,13 @@ from pydantic_core import PydanticUndefined
 
 from ablate.dotted import copied
 from ablate.text import first_line, message_of
-from ablate.trainable.contract import MetricSpec, TrainableConfig
+from ablate.trainable.contract import MetricSpec, Mode, TrainableConfig
 
 Config = Any
 """A validated config: an instance of the model, or a plain mapping without one."""
+
+Specs = tuple[tuple[str, MetricSpec], ...]
+"""Metrics by name."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,11 @@ class ConfigModel:
 
     Attributes:
         model: The pydantic model; None if any config is valid.
+        of_study: The metrics that a study's `study_keys` add.
     """
 
     model: type[BaseModel] | None = None
+    of_study: Specs = ()
 
     @classmethod
     def of(cls, config_class: object) -> "ConfigModel":
@@ -78,7 +83,30 @@ class ConfigModel:
     @property
     def metrics(self) -> Mapping[str, MetricSpec]:
         """The metrics that a study can use."""
-        return self._attribute("metrics")
+        return {**self.own_metrics, **dict(self.of_study)}
+
+    @property
+    def own_metrics(self) -> Mapping[str, MetricSpec]:
+        """Those of them that every study can use."""
+        return self.metrics_of({}, {})
+
+    def metrics_of(
+        self, base: Mapping[str, Any], asked: Mapping[str, Mode | None]
+    ) -> Mapping[str, MetricSpec]:
+        """The metrics that a study can use.
+
+        Raises:
+            ConfigError: If a value of its `study_keys` cannot be used.
+        """
+        if self.model is not None and issubclass(self.model, TrainableConfig):
+            return self.model.metrics_of(base, asked)
+        own: Mapping[str, MetricSpec] = getattr(self.model, "metrics", {})
+        return own if self._has("metrics") else {}
+
+    @property
+    def study_keys(self) -> frozenset[str]:
+        """Keys that all cells of a study have in common."""
+        return self._attribute("study_keys")
 
     @property
     def smoke(self) -> Mapping[str, Any] | None:
@@ -116,6 +144,8 @@ class ConfigModel:
 
     def measured(self, config: Config, metric: str) -> bool:
         """Whether a run of a config ends with a metric, as far as is known."""
+        if metric in dict(self.of_study):
+            return True
         if not self._has("measured") or self.model is None:
             return not self.metrics or metric in self.metrics
         says_nothing = type(config).measured is TrainableConfig.measured
@@ -161,6 +191,19 @@ class ConfigModel:
     def gains_on_cpu(self, config: Config) -> bool:
         """Whether packs of small runs also pay off on a CPU."""
         return config.gains_on_cpu() if self._has("gains_on_cpu") else True
+
+    def code(self, config: Config) -> Mapping[str, Sequence[str]]:
+        """Modules that a run imports, by the key that names them."""
+        is_hook = self.model is not None and issubclass(self.model, TrainableConfig)
+        return config.code() if is_hook and self._has("code") else {}
+
+    def idle_keys(self, config: Config) -> Collection[str]:
+        """Keys that are set and do nothing in a config."""
+        return config.idle_keys() if self._has("idle_keys") else ()
+
+    def pack_note(self, config: Config) -> str:
+        """What a plan says of packs of such runs."""
+        return config.pack_note() if self._has("pack_note") else ""
 
     def _attribute(self, name: str) -> Any:
         return getattr(self.model if self._has(name) else TrainableConfig, name)

@@ -11,14 +11,27 @@ Any `ray.tune.Trainable` works: `step()` returns metrics and `done`, `save_check
 """
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Required, TypedDict
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    Protocol,
+    Required,
+    TypedDict,
+    TypeVar,
+    get_args,
+)
 
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
 
 REPORT_KEY = "_ablate"
 """The key of a trial's config that lists its runs, and of its results that holds their reports.
@@ -44,6 +57,46 @@ class MetricSpec:
     ranks: bool = True
     has_ratios: bool = True
     is_measurable: bool = False
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+DECLARED = "ablate_metric"
+"""The attribute in which `metric` leaves what it says of a function."""
+
+
+def metric(
+    mode: Mode | Mapping[str, Mode] | None = None, *, ranks: bool = True, has_ratios: bool = True
+) -> Callable[[Function], Function]:
+    """Says of a function that measures samples what a study must know of its numbers.
+
+    `@ablate.metric(mode="max")`. Of a function that returns a dict one mode holds for all keys;
+    `mode={"precision": "max", "width": "min"}` says it key by key, and a key that is not named has
+    no direction.
+
+    Args:
+        mode: Whether lower (`min`) or higher (`max`) values are better.
+        ranks: False where neither is better; then `mode` may be left out.
+        has_ratios: As in `MetricSpec`.
+
+    Raises:
+        TypeError: If it stands without brackets.
+        ValueError: If `mode` is no direction.
+    """
+    if callable(mode):
+        raise TypeError("@ablate.metric stands without brackets: write @ablate.metric(mode='min') "
+                        "or mode='max'")  # fmt: skip
+    by_key = dict(mode) if isinstance(mode, Mapping) else {"": mode or "min"}
+    for said in by_key.values() if mode is not None or ranks else ():
+        if mode is None or said not in get_args(Mode):
+            raise ValueError(f"@ablate.metric has no mode {mode!r}: write mode='min' or mode='max'")
+
+    def mark(function: Function) -> Function:
+        spec = MetricSpec(ranks=ranks, has_ratios=has_ratios, is_measurable=True)
+        declared = {key: replace(spec, mode=said) for key, said in by_key.items()}
+        setattr(function, DECLARED, declared)
+        return function
+
+    return mark
 
 
 class ConfigError(ValueError):
@@ -78,8 +131,10 @@ class TrainableConfig(BaseModel):
     """Keys that affect no result, and so no run's id: `device`, say."""
     paths: ClassVar[frozenset[str]] = frozenset()
     """Keys that hold file paths: made absolute before launch."""
-    metrics: ClassVar[Mapping[str, MetricSpec]] = {}
-    """The metrics that a study can use, by name; if empty, any number in the results."""
+    metrics: ClassVar[Mapping[str, MetricSpec]]
+    """The metrics that a study can use, by name; if there are none, any number in the results."""
+    study_keys: ClassVar[frozenset[str]] = frozenset()
+    """Keys that all cells of a study have in common: set in `base`, never by a factor."""
     smoke: ClassVar[Mapping[str, Any] | None] = None
     """Keys that make a run as short as possible, final metrics included; None: two results."""
 
@@ -99,9 +154,26 @@ class TrainableConfig(BaseModel):
     """The key, dotted, of the integer that decides which rows a run trains and is measured on: what
     `split_seed: with_seed` sets to each run's seed. None: splits cannot vary."""
 
+    @classmethod
+    def metrics_of(
+        cls, base: Mapping[str, Any], asked: Mapping[str, Mode | None]
+    ) -> Mapping[str, MetricSpec]:
+        """The metrics that a study can use, by name: `metrics`, and what its `study_keys` add.
+
+        Those that they add every run of the study ends with.
+
+        Args:
+            base: The study's; empty where no study is asked about.
+            asked: The metrics that the study names, with the direction if it gives one.
+
+        Raises:
+            ConfigError: If a key's value cannot be used.
+        """
+        return getattr(cls, "metrics", {})
+
     def measured(self) -> Collection[str]:
         """The metrics that a run of this config ends with: all of `metrics`."""
-        return tuple(self.metrics)
+        return tuple(self.metrics_of({}, {}))
 
     def comparison(self, metric: str) -> Mapping[str, Any]:
         """What must be equal between two runs for a metric to measure the same thing in both."""
@@ -141,6 +213,21 @@ class TrainableConfig(BaseModel):
         """Whether packs of small runs also pay off on a CPU, for `pack: auto`."""
         return True
 
+    def code(self) -> Mapping[str, Sequence[str]]:
+        """Modules that a run of this config imports, as `module:name`, by the key that names them.
+
+        The nodes of a cluster are asked for them before anything trains.
+        """
+        return {}
+
+    def idle_keys(self) -> Collection[str]:
+        """Keys that are set and do nothing in this config; a plan tells those that no cell uses."""
+        return ()
+
+    def pack_note(self) -> str:
+        """What a plan says of packs of such runs, if there is something to say."""
+        return ""
+
 
 class RunReport(TypedDict, total=False):
     """What a packing trainable reports of one run, in a list under `REPORT_KEY` of a result."""
@@ -156,6 +243,11 @@ class RunReport(TypedDict, total=False):
     points: list[Point]
     times: list[float]
     """When each point was measured, in seconds since 1970; by default now."""
+    supersedes: int
+    """Points reported before, of this step and beyond, no longer count: the run went back to a
+    checkpoint of its own. Those that count from there on are in this report and later ones."""
+    amends: bool
+    """Whether points may add to earlier ones: numbers of a step need not be measured at once."""
     facts: dict[str, Any]
     """Columns of the run's row in the ledger: epoch, step, seconds, device, checkpoint, ..."""
     metrics: dict[str, float]
@@ -170,7 +262,8 @@ class PackedTrainable(Protocol):
     """A `ray.tune.Trainable` that trains the runs of a pack together.
 
     Its config is `{"runs": [{run_id, run_name, seed, config}, ...], "study_dir": ...}`, even for
-    one run; each result has a `RunReport` for every run that is running or has just ended.
+    one run, with the `data_fingerprint` of a preflight that gave one; each result has a `RunReport`
+    for every run that is running or has just ended.
     """
 
     def load_runs(self, folders: Mapping[str, str]) -> None:
@@ -183,6 +276,66 @@ class PackedTrainable(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeptSamples:
+    """Samples of one run, in the data's own coordinates, to be looked at.
+
+    Attributes:
+        rows: (num, dim): the n-th is made from the n-th noise, which all runs share.
+        shape: Of one row; (dim,) where it is flat.
+        weights: Which weights made them: `best` or `final`.
+        step: The step of those weights.
+        solver: How they were made, in words: `midpoint, 50 steps`.
+        data: Names the file of data rows beside it, see `KeptData`; empty where there is none.
+        paths: (num_paths, points, dim): the way from noise to sample of the first samples, both
+            included, where rows have two numbers; else None.
+        projected: (num, 2): coordinates on the first two principal components of the data, where
+            rows are neither images nor of two numbers; else None.
+        nearest: (num,): the distance to the nearest training row; None where not measured.
+    """
+
+    rows: "Floats"
+    shape: tuple[int, ...]
+    weights: str
+    step: int
+    solver: str
+    data: str = ""
+    paths: "Floats | None" = None
+    projected: "Floats | None" = None
+    nearest: "Floats | None" = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptData:
+    """Test rows of some data, to show beside samples.
+
+    Attributes:
+        rows: (num, dim) of images and rows of two numbers; (num, 2), projected, of others.
+        shape: Of one row of the data.
+        explained: The share of the variance that the two components have; None where rows are
+            not projected.
+        nearest: (num,): each test row's distance to the nearest training row.
+    """
+
+    rows: "Floats"
+    shape: tuple[int, ...]
+    explained: float | None = None
+    nearest: "Floats | None" = None
+
+
+MAX_KEPT_BYTES = 400_000
+"""Of the numbers of one file: 129 samples of 768 numbers, 32 images of 3x32x32, at least one."""
+
+
+def room_for(dim: int) -> int:
+    """As many rows as fit into a file, of float32, with two coordinates and a distance each."""
+    return max(1, MAX_KEPT_BYTES // (4 * (dim + 3)))
+
+
+SampleMaker = Callable[[Path, dict[str, Any]], tuple[KeptSamples, KeptData | None]]
+"""Makes samples of a run, see `TrainableHooks.keep_samples`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainableHooks:
     """What a trainable can do beside training: its class attribute `ablate`.
 
@@ -192,11 +345,16 @@ class TrainableHooks:
         config: The config model, if it is not the class attribute `Config`.
         preflight: Checks a run's data before anything starts. Takes the run's config; returns what
             is known: `data_fingerprint`, `num_parameters`, `planned_steps` (see the config's
-            hook), `same_training` (equal for configs that are the same training under two names).
+            hook), `same_training` (equal for configs that are the same training under two names),
+            `notes` (of the data, for people: a list of texts), `metrics` (a `MetricSpec` by name:
+            those that the `study_keys` turn out to add).
             Raises ValueError or OSError if data are wrong; a `ConfigError` names the keys.
         sample: Draws from a run's best weights: `(best, num, seed, solver, num_steps)` to rows
-            (num, dim).
+            (num, *shape).
         evaluate: Measures a metric of a run's best weights: `(best, config, metric)` to columns.
+        keep_samples: Makes samples of a run's best weights to be looked at, for
+            `ablate evaluate --samples`: `(best, config)` to `KeptSamples`, and to `KeptData` to
+            show beside them, or None. The n-th sample of all runs is made from the same noise.
         preload: Modules that a trial needs, imported by workers that wait for one.
         packs: Whether it is a `PackedTrainable`.
     """
@@ -205,5 +363,6 @@ class TrainableHooks:
     preflight: "str | Callable[[dict[str, Any]], Mapping[str, Any]] | None" = None
     sample: "str | Callable[[Path, int, int, str | None, int | None], np.ndarray] | None" = None
     evaluate: "str | Callable[[Path, dict[str, Any], str], Mapping[str, float]] | None" = None
+    keep_samples: "str | SampleMaker | None" = None
     preload: tuple[str, ...] = ("ray.tune",)
     packs: bool = False

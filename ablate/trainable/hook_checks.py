@@ -1,6 +1,7 @@
 """Finds mistakes in the hooks of a config model, which would otherwise be ignored silently."""
 
 import difflib
+import inspect
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
@@ -10,7 +11,11 @@ from ablate.errors import Problem
 from ablate.trainable.config_model import ConfigModel
 from ablate.trainable.contract import MetricSpec, TrainableConfig
 
-_HOOKS = tuple(name for name in vars(TrainableConfig) if not name.startswith(("_", "model_")))
+_HOOKS = tuple(
+    name
+    for name in (*inspect.get_annotations(TrainableConfig), *vars(TrainableConfig))
+    if not name.startswith(("_", "model_"))
+)
 
 
 def hook_problems(model: ConfigModel) -> Iterator[Problem]:
@@ -42,6 +47,7 @@ _KINDS = (
     ("unhashed", Set, "a frozenset of keys"),
     ("shares_draws", bool, "True or False"),
     ("paths", Set, "a frozenset of keys"),
+    ("study_keys", Set, "a frozenset of keys"),
     ("metrics", Mapping, "a mapping of names to MetricSpec(...)"),
     ("length_keys", tuple, "a tuple of dotted names of keys"),
     ("split_key", (str, type(None)), "the dotted name of a key, or None"),

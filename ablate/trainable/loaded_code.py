@@ -10,7 +10,7 @@ import os
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,28 @@ class RunCode:
             if own.has(name) or file.place == IMPORTED or not _is_made(file, loaded.file, own):
                 files[file] = loaded.content
         return files
+
+
+class KnownCode:
+    """The code of a command's runs: another process loads it, from files that stay as they are.
+
+    Args:
+        code_files: As stored in a row.
+    """
+
+    def __init__(self, code_files: str) -> None:
+        self._news = code_files
+
+    def news(self) -> str:
+        """The files as stored in a row; empty from the second call on."""
+        news, self._news = self._news, ""
+        return news
+
+
+def code_of(host: Mapping[str, Any]) -> RunCode | KnownCode:
+    """The code of a trial's runs, from what its host was given."""
+    known = host.get("code_files")
+    return KnownCode(known) if known else RunCode(host["trainable"], host["import_path"])
 
 
 def import_path() -> list[str]:

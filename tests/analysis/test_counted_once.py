@@ -5,7 +5,9 @@ import random
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+import statsmodels.formula.api as smf
 from reports import rows_of
 from studies import toy_study
 
@@ -13,8 +15,10 @@ from ablate.analysis.build import study_record
 from ablate.analysis.forecast import visible
 from ablate.analysis.seed_rule import plan_so_far
 from ablate.plan.plan import plan_study
+from ablate.stats.dunnett import Family
 from ablate.stats.judge_table import judge_table
-from ablate.stats.verdicts import Cause, VerdictKind
+from ablate.stats.repeats import counted_once
+from ablate.stats.verdicts import Cause, VerdictKind, compare_to_baseline
 
 AUG = {"aug": ["none", "mix", "cut"]}
 NETS = {**AUG, "net": ["a", "b", "c"]}
@@ -66,6 +70,47 @@ def test_an_idle_factor_changes_no_comparison_of_cells(tmp_path, changes, pairin
     for cell in judged:
         assert numbers(cell.comparison) == pytest.approx(numbers(one[cell.labels["aug"]]))
         assert cell.comparison.verdict == one[cell.labels["aug"]].verdict
+
+
+def idle_at_mix(labels, seed):
+    net = labels["net"] if labels["aug"] == "none" else "any"
+    return noise(net, labels["aug"], seed, "p")
+
+
+def test_one_training_against_several_baselines_counts_once(tmp_path):
+    """Of 2 x 3 cells four were trained: three comparisons of one of them, by statsmodels."""
+    factors = {"aug": ["none", "mix"], "net": ["a", "b", "c"]}
+    metric = found(tmp_path, factors, idle_at_mix, baseline={"aug": "none"})
+    trained = [("none", "a"), ("none", "b"), ("none", "c"), ("mix", "a")]
+    data = pd.DataFrame([
+        {"cell": "".join(key), "seed": str(seed),
+         "y": idle_at_mix({"aug": key[0], "net": key[1]}, seed)}
+        for key in trained for seed in SEEDS
+    ])  # fmt: skip
+    fit = smf.ols("y ~ cell + seed", data).fit()
+    assert (metric.comparisons.residual_sd**2, metric.comparisons.df) == pytest.approx(
+        (fit.mse_resid, fit.df_resid)
+    )
+    means = data.groupby("cell")["y"].mean()
+    half = Family(3, 0.5, fit.df_resid).critical_value() * math.sqrt(fit.mse_resid * 2 / len(SEEDS))
+    for cell in metric.cells[3:]:
+        difference = means["mixa"] - means[f"none{cell.labels['net']}"]
+        expected = (difference, difference - half, difference + half)
+        assert numbers(cell.comparison)[:3] == pytest.approx(expected)
+        assert cell.comparison.pooled
+
+
+def test_where_nothing_differs_it_makes_no_more_tables_wrong():
+    rng, wrong, num = np.random.default_rng(1), 0, 400
+    same, references = np.array([0, 1, 2, 3, 3, 3]), np.array([0, 1, 2, 0, 1, 2])
+    once = counted_once(same, references, [True] * 6)
+    for _ in range(num):
+        values = (rng.normal(size=(6, 3)) + 3 * rng.normal(size=3))[same]
+        found = compare_to_baseline(
+            once.of(values), once.references, "min", family=once.family, same=once.same
+        )
+        wrong += any(one.verdict.is_different for one in once.for_all(found).each)
+    assert wrong < 0.05 * num + 3 * math.sqrt(num * 0.05 * 0.95)
 
 
 @pytest.mark.parametrize("baseline", [{"aug": "none"}, {"aug": "none", "net": "b"}])

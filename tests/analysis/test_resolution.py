@@ -1,13 +1,14 @@
 """What `--plan` says of what a design can find."""
 
 import math
+import random
 import re
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from reports import grid, rows_of
-from studies import toy_study
+from studies import flow_study, toy_study
 
 from ablate.analysis.build import study_record
 from ablate.analysis.forecast import visible
@@ -17,6 +18,7 @@ from ablate.plan.plan import plan_study
 from ablate.report.tables import effects_table, metric_table
 from ablate.run_row import RunRows
 from ablate.stats.replication import visible_differences
+from ablate.stats.spread_cost import SpreadTests
 
 GRID = {"factors": {"a": [1, 2, 3], "b": ["x", "y"]}, "seeds": [1, 2, 3]}
 
@@ -29,9 +31,9 @@ def told(plan, rows=None):
     return further_visible(plan, RunRows() if rows is None else rows)
 
 
-def made_up(plan, sd=2.0, scatter=0.0):
+def made_up(plan, sd=2.0, scatter=0.0, draw=3):
     """Results of a residual sd; by seed, level y of b shifts by the scatter."""
-    rng, shifts = np.random.default_rng(3), {}
+    rng, shifts = np.random.default_rng(draw), {}
 
     def value(labels, seed):
         shift = shifts.setdefault(seed, scatter * rng.normal())
@@ -44,7 +46,7 @@ def test_factors_have_degrees_of_freedom_of_their_own(tmp_path):
     [factors, _] = told(plan_of(tmp_path))
     sds = {"a": math.sqrt(1 / 2), "b": math.sqrt(1 / 3)}
     a, b = (
-        visible_differences(sds["a"], 4, 2, 3).found,
+        visible_differences(sds["a"], 4, 2, 3, tests=SpreadTests(3, 3)).found,
         visible_differences(sds["b"], 2, 1, 3).found,
     )
     assert factors == (
@@ -91,6 +93,70 @@ def test_what_a_plan_sees_is_in_words_before_and_in_units_after(tmp_path):
     assert "in score below about" in after
 
 
+def of_plan(told):
+    """What cannot be seen, and the degrees of freedom."""
+    least, df = re.search(r"below about ([\d.]+) .* df (\d+)\)", told).groups()
+    return float(least), int(df)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"baseline": {"b": "x"}},  # each level of a has a baseline of its own
+        {"baseline": {"a": 1}},
+        {"baseline": {"b": "x"}, "compare": [{"a": 1}, {"a": 2}]},
+        {"seeds": {"baseline": 6, "others": 3}},
+        {"verdicts": "all", "report_metrics": ["other"]},
+        {"pairing": "none"},
+    ],
+)
+def test_a_plan_counts_the_comparisons_that_its_report_will_have(tmp_path, changes):
+    plan = plan_of(tmp_path, **changes)
+    rows = made_up(plan, draw=4 if changes == {"pairing": "none"} else 3)
+    metric = study_record(plan, rows).metric
+    assert all(one.pooled for one in metric.comparisons.each)
+    told = visible(plan, rows)
+    least, df = of_plan(told)
+    assert df == metric.comparisons.df
+    assert least == pytest.approx(metric.resolution, rel=0.03)
+    found = float(re.search(r"one of ([\d.]+) is found four times in five", told)[1])
+    assert found == pytest.approx(metric.detectable, rel=0.03)
+
+
+def test_a_plan_of_all_pairs_finds_what_its_report_says(tmp_path):
+    plan = plan_of(tmp_path, compare="pairs")
+    rows = made_up(plan)
+    metric = study_record(plan, rows).metric
+    found = float(re.search(r"one of ([\d.]+) is found four times", visible(plan, rows))[1])
+    assert found == pytest.approx(metric.detectable, rel=0.03)
+
+
+@pytest.mark.parametrize("baseline", [{"a": 1, "b": "x"}, {"a": 1}, {"b": "x"}])
+@pytest.mark.parametrize("pairing", ["seed", "none"])
+def test_a_plan_does_not_count_trainings_that_repeat_others(tmp_path, baseline, pairing):
+    """Factor b does nothing at levels 2 and 3 of a: of six cells four are trained."""
+    plan = plan_of(tmp_path, baseline=baseline, pairing=pairing)
+
+    def value(labels, seed):
+        key = (labels["a"], labels["b"] if labels["a"] == 1 else "any", seed, "a")
+        return 10 + random.Random(str(key)).gauss(0, 1)
+
+    rows = rows_of(plan, value)
+    metric = study_record(plan, rows).metric
+    assert all(one.pooled for one in metric.comparisons.each)
+    least, df = of_plan(visible(plan, rows))
+    assert df == metric.comparisons.df == (3 * 2 if pairing == "seed" else 4 * 2)
+    assert least == pytest.approx(metric.resolution, rel=0.03)  # of two digits
+
+
+def test_what_trains_the_same_by_the_trainables_own_word_counts_once(tmp_path):
+    base = {"sigma": 0.0, "hidden_dim": 64, "num_layers": 2, "epochs": 6}
+    flows = {"flow": ["icfm", "target", "vp"]}  # without sigma the first two are one
+    plan = plan_study(flow_study(tmp_path, base=base, factors=flows, seeds=[1, 2, 3]))
+    assert plan.are_twins([0, 1])
+    assert "(df 2)" in visible(plan, RunRows())
+
+
 def test_results_put_it_into_units_of_the_metric(tmp_path):
     """And show what seeds change of a factor's effect, which no residual tells of."""
     plan = plan_of(tmp_path, seeds=40)
@@ -106,7 +172,7 @@ def test_results_put_it_into_units_of_the_metric(tmp_path):
 
 def test_the_same_runs_as_more_seeds_of_fewer_cells(tmp_path):
     [_, advice] = told(plan_of(tmp_path))
-    cells = visible_differences(1.0, 2 * 5, 2, 6).found
+    cells = visible_differences(1.0, 2 * 5, 2, 6, tests=SpreadTests(3, 6)).found
     assert advice.startswith(
         "seeds against cells: 3 cells x 6 seeds (18 runs in place of 18) find differences of "
         f"{cells:.2g} seed sd (large, df 10); of one factor, with half the others' cells: a "
@@ -182,7 +248,7 @@ def test_pairs_and_metrics_beside_the_studys_own_are_counted(tmp_path):
 def test_the_chance_of_equivalence_counts_pairs_and_metrics(tmp_path):
     def power(**changes):
         plan = plan_of(tmp_path, margin=1.0, **changes)
-        return study_record(plan, made_up(plan, 0.2)).metric.equivalence_power
+        return study_record(plan, made_up(plan, 0.3)).metric.equivalence_power
 
     several = {"verdicts": "all", "report_metrics": ["other"]}
     assert power() > power(**several) > 0

@@ -149,3 +149,14 @@ def test_a_study_of_steps_has_no_patience_unless_it_asks(tmp_path):
         plan = plan_study(flow_study(tmp_path, base=base, factors=factors))
         assert {cell.validated.patience for cell in plan.cells} == {patience}
     assert FlowConfig().length_keys == ("steps", "epochs")
+
+
+def test_unlike_numbers_of_processes_are_a_caution(tmp_path):
+    record = found(tmp_path, lambda labels, seed: (60, ""), world_size=lambda labels: 2)
+    assert not [text for text in record.cautions if "processes" in text]
+    sizes = {500: 2, 5000: 4}
+    record = found(tmp_path, lambda labels, seed: (60, ""), world_size=lambda at: sizes[at["rows"]])
+    assert (
+        "runs trained with unlike numbers of processes (4 runs with 2, 4 runs with 4): batches "
+        "differ with them" in record.cautions
+    )

@@ -9,17 +9,17 @@ from ablate.cli.run import main as run
 def test_alone_it_shows_what_everybody_needs(capsys):
     assert main([]) == 2
     told = capsys.readouterr().err
-    for command in ("plan STUDY.yaml", "run STUDY.yaml", "status", "report", "compare"):
+    for command in ("new DIR", "plan STUDY.yaml", "run STUDY.yaml", "status", "report", "compare"):
         assert f"\n  ablate {command}" in told
-    assert told.count("\n  ablate ") == 5
-    assert "ablate run search_spaces/quickstart.yaml" in told
+    assert told.count("\n  ablate ") == 6
+    assert "ablate run quickstart" in told
     assert max(map(len, told.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
     ("command", "words", "told"),
     [
-        (main, ["reprot", "x"], "reprot is not a command (nearest: report): run, plan,"),
+        (main, ["reprot", "x"], "reprot is not a command (nearest: report): new, run, plan,"),
         (main, ["grid.yaml", "--plan"], "(a study is run by: ablate run grid.yaml --plan)"),
         (main, ["run", "grid.yaml", "--smok"], None),
         (main, ["run", "grid.yaml", "--plam"], "ablate run: error: unrecognized arguments: --plam "

@@ -129,3 +129,12 @@ def test_of_many_names_those_nearest_to_an_unknown_one_are_shown(study, capsys):
     assert "(nearest: gain=17-s" in told
     assert told.count("gain=") < 15
     assert ", best (" in told
+
+
+def test_a_run_is_drawn_by_its_own_trainable_beside_one_that_cannot(study, capsys):
+    block = {"name": "other", "trainable": "toy:Counter", "base": {"length": 2}}
+    paths = study(blocks=[{**block, "factors": {"gain": [1, 2]}}])
+    assert drawn(paths, "gain=1-s1", capsys)[0] == 0
+    assert np.load(paths.root / "x.npy").tolist() == [[7.0], [7.0]]
+    code, told = drawn(paths, "other-gain=1-s1", capsys)
+    assert (code, "does not say how to sample" in told, "toy:Counter" in told) == (2, True, True)

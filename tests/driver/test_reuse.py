@@ -5,13 +5,15 @@ from typing import ClassVar
 
 import pytest
 import torch
-from outcomes import best_weights, histories, numbers
+from outcomes import best_weights, histories, kept_files, numbers
 from studies import by_name, flow_study, stop_at_result, toy_study
 from toy import Counter
 
 from ablate.analysis.build import study_record
 from ablate.cli.main import main
 from ablate.driver.session import execute
+from ablate.images.logged import LoggedImage, keep_image, logged_folder, logged_images
+from ablate.images.png import encode_png
 from ablate.launch.base import Options
 from ablate.ledger.ledger import Ledger
 from ablate.ledger.seals import lost_files, seal_columns
@@ -20,6 +22,7 @@ from ablate.study_dir import StudyPaths
 from ablate.tracking.wandb.places import lacking_messages
 from ablate.trainable.contract import TrainableConfig
 
+PNG = encode_png(bytes(4), 2, 2, 1)
 LOCAL, REUSE = Options(local=True), Options(local=True, reuse=True)
 
 
@@ -73,6 +76,8 @@ def test_a_run_that_is_taken_is_the_run_that_would_have_been_made(tmp_path, cons
         assert row.checkpoint == str(StudyPaths(study.directory).best(name))
         ours, theirs = (best_weights(each, name) for each in (study, trained.plan.study))
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    kept, theirs = kept_files(study), kept_files(trained.plan.study)
+    assert {name: kept[name] for name in theirs} == theirs
     assert not lost_files(StudyPaths(study.directory), outcome.ledger.rows, outcome.plan.by_id)
 
 
@@ -97,7 +102,10 @@ def test_it_is_offered_in_one_line_and_nothing_is_taken_unasked(first, second, c
 
 
 def test_the_report_names_what_was_taken_and_when_its_results_were_there(first, second):
+    keep_image(logged_folder(first.run("gain=1-s1")), LoggedImage("grid"), PNG)
     outcome = second()
+    ours = StudyPaths(outcome.plan.study.directory)
+    assert [one.name for one in logged_images(ours.run("gain=1-s1"))] == ["grid"]
     record = study_record(outcome.plan, outcome.ledger.rows)
     [note] = [note for note in record.notes if "taken from" in note]
     assert note.startswith("4 runs of 6 taken from study first, where their results could be")

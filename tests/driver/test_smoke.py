@@ -20,6 +20,7 @@ def test_every_cell_is_tried_before_the_study(tmp_path, console):
     assert outcome.exit_code == 0
     assert {row["step"] for row in outcome.ledger.rows.values()} == {2}
     assert all(row["sliced_w2_best"] > 0 for row in outcome.ledger.rows.values())
+    assert not any(run.config["keep_samples"] for run in outcome.plan.runs)
     assert "smoke: 2 of 2 cells tried: they start, end and are measured" in console.export_text()
     assert [path.name for path in study.directory.iterdir()] == [".lock"]
 

@@ -210,7 +210,7 @@ def refusing(number, path):
     "where",
     ["ablate.ledger.history.History.append", "ablate.ledger.journal.Journal.append",
      "ablate.ledger.ledger.write_rows", "ablate.ledger.ledger.write_whole",
-     "ablate.launch.local._save", "ablate.launch.host._Tee.write"],
+     "ablate.launch.local._save", "ablate.launch.run_logs._Tee.write"],
 )  # fmt: skip
 def test_whatever_is_written_the_runs_do_not_fail(tmp_path, console, monkeypatch, where):
     study = toy_study(tmp_path, seeds=[1], base={"length": 3}, checkpoint_every_s=0)

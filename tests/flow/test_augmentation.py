@@ -6,13 +6,14 @@ from trainables.flow.data.dataset import load_dataset
 from trainables.flow.engine.batches import RunData
 from trainables.flow.engine.state import RunSpec
 from trainables.flow.ingredients.augmentation import augment
+from trainables.flow.ingredients.own_calls import Steps
 from trainables.flow.randomness import Streams
 
 ROWS = torch.randn(4, 500, 3, generator=torch.Generator().manual_seed(0))
 
 
 def augmented(x_1=ROWS, seed=1, **values):
-    return augment(FlowConfig(**values), x_1, Streams(seed, 0))
+    return augment(FlowConfig(**values), x_1, Steps((3,), Streams(seed, 0)))
 
 
 def test_none_changes_nothing():

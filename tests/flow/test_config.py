@@ -6,6 +6,7 @@ from ablate.errors import InputError
 from ablate.plan.plan import plan_study
 from ablate.spec.load import read_study
 from trainables.flow.config.data import DataConfig
+from trainables.flow.config.metrics import METRICS
 from trainables.flow.config.run import FlowConfig
 from trainables.flow.config.shapes import num_parameters
 
@@ -21,7 +22,8 @@ def mistakes(**raw):
 @pytest.mark.parametrize(
     ("base", "told"),
     [
-        ({"flow": "otcmf"}, "choices: icfm, otcfm, target, vp, si, reflow (nearest: otcfm)"),
+        ({"flow": "otcmf"}, "choices: icfm, otcfm, target, vp, si, reflow, module:name of your own "
+         "(nearest: otcfm)"),
         ({"arch": "transformer"}, "choices: mlp, dit, unet"),
         ({"aug": "mixup+blur"}, "base.aug = 'mixup+blur': no augmentation 'blur': write none,"
          " one of mixup, noise, dropout, or a sum of them such as mixup+noise"),
@@ -41,10 +43,15 @@ def mistakes(**raw):
         ({"data": {"source": "moons", "path": "x"}}, "data.path is for sources that are read"),
         ({"data": {"source": "npy"}}, "source npy needs a path: set data.path"),
         ({"data": {"size": "2k"}}, "base.data.size = '2k': "),
+        ({"keep_samples": -1}, "base.keep_samples = -1: "),
     ],
 )  # fmt: skip
 def test_what_means_nothing_is_refused(base, told):
     assert told in mistakes(base=base)
+
+
+def test_how_many_samples_are_kept_is_the_study_s():
+    assert "keep_samples is the same in all cells" in mistakes(factors={"keep_samples": [0, 9]})
 
 
 def test_what_another_source_left_behind_is_told_at_once():
@@ -245,7 +252,7 @@ def test_nll_is_a_metric_where_it_is_asked_for():
 
 
 def test_what_ranks_nothing_is_said():
-    assert {name for name, row in FlowConfig.metrics.items() if not row.ranks} == {"train_distance"}
+    assert {name for name, row in METRICS.items() if not row.ranks} == {"train_distance"}
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_a_training_batch_keeps_its_rows_and_comes_nearer():
     data = load_dataset(DataConfig(source="moons"))
     draw = next(RunData(spec, data, data.normalisation).epoch(0))
     for step in range(3):
-        free, paired = draw.x_0[step], draw.paired(spec.config)[step]
+        free, paired = draw.x_0[step], draw.paired(spec.config).x_0[step]
         order = [tensor[:, 0].sort().values for tensor in (free, paired)]
         assert torch.equal(*order)
         apart = [(draw.x_1[step] - x_0).square().sum() for x_0 in (free, paired)]

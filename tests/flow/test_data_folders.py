@@ -200,7 +200,7 @@ def test_arrays_of_other_tools(tmp_path):
         np.save(tmp_path / f"{name}.npy", array)
         np.testing.assert_array_equal(read_npy(str(tmp_path / f"{name}.npy")), rows)
     told = {
-        "none": (np.zeros((0, 3)), r"holds (0, 3), not a (rows, dim) array"),
+        "none": (np.zeros((0, 3)), "holds no rows, only the shape (0, 3)"),
         "complex": (rows * 1j, "holds complex128, not floats"),
         "objects": (rows.astype(object), "not a readable .npy file"),
         "dirty": (

@@ -167,7 +167,7 @@ def test_a_flow(monkeypatch):
     assert Power(flow="power").same_training() == Power().same_training()
     with pytest.raises(ValidationError, match="flow power wants no mixup"):
         Power(flow="power", aug="mixup")
-    with pytest.raises(ValidationError, match="'si', 'reflow' or 'power'"):
+    with pytest.raises(ValidationError, match="'si', 'reflow', 'power' or 'module:name"):
         Power(flow="pwoer")
 
 

@@ -34,7 +34,8 @@ def test_a_network_narrower_than_the_data_reaches_the_lowest_loss():
     """
     rows = np.random.default_rng(0).normal(size=(3000, 300)).astype(np.float32)
     scale = Normalisation(rows.mean(axis=0), rows.std(axis=0))
-    data = Dataset(rows[:2000], rows[2000:2300], rows[2300:], scale, "", rows[:700])
+    shape = rows.shape[1:]
+    data = Dataset(rows[:2000], rows[2000:2300], rows[2300:], scale, "", rows[:700], shape)
     config = FlowConfig(**{**PLANE, "scale": "tiny", "steps": 300})
     pack = Pack([RunSpec("x", 1, config)], [data], torch.device("cpu"))
     while pack.active:

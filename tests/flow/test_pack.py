@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from flow_packs import MIXED, SHAPES, moved, pack_of, specs_of, train
-from states import assert_same
+from flow_packs import MIXED, SHAPES, assert_equals_solo, moved, pack_of, specs_of, train
 
 from trainables.flow.engine import validation as held_out
 from trainables.flow.engine.state import RunSpec
@@ -16,14 +15,6 @@ REFLOWS = [{"flow": "reflow"}, {"flow": "reflow", "sigma": 0.1, "lr": 3e-3, "pat
 @pytest.fixture(autouse=True)
 def _one_thread():
     torch.set_num_threads(1)
-
-
-def assert_equals_solo(pack):
-    for run in pack.runs:
-        alone = train(pack_of([run.spec]))
-        assert_same(pack.run_state(run), alone.run_state(alone.runs[0]), run.spec.run_id)
-        assert repr(run.curves.points) == repr(alone.runs[0].curves.points)
-        assert run.final_metrics == alone.runs[0].final_metrics
 
 
 @pytest.mark.parametrize("shape", SHAPES)

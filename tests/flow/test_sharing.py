@@ -17,9 +17,11 @@ from trainables.flow.config.data import SOURCES, DataConfig
 from trainables.flow.config.flows import COUPLINGS, FLOWS
 from trainables.flow.config.identity import SAME_LOSS, UNHASHED, comparison, same_training
 from trainables.flow.config.run import FlowConfig
+from trainables.flow.config.schedules import SCHEDULES
 from trainables.flow.config.shapes import ARCHS
 from trainables.flow.config.sharing import (
     FREE_IN_PACKS,
+    SEEN_BY_OWN_PARTS,
     UNSEEN_BY_DRAWS,
     UNSEEN_BY_VALIDATION,
     coupling_identity,
@@ -54,10 +56,20 @@ CHOICES = [
     for name in choices(field.annotation)
 ]
 POOL = [
-    *dict.fromkeys([*FLOWS, *AUGMENTATIONS, *ARCHS, *SOURCES, *CHOICES]),
-    True, False, 0.25, 0.5, 7.0, 1, 3, 30, 64, 128,
+    *dict.fromkeys([*FLOWS, *COUPLINGS, *AUGMENTATIONS, *ARCHS, *SCHEDULES, *SOURCES, *CHOICES]),
+    True, False, 0.25, 0.5, 7.0, 1, 3, 30, 64, 128, (1, 2),
 ]  # fmt: skip
 """Whatever is valid for a field is tried on it."""
+OWN = {
+    "arch": ("own_nets:Plain", {"width": 16}),
+    "flow": ("their_parts:straight", {"sigma": 0.3}),
+    "coupling": ("their_parts:shuffled", {"by": 1}),
+    "aug": ("their_parts:jitter", {"width": 0.3}),
+    "schedule": ("their_parts:stairs", {"height": 0.25}),
+    "optimizer": ("torch.optim:SGD", {"momentum": 0.9}),
+}
+"""Parts from elsewhere, and arguments of theirs."""
+ARGUMENTS = {f"{key}_args": (key, arguments) for key, (_, arguments) in OWN.items()}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -74,7 +86,8 @@ def folder(tmp_path_factory):
 
 
 def knobs(*tables):
-    return {knob for table in tables for row in table.values() for knob in row.knobs}
+    rows = [row for table in tables for row in getattr(table, "all_rows", table.values())]
+    return {knob for row in rows for knob in row.knobs}
 
 
 def changed(base, field, value):
@@ -92,11 +105,21 @@ def bases(field, folder):
             found.append({**BASE, "flow": name})
     for key, table in (("aug", AUGMENTATIONS), ("arch", ARCHS)):
         found += [{**BASE, key: name} for name, row in table.items() if field in row.knobs]
+    if field in ARGUMENTS:
+        key, _ = ARGUMENTS[field]
+        found.append({**BASE, key: OWN[key][0]})
+    if field == "call":
+        found.append({**BASE, "arch": "own_nets:Either"})
     for name, row in SOURCES.items():
         if field.removeprefix("data.") in row.keys:
             given = {need: str(folder / f"one.{name}") for need in row.needs}
             found.append({**BASE, "data": {"source": name, **given}})
     return found
+
+
+def height(samples):
+    """A metric of one's own."""
+    return samples[:, 0].mean()
 
 
 def valid(values):
@@ -113,10 +136,16 @@ def pairs_of(field, folder):
     found = []
     for base in filter(valid, bases(field, folder)):
         pool = POOL
-        if field == "data.path":
+        if field in ("data.path", "data.test"):
             pool = [str(base["data"].get("path")).replace("one", "two")]
         elif field == "data.column":
             pool = ["other"]
+        elif field in OWN:
+            pool = [*POOL, OWN[field][0]]
+        elif field in ARGUMENTS:
+            pool = [ARGUMENTS[field][1]]
+        elif field == "metrics":
+            pool = [["test_sharing:height"]]
         one = valid(base)
         others = [valid(changed(base, field, value)) for value in pool]
         found += [(one, other) for other in others if other and other != one]
@@ -136,7 +165,7 @@ def draws_of(config):
 
 
 def paired_of(config):
-    return (next(data_of(config).epoch(1)).paired(config),)
+    return next(data_of(config).epoch(1)).paired(config)
 
 
 def same_bits(some, others):
@@ -167,6 +196,7 @@ def test_what_is_shared_is_the_same(what, field, folder):
         assert same or not listed, f"{field} is listed, and it changes {what}"
         assert not listed or identity(one) == identity(other)
         reached |= not same
+    listed |= field in SEEN_BY_OWN_PARTS
     assert reached or listed, f"{field} changes no {what}: list it in sharing.py with the reason"
 
 
@@ -183,7 +213,7 @@ def test_runs_that_may_be_a_pack_are_what_they_are_alone(field, folder):
     found = pairs_of(field, folder)
     apart = [pack_key(one) != pack_key(other) for one, other in found]
     assert any(apart) or free, f"{field} does not reach pack_key: list it with the reason"
-    assert all(apart) or free
+    assert all(apart) or free or field in knobs(ARCHS)
     if not all(apart):
         one = found[apart.index(False)][0]
         others = [other for first, other in found if first == one]
@@ -215,7 +245,8 @@ def test_a_field_tells_trainings_and_losses_apart(field, folder):
 
 
 def test_each_exception_has_its_reason():
-    for listed in (UNSEEN_BY_DRAWS, UNSEEN_BY_VALIDATION, FREE_IN_PACKS, UNHASHED, SAME_LOSS):
+    for listed in (UNSEEN_BY_DRAWS, UNSEEN_BY_VALIDATION, FREE_IN_PACKS, UNHASHED, SAME_LOSS,
+                   SEEN_BY_OWN_PARTS):  # fmt: skip
         assert listed.keys() <= set(FIELDS)
         assert all(len(reason.split()) > 3 for reason in listed.values())
 

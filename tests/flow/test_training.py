@@ -141,7 +141,7 @@ class TestTraining:
         rng = np.random.default_rng(0)
         rows = (rng.normal(size=(3000, 2)) * 0.2 + rng.integers(0, 2, (3000, 1)) * 4).astype("f4")
         scale = Normalisation(rows.mean(0), rows.std(0))
-        data = Dataset(rows[:2000], rows[2000:2500], rows[2500:], scale, "x", rows[:500])
+        data = Dataset(rows[:2000], rows[2000:2500], rows[2500:], scale, "x", rows[:500], (2,))
         spec = RunSpec("x", 1, FlowConfig(hidden_dim=64, num_layers=3, epochs=40, lr=3e-3))
         run = train(Pack([spec], [data], torch.device("cpu"))).runs[0]
         untrained = sliced_w2(run.data.sampling_noise(len(run.data.test)), run.data.test)

@@ -83,9 +83,13 @@ class Page:
 
     def open(self, path):
         """Loads a local file; waits until it and the promise `window.charts` are done."""
-        went = self.call("Page.navigate", url=path.resolve().as_uri())
+        self.visit(path.resolve().as_uri())
+
+    def visit(self, url):
+        """As `open`, for a URL."""
+        went = self.call("Page.navigate", url=url)
         if "errorText" in went:
-            raise FileNotFoundError(f"{path}: {went['errorText']}")
+            raise FileNotFoundError(f"{url}: {went['errorText']}")
         self._wait(lambda message: message.get("method") == "Page.loadEventFired")
         self.js("Promise.resolve(window.charts).then(() => 0)")
 
@@ -107,6 +111,15 @@ class Page:
         x, y = self.js(MIDDLE % (json.dumps(selector), index))
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
         self.js(TWO_FRAMES)
+
+    def press(self, key):
+        """Presses a key by its name: Tab, Enter, ArrowRight."""
+        text = {"text": "\r"} if key == "Enter" else {}
+        code = {"Tab": 9, "Enter": 13, "Escape": 27}.get(key, 0)
+        for kind in ("keyDown", "keyUp"):
+            more = text if kind == "keyDown" else {}
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key,
+                windowsVirtualKeyCode=code, **more)  # fmt: skip
 
     def screenshot(self, path):
         """The whole page as PNG."""

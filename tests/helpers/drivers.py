@@ -35,10 +35,10 @@ def in_a_process_of_its_own(folder, *arguments):
 class Driver:
     """`python -m ablate.run` in a process that can be killed, on the tests' cluster."""
 
-    def __init__(self, folder, address, epochs, *arguments):
+    def __init__(self, folder, address, epochs, *arguments, study=SLOW):
         self.root = folder / "studies" / "slow"
         grid = folder / "grid.yaml"
-        grid.write_text(SLOW.replace("EPOCHS", str(epochs)))
+        grid.write_text(study.replace("EPOCHS", str(epochs)))
         environment = {**os.environ, "WANDB_MODE": "offline", "TUNE_GLOBAL_CHECKPOINT_S": "1"}
         self.process = start(
             [sys.executable, "-m", "ablate.run", str(grid), "--address", address, *arguments],

@@ -3,6 +3,7 @@
 import io
 
 import torch
+from states import assert_same
 
 from trainables.flow.config.run import FlowConfig
 from trainables.flow.data.dataset import load_dataset
@@ -68,3 +69,12 @@ def moved(pack, specs, make=pack_of):
 
 def unwatched(specs):
     return Pack(specs, [load_dataset(spec.config.data) for spec in specs], CPU, watched=False)
+
+
+def assert_equals_solo(pack):
+    """Every run of a pack is what it is alone, to the bit."""
+    for run in pack.runs:
+        alone = train(pack_of([run.spec]))
+        assert_same(pack.run_state(run), alone.run_state(alone.runs[0]), run.spec.run_id)
+        assert repr(run.curves.points) == repr(alone.runs[0].curves.points)
+        assert run.final_metrics == alone.runs[0].final_metrics

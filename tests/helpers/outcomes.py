@@ -25,3 +25,9 @@ def numbers(ledger):
 
 def best_weights(study, name):
     return torch.load(StudyPaths(study.directory).best(name), weights_only=True)["weights"]
+
+
+def kept_files(study):
+    """What runs generated, and the data beside it, by file, to the byte."""
+    folder = StudyPaths(study.directory).samples("any").parent
+    return {path.name: path.read_bytes() for path in folder.iterdir()}

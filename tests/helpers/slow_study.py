@@ -1,5 +1,6 @@
 """A study slow enough to be interrupted, run by the command as its users run it."""
 
+import json
 import subprocess
 import sys
 
@@ -12,17 +13,22 @@ from ablate.study_dir import StudyPaths
 
 GRID = (
     "study: slow\ntrainable: toy:Counter\nmetric: score\n"
-    "base: {step_s: 0.2, length: LENGTH}\nfactors: {gain: [1, 2]}\nseeds: [1]\n"
+    "base: BASE\nfactors: {gain: [1, 2]}\nseeds: [1]\n"
     "checkpoint_every_s: 0\n"
 )
 
 
 class SlowStudy:
-    """`python -m ablate.run` on a slow grid."""
+    """`python -m ablate.run` on a slow grid, whose runs go on until `enough` exists.
 
-    def __init__(self, folder, *arguments, length=500):
+    Or for `length` steps.
+    """
+
+    def __init__(self, folder, *arguments, length=None):
         self.root = folder / "studies" / "slow"
-        (folder / "grid.yaml").write_text(GRID.replace("LENGTH", str(length)))
+        self.enough = folder / "enough"
+        size = {"length": length} if length else {"until": str(self.enough)}
+        (folder / "grid.yaml").write_text(GRID.replace("BASE", json.dumps({"step_s": 0.2, **size})))
         self.process = start(
             [sys.executable, "-m", "ablate.run", "grid.yaml", *arguments], cwd=folder, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
@@ -47,3 +53,18 @@ class SlowStudy:
 
     def statuses(self):
         return {row["status"] for row in Ledger(StudyPaths(self.root)).rows.values()}
+
+    def told(self):
+        """How many steps of each run are recorded."""
+        ledger = Ledger(StudyPaths(self.root))
+        return {run_id: len(ledger.history(run_id)) for run_id in ledger.rows}
+
+    def assert_counted(self, before):
+        """All runs ended without a retry, went on from where they were, counted each step once."""
+        ledger = Ledger(StudyPaths(self.root))
+        for run_id, row in ledger.rows.items():
+            steps = [point["step"] for point in ledger.history(run_id)]
+            assert steps == list(range(1, max(steps) + 1))
+            assert len(steps) >= before[run_id]
+            assert row["score_final"] == sum(row["gain"] * step + 1 for step in steps)
+            assert (row["status"], row.get("retries")) == ("ok", None)

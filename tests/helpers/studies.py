@@ -7,6 +7,9 @@ import psutil
 
 from ablate.spec.load import read_study
 
+ONE_AT_A_TIME = {"cpu": 4}
+"""All of the tests' cluster: one worker for all trials, where it does not matter how many."""
+
 
 def flow_study(storage, **changes):
     """Two flows, two seeds, digits: 4 runs of half a second."""

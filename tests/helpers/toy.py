@@ -11,7 +11,11 @@ from ray.tune import Trainable
 
 
 class Counter(Trainable):
-    """Counts to `length`; a config says how it misbehaves."""
+    """Counts to `length`; a config says how it misbehaves.
+
+    With `until` it does not end before that file exists, then hurries: it waits at its `length`,
+    or goes on if it has none.
+    """
 
     def setup(self, config):
         self.total = 0.0
@@ -28,10 +32,20 @@ class Counter(Trainable):
             os.kill(os.getpid(), signal.SIGKILL)
         if c.get("fail") == "stubborn":
             _swallow_everything()
-        time.sleep(c.get("step_s", 0.0))
+        is_over = self._is_over(c)
         self.total += c.get("gain", 1) * (self.iteration + 1) + c["seed"]
         print(f"step {self.iteration + 1} total {self.total}")
-        return {"score": self.total, "done": self.iteration + 1 >= c.get("length", 4)}
+        return {"score": self.total, "done": is_over}
+
+    def _is_over(self, c):
+        """Whether this step is the last; takes a step's time."""
+        may_end = Path(c.get("until", "/"))
+        if "until" not in c or not may_end.exists():
+            time.sleep(c.get("step_s", 0.0))
+        is_last = self.iteration + 1 >= c.get("length", 4)
+        while is_last and "length" in c and not may_end.exists():
+            time.sleep(0.05)
+        return is_last and may_end.exists()
 
     def save_checkpoint(self, checkpoint_dir):
         return {"total": self.total}

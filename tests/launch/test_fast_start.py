@@ -42,10 +42,12 @@ def names_in(path):
 def test_nobody_else_knows_the_insides_of_ray():
     knowing = {
         path.relative_to(PACKAGE).parent.name
+        if path.name != "tune_session.py"
+        else "the functions' session"
         for path in PACKAGE.rglob("*.py")
         if any(INSIDES.match(name) for name in names_in(path))
     }
-    assert knowing == {"fast_start"}
+    assert knowing == {"fast_start", "the functions' session"}
 
 
 def state():

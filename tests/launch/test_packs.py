@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from outcomes import best_weights, histories, numbers
+from outcomes import best_weights, histories, kept_files, numbers
 from studies import by_name, flow_study, stop_at_result, toy_study
 
 from ablate.cli.run import show_plan
@@ -82,6 +82,7 @@ def assert_equal_to(study, ledger, expected_study, expected):
     for name in ("plain-s1", "short-s2", "deep-s1"):
         a, b = best_weights(study, name), best_weights(expected_study, name)
         assert all(torch.equal(a[key], b[key]) for key in a)
+    assert kept_files(study) == kept_files(expected_study)
 
 
 def test_packed_runs_equal_runs_alone_also_beside_one_that_diverged(tmp_path, console, alone):

@@ -11,9 +11,8 @@ import pytest
 from slow_study import SlowStudy
 from studies import wait_for
 
-from ablate.ledger.ledger import Ledger
+from ablate.cli.main import main
 from ablate.ledger.lock import driver_lock
-from ablate.study_dir import StudyPaths
 
 
 @pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGHUP"])
@@ -69,7 +68,7 @@ def test_a_second_signal_ends_at_once_and_one_of_the_same_event_does_not(tmp_pat
     time.sleep(1)
     assert study.process.poll() is None
     study.process.terminate()
-    code, out, _ = study.end(10)
+    code, out, _ = study.end(30)
     assert code == 130
     assert "python -m ablate.run --resume studies/slow --local" in out
 
@@ -77,11 +76,11 @@ def test_a_second_signal_ends_at_once_and_one_of_the_same_event_does_not(tmp_pat
 def test_a_requeued_job_waits_for_its_predecessor(tmp_path):
     first = SlowStudy(tmp_path, "--local")
     first.wait_for_checkpoint()
-    second = SlowStudy(tmp_path, "--local", "--wait-for-lock", "60", length=500)
+    second = SlowStudy(tmp_path, "--local", "--wait-for-lock", "60")
     time.sleep(3)
     first.process.terminate()
     assert first.end()[0] == 130
-    wait_for(lambda: f"process {second.process.pid} " in (first.root / ".lock").read_text())
+    wait_for(lambda: f'"pid": {second.process.pid},' in (first.root / ".lock").read_text())
     second.process.terminate()
     assert second.end()[0] == 130
 
@@ -100,7 +99,7 @@ def test_waiting_for_a_lock_has_an_end(tmp_path):
 @pytest.mark.timeout(400)
 def test_a_signal_to_every_process_leaves_nothing_and_goes_on_with_the_same_bits(tmp_path):
     """As Slurm's `scancel` and preemption send it."""
-    study = SlowStudy(tmp_path, "--address", "local", length=30)
+    study = SlowStudy(tmp_path, "--address", "local")
     study.wait_for_checkpoint()
     below = study.below()
     for process in [psutil.Process(study.process.pid), *below]:
@@ -110,25 +109,30 @@ def test_a_signal_to_every_process_leaves_nothing_and_goes_on_with_the_same_bits
     assert "Resume with:\n  python -m ablate.run --resume studies/slow --address local" in out
     assert not psutil.wait_procs(below, timeout=20)[1]
     assert "interrupted" in study.statuses()
+    before = study.told()
+    study.enough.touch()
     command = [sys.executable, "-m", "ablate.run", "--resume", "studies/slow", "--address", "local"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
     assert (done.returncode, done.stderr) == (0, "")
-    rows = {r["run_name"]: r for r in Ledger(StudyPaths(study.root)).rows.values()}
-    expected = {gain: sum(gain * i + 1 for i in range(1, 31)) for gain in (1, 2)}
-    assert {gain: rows[f"gain={gain}-s1"]["score_final"] for gain in (1, 2)} == expected
-    assert all(not row.get("retries") for row in rows.values())
+    study.assert_counted(before)
 
 
 @pytest.mark.ray
 @pytest.mark.timeout(300)
-def test_a_killed_driver_leaves_no_process(tmp_path):
+def test_a_killed_driver_leaves_no_process_and_no_word_of_one(tmp_path, capsys):
     study = SlowStudy(tmp_path, "--address", "local")
     study.wait_for_checkpoint()
+    assert main(["status", str(study.root)]) == 0
+    assert " running" in capsys.readouterr().out
     # Ray's agents end later: for a minute they try to tell the cluster, which is gone.
     below = [process for process in study.below() if not process.name().endswith("Agent")]
     study.process.kill()
     study.end()
     assert not psutil.wait_procs(below, timeout=30)[1]
+    assert main(["status", str(study.root)]) == 0
+    told = capsys.readouterr().out
+    assert " interrupted" in told
+    assert "nobody runs it now: ablate run --resume " in told
 
 
 @pytest.mark.ray

@@ -107,7 +107,7 @@ def test_who_is_faster_has_the_lock(tmp_path, no_flock):
     stale, faster = (replace(Holder.here(), token=token) for token in ("old", "new"))
     file.write_text(json.dumps(asdict(faster)))
     assert not lock_file._taken_away(file, stale)
-    assert lock_file._holder(file) == faster
+    assert lock_file.read_holder(file) == faster
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
@@ -130,7 +130,7 @@ def test_a_driver_that_was_thought_dead_writes_nothing_more(held):
     file.write_text(json.dumps(asdict(replace(Holder.here(), token="another"))))
     assert holder.wait(30) == 2
     assert f"was taken over by process {os.getpid()} on" in holder.stderr.read()
-    assert lock_file._holder(file).token == "another"
+    assert lock_file.read_holder(file).token == "another"
 
 
 def test_a_study_runs_there_and_starts_over(tmp_path, console, no_flock):

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import signal
+from collections import Counter
 
 import pandas as pd
 import pyarrow as pa
@@ -13,6 +14,7 @@ from studies import by_name, flow_study, stop_at_result, toy_study
 
 from ablate.cli.main import main
 from ablate.driver.session import execute
+from ablate.events import RunReported
 from ablate.launch.base import Options
 from ablate.launch.manifest import is_whole, read_manifest, write_manifest
 from ablate.launch.ray.launch_record import LaunchRecord, restorable_launch
@@ -324,20 +326,35 @@ def test_a_launch_whose_state_is_torn_is_not_restored(tmp_path, name, how):
 
 
 @pytest.mark.ray
-def test_a_pickle_of_tunes_that_only_looks_whole(tmp_path, console, ray_cluster, monkeypatch):
-    study = toy_study(tmp_path, seeds=[1], base={"length": 6, "step_s": 0.2}, checkpoint_every_s=0)
-    results = []
+def test_a_tune_state_that_is_torn_or_only_looks_whole(tmp_path, console, ray_cluster, monkeypatch):
+    """The runs go on from their own checkpoints, in a launch of its own each time."""
+    study = toy_study(tmp_path, seeds=[1], base={"length": 9, "step_s": 0.2}, checkpoint_every_s=0)
+    paths = StudyPaths(study.directory)
+    interrupted_on_ray(study, console, monkeypatch)
+    (paths.launch(1) / "tuner.pkl").write_bytes(pickle.dumps({"not": "a tuner"}))
+    interrupted_on_ray(study, console, monkeypatch)
+    assert "the Tune state of launch 1 cannot be read" in told(console)
+    state = max(paths.launch(2).glob("experiment_state-*.json"))
+    state.write_text(state.read_text()[:2000])
+    outcome = run(study, console, local=False)
+    torn = "the Tune state of launch 2 is torn or missing; resuming from the runs' own"
+    assert torn in " ".join(told(console).split())
+    rows = by_name(outcome.ledger)
+    assert sorted(row["score_final"] for row in rows.values()) == [54.0, 99.0]
+    assert 3 in {row["launch"] for row in rows.values()}
+    for name in rows:
+        assert paths.log(name).read_text().count("step 1 ") == 1
+
+
+def interrupted_on_ray(study, console, monkeypatch):
+    """The study, until both its runs have told of some steps."""
+    told, asked = Counter(), []
 
     def interrupt(self, event):
-        results.append(event)
-        if len(results) == 6:
-            os.kill(os.getpid(), signal.SIGINT)
+        told[event.run_id] += isinstance(event, RunReported)
+        if len(told) == 2 and min(told.values()) >= 2 and not asked:
+            asked.append(os.kill(os.getpid(), signal.SIGINT))
 
     with monkeypatch.context() as patch:
         patch.setattr("ablate.tracking.terminal.Progress.on_event", interrupt)
         assert run(study, console, local=False).exit_code == 130
-    paths = StudyPaths(study.directory)
-    (paths.launch(1) / "tuner.pkl").write_bytes(pickle.dumps({"not": "a tuner"}))
-    outcome = run(study, console, local=False)
-    assert "the Tune state of launch 1 cannot be read" in told(console)
-    assert sorted(row["score_final"] for row in outcome.ledger.rows.values()) == [27.0, 48.0]

@@ -191,12 +191,10 @@ def test_tunes_own_pickle_of_somebody_else_is_left_alone(
     tmp_path, console, monkeypatch, ray_cluster
 ):
     """Runs go on from their own checkpoints, in a launch of their own."""
-    base = {"hidden_dim": 64, "num_layers": 2, "epochs": 4}
-    study = flow_study(tmp_path, seeds=[1], base=base, checkpoint_every_s=0)
-    monkeypatch.setattr("trainables.flow_matching.STEP_S", 0.0)
+    study = toy_study(tmp_path, seeds=[1], checkpoint_every_s=0)
     with monkeypatch.context() as patch:
         stop_at_result(patch, 3)
-        execute(study, Options(), console)
+        assert execute(study, Options(), console).exit_code == 130
     tuner = study.directory / "launches" / "1" / "tuner.pkl"
     if not tuner.exists():
         pytest.skip("Tune had not saved its state yet")

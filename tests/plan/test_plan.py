@@ -69,8 +69,10 @@ def test_ids_come_from_content():
 
 
 def test_a_new_default_key_orphans_no_run_and_a_new_version_does():
-    from ablate.plan.plan import _content
-    from ablate.trainable.config_model import ConfigModel
+    from ablate.plan.trainings import content_of
+    from ablate.spec.design import Cell
+    from ablate.trainable.contract import TrainableHooks
+    from ablate.trainable.registry import TrainableEntry
 
     class Old(BaseModel):
         lr: float = 1.0
@@ -83,8 +85,8 @@ def test_a_new_default_key_orphans_no_run_and_a_new_version_does():
         version: ClassVar[int] = 2
 
     def content(model):
-        hooks = ConfigModel(model)
-        return _content(hooks, "t", model(lr=2).model_dump(), hooks.defaults)
+        cell = Cell({}, {"lr": 2}, entry=TrainableEntry("t", "", TrainableHooks(config=model)))
+        return content_of(cell, cell.config, cell.model.defaults)
 
     assert content(Old) == content(New) != content(Changed)
 

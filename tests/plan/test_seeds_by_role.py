@@ -15,6 +15,7 @@ from ablate.plan.reconcile import reconcile
 from ablate.plan.select import select_runs
 from ablate.report.plan_table import print_plan
 from ablate.run_row import RunRow, RunRows
+from ablate.stats.dunnett import Family
 from ablate.stats.replication import visible_differences
 
 MORE = {"factors": {"gain": [1, 2, 3]}, "seeds": {"baseline": 5, "others": 1}}
@@ -47,10 +48,14 @@ def test_only_names_the_cells_that_have_a_seed(tmp_path):
 
 
 def test_what_it_finds_rests_on_the_replicated_cells(tmp_path):
-    """Four degrees of freedom, and a standard error of sqrt(1 + 1 / 5) sd; by seed of sqrt(2)."""
+    """Four degrees of freedom, and a standard error of sqrt(1 + 1 / 5) sd; by seed of sqrt(2).
+
+    Two differences share the baseline's variance: 1 / 5 of 1 + 1 / 5, or 1 of 2.
+    """
     alone, paired = (plan_of(tmp_path, pairing=p) for p in ("none", "seed"))
-    for plan, num in ((alone, 2 / (1 + 1 / 5)), (paired, 1)):
-        least = visible_differences(1.0, 4, 2, num).found
+    for plan, num, shared in ((alone, 2 / (1 + 1 / 5), 1 / 6), (paired, 1, 1 / 2)):
+        critical = Family(2, shared, 4).critical_value()
+        least = visible_differences(1.0, 4, 2, num, critical=critical).found
         told = visible(plan, RunRows())
         assert f"can see differences of {least:.2g} seed standard deviations (very large" in told
         assert "four times in five (df 4)" in told

@@ -8,8 +8,10 @@ import subprocess
 import sys
 
 import pytest
-from studies import wait_for
+from studies import toy_study, wait_for
 
+from ablate.driver.session import execute
+from ablate.launch.base import Options
 from ablate.ledger.ledger import Ledger
 from ablate.process.streams import View
 from ablate.study_dir import StudyPaths
@@ -52,10 +54,9 @@ def test_a_closed_error_stream_hides_no_exit_code(tmp_path):
     assert subprocess.run(["bash", "-c", line], cwd=tmp_path, timeout=60).returncode == 2
 
 
-def test_a_report_for_a_reader_that_has_left(tmp_path):
-    write_grid(tmp_path)
-    command = [sys.executable, "-m", "ablate.run", "grid.yaml", "--local"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=100)
+def test_a_report_for_a_reader_that_has_left(tmp_path, console):
+    study = toy_study(tmp_path / "studies", study="s")
+    execute(study, Options(local=True), console)
     line = f"{sys.executable} -m ablate.report studies/s | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")

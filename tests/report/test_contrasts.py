@@ -223,3 +223,28 @@ def test_the_table_of_factors_lists_places_in_the_order_of_their_levels(tmp_path
     places = [key[1] for key in rows_by_level(found(tmp_path)) if key[0] == "aug"]
     assert places == ["size=500", "size=500", "size=all", "size=all"]
     assert any(one != other for one, other in pairwise(places))
+
+
+@pytest.mark.parametrize("is_missing", [True, False])
+def test_means_are_told_beside_a_difference_that_is_theirs(tmp_path, is_missing):
+    """Where a run is missing levels are compared seed by seed, and their means are adjusted."""
+
+    def value(labels, rng):
+        return 20 + 3.0 * (labels["net"] == "unet") + 0.1 * rng.normal()
+
+    factors = {"net": ["mlp", "unet"], "size": [500, "all"]}
+    plan = plan_study(toy_study(tmp_path, factors=factors, seeds=[1, 2, 3], mode="min"))
+    rng = np.random.default_rng(0)
+
+    def result(labels, seed):
+        drawn = value(labels, rng)
+        lost = is_missing and (labels["net"], labels["size"], seed) == ("unet", "all", 2)
+        return NAN if lost else drawn
+
+    record = study_record(plan, rows_of(plan, result))
+    [block] = [block for block in record.metric.blocks if block.effects]
+    [answer] = [line for line in answers(record) if line.startswith("net, over")]
+    notes = [note.text for note in effects_table(block, block.effects, record.metric).notes]
+    assert "unet raises score by " in answer
+    assert ("->" in answer) != is_missing
+    assert any(note.startswith("runs are missing: a level") for note in notes) == is_missing

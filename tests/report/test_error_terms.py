@@ -62,9 +62,10 @@ class TestErrorTerms:
         table = metric_table(found, found.metric)
         assert [row.own_spread for row in table.rows] == [False] * 8 + [True]
         [told] = [note.text for note in table.notes if "(own spread)" in note.text]
-        assert told.startswith("(own spread): cell a=3, b=z scatters more over seeds than the ")
+        more = "cell a=3, b=z seems to scatter more over seeds than the"
+        assert told.startswith(f"(own spread): {more} ")
         assert "rests on their own pairs alone" in told
-        assert "\nCell a=3, b=z scatters more over seeds than the others: " in methods(found)
+        assert f"\nC{more[1:]} others: " in methods(found)
 
     def test_a_level_that_scatters_more_is_explained_in_its_table(self, tmp_path):
         noise, wild = draws(8), 20 * np.random.default_rng(9).normal(size=7)
@@ -73,6 +74,16 @@ class TestErrorTerms:
         table = effects_table(block, block.effects, found.metric)
         assert [row.own_spread for row in table.rows] == [False, False, True] + [False] * 3
         assert any(note.text.startswith("(own spread): a level of a ") for note in table.notes)
+
+    @pytest.mark.parametrize(("num_seeds", "is_told"), [(3, True), (12, False)])
+    def test_what_nobody_sees_of_levels_is_said_by_number(self, tmp_path, num_seeds, is_told):
+        noise = draws(7)
+        found = grid_record(tmp_path, lambda c, s: noise(), num_seeds)
+        [block] = found.metric.blocks
+        notes = [n.text for n in effects_table(block, block.effects, found.metric).notes]
+        told = [note for note in notes if note.startswith("intervals of a")]
+        assert bool(told) == is_told
+        assert all("one 3 to 5 times as noisy makes up to " in note for note in told)
 
     def test_better_as_a_cell_and_within_noise_as_a_factor_is_reconciled(self, tmp_path):
         """What the factor does, seeds change."""

@@ -178,7 +178,8 @@ def test_charts_of_factors_that_files_cannot_tell_apart_are_all_kept(tmp_path):
     assert max(map(len, pairs)) < 120
 
 
-def test_a_prepared_renderer_is_the_one_that_draws(tmp_path):
+def test_a_prepared_renderer_is_the_one_that_draws(tmp_path, kept_renderer):
+    kept_renderer.undo()  # it ends with the report, as users' do
     with Renderer() as renderer:
         prepare_report(renderer)
         process = renderer._process

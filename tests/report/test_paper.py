@@ -162,6 +162,8 @@ def test_a_better_cell_that_costs_over_a_tenth_more_is_flagged(tmp_path):
     # Starts, not training.
     {"seconds": lambda gain, seed: 2.0 * gain},
     {"seconds": lambda gain, seed: None},
+    # Other work on the machine while some of the runs trained.
+    {"seconds": lambda gain, seed: 60.0 * (seed**2 if gain == 2 else 1)},
 ])  # fmt: skip
 def test_no_price_is_told_that_is_small_or_not_known(tmp_path, costly):
     found = costs(tmp_path, **costly)

@@ -1,17 +1,22 @@
 """Which of a run's values a number is: said once in each heading, and truly."""
 
 import io
+import json
 
+import numpy as np
 import pytest
+from reports import record
 from rich.console import Console
 from studies import flow_study, toy_study
 
 from ablate.analysis.build import study_record
+from ablate.analysis.curves import _curve
 from ablate.cli.judge import asked_by, build_parser
 from ablate.plan.plan import plan_study
 from ablate.plan.reconcile import Remaining
 from ablate.report.charts.factors import factor_panels, interaction
 from ablate.report.charts.forest import forest
+from ablate.report.charts.training import learning_curves
 from ablate.report.methods import methods
 from ablate.report.paper import paper
 from ablate.report.plan_table import print_plan
@@ -142,3 +147,14 @@ def test_judged_tables_say_what_was_asked_for(tmp_path, column, options, told):
     judged = foreign_study("runs", str(file), read_source(str(file), asked), asked)
     [table] = tables_of(study_record(judged.plan, judged.rows))
     assert table.title == f"loss (lower is better), {told}, 3 seeds, each cell against gain=1"
+
+
+def test_enormous_values_have_charts_of_what_is_finite(tmp_path):
+    far = {1: [1.7e308, 1.6e308, 1.5e308], 2: [-1.7e308, -1.6e308, -1.5e308]}
+    metric = record(tmp_path, far).metric
+    steps = np.array([1.0, 2.0])
+    curve = _curve(0, [(steps, np.array([1.0, 1.7e308])), (steps, np.array([3.0, 1.6e308]))])
+    drawn = learning_curves("score", metric, [curve])
+    assert drawn["datasets"]["rows"][0]["mean"] == [2.0, None]
+    for spec in (drawn, forest(metric)):
+        json.dumps(spec, allow_nan=False)

@@ -4,6 +4,7 @@ import random
 
 import pytest
 from judging import judged, verdicts
+from studies import ONE_AT_A_TIME
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(300)]
 
@@ -25,7 +26,9 @@ def test_an_experiment_of_tune_is_judged(tmp_path):
 
     space = {"net": {"width": tune.grid_search([32, 64])}, "seed": tune.grid_search([1, 2, 3])}
     run_config = tune.RunConfig(name="nets", storage_path=str(tmp_path), verbose=0)
-    tune.Tuner(train, param_space=space, run_config=run_config).fit()
+    one_worker = tune.TuneConfig(reuse_actors=True)
+    trainable = tune.with_resources(train, ONE_AT_A_TIME)
+    tune.Tuner(trainable, param_space=space, tune_config=one_worker, run_config=run_config).fit()
     record = judged(tmp_path / "nets", "--factors", "net.width", "--metric", "eval/score",
                     "--mode", "max", "--baseline", "net.width=32")  # fmt: skip
     assert verdicts(record) == {

@@ -22,6 +22,7 @@ GOOD = {
 }
 CONFIG_KEYS = ", ".join(name for name in FlowConfig.model_fields if name != "data")
 KEYS = ", ".join([CONFIG_KEYS, *(f"data.{name}" for name in DataConfig.model_fields)])
+YOURS = "module:name of your own"
 METRICS = ", ".join(METRIC_ROWS)
 
 
@@ -83,7 +84,7 @@ letters, digits, '.', '_' and '-'
       choices: 1, 1
 
   base.data.source = 'digts': not a valid choice
-      choices: digits, parquet, npy, moons, checkerboard, gaussians (nearest: digits)
+      choices: digits, parquet, npy, moons, checkerboard, gaussians, {YOURS} (nearest: digits)
       fix: write digits
 
   base.hiden_dim: unknown key
@@ -91,7 +92,7 @@ letters, digits, '.', '_' and '-'
       fix: write hidden_dim
 
   factors.flow[1] = 'vpp': not a valid choice
-      choices: icfm, otcfm, target, vp, si, reflow (nearest: vp)
+      choices: icfm, otcfm, target, vp, si, reflow, {YOURS} (nearest: vp)
       fix: write vp"""
     )
 
@@ -109,7 +110,7 @@ letters, digits, '.', '_' and '-'
         ({"trainable": "__main__:T"}, "is in the running script, which workers cannot import"),
         ({"resources": {"cpu": 0}}, "resources: a trial needs a share of CPUs or GPUs: set cpu or"),
         ({"factors": {"data": [{"source": "digits"}, {"source": "moons", "row": 1000}]}},
-         "factors.data[1] = 'row': unknown key\n      choices: source, path"),
+         "factors.data[1] = 'row': unknown key\n      choices: source, args, path"),
         ({"factors": {"on": {"a": {"lr": 1}, "b": {"data": {"source": "moons", "row": 9}}}}},
          "factors.on.b.data.row: unknown key"),
         ({"factors": {"flow": "icfm"}}, "factors.flow = 'icfm': is neither a list of levels nor"),

@@ -15,22 +15,19 @@ from ablate.spec.load import read_study
 from ablate.spec.yaml12 import parse_yaml
 
 TOY = {"study": "t", "trainable": "toy:Counter", "metric": "score", "seeds": [1]}
+pytestmark = pytest.mark.timeout(100)  # what is not counted before it is made takes far longer
 TENS = {f"f{n}": list(range(10)) for n in range(9)}
 
 
 def mistakes(overrides=(), **changes):
-    start = time.process_time()
     with pytest.raises(InputError) as error:
         read_study({**TOY, **changes}, "grid.yaml", overrides)
-    assert time.process_time() - start < 1
     return str(error.value)
 
 
 def unreadable(text):
-    start = time.process_time()
     with pytest.raises(InputError) as error:
         parse_yaml(text, "grid.yaml")
-    assert time.process_time() - start < 1
     return str(error.value)
 
 
@@ -82,17 +79,22 @@ def test_conditions_make_cells_that_a_product_would_not_hold():
     assert len(cells) == 160
 
 
-def test_ten_thousand_cells_are_planned_in_seconds(tmp_path, monkeypatch):
+def test_planning_takes_time_in_proportion_to_the_cells(tmp_path, monkeypatch):
     """The design and the conditions that took longest."""
     monkeypatch.chdir(tmp_path)
-    rates = [(n + 1) / 2**20 for n in range(10_000)]
-    raw = {"study": "big", "metric": "mmd", "base": {"epochs": 2}, "seeds": [1],
-           "factors": {"lr": rates}, "design": "cells", "cells": [{"lr": rate} for rate in rates],
-           "exclude": [{"lr": rate} for rate in rates[1:1000]]}  # fmt: skip
-    (tmp_path / "big.yaml").write_text(json.dumps(raw))
-    start = time.process_time()
-    assert main(["big.yaml", "--plan"]) == 0
-    assert time.process_time() - start < 8  # 2 on a quiet machine; what is quadratic takes 20
+
+    def planned_s(num_cells):
+        rates = [(n + 1) / 2**20 for n in range(num_cells)]
+        raw = {"study": "big", "metric": "mmd", "base": {"epochs": 2}, "seeds": [1],
+               "factors": {"lr": rates}, "design": "cells", "cells": [{"lr": r} for r in rates],
+               "exclude": [{"lr": rate} for rate in rates[1 : num_cells // 10]]}  # fmt: skip
+        (tmp_path / "big.yaml").write_text(json.dumps(raw))
+        start = time.process_time()
+        assert main(["big.yaml", "--plan"]) == 0
+        return time.process_time() - start
+
+    planned_s(10)  # imports
+    assert planned_s(8_000) < 20 * planned_s(1_000)  # what is quadratic takes 64 times as long
 
 
 TENFOLD = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(

@@ -145,6 +145,33 @@ class TestMissing:
             predicted = smf.ols("y ~ a + b + c", data).fit().predict(everywhere)
             assert table[:, seed] == pytest.approx(predicted.groupby(everywhere["a"]).mean())
 
+    @pytest.mark.parametrize("is_paired", [True, False])
+    def test_own_means_are_least_squares_means_of_cells_and_seeds(self, is_paired):
+        codes = grid(3, 2, 2)
+        values = study(codes, 4, 4) + np.array([0, 5, -9, 2])
+        for place in ((0, 0), (5, 0), (7, 1), (2, 2), (3, 2)):
+            values[place] = NAN
+        cell, seed = np.indices(values.shape)
+        data = pd.DataFrame({"y": values.ravel(), "cell": cell.ravel(), "seed": seed.ravel()})
+        model = "y ~ C(cell)" + " + C(seed)" * is_paired
+        fitted = np.array(smf.ols(model, data.dropna()).fit().predict(data)).reshape(values.shape)
+        found = effects_of(values, codes, is_paired=is_paired)
+        first, pair = found.mains[0], found.interactions[0]
+        means = fitted.mean(axis=1)
+        assert first.level_means == pytest.approx(means.reshape(3, 4).mean(axis=1))
+        assert pair.means == pytest.approx(means.reshape(3, 2, 2).mean(axis=2))
+
+    def test_a_group_has_seeds_of_its_own_in_its_means(self):
+        """Else seeds of large values would fill the gaps of small ones."""
+        codes = grid(2, 2)
+        values = study(codes, 3, 5)
+        values[2:] += [0, 1e4, -1e4]
+        values[0, 1] = NAN
+        found = effects_of(values, codes, groups=np.array([0, 0, 1, 1])).mains[0]
+        shifts = values[1] - values[1].mean()
+        expected = (np.nanmean(values[0] - shifts) + values[1].mean()) / 2
+        assert found.level_means[0] == pytest.approx(expected)
+
     def test_f_tests_equal_a_comparison_of_models(self):
         codes = grid(3, 3)
         values = study(codes, 4, 5)

@@ -9,6 +9,7 @@ from scipy import integrate, stats
 from ablate.stats.effects import factor_effects
 from ablate.stats.power import detectable_margin, equivalence_power, level_sd
 from ablate.stats.replication import visible_differences
+from ablate.stats.spread_cost import SpreadTests
 from ablate.stats.verdicts import compare_to_baseline
 
 
@@ -54,12 +55,25 @@ def test_equivalence_is_found_so_often():
     assert found / 500 == pytest.approx(0.8, abs=0.05)
 
 
+def test_equivalence_among_several_cells_is_found_so_often():
+    """Though by chance some of them seem to scatter more, and are judged by themselves."""
+    tests, alpha = SpreadTests(4, 4), 0.05 / 3
+    margin = detectable_margin(1.0, 9, 4, alpha, tests=tests)
+    assert margin > detectable_margin(1.0, 9, 4, alpha)
+    rng, found = np.random.default_rng(2), 0
+    for _ in range(400):
+        one = compare_to_baseline(rng.normal(size=(4, 4)), 0, "min", margin).each[1].verdict
+        found += one.text == "equivalent" or one.within_margin
+    assert found / 400 == pytest.approx(0.8, abs=0.05)
+
+
 @pytest.mark.parametrize(("num_levels", "others", "num_seeds"), [(2, 9, 3), (3, 4, 3), (2, 3, 6)])
 def test_a_factors_effect_is_found_so_often(num_levels, others, num_seeds):
     """By its own scatter over seeds: (levels - 1) (seeds - 1) degrees of freedom."""
     codes = np.array([(a, b) for a in range(num_levels) for b in range(others)])
     sd, df = level_sd(1.0, others, others), (num_levels - 1) * (num_seeds - 1)
-    least = visible_differences(sd, df, num_levels - 1, num_seeds).found
+    tests = SpreadTests(num_levels, num_seeds)
+    least = visible_differences(sd, df, num_levels - 1, num_seeds, tests=tests).found
     rng, found, num = np.random.default_rng(2), 0, 400
     for _ in range(num):
         values = rng.normal(size=(len(codes), num_seeds)) + rng.normal(size=num_seeds)

@@ -1,6 +1,7 @@
 """Stein's rule and what a design can see: against `compare_to_baseline`, and by simulation."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from scipy import stats
 
 from ablate.stats.dunnett import Family
 from ablate.stats.replication import needed_replicates, visible_differences
+from ablate.stats.spread_cost import SpreadTests
 from ablate.stats.verdicts import compare_to_baseline
 
 NAN = math.nan
@@ -24,7 +26,7 @@ def half_width(comparison):
 
 class TestNeededReplicates:
     def test_is_the_least_number_that_reaches_the_half_width(self):
-        values = study(4, 40, 0)
+        values = study(4, 40, 4)
         found = needed_replicates(values[:, :3], 0, 0.9)
         assert found.df == 6
         assert found.critical == pytest.approx(Family(3, 0.5, 6).critical_value())
@@ -54,7 +56,7 @@ class TestNeededReplicates:
         assert again.num == 3
 
     def test_the_family_is_what_is_named(self):
-        values = study(6, 3, 2)
+        values = study(6, 3, 3)
         named = (False, True, False, False, False, False)
         found = needed_replicates(values, 0, 0.5, named)
         assert found.critical == pytest.approx(stats.t.ppf(0.975, 10))
@@ -104,12 +106,44 @@ class TestDetectableDifference:
         assert chance == pytest.approx(power, abs=1e-6)
 
     def test_is_found_so_often(self):
-        rng, found, effect = np.random.default_rng(6), 0, visible_differences(2.0, 6, 3, 3).found
+        rng, found, tests = np.random.default_rng(6), 0, SpreadTests(4, 3)
+        effect = visible_differences(2.0, 6, 3, 3, tests=tests).found
         for _ in range(500):
             values = 2 * rng.normal(size=(4, 3)) + 5 * rng.normal(size=3)
             values[2] += effect
             found += compare_to_baseline(values, 0, "min").each[2].verdict.text == "worse"
         assert found / 500 == pytest.approx(0.8, abs=0.05)
+
+    @pytest.mark.parametrize("is_paired", [True, False])
+    @pytest.mark.parametrize("num_seeds", [3, 8])
+    @pytest.mark.parametrize("num_cells", [3, 12])
+    @pytest.mark.parametrize("references", [1, 0])
+    def test_own_runs_find_what_simulated_ones_do(
+        self, num_cells, num_seeds, references, is_paired
+    ):
+        """Of two cells that scatter as the others, one by chance seems to scatter more."""
+        tests = SpreadTests(num_cells, num_seeds, references, is_paired)
+        shift, num = 4.0, num_cells - 1 if references else math.comb(num_cells, 2)
+        values = np.random.default_rng(1).normal(size=(20_000, num_cells, num_seeds))
+        values[:, 1] += shift * math.sqrt(2 / num_seeds)
+        left = values - values.mean(axis=1, keepdims=True) if is_paired else values
+        squares = left.var(axis=2, ddof=1) * (num_cells / (num_cells - 1) if is_paired else 1)
+        rest = num_cells - 1 - is_paired
+        others = left.var(axis=2, ddof=1).sum(axis=1, keepdims=True) - squares
+        p = stats.f.sf(squares * rest / others, num_seeds - 1, rest * (num_seeds - 1))
+        each = 0.10 / num_cells
+        seems = (p[:, 0] < (0.05 if references else each)) | (p[:, 1] < each)
+        own = (stats.ttest_rel if is_paired else partial(stats.ttest_ind, equal_var=False))(
+            values[:, 0], values[:, 1], axis=1)  # fmt: skip
+        assert tests.share == pytest.approx(seems.mean(), abs=0.01)
+        found = (seems & (own.pvalue < 0.05 / num)).mean()
+        assert tests.found(shift, num) == pytest.approx(found, abs=0.012)
+
+    def test_two_cells_or_a_single_seed_are_tested_for_nothing(self):
+        plain = visible_differences(1.0, 4, 1, 5)
+        for tests in (SpreadTests(2, 5), SpreadTests(9, 1), SpreadTests(3, math.nan)):
+            assert visible_differences(1.0, 4, 1, 5, tests=tests) == plain
+        assert visible_differences(1.0, 4, 1, 5, tests=SpreadTests(3, 5)).found > plain.found
 
     def test_is_in_the_units_of_the_sd(self):
         assert visible_differences(3.0, 6, 3, 3).found == pytest.approx(

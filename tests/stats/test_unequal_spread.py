@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from dataclasses import asdict
 
 import numpy as np
@@ -10,10 +11,17 @@ import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
 
+from ablate.stats.all_pairs import compare_pairs
 from ablate.stats.dunnett import Family
 from ablate.stats.error_terms import ErrorTerm, factors_by_seed, split_plot
 from ablate.stats.outlying_runs import outlying_runs
-from ablate.stats.unequal_spread import chance_to_see, grows_with_mean, noisy_cells, spread_p
+from ablate.stats.unequal_spread import (
+    chance_to_see,
+    doubtful_cells,
+    grows_with_mean,
+    noisy_cells,
+    spread_p,
+)
 from ablate.stats.verdicts import compare_to_baseline
 
 NAN = math.nan
@@ -113,6 +121,82 @@ class TestNoisyCells:
         assert told(10).startswith("no single cell's spread over seeds stands out (a baseline 3 ")
         assert told(3).startswith("intervals assume that cells differ little in spread: with 3 ")
         assert "% of tables wrong" in told(3)
+
+    def test_pairs_have_no_baseline_that_would_be_seen(self):
+        """Each of their cells is tested as doubtful, which sees less: more seeds are needed."""
+
+        def told(num_seeds):
+            none = np.zeros(9, dtype=bool)
+            return compare_to_baseline(
+                study(9, num_seeds, 7), 0, "min", family=none
+            ).spread_check  # fmt: skip
+
+        noisy = np.random.default_rng(1).normal(size=(2000, 9, 5))
+        noisy[:, 3] *= 3
+        left = noisy - noisy.mean(axis=1, keepdims=True)
+        own = left.var(axis=2) * 9 / 8
+        others = (left.var(axis=2).sum(axis=1, keepdims=True) - own) / 7
+        seen = (stats.f.sf(own / others, 4, 28) < 0.10 / 9)[:, 3].mean()
+        share = int(re.search(r"a cell 3 times as noisy would be seen in (\d+) %", told(5))[1])
+        assert share == pytest.approx(100 * seen, abs=3)
+        assert told(5).endswith(
+            "one cell, or all of one level, 3 to 5 times as noisy makes up to 12 % of tables wrong"
+        )
+        assert told(20).startswith("no single cell's spread over seeds stands out (a cell 3 ")
+
+
+class TestDoubtfulCells:
+    """Two near twins make the pooled residual too small for a third, and few seeds show it."""
+
+    TWINS = np.array([
+        [10.0, 12.1, 9.0, 11.0], [10.1, 12.0, 9.1, 11.1], [9.5, 12.0, 9.1, 10.3],
+    ])  # fmt: skip
+
+    def test_the_third_is_judged_by_its_own_pairs(self):
+        one, two, three = self.TWINS
+        contrast, twins = three - (one + two) / 2, two - one
+        p = stats.f.sf(contrast.var(ddof=1) * 2 / 3 / (twins.var(ddof=1) / 2), 3, 3)
+        assert 0.01 < 3 * p < 0.10
+        assert (noisy_cells(self.TWINS, ones(self.TWINS), [0]), p > 0.01) == ([], True)
+        found = compare_to_baseline(self.TWINS, 0, "min")
+        assert found.groups[0].spreads.noisy == [2]
+        own = stats.ttest_rel(three, one)
+        assert found.each[2].error is ErrorTerm.OWN_PAIRS
+        assert found.each[2].p == pytest.approx(2 * own.pvalue)
+        low, high = own.confidence_interval(1 - 0.05 / 2)
+        assert (found.each[2].low, found.each[2].high) == pytest.approx((low, high))
+
+    def test_its_scatter_stays_in_the_residual_of_the_others(self):
+        found = compare_to_baseline(self.TWINS, 0, "min")
+        fit = smf.ols("y ~ cell + seed", frame(self.TWINS)).fit()
+        assert (found.residual_sd**2, found.df) == pytest.approx((fit.mse_resid, 6))
+        half = stats.t.ppf(1 - 0.05 / 4, 6) * math.sqrt(fit.mse_resid * 2 / 4)
+        assert found.each[1].high - found.each[1].difference == pytest.approx(half)
+
+    def test_all_pairs_with_it_are_judged_so_too(self):
+        pairs = compare_pairs(self.TWINS, "min").pairs
+        errors = {frozenset((p.one, p.other)): p.comparison.error for p in pairs}
+        own = ErrorTerm.OWN_PAIRS
+        assert errors == {
+            frozenset((0, 1)): ErrorTerm.POOLED, frozenset((0, 2)): own, frozenset((1, 2)): own,
+        }  # fmt: skip
+
+    @pytest.mark.parametrize(("num_cells", "num_seeds"), [(3, 4), (6, 3)])
+    def test_few_are_where_all_have_one_spread(self, num_cells, num_seeds):
+        tables = [study(num_cells, num_seeds, s) for s in range(400)]
+        named = sum(bool(doubtful_cells(v, ones(v))) for v in tables)
+        assert 0.03 * 400 < named <= 0.10 * 400 + 3 * math.sqrt(400 * 0.10 * 0.90)
+
+    @pytest.mark.parametrize("odd", [0, 2])
+    def test_a_level_that_seeds_change_more_than_its_near_twins(self, odd):
+        """Cells that differ in it rest on their own pairs, cells of one level do not."""
+        values = study(9, 5, 21)
+        values += 6 * np.random.default_rng(5).normal(size=5) * (GRID[:, :1] == odd)
+        references = np.array([0, 0, 0, 0, 0, 0, 0, 6, 6])
+        found = compare_to_baseline(values, references, "min", codes=GRID)
+        own = {cell for cell, c in enumerate(found.each) if c.error is ErrorTerm.OWN_PAIRS}
+        assert own == ({3, 4, 5, 6} if odd == 0 else {6})
+        assert set(found.groups[0].spreads.noisy) == {3 * odd, 3 * odd + 1, 3 * odd + 2}
 
 
 class TestFactorsBySeed:

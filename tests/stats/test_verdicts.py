@@ -291,7 +291,7 @@ class TestFamily:
     """What a study does not name is not compared, and costs nothing."""
 
     def test_the_family_is_what_is_named(self):
-        values = study(6, 4, 16)
+        values = study(6, 4, 18)
         comparisons = compare_to_baseline(
             values, 0, "min", family=[False, True, False, False, True, False]
         )

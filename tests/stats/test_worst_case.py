@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from ablate.stats.verdicts import compare_to_baseline
-from ablate.stats.worst_case import of_those_that_ended, worst_case
+from ablate.stats.all_pairs import compare_pairs, pairs_at_worst
+from ablate.stats.verdicts import Cause, compare_to_baseline
+from ablate.stats.worst_case import all_no_surer, of_those_that_ended, worst_case
 
 NAN = math.nan
 VALUES = np.array([
@@ -72,3 +73,63 @@ def test_a_cell_that_loses_its_bad_runs_is_never_plainly_better():
         at_worst += compare_to_baseline(filled, 0, "min").each[-1].verdict.text == "better"
     assert (plain, at_worst) == (0, 0)
     assert partial > num / 10  # else this test would show nothing
+
+
+class TestNoSurerThanWhatWasSeen:
+    """Lost runs that all get one value have no scatter: that is no certainty."""
+
+    ENDED = np.array([
+        [1.00, 1.30, 0.90, 1.20, 1.10, 1.00],
+        [1.10, 1.20, 1.05, 1.15, 1.20, 1.05],
+        [1.05, 1.25, NAN, NAN, NAN, NAN],
+    ])  # fmt: skip
+
+    def both(self, ended, mode="min", margin=None):
+        seen = compare_to_baseline(ended, 0, mode, margin).each
+        lost = np.isnan(ended)
+        filled = compare_to_baseline(worst_case(ended, lost, 0, mode), 0, mode, margin).each
+        return seen, filled, all_no_surer(filled, seen)
+
+    def test_what_is_made_up_shows_nothing_by_itself(self):
+        seen, filled, worst = self.both(self.ENDED)
+        assert (seen[2].verdict.text, filled[2].verdict.text) == ("within noise", "worse")
+        assert worst[2].verdict.text == "within noise"
+        assert worst[2].difference == filled[2].difference
+        assert (worst[2].low, worst[2].high) == (seen[2].low, filled[2].high)
+        assert worst[2].p == seen[2].p > 0.05
+
+    @pytest.mark.parametrize("mode", ["min", "max"])
+    def test_on_tables_at_random(self, mode):
+        rng, surer = np.random.default_rng(3), 0
+        for _ in range(150):
+            ended = rng.normal(size=(4, 5)) + rng.choice([0, 3], size=(4, 1))
+            ended[rng.random(size=(4, 5)) < 0.25] = NAN
+            for seen, filled, worst in zip(*self.both(ended, mode, 1.0), strict=True):
+                surer += filled.p < min(0.05, seen.p)
+                assert not worst.p < seen.p
+                assert not worst.verdict.is_different or seen.verdict.gist == worst.verdict.gist
+                assert worst.verdict.is_different == (worst.low > 0 or worst.high < 0)
+                assert worst.verdict.is_different == (worst.p < 0.05)
+        assert surer > 10  # else this test would show nothing
+
+    def test_what_survives_is_still_said(self):
+        ended = np.vstack([self.ENDED[:2], [-8.0, -7.8, -8.1, -7.9, -8.0, NAN]])
+        _, filled, worst = self.both(ended)
+        assert worst[2].verdict.text == "better"
+        assert worst[2].high == filled[2].high < 0
+
+    def test_of_one_run_that_is_left_nothing_is_made(self):
+        ended = np.array([[1.0, NAN], [2.0, NAN]])
+        _, filled, worst = self.both(ended)
+        assert all(math.isnan(one.p) for one in worst)
+        filled = compare_to_baseline(np.array([[1.0, 1.1, 1.2], [2.0, 2.1, 2.3]]), 0, "min").each
+        [_, one] = all_no_surer(filled, compare_to_baseline(ended, 0, "min").each)
+        assert (one.verdict.cause, math.isnan(one.low)) == (Cause.TOO_FEW_SEEDS, True)
+
+    def test_pairs_and_their_letters(self):
+        seen = compare_pairs(self.ENDED, "min")
+        filled = compare_pairs(worst_case(self.ENDED, np.isnan(self.ENDED), 0, "min"), "min")
+        assert [*filled.letters] == ["a", "ab", "b"]
+        worst = pairs_at_worst(filled, seen)
+        assert [*worst.letters] == ["a", "a", "a"]
+        assert not any(p.comparison.verdict.is_different for p in worst.pairs)

@@ -1,14 +1,21 @@
 """What the terminal says of runs while they train, and how it counts them."""
 
+import contextlib
 import io
+import math
+import sys
+import threading
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
-from studies import stop_at_result, toy_study
+from rich.text import Text
+from studies import stop_at_result, toy_study, wait_for
 
 from ablate.driver.run_study import run_study
 from ablate.events import RunEnded, RunReported, RunStarted
-from ablate.run_row import Status
+from ablate.plan.time_left import Durations, seconds_left
+from ablate.run_row import RunRows, Status
 from ablate.tracking import terminal
 from ablate.tracking.terminal import Progress
 
@@ -43,14 +50,11 @@ def test_counts_go_on_where_a_command_before_stopped(tmp_path, console):
 
 
 @pytest.mark.parametrize("status", ENDED)
-def test_what_ended_before_is_counted_and_takes_no_time_now(monkeypatch, status):
-    seconds = iter(range(0, 10_000, 100))
-    monkeypatch.setattr(terminal.time, "monotonic", lambda: float(next(seconds)))
+def test_what_ended_before_is_counted(status):
     progress, lines = lines_of(14, before=terminal.Counter({status: 10}))
     assert lines[0].startswith("[11/24] run0: ok (epochs)")
     assert lines[-1].startswith("[24/24]")
-    assert progress._headline().startswith("24/24 done, 0 running") is True
-    assert ("10 failed" in progress._headline()) == status.has_failed
+    assert progress.glance.text == "24/24 done" + ", 10 failed" * status.has_failed
 
 
 def test_the_studys_metric_is_shown_and_not_what_was_measured_last():
@@ -74,6 +78,68 @@ def test_a_due_line_has_each_runs_metric_with_its_name(monkeypatch):
     progress.tick()
     told = console.file.getvalue()
     assert "run a epoch 3 (fid 12.5), [b] 宽 epoch 3\n" in told
+
+
+def test_a_line_comes_while_a_run_in_this_process_is_silent(monkeypatch):
+    monkeypatch.setattr(terminal, "PLAIN_EVERY_S", 0)
+    monkeypatch.setattr(terminal, "TIMER_S", 0.01)
+    screen, log = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", screen)
+    with Progress({"a": "run a"}, ("fid",), Console()) as progress:
+        progress.on_event(RunStarted("a", "trial", 1))
+        with contextlib.redirect_stdout(log):
+            wait_for(lambda: "0/1 done, 1 running" in screen.getvalue())
+    assert not log.getvalue(), "the run's log has what the run printed"
+    printed = screen.getvalue()
+    assert [thread for thread in threading.enumerate() if thread.name == "ablate-lines"] == []
+    assert screen.getvalue() == printed
+
+
+def test_at_the_end_no_time_is_left():
+    assert math.isnan(seconds_left(Durations({}, {}, 1.0), RunRows(), [], [], slots=2))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_a_live_view_fits_its_terminal_and_shows_text_alone(width):
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, legacy_windows=False)
+    names = {"a": "run\x1b[2J\n[red]" + "name-" * 30 + "s12", "b": "mlp-s1", "c": "failed"}
+    progress = Progress(names, ("fid",), console, left_s=lambda slots: 700.0)
+    for run_id in "abc":
+        progress.on_event(RunStarted(run_id, run_id, 1))
+        progress.on_event(RunReported(run_id, [(1, {"fid": 12.5})], {"epoch": 3, "step": 12345}))
+    progress.on_event(RunEnded("c", Status.FAILED))
+    console.file.truncate(0)
+    console.print(progress._render())
+    lines = Text.from_ansi(console.file.getvalue()).plain.splitlines()
+    assert all(cell_len(line) <= width for line in lines)
+    text = " ".join(" ".join(lines).split())
+    assert "1/3 done, 2 running, 1 failed, about 12 min left" in text
+    assert len(lines) == 5 + (width == 40), "no run takes two lines"
+    [line] = [line for line in lines if "run\\x1b[2J\\n[red]" in line]
+    assert "-s12 " in line, "a name too long keeps its seed"
+    assert ("12345" in text) == (width > 40)
+
+
+@pytest.mark.parametrize(("term", "is_live"), [("xterm", True), ("dumb", False)])
+def test_a_terminal_that_cannot_redraw_gets_lines(monkeypatch, term, is_live):
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr(terminal, "PLAIN_EVERY_S", 0)
+    console = Console(file=io.StringIO(), width=80, force_terminal=True)
+    with Progress({"a": "run a"}, ("fid",), console) as progress:
+        progress.on_event(RunStarted("a", "trial", 1))
+        progress.tick()
+    told = "0/1 done, 1 running, 0 s elapsed  run a step 0\n"
+    assert (told in console.file.getvalue()) != is_live
+
+
+def test_tables_so_far_come_with_whole_replicates_and_not_with_the_last(tmp_path, console):
+    study = toy_study(tmp_path, seeds=[1, 2, 3], base={"length": 2})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ablate.driver.table_so_far.LEAST_PAUSE_S", 0)
+        patch.setattr("ablate.driver.table_so_far.COST_SHARE", 0)
+        run_study(study, console, local=True, verbose=True)
+    told = [line for line in console.export_text().splitlines() if line.startswith("so far")]
+    assert told == ["so far, with 2 of 6 runs ended:", "so far, with 4 of 6 runs ended:"]
 
 
 def test_what_a_run_of_the_study_ends_with_is_what_its_table_has(tmp_path, console):

@@ -94,4 +94,7 @@ def test_names_are_checked_at_plan_time(tmp_path, capsys, monkeypatch):
     grid.write_text("study: t\ntrainable: toy:Counter\nmetric: score\nseeds: [1]\n"
                     "trackers: [tensorbored]\n")  # fmt: skip
     assert main([str(grid), "--plan"]) == 2
-    assert "is not a tracker" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "is not a tracker" in told
+    assert "choices: tensorboard" in told
+    assert "(nearest: tensorboard)" in told

@@ -16,7 +16,14 @@ from ablate.cli.run import main
 from ablate.spec.load import save_study
 from ablate.study_dir import StudyPaths
 
-SLOW = {"length": 40, "step_s": 0.15}
+
+def slow(folder):
+    """A run that goes on until it is told that it may hurry to its end."""
+    return {"length": 40, "step_s": 0.15, "until": str(folder / "enough")}
+
+
+def hurry(folder):
+    (folder / "enough").touch()
 
 
 def saved(storage, **changes):
@@ -103,17 +110,18 @@ def test_a_study_is_whole_on_the_server_and_its_failures_are_tagged(
 
 def test_what_a_kill_of_everything_cut_off_arrives_with_the_next_command(wandb_server, tmp_path):
     wandb_server.latency_s = 0.25
-    study = saved(tmp_path, base=SLOW, factors={"gain": [1]}, seeds=[1])
+    study = saved(tmp_path, base=slow(tmp_path), factors={"gain": [1]}, seeds=[1])
     process = started(study)
     wait_for(lambda: rows_in_ledger(study) > 10 and wandb_server.runs)
     kill_all(process)
+    hurry(tmp_path)
     assert main(command(study)) == 0
     assert_whole(wandb_server.named()["gain=1-s1"])
 
 
 def test_ctrl_c_while_the_server_hangs_loses_nothing(wandb_server, tmp_path):
     wandb_server.latency_s = 0.25
-    study = saved(tmp_path, base=SLOW, factors={"gain": [1]}, seeds=[1])
+    study = saved(tmp_path, base=slow(tmp_path), factors={"gain": [1]}, seeds=[1])
     wandb_server.fail("file_stream", hang=True, after=1)
     process = started(study)
     wait_for(lambda: rows_in_ledger(study) > 10 and wandb_server.runs)
@@ -122,6 +130,7 @@ def test_ctrl_c_while_the_server_hangs_loses_nothing(wandb_server, tmp_path):
     assert process.returncode == 130
     assert f"ablate sync {study.directory}" in told
     wandb_server.heal()
+    hurry(tmp_path)
     assert main(command(study)) == 0
     assert_whole(wandb_server.named()["gain=1-s1"])
 
@@ -179,12 +188,13 @@ def test_a_refusal_is_said_once_and_waited_for_by_nobody(
 def test_a_wrong_key_a_kill_and_the_printed_upload_leave_one_curve(wandb_server, tmp_path):
     """A start that failed leaves the id in use in wandb-core, and folders that end in `-1`."""
     wandb_server.latency_s = 0.25
-    study = saved(tmp_path, base=SLOW, factors={"gain": [1]}, seeds=[1])
+    study = saved(tmp_path, base=slow(tmp_path), factors={"gain": [1]}, seeds=[1])
     fault = wandb_server.fail("RunResumeStatus", status=401)
     process = started(study)
     wait_for(lambda: rows_in_ledger(study) > 10 and fault.asked)
     kill_all(process)
     wandb_server.heal()
+    hurry(tmp_path)
     assert main(command(study)) == 0
     upload(study)
     assert_whole(wandb_server.named()["gain=1-s1"])
@@ -192,12 +202,13 @@ def test_a_wrong_key_a_kill_and_the_printed_upload_leave_one_curve(wandb_server,
 
 def test_offline_first_and_online_later_is_one_curve(wandb_server, tmp_path, monkeypatch):
     wandb_server.latency_s = 0.25
-    study = saved(tmp_path, base=SLOW, factors={"gain": [1]}, seeds=[1])
+    study = saved(tmp_path, base=slow(tmp_path), factors={"gain": [1]}, seeds=[1])
     process = started(study, WANDB_MODE="offline")
     wait_for(lambda: rows_in_ledger(study) > 10)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert len(list(StudyPaths(study.directory).wandb_runs.glob("offline-run-*"))) == 1
+    hurry(tmp_path)
     assert main(command(study)) == 0
     upload(study)  # what an earlier command's output may have told the user to do
     assert_whole(wandb_server.named()["gain=1-s1"])
@@ -207,17 +218,18 @@ def test_offline_killed_resumed_and_uploaded_by_wandbs_own_command(
     wandb_server, tmp_path, monkeypatch, capfd
 ):
     monkeypatch.setenv("WANDB_MODE", "offline")
-    study = saved(tmp_path, base=SLOW, factors={"gain": [1]}, seeds=[1])
+    study = saved(tmp_path, base=slow(tmp_path), factors={"gain": [1]}, seeds=[1])
     process = started(study)
     wait_for(lambda: rows_in_ledger(study) > 10)
     kill_all(process)
+    hurry(tmp_path)
     assert main(command(study)) == 0
     [line] = [line for line in capfd.readouterr().out.splitlines() if line.startswith("upload:")]
     assert line.split() == ["upload:", "wandb", "sync", f"{study.directory}/wandb"]
     upload(study)
     assert_whole(wandb_server.named()["gain=1-s1"])
     # Once uploaded, another upload would be appended: later commands leave it to `ablate sync`.
-    longer = saved(tmp_path, base=SLOW, factors={"gain": [1, 2]}, seeds=[1])
+    longer = saved(tmp_path, base=slow(tmp_path), factors={"gain": [1, 2]}, seeds=[1])
     assert main(command(longer)) == 0
     told = capfd.readouterr().out
     assert "upload:" in told
@@ -285,7 +297,7 @@ def test_runs_tracked_nowhere_are_sent_and_a_second_sync_sends_nothing(
 
 
 def test_an_interrupted_study_is_sent_as_far_as_it_is_and_goes_on(wandb_server, tmp_path):
-    study = saved(tmp_path, base=SLOW, factors={"gain": [1]}, seeds=[1])
+    study = saved(tmp_path, base=slow(tmp_path), factors={"gain": [1]}, seeds=[1])
     process = started(study, WANDB_MODE="disabled")
     wait_for(lambda: rows_in_ledger(study) > 10)
     process.send_signal(signal.SIGINT)
@@ -295,6 +307,7 @@ def test_an_interrupted_study_is_sent_as_far_as_it_is_and_goes_on(wandb_server, 
     assert run.steps == list(range(1, len(run.lines) + 1))
     assert run.state == "failed"
     assert sync(study) == 0
+    hurry(tmp_path)
     assert main(command(study)) == 0
     assert_whole(run)
 

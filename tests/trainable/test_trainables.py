@@ -1,7 +1,7 @@
 """Trainables of one's own: what they may be, and what is said of their results."""
 
 import pytest
-from studies import by_name, toy_study
+from studies import ONE_AT_A_TIME, by_name, toy_study
 
 from ablate.driver.session import execute
 from ablate.launch.base import Options
@@ -40,14 +40,16 @@ def test_any_init_any_state_and_nested_results(folder_with_data, console, name):
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
 def test_the_same_on_ray_in_the_directory_of_the_command(folder_with_data, console):
-    study = toy_study(folder_with_data, trainable="odd:KeywordOnly", **LOOSE)
+    study = toy_study(
+        folder_with_data, trainable="odd:KeywordOnly", **LOOSE, resources=ONE_AT_A_TIME
+    )
     _is_right(run(study, console))
 
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
 def test_one_that_fails_in_its_init_ends(folder_with_data, console):
-    study = toy_study(folder_with_data, trainable="odd:Broken", **LOOSE)
+    study = toy_study(folder_with_data, trainable="odd:Broken", **LOOSE, resources=ONE_AT_A_TIME)
     rows = by_name(run(study, console).ledger)
     assert {row["error_type"] for row in rows.values()} == {"AttributeError"}
     assert {row["retries"] for row in rows.values()} == {1}

@@ -1,6 +1,7 @@
 """Drawing samples: integrating dx/dt = v(x, t) from noise at t = 0 to data at t = 1."""
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Collection, Iterator
 
 import torch
 from torch import Tensor
@@ -36,6 +37,30 @@ def integrate(
             x = ahead
         ends.append(x)
     return torch.cat(ends)
+
+
+@torch.no_grad()
+def follow(
+    velocity: Velocity, x_0: Tensor, num_steps: int, solver: str, at: Collection[int]
+) -> Tensor:
+    """As `integrate`, with points on the way.
+
+    Args:
+        velocity: The velocity field v(x, t).
+        x_0: Start points, (rows, dim).
+        num_steps: Equal steps from t = 0 to t = 1.
+        solver: A name in `SOLVERS`.
+        at: After how many steps: 0 is the start, `num_steps` the end.
+
+    Returns:
+        (rows, len(at), dim).
+    """
+    followed: list[Tensor] = []
+    for batch in x_0.split(SAMPLING_BATCH):
+        ends = (x for _, x in _steps(velocity, batch, num_steps, solver))
+        points = enumerate(itertools.chain([batch], ends))
+        followed.append(torch.stack([x for number, x in points if number in at], dim=1))
+    return torch.cat(followed)
 
 
 @torch.no_grad()

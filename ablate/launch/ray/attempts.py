@@ -25,11 +25,13 @@ class Attempt:
         failure: How it failed.
         node: The node, if its death may be the cause; None if the trial itself failed.
         settle_s: Time after which the node would be known to be dead.
+        is_final: Whether no retry can help.
     """
 
     failure: Failure
     node: str | None = None
     settle_s: float = 0.0
+    is_final: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,16 @@ class Attempts:
         return [one for line in self._file.read_bytes().split(b"\n") if (one := _attempt(line))]
 
     def fatal(self, is_alive: Callable[[str], bool]) -> Attempt | None:
-        """The failure that used up the retries; None if there are retries left.
+        """The failure after which there are no retries; None if there are some left.
 
         Args:
             is_alive: Whether a node is alive: failures on dead nodes are not the trial's.
         """
-        own = [one for one in self.failed if one.node is None or is_alive(one.node)]
+        failed = self.failed
+        final = next((one for one in failed if one.is_final), None)
+        if final is not None:
+            return final
+        own = [one for one in failed if one.node is None or is_alive(one.node)]
         return own[-1] if len(own) > self.retries else None
 
     @property

@@ -19,6 +19,7 @@ from ablate.plan.reconcile import Remaining
 from ablate.process.gc_pause import gc_paused
 from ablate.process.machine import this_machine, trials_at_once
 from ablate.spec.models import Study
+from ablate.trainable.registry import TrainableEntry
 
 if TYPE_CHECKING:
     from ablate.launch.ray.cluster import Place
@@ -36,11 +37,11 @@ class RayBackend:
         """As many trials as the cluster's nodes, or this machine, have room for; starts nothing."""
         address = check_address(options.address)
         if address in (None, LOCAL):
-            return trials_at_once(study.resources, [this_machine()])
+            return capped(study, trials_at_once(study.resources, [this_machine()]))
         with kept_environment():
             from ablate.launch.ray.cluster import slots_at
 
-            return slots_at(study, address)
+            return capped(study, slots_at(study, address))
 
     @contextlib.contextmanager
     def open(self, context: JobContext, num_runs: int, options: Options) -> Generator[Runner]:
@@ -55,6 +56,11 @@ class RayBackend:
                 yield _RayRunner(context, options, place)
 
 
+def capped(study: Study, slots: int) -> int:
+    """Trials that run at once where there is room for so many."""
+    return slots if study.max_concurrent is None else min(slots, study.max_concurrent)
+
+
 @dataclass(frozen=True)
 class _RayRunner:
     context: JobContext
@@ -66,6 +72,10 @@ class _RayRunner:
         todo, interrupts = list(remaining.todo), self.context.interrupts
         # Tune's state is useless for runs that failed, restart, or got lost.
         may_restore = not (remaining.restart or remaining.crashed)
+        if self.place.is_shared:  # a Ray of the study's own is on this machine
+            from ablate.launch.ray.worker_imports import check_imports
+
+            check_imports(self.context.plan, todo)
         while todo and not interrupts.seen:
             is_new = not (may_restore and self._restored(todo, ledger))
             if is_new:
@@ -89,16 +99,22 @@ class _RayRunner:
             context.say(f"note: {why_not}; resuming from the runs' own checkpoints")
         if number is None:
             return False
-        restore(self._launch(number), context)
+        restore(self._launch(number, todo[0].cell.entry), context)
         return True
 
     def _start(self, todo: list[Run], remaining: Remaining, ledger: Ledger) -> None:
+        """Launches the runs of one trainable after those of the other: Tune takes one."""
         paths, plan = self.context.paths, self.context.plan
-        packs = packs_of(plan, todo, ledger.rows, self.place.at_once, remaining.crashed)
+        at_once = capped(plan.study, self.place.at_once)
         starts = newest_checkpoints(paths, ledger.restarts())
-        self._launch(paths.next_launch).start(packs, starts)
+        for entry in plan.entries:
+            own = [run for run in todo if run.cell.entry.name == entry.name]
+            if not own or self.context.interrupts.seen:
+                continue
+            packs = packs_of(plan, own, ledger.rows, at_once, remaining.crashed)
+            self._launch(paths.next_launch, entry).start(packs, starts)
 
-    def _launch(self, number: int) -> "Launch":
+    def _launch(self, number: int, entry: TrainableEntry) -> "Launch":
         with gc_paused():
             from ablate.launch.ray.experiment import Launch
             from ablate.launch.ray.wandb_callback import AblateWandbCallback
@@ -107,12 +123,14 @@ class _RayRunner:
         trackers = [AblateWandbCallback(str(context.paths.root))]
         return Launch(
             plan=context.plan,
+            entry=entry,
             paths=context.paths,
             number=number,
             trackers=trackers,
             interrupts=context.interrupts,
             place=self.place,
             trust_owner=self.options.trust_owner,
+            environment=context.environment,
         )
 
 

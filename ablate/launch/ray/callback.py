@@ -6,6 +6,7 @@ from typing import Any
 from ray.tune import Callback
 
 from ablate.events import Event
+from ablate.launch.ray.searcher import UNDER_WAY
 from ablate.launch.ray.trial_failures import TrialFailures
 from ablate.launch.session import JobContext, context_of
 from ablate.launch.trial_events import TrialEvents
@@ -35,6 +36,12 @@ class RunEventsCallback(Callback):
         self._events = TrialEvents(self._context.settled())
         self._failures = TrialFailures(self._events, self._context.paths)
         self._context.interrupts.take_from_tune()
+        UNDER_WAY.begin()
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Tells the searcher which trials are under way."""
+        if self._context is not None and self._context.plan.study.max_concurrent is not None:
+            UNDER_WAY.look_at(trials)
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial starts or resumes."""

@@ -14,6 +14,7 @@ import ray
 from ablate.errors import InputError, Problem
 from ablate.launch.ray.address import check_address
 from ablate.launch.ray.connection import connect
+from ablate.launch.ray.fast_start.niceness import keep_niceness
 from ablate.launch.ray.own_ray import OwnRay
 from ablate.launch.ray.ray_log import ray_speaks_to
 from ablate.launch.ray.watch import watched_cluster
@@ -78,6 +79,8 @@ def cluster(
         InputError: If Ray cannot start here, or no node is large enough for a trial: Tune
             would wait forever.
     """
+    if any(entry.command is not None for entry in plan.entries):
+        keep_niceness()  # a script keeps its worker's, as if started by hand
     if _prepare(address):
         with watched_cluster(interrupts.cluster_is_gone):
             yield _place(plan.study, is_shared=False)
@@ -172,7 +175,9 @@ def _worth_preloading(plan: Plan, num_runs: int) -> Sequence[str]:
     """What idle workers should import; Ray starts one per core, so only if all will get a trial."""
     resources = plan.study.resources
     used = not resources.gpu and resources.cpu <= 1
-    return plan.entry.hooks.preload if used and num_runs >= num_cpus() else ()
+    if not used or num_runs < num_cpus():
+        return ()
+    return list(dict.fromkeys(module for e in plan.entries for module in e.hooks.preload))
 
 
 def slots_of(study: Study) -> int:

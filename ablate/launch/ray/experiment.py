@@ -1,6 +1,6 @@
 """Tune experiments over the runs of a plan, new or restored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,18 +8,21 @@ from typing import Any
 from ray import tune
 from ray.tune import Tuner
 
+from ablate.launch.command_trials import command_trials
 from ablate.launch.host import hosted
 from ablate.launch.ray.callback import RunEventsCallback
 from ablate.launch.ray.cluster import Place
 from ablate.launch.ray.launch_record import LaunchRecord
 from ablate.launch.ray.retry_limit import retry_limited
 from ablate.launch.ray.searcher import PlanSearcher
+from ablate.launch.ray.time_limit import end_worker
 from ablate.launch.trials import trial_config
 from ablate.plan.packing import RunPack
-from ablate.plan.plan import Plan
+from ablate.plan.plan import Plan, Run
 from ablate.process.interrupts import Interrupts
 from ablate.study_dir import StudyPaths
 from ablate.trainable.contract import REPORT_KEY
+from ablate.trainable.registry import TrainableEntry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,26 +31,33 @@ class Launch:
 
     Attributes:
         plan: The plan.
+        entry: The trainable of its runs.
         paths: The study directory.
         number: The launch's own number.
         trackers: Tune callbacks that come before the ledger's.
         interrupts: Stops Tune in good order.
         trust_owner: Unpickle other users' checkpoints, see `ablate.launch.trust`.
         place: Where trials run.
+        environment: Variables of the scripts of commands, by run.
     """
 
     plan: Plan
+    entry: TrainableEntry
     paths: StudyPaths
     number: int
     trackers: Sequence[tune.Callback]
     interrupts: Interrupts
     place: Place
     trust_owner: bool = False
+    environment: Callable[[Run], Mapping[str, str]] | None = None
 
     def start(self, packs: Sequence[RunPack], start_from: Mapping[str, Path]) -> None:
         """Trains packs of runs in a new experiment, each run from its checkpoint if it has one."""
+        commands = command_trials(self.plan, self.paths, self.environment, [self.entry])
         configs = [
-            trial_config(self.plan, pack, self.paths, self.number, start_from, self.trust_owner)
+            trial_config(
+                self.plan, pack, self.paths, self.number, start_from, self.trust_owner, commands
+            )
             for pack in packs
         ]
         runs = [run for pack in packs for run in pack]
@@ -58,7 +68,7 @@ class Launch:
             Tuner(
                 tune.with_resources(retry_limited(trainable), _resources(study.resources)),
                 tune_config=tune.TuneConfig(
-                    search_alg=PlanSearcher(configs),
+                    search_alg=PlanSearcher(configs, study.max_concurrent),
                     num_samples=len(configs),
                     # An actor kept for the next trial would leave no room for other studies.
                     reuse_actors=_reusable(trainable) and not self.place.is_shared,
@@ -97,7 +107,7 @@ class Launch:
             self.interrupts.tune_ended()
 
     def _trainable(self) -> type[Any]:
-        return hosted(self.plan.entry.load_class())
+        return hosted(self.entry.load_class(), end_worker)
 
 
 def _resources(resources: Any) -> dict[str, float]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ablate.identity import content_id
 from ablate.launch.trust import is_own, is_own_tree
-from ablate.ledger.provenance import versions_of
+from ablate.ledger.provenance import code_hash, versions_of
 from ablate.plan.plan import Run
 from ablate.run_row import RunRows
 from ablate.spec.models import Study
@@ -37,11 +37,17 @@ class LaunchRecord:
             "resources": study.resources.model_dump(),
             "retries": study.retries,
             "pack": study.pack,
-            "trainable": study.trainable,
+            "trainable": runs[0].cell.entry.name if runs else "",
             "checkpoint_every_s": study.checkpoint_every_s,
             "metric": study.metric,
+            "stop": study.stop,
+            "time_limit_s": study.time_limit_s,
+            "max_concurrent": study.max_concurrent,
             "directory": str(study.directory),  # it is in Tune's configs
         }
+        commands = {run.cell.entry.name: run.cell.entry for run in runs if run.cell.entry.command}
+        if commands:  # a restore would go on with the code that they were launched with
+            settings["code"] = {name: code_hash(entry) for name, entry in commands.items()}
         configs = {run.run_id: content_id(run.config) for run in runs}
         return cls(configs, settings, versions_of(("ablate", "ray")))
 

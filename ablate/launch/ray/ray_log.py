@@ -15,14 +15,26 @@ from ablate.process.streams import View
 def ray_speaks_to(path: Path) -> Generator[None]:
     """Sends Ray's output to a file meanwhile.
 
-    That is all of standard error, since Ray's C++ bypasses Python's streams, and what Ray's own
-    threads print to standard output.
+    That is all of standard error, of the process, since Ray's C++ bypasses Python's streams, and of
+    Python, whose stream is another one in a notebook; and what Ray's own threads print to standard
+    output.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", 1, "utf-8", "backslashreplace") as file, _standard_error_to(file):
-        split = _WithoutRay(sys.stdout, file)
-        with contextlib.redirect_stdout(split):
+        out, error = _WithoutRay(sys.stdout, file), _WhileOpen(sys.stderr, file)
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
             yield
+
+
+class _WhileOpen(View):
+    """A file; once that is closed the stream in whose place it was, for handlers that keep it."""
+
+    def __init__(self, stream: TextIO, file: TextIO) -> None:
+        super().__init__(stream)
+        self._file = file
+
+    def write(self, text: str) -> int:
+        return super().write(text) if self._file.closed else View(self._file).write(text)
 
 
 class _WithoutRay(View):

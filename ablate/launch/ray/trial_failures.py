@@ -11,9 +11,11 @@ from ray.exceptions import ActorDiedError, RayActorError
 from ablate.events import WORKER_DIED, Event, Failure
 from ablate.launch.ray.attempts import DIED_S, UNAVAILABLE_S, Attempt, Attempts
 from ablate.launch.ray.retry_limit import is_alive
+from ablate.launch.ray.time_limit import ended_itself
 from ablate.launch.trial_events import TrialEvents, failure_of
 from ablate.losses import Loss
 from ablate.study_dir import StudyPaths
+from ablate.trainable.contract import REPORT_KEY
 
 LOOK_S = 1.0
 """Between checks on whether nodes are alive."""
@@ -86,6 +88,9 @@ class TrialFailures:
 
 def _death(trial: Any, attempts: Attempts) -> Attempt:
     """How a worker failed that did not say it."""
+    limit_s = trial.config[REPORT_KEY].get("time_limit_s")
+    if (timed_out := ended_itself(attempts, limit_s)) is not None:
+        return timed_out
     error = _error(trial)
     failure, node = _blamed(failure_of(trial), error), attempts.node
     if node is None or failure.kind != WORKER_DIED:

@@ -1,5 +1,6 @@
 """Short names for what the charts say again and again in Altair."""
 
+import math
 from typing import Any
 
 import altair as alt
@@ -50,16 +51,21 @@ def spec_of(chart: Any, **rows: Rows) -> Spec:
     spec = chart.to_dict(validate=False)  # a browser's test sees what a schema would find
     del spec["config"], spec["$schema"]
     described = {**spec, "description": _description(spec["title"]), "datasets": rows}
-    return _with_titles(_printable(described))
+    return _with_titles(_holdable(described))
 
 
-def _printable(value: Any) -> Any:
-    """With what users wrote as text that a browser and SVG can hold."""
+def _holdable(value: Any) -> Any:
+    """With what users wrote as text that a browser and SVG can hold, and numbers that JSON can.
+
+    Of enormous values a mean or a difference may be infinite: there is nothing to draw of it.
+    """
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, dict):
-        return {_printable(key): _printable(item) for key, item in value.items()}
-    return [_printable(item) for item in value] if isinstance(value, list | tuple) else value
+        return {_holdable(key): _holdable(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return [_holdable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _with_titles(spec: Any) -> Any:

@@ -1,6 +1,7 @@
 """The messages to the W&B sink about the runs of a study, made from the ledger's rows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ablate.errors import INTERRUPTED
@@ -9,10 +10,11 @@ from ablate.identity import content_id, with_string_keys
 from ablate.ledger.ledger import Ledger
 from ablate.plan.plan import Plan, Run
 from ablate.run_row import RunRow, Status
-from ablate.spec.models import MAX_WANDB_NAME, text
+from ablate.spec.models import text
+from ablate.spec.tracking import MAX_WANDB_NAME
 from ablate.study_dir import StudyPaths
 from ablate.text import printable, shortened
-from ablate.tracking.wandb.protocol import Complete, End, Points, Start
+from ablate.tracking.wandb.protocol import Complete, End, Points, Start, Tag
 from ablate.tracking.wandb.record import WandbRecord
 from ablate.tracking.wandb.settings import command_line
 
@@ -49,6 +51,10 @@ class RunMessages:
         restarted = self._ledger.rows.of(run_id).restarted_in
         return content_id([self._uid, run_id, *([restarted] if restarted else [])])
 
+    def is_scripts(self, run_id: str) -> bool:
+        """Whether a run's script brings it to W&B by itself."""
+        return self._plan.tracks_itself(self._plan.by_id[run_id])
+
     def start(self, run_id: str) -> Start:
         """The message that a run begins or continues."""
         plan, row = self._plan, self._ledger.rows.of(run_id)
@@ -59,7 +65,7 @@ class RunMessages:
             "reused_from": row.reused_from,
         }  # fmt: skip
         config = {
-            **with_string_keys(run.config),
+            **with_string_keys(run.full_config),
             "seed": run.seed, "study": plan.study.study, "run_id": run_id,
             **{key: value for key, value in made_with.items() if value is not None},
         }  # fmt: skip
@@ -96,6 +102,11 @@ class RunMessages:
             log=str(self._paths.log(row.run_name)) if failed else None,
         )
 
+    def tag(self, run_id: str) -> Tag:
+        """The message that a run failed which its script tracks: whose config is the script's."""
+        start = replace(self.start(run_id), config={})
+        return Tag(start=start, launch=self._ledger.rows[run_id].launch or 0)
+
     def complete(self, run_id: str) -> Complete:
         """Everything about a run in one message."""
         num_rows = len(self._ledger.history(run_id))
@@ -116,7 +127,8 @@ def lacking_runs(
     """
     started = ledger.started_names()
     lacking: list[str] = []
-    for run_id in (run_id for run_id in plan.by_id if run_id in started):
+    own = (run_id for run_id, run in plan.by_id.items() if not plan.tracks_itself(run))
+    for run_id in (run_id for run_id in own if run_id in started):
         end = messages.end(run_id)
         state = end.content or end.state(len(ledger.history(run_id)))
         if not record.has(end.wandb_id, state, mode):

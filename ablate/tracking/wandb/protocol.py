@@ -111,6 +111,20 @@ class Complete:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tag:
+    """A run that its script brings to W&B has failed: it is to be tagged so."""
+
+    kind: ClassVar = "tag"
+    start: Start
+    launch: int
+
+    @property
+    def wandb_id(self) -> str:
+        """W&B's own id of the run."""
+        return self.start.wandb_id
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sync:
     """Ask W&B what it has of these runs, and send the rest unless this is a dry run."""
 
@@ -127,7 +141,7 @@ class Close:
     patience_s: float
 
 
-RunMessage = Start | Points | End | Complete | Sync
+RunMessage = Start | Points | End | Complete | Sync | Tag
 Message = RunMessage | Close
 
 
@@ -190,7 +204,7 @@ class UnknownMessageError(Exception):
 def encode(message: Message | Fact) -> str:
     """A message or fact as a line; in published text the user's home directory is `~`."""
     # Points hold only numbers, and there are many of them.
-    is_published = isinstance(message, Start | End | Complete | Sync)
+    is_published = isinstance(message, Start | End | Complete | Sync | Tag)
     content = _published(message) if is_published else vars(message)
     return json.dumps(storable({"kind": message.kind, **content})) + "\n"
 
@@ -237,6 +251,8 @@ def _made(type_: Any, content: dict[str, Any]) -> Any:
     if type_ is Complete:
         start, end = _made(Start, content["start"]), _made(End, content["end"])
         content = {**content, "start": start, "end": end}
+    elif type_ is Tag:
+        content = {**content, "start": _made(Start, content["start"])}
     elif type_ is Sync:
         content = {**content, "runs": [_made(Complete, run) for run in content["runs"]]}
     elif type_ is End and content["tables"]:

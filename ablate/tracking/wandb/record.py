@@ -20,8 +20,9 @@ _OFFLINE = "offline-"
 _FOLDER = re.compile(r"(?:offline-)?run-\d{8}_\d{6}-([^-]+)")
 """Folders of one run made within a second end in `-1`, `-2`; our ids contain no hyphen."""
 
-Deed = Literal["online", "written", "whole"]
-"""Started on a server; written into an offline folder; confirmed by the server."""
+Deed = Literal["online", "written", "whole", "tagged"]
+"""Started on a server; written into an offline folder; confirmed by the server; told to have
+failed, of a run that its script tracks."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,11 @@ class WandbRecord:
         """A run's offline folders that were not uploaded."""
         folders = self._folders.get(wandb_id, [])
         return [f for f in folders if f.name.startswith(_OFFLINE) and not _is_synced(f)]
+
+    def of_script(self, wandb_id: str) -> list[Path]:
+        """The logs of offline folders that a run's script has made, and that were not uploaded."""
+        folders = sorted(self._paths.wandb_runs.glob(f"{_OFFLINE}run-*-{wandb_id}*"))
+        return [log for f in folders if not _is_synced(f) for log in f.glob("run-*.wandb")]
 
     def drop_unsynced(self, wandb_id: str) -> None:
         """Removes a run's offline folders that were not uploaded: the ledger has their content."""

@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import quote
 
 from ablate.errors import InputError, Problem
-from ablate.spec.models import ENTITY_RULE, PROJECT_RULE, Study, entity_problem, project_problem
+from ablate.spec.models import Study
+from ablate.spec.tracking import ENTITY_RULE, PROJECT_RULE, entity_problem, project_problem
 from ablate.text import quoted
 
 MODES = ("online", "offline", "disabled")

@@ -28,6 +28,10 @@ class WandbTracker:
 
     def on_event(self, event: Event) -> None:
         """Sends an event's message."""
+        if self._messages.is_scripts(event.run_id):
+            if isinstance(event, RunEnded) and event.status.has_failed:
+                self._port.put(self._messages.tag(event.run_id))
+            return
         match event:
             case RunStarted(run_id):
                 self._start(run_id)

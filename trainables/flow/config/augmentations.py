@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from trainables.flow.config.elsewhere import Table, installed_names, is_reference
 from trainables.flow.config.ingredient import Float, Ingredient, Keys
 
 if TYPE_CHECKING:
@@ -20,16 +21,19 @@ class Augmentation(Ingredient):
     """Whether it does nothing although a config names it."""
 
 
-AUGMENTATIONS: dict[str, Augmentation] = {
+_AUGMENTATIONS = {
     "mixup": Augmentation(knobs=("mixup_alpha",), idle=lambda config: config.batch_size == 1),
     "noise": Augmentation(knobs=("noise_std",), idle=lambda config: not config.noise_std),
     "dropout": Augmentation(knobs=("dropout_rate",), idle=lambda config: not config.dropout_rate),
 }
-"""In the order in which they are applied."""
+AUGMENTATIONS = Table(_AUGMENTATIONS, Augmentation(knobs=("aug_args",)))
+"""In the order in which they are applied; those from elsewhere come after them, as written."""
 
 
 def _canonical_aug(written: Any) -> Any:
     """`noise + mixup` as `mixup+noise`: a sum is written in the order of application.
+
+    That of one's own augmentations is the written one; they see what the built-in ones leave.
 
     Raises:
         ValueError: If a part is no augmentation, or is named twice.
@@ -37,23 +41,28 @@ def _canonical_aug(written: Any) -> Any:
     if not isinstance(written, str) or written == "none":
         return written
     parts = [part.strip() for part in written.split("+")]
-    unknown = [part for part in parts if part not in AUGMENTATIONS]
+    own = [part for part in parts if part not in AUGMENTATIONS]
+    installed = installed_names("aug")
+    unknown = [part for part in own if not is_reference(part) and part not in installed]
     if unknown:
-        names = ", ".join(AUGMENTATIONS)
+        names = ", ".join([*AUGMENTATIONS, *installed])
         raise ValueError(
             f"no augmentation '{unknown[0]}': write none, one of {names}, or a sum of them "
-            "such as mixup+noise"
+            "such as mixup+noise, or module:name of your own"
         )
     if len(set(parts)) < len(parts):
         raise ValueError("names an augmentation twice: write each once")
-    return "+".join(part for part in AUGMENTATIONS if part in parts)
+    return "+".join([*(part for part in AUGMENTATIONS if part in parts), *own])
 
 
 class AugmentationKeys(Keys):
     """How x_1 is changed in training."""
 
     aug: Annotated[str, BeforeValidator(_canonical_aug)] = "none"
-    """Augmentation of x_1 in training: none, mixup, noise, dropout, or a sum: mixup+noise."""
+    """Augmentation of x_1 in training: none, mixup, noise, dropout, or a sum: mixup+noise. Parts of
+    one's own are `module:name` of a function of `x_1`, or of a class that makes one."""
+    aug_args: dict[str, Any] = Field(default_factory=dict[str, Any])
+    """Keyword arguments of one's own augmentations: each gets those that it takes."""
     mixup_alpha: Annotated[Float, Field(gt=0)] = 0.2
     """Mixing weights are Beta(alpha, alpha)."""
     noise_std: Annotated[Float, Field(ge=0)] = 0.05

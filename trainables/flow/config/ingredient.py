@@ -12,6 +12,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, Strict
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
+from trainables.flow.config.elsewhere import installed_names, is_reference
+
 Int = Annotated[int, Strict()]
 Float = Annotated[float, Strict()]
 
@@ -48,11 +50,17 @@ class Ingredient:
         ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # equal to itself: a table has no hash
 class NameIn:
-    """A key whose value is a name in a table, as it stands when the config is read."""
+    """A key whose value is a name in a table, as it stands when the config is read.
+
+    Attributes:
+        table: The built-in ingredients.
+        key: The config key, where ingredients from elsewhere may be named, too.
+    """
 
     table: Mapping[str, Any]
+    key: str = ""
 
     def __get_pydantic_core_schema__(
         self, source: type[Any], handler: GetCoreSchemaHandler
@@ -63,6 +71,10 @@ class NameIn:
     def _check(self, written: Any) -> str:
         if isinstance(written, str) and written in self.table:
             return written
-        *names, last = map(repr, self.table)
+        installed = installed_names(self.key) if self.key else ()
+        if self.key and (is_reference(written) or written in installed):
+            return written
+        own = ["module:name of your own"] if self.key else []
+        *names, last = map(repr, [*self.table, *installed, *own])
         expected = f"{', '.join(names)} or {last}" if names else last
         raise PydanticKnownError("literal_error", {"expected": expected})

@@ -51,6 +51,10 @@ METRICS: dict[str, Metric] = {
 }  # fmt: skip
 
 
+OWN = Metric(optional=True)
+"""The row of metrics of one's own."""
+
+
 def is_optional(column: str) -> bool:
     """Whether a result `<metric>_<what>` may be left out if it is not finite."""
-    return METRICS[column.rpartition("_")[0]].optional
+    return METRICS.get(column.rpartition("_")[0], OWN).optional

@@ -1,23 +1,30 @@
 """The configuration of a flow-matching run: free of torch and Ray, so that planning is instant."""
 
+import functools
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ablate.trainable.contract import ConfigError, MetricSpec, TrainableConfig
+from ablate.trainable.contract import ConfigError, MetricSpec, Mode, TrainableConfig
 from trainables.flow.config import identity, sharing
 from trainables.flow.config import scope as scopes
 from trainables.flow.config.augmentations import AUGMENTATIONS, AugmentationKeys
 from trainables.flow.config.data import DataConfig
+from trainables.flow.config.elsewhere import is_reference
 from trainables.flow.config.flows import FlowKeys, flow_rows
-from trainables.flow.config.ingredient import Float, Int
+from trainables.flow.config.ingredient import Float, Int, NameIn
 from trainables.flow.config.metrics import METRICS
+from trainables.flow.config.optimizers import OPTIMIZERS
+from trainables.flow.config.own_metrics import MetricKeys, own_specs
 from trainables.flow.config.schedule import phases_of, steps_per_epoch
+from trainables.flow.config.schedules import SCHEDULES
 from trainables.flow.config.shapes import ARCHS, NetworkKeys
 
 
-class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
+class FlowConfig(  # pyright: ignore[reportIncompatibleVariableOverride] - `metrics` is a key here
+    AugmentationKeys, FlowKeys, NetworkKeys, MetricKeys, TrainableConfig
+):
     """One flow-matching run, except its seed.
 
     The keys of networks, flows and augmentations are declared beside their tables, and come first.
@@ -27,10 +34,10 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
     """Raised when a default or a meaning changes, so that finished runs no longer count as done."""
     unhashed: ClassVar[frozenset[str]] = frozenset(identity.UNHASHED)
     """Keys that change no other result."""
-    paths: ClassVar[frozenset[str]] = frozenset({"data.path"})
+    paths: ClassVar[frozenset[str]] = frozenset({"data.path", "data.test"})
     """Keys that hold file paths: resolved before launch, since workers change directory."""
-    metrics: ClassVar[Mapping[str, MetricSpec]] = METRICS
-    """What a study can be about."""
+    study_keys: ClassVar[frozenset[str]] = frozenset({"metrics", "keep_samples"})
+    """Keys that all cells of a study have in common."""
     shares_draws: ClassVar[bool] = True
     selected_by: ClassVar[str | None] = "val_loss"
     """Whose best weights are kept, and whose stand ends a run early."""
@@ -40,13 +47,18 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
     """Of `data.size` or `batch_size` epochs have more or fewer steps."""
     split_key: ClassVar[str | None] = "data.split_seed"
     """What `split_seed: with_seed` sets."""
-    smoke: ClassVar[Mapping[str, Any] | None] = {"epochs": None, "steps": 2}
+    smoke: ClassVar[Mapping[str, Any] | None] = {"epochs": None, "steps": 2, "keep_samples": 0}
     """Keys that make a run as short as possible, final metrics included."""
 
     lr: Annotated[Float, Field(gt=0)] = 1e-3
-    """Peak learning rate of AdamW."""
+    """Peak learning rate."""
+    optimizer: Annotated[str, NameIn(OPTIMIZERS, "optimizer")] = "adamw"
+    """AdamW, or `module:name` of what makes a `torch.optim.Optimizer` of `params` and `lr`:
+    `torch.optim:SGD`. It gets `weight_decay` and `betas` too if it takes them."""
+    optimizer_args: dict[str, Any] = Field(default_factory=dict[str, Any])
+    """Further keyword arguments of one's own optimizer."""
     weight_decay: Annotated[Float, Field(ge=0)] = 0.01
-    """Decoupled weight decay."""
+    """Decoupled weight decay; of one's own optimizer, whatever it makes of it."""
     beta1: Annotated[Float, Field(ge=0, lt=1)] = 0.9
     """AdamW's decay of the first moment."""
     beta2: Annotated[Float, Field(ge=0, lt=1)] = 0.999
@@ -62,8 +74,11 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
     """Epochs without a better `val_loss` before a run stops early; null runs the whole schedule."""
     warmup: Annotated[Float, Field(ge=0)] = 0.05
     """Linear warm-up: below 1 a fraction of all steps, otherwise a number of steps."""
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    """Learning rate after the warm-up."""
+    schedule: Annotated[str, NameIn(SCHEDULES, "schedule")] = "cosine"
+    """Learning rate after the warm-up. Or `module:name` of a function that says which share of `lr`
+    it is, of `step`, `num_steps` and `progress`, or of a class that makes one."""
+    schedule_args: dict[str, Any] = Field(default_factory=dict[str, Any])
+    """Keyword arguments of one's own schedule."""
     final_lr: Annotated[Float, Field(ge=0, le=1)] = 0.0
     """Where cosine and linear schedules end, as a share of `lr`."""
     ema_decay: Annotated[Float, Field(ge=0, lt=1)] = 0.9999
@@ -76,6 +91,9 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
     """Equal steps of the solver from t = 0 to t = 1."""
     nll: bool = False
     """Whether the final metrics include the negative log-likelihood of the test part (costly)."""
+    keep_samples: Annotated[Int, Field(ge=0)] = 256
+    """Samples that a run keeps of its best weights, to be looked at, from noise that all runs
+    share; 0: none. Fewer where rows are long: see `evaluation.kept.MAX_BYTES`."""
     dtype: Literal["float32", "tf32", "float64", "bfloat16"] = "float32"
     """Of the network; `bfloat16` computes in it and keeps weights and loss in float32, `tf32` is
     float32 with a GPU's faster matrix products (10 bits of mantissa)."""
@@ -101,9 +119,10 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
                 "give epochs or steps, exactly one of the two: with steps, drop epochs or set it "
                 "to null"
             )
-        named = [("flow", self.flow, row) for row in flow_rows(self.flow)]
+        named = [("flow", self.flow, row) for row in flow_rows(self)]
         named += [("aug", name, AUGMENTATIONS[name]) for name in self.augmentations]
         named += [("arch", self.arch, ARCHS[self.arch])]
+        named += [("optimizer", self.optimizer, OPTIMIZERS[self.optimizer])]
         wrong += [
             f"{key} {name} {refusal}" for key, name, row in named for refusal in row.refusals(self)
         ]
@@ -117,8 +136,15 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
             raise ConfigError(*wrong)
         return self
 
+    @classmethod
+    def metrics_of(
+        cls, base: Mapping[str, Any], asked: Mapping[str, Mode | None]
+    ) -> Mapping[str, MetricSpec]:
+        """What a study can be about: the built-in metrics, and those of `base.metrics`."""
+        return {**own_specs(base.get("metrics"), asked), **METRICS}
+
     def measured(self) -> tuple[str, ...]:
-        """The metrics that a run of this config ends with."""
+        """The built-in metrics that a run of this config ends with."""
         return tuple(
             name
             for name, row in METRICS.items()
@@ -141,8 +167,8 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
         """What a metric is measured of: data, split, test part, solver, weights, seeds."""
         return scopes.scope(self, metric)
 
-    def held_out(self, metric: str) -> float:
-        """Rows that a metric is measured on, for each row trained on."""
+    def held_out(self, metric: str) -> float | None:
+        """Rows that a metric is measured on, for each row trained on; None where unknown."""
         return scopes.held_out(self, metric)
 
     def planned_steps(self, num_rows: int | None = None) -> int | None:
@@ -156,6 +182,22 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
             return self.steps
         return sum(phases_of(self, steps_per_epoch(size, self.batch_size)))
 
+    def code(self) -> dict[str, list[str]]:
+        """Own code that a run imports, by the key that names it."""
+        named = {
+            "arch": [self.arch], "data.source": [self.data.source], "flow": [self.flow],
+            "coupling": [self.coupling], "aug": self.augmentations, "schedule": [self.schedule],
+            "optimizer": [self.optimizer], "metrics": self.metrics,
+        }  # fmt: skip
+        own = {key: [n for n in names if n and is_reference(n)] for key, names in named.items()}
+        return {key: names for key, names in own.items() if names}
+
+    def idle_keys(self) -> list[str]:
+        """Keys of ingredients that this config does not have."""
+        foreign = sharing.foreign_knobs(sharing.ingredients(self))
+        default = _defaults()
+        return [key for key in sorted(foreign) if getattr(self, key) != getattr(default, key)]
+
     def pack_key(self) -> tuple[Any, ...]:
         """Runs with equal keys can be trained as one pack."""
         return sharing.pack_key(self)
@@ -163,3 +205,8 @@ class FlowConfig(AugmentationKeys, FlowKeys, NetworkKeys, TrainableConfig):
     def rows_a_step(self) -> int:
         """Rows that one run's step computes on."""
         return self.batch_size
+
+
+@functools.cache
+def _defaults() -> FlowConfig:
+    return FlowConfig()

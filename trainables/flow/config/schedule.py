@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+from trainables.flow.config.schedules import Decay, cosine, progress_of
 
 if TYPE_CHECKING:
     from trainables.flow.config.run import FlowConfig
-    from trainables.flow.engine.optimizer import AdamW
 
 
 ROWS_A_VALIDATION_ROW = 6
@@ -61,28 +62,25 @@ def warmup_steps(warmup: float, total_steps: int) -> int:
     return min(total_steps, round(warmup * total_steps) if warmup < 1 else int(warmup))
 
 
-def lr_factor(
-    step: int, warmup: int, total_steps: int, schedule: str = "cosine", final: float = 0.0
-) -> float:
-    """Share of the peak rate at a step: up linearly to 1, then down to `final`.
-
-    `cosine` is Loshchilov & Hutter 2017 (arXiv:1608.03983), eq. 5 with one cycle; `linear` is
-    straight; `constant` stays at 1.
+def lr_factor(step: int, warmup: int, total_steps: int, decay: Decay | None = None) -> float:
+    """Share of the peak rate at a step: up linearly to 1, then as a schedule says.
 
     Args:
         step: Steps taken so far in the phase.
         warmup: Steps of warm-up.
         total_steps: Steps of the phase.
-        schedule: `cosine`, `linear` or `constant`.
-        final: Share at the end, for cosine and linear.
+        decay: The schedule; None is cosine to zero.
     """
     if step < warmup:
         return (step + 1) / warmup
-    if schedule == "constant":
-        return 1.0
-    progress = min(1.0, (step - warmup) / max(1, total_steps - warmup))
-    share = 1 - progress if schedule == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
-    return final + (1 - final) * share
+    after = step - warmup, total_steps - warmup
+    return cosine(progress_of(*after)) if decay is None else decay(*after)
+
+
+class HasRate(Protocol):
+    """What a learning rate is set of."""
+
+    lr: float
 
 
 class LearningRate:
@@ -93,24 +91,22 @@ class LearningRate:
         lr: Peak rate.
         warmup: Below 1 a fraction of a phase's steps, otherwise a number of steps.
         phases: Steps of each phase of training; warm-up and decay start over in each.
-        schedule: `cosine`, `linear` or `constant`.
-        final: Where cosine and linear end, as a share of `lr`.
+        decay: What follows the warm-up.
     """
 
     def __init__(
         self,
-        optimizer: "AdamW",
+        optimizer: HasRate,
         lr: float,
         warmup: float,
         phases: Sequence[int],
-        schedule: str = "cosine",
-        final: float = 0.0,
+        decay: Decay,
     ) -> None:
         self._optimizer = optimizer
         self._lr = lr
         self._warmup = warmup
         self._phases = phases
-        self._kind = (schedule, final)
+        self._decay = decay
         self._apply(0)
 
     @property
@@ -123,7 +119,7 @@ class LearningRate:
         start, total = self._phase()
         warmup = warmup_steps(self._warmup, total)
         return [
-            self._lr * lr_factor(step - start, warmup, total, *self._kind)
+            self._lr * lr_factor(step - start, warmup, total, self._decay)
             for step in range(self._step, self._step + num_steps)
         ]
 

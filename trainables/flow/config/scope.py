@@ -8,7 +8,8 @@ from trainables.flow.config.data import (
     TRAINING_SHARE,
     VALIDATION_SHARE,
 )
-from trainables.flow.config.metrics import METRICS
+from trainables.flow.config.metrics import METRICS, OWN
+from trainables.flow.config.own_metrics import measured_by
 
 if TYPE_CHECKING:
     from trainables.flow.config.data import DataConfig
@@ -25,8 +26,10 @@ def scope(config: "FlowConfig", metric: str) -> dict[str, str]:
     split = f"{config.data.split_seed}, the same for all seeds"
     parts = {"data": _data(config.data), "split_seed": split}
     row = METRICS.get(metric)
+    if row is None and measured_by(config.metrics, metric):
+        row = OWN
     if row is not None:
-        parts["measured on"] = row.measured_on
+        parts["measured on"] = _measured_on(row.measured_on, config.data)
     if row is not None and row.of == "model":
         parts["solver"] = f"{row.solver or config.solver}, {config.solver_steps} steps"
     if row is not None and row.of != "training":
@@ -35,7 +38,7 @@ def scope(config: "FlowConfig", metric: str) -> dict[str, str]:
     return parts
 
 
-def held_out(config: "FlowConfig", metric: str) -> float:
+def held_out(config: "FlowConfig", metric: str) -> float | None:
     """Rows of the part that a metric is measured on, for each row trained on.
 
     Two training parts share as many of their rows as the part is of all: of a loss over it, that is
@@ -44,12 +47,23 @@ def held_out(config: "FlowConfig", metric: str) -> float:
     Args:
         config: A run's config.
         metric: The metric; of one that is unknown the test part counts.
+
+    Returns:
+        The ratio; None where that part may be the same in all splits: a function of one's own, or
+        `data.test`, gives it.
     """
-    row = METRICS.get(metric)
+    row, data = METRICS.get(metric), config.data
     of = "model" if row is None else row.of
+    if data.is_own or (data.test is not None and of == "model"):
+        return None
     if of == "training":
-        return TRAINING_SHARE / (1 - TRAINING_SHARE)
-    return (VALIDATION_SHARE if of == "validation" else TEST_SHARE) / _trained_share(config.data)
+        return _training_share(data) / (1 - _training_share(data))
+    return (VALIDATION_SHARE if of == "validation" else TEST_SHARE) / _trained_share(data)
+
+
+def _training_share(data: "DataConfig") -> float:
+    """The training part as a share of the rows that are split."""
+    return TRAINING_SHARE if data.test is None else 1 - VALIDATION_SHARE
 
 
 def _trained_share(data: "DataConfig") -> float:
@@ -57,13 +71,23 @@ def _trained_share(data: "DataConfig") -> float:
     row = SOURCES[data.source]
     num = row.num_rows if "rows" not in row.keys else data.rows or row.keys["rows"]
     if num is None or not isinstance(data.size, int):
-        return TRAINING_SHARE
-    return min(TRAINING_SHARE, data.size / num)
+        return _training_share(data)
+    return min(_training_share(data), data.size / num)
+
+
+def _measured_on(told: str, data: "DataConfig") -> str:
+    """What a metric is measured on, where the test part's rows are no share of all rows."""
+    if data.is_own:
+        return told.replace(" of all rows)", f" of all rows, unless {data.source} gives it)")
+    own = f"(rows of {data.test})"
+    return told if data.test is None else told.replace(_OF_ALL, own)
 
 
 def _data(data: "DataConfig") -> str:
     """`digits, all training rows`."""
     told = [data.source, *([data.path] if data.path is not None else [])]
+    told += [f"{key} {value}" for key, value in data.args.items()]
+    told += [f"test part {data.test}"] if data.test is not None else []
     for key, meant in SOURCES[data.source].keys.items():
         if key in ("rows", "dim"):
             value = getattr(data, key)
@@ -72,4 +96,5 @@ def _data(data: "DataConfig") -> str:
     return ", ".join([*told, f"{size} training rows"])
 
 
+_OF_ALL = f"({100 * TEST_SHARE:.0f} % of all rows)"
 _NAMES = {"rows": "rows", "dim": "dimensions"}

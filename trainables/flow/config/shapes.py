@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from trainables.flow.config.elsewhere import Table
 from trainables.flow.config.ingredient import Ingredient, Int, Keys, NameIn
 
 TIME_DIM = 64
@@ -29,6 +30,8 @@ WIDTH_MULTIPLE = 64
 """Matrix kernels give a run the same bits alone and in a pack only at multiples of this width."""
 
 Shapes = dict[str, tuple[int, ...]]
+RowShape = int | tuple[int, ...]
+"""Of one row of data: its width, or its axes where it has several."""
 Width = Callable[[int], int]
 
 
@@ -38,9 +41,9 @@ class Arch(Ingredient):
 
     scales: Mapping[str, tuple[int, int]]
     """`hidden_dim` and `num_layers` of each scale."""
-    shapes: Callable[..., Shapes]
+    shapes: Callable[..., Shapes] | None
     """Shapes of its parameters, from the width of the data, `hidden_dim`, `num_layers`, the
-    padding of data widths, and the knobs."""
+    padding of data widths, and the knobs; None: it is a module, and has to be made to know."""
     zero_init: tuple[str, ...] = ()
     """Layers, by the last part of their names, whose weights start at zero."""
     gains_on_cpu: bool = True
@@ -52,19 +55,24 @@ def padded(width: int) -> int:
     return -(-width // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
 
 
-def num_parameters(config: "NetworkKeys", dim: int) -> int:
-    """Trainable parameters of one run on data of width `dim`, without padding."""
-    return sum(math.prod(shape) for shape in unpadded_shapes(config, dim).values())
+def num_parameters(config: "NetworkKeys", rows: RowShape) -> int:
+    """Trainable parameters of one run on data with such rows, without padding."""
+    return sum(math.prod(shape) for shape in unpadded_shapes(config, rows).values())
 
 
-def parameter_shapes(config: "NetworkKeys", dim: int) -> Shapes:
-    """Shapes by name of one run's parameters on data of width `dim`."""
-    return _shapes(config, dim, padded)
+def parameter_shapes(config: "NetworkKeys", rows: RowShape) -> Shapes:
+    """Shapes by name of one run's parameters on data with such rows."""
+    return _shapes(config, rows, padded)
 
 
-def unpadded_shapes(config: "NetworkKeys", dim: int) -> Shapes:
+def unpadded_shapes(config: "NetworkKeys", rows: RowShape) -> Shapes:
     """The same without padding."""
-    return _shapes(config, dim, _as_it_is)
+    return _shapes(config, rows, _as_it_is)
+
+
+def row_width(rows: RowShape) -> int:
+    """Numbers in a row."""
+    return rows if isinstance(rows, int) else math.prod(rows)
 
 
 def tokens(dim: int) -> tuple[int, int]:
@@ -78,8 +86,13 @@ def unet_widths(hidden_dim: int, num_layers: int) -> list[int]:
     return [padded(max(1, hidden_dim >> level)) for level in range(num_layers)]
 
 
-def _shapes(config: "NetworkKeys", dim: int, data_width: Width) -> Shapes:
+def _shapes(config: "NetworkKeys", rows: RowShape, data_width: Width) -> Shapes:
     row = ARCHS[config.arch]
+    if row.shapes is None:
+        from trainables.flow.networks.modules import trained_shapes
+
+        return trained_shapes(config, rows)
+    dim = row_width(rows)
     return dict(_made(row, dim, config.shape, data_width, tuple(row.values(config).items())))
 
 
@@ -87,6 +100,7 @@ def _shapes(config: "NetworkKeys", dim: int, data_width: Width) -> Shapes:
 def _made(
     row: Arch, dim: int, shape: tuple[int, int], data_width: Width, knobs: tuple[Any, ...]
 ) -> Shapes:
+    assert row.shapes is not None
     own = row.shapes(dim, *shape, data_width, **dict(knobs))
     return own | _linear("skip", TIME_DIM, data_width(dim))
 
@@ -146,7 +160,7 @@ def _unet(dim: int, hidden_dim: int, num_layers: int, data_width: Width) -> Shap
     return shapes | _linear("out", widths[0], data_width(dim))
 
 
-ARCHS: dict[str, Arch] = {
+_BUILT_IN = {
     "mlp": Arch(
         scales={"tiny": (64, 2), "small": (128, 3), "base": (320, 4)},
         shapes=_mlp,
@@ -163,13 +177,28 @@ ARCHS: dict[str, Arch] = {
         zero_init=("film",),
     ),
 }
+MODULE = Arch(
+    scales={},
+    shapes=None,
+    knobs=("arch_args", "call"),
+    gains_on_cpu=False,  # its runs take their steps one after another
+    refuses={"cuda_graph": "takes its steps one by one: set cuda_graph: false"},
+)
+"""A `torch.nn.Module` of somebody's own."""
+ARCHS = Table(_BUILT_IN, MODULE)
 
 
 class NetworkKeys(Keys):
     """The velocity network of a run."""
 
-    arch: Annotated[str, NameIn(ARCHS)] = "mlp"
-    """Velocity network; `mlp` has about 1M parameters at 1024-d, `dit` 9M, `unet` 7M."""
+    arch: Annotated[str, NameIn(ARCHS, "arch")] = "mlp"
+    """Velocity network; `mlp` has about 1M parameters at 1024-d, `dit` 9M, `unet` 7M; or a
+    `torch.nn.Module` as `module:Class`."""
+    arch_args: dict[str, Any] = Field(default_factory=dict[str, Any])
+    """Keyword arguments that such a module is made with, beside `dim` or `shape` of a row."""
+    call: Literal["by_name", "cat"] = "by_name"
+    """How it gets points and times: as its parameters `x` and `t`, or concatenated to one tensor,
+    the time as the last column (of rows with channels, as the last channel)."""
     scale: Literal["tiny", "small", "base"] = "base"
     """Width and depth of the network, unless `hidden_dim` and `num_layers` are given."""
     hidden_dim: Annotated[Int, Field(gt=0, multiple_of=WIDTH_MULTIPLE)] | None = None
@@ -179,10 +208,18 @@ class NetworkKeys(Keys):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """`hidden_dim` and `num_layers`, as given or as the scale says."""
+        """`hidden_dim` and `num_layers`, as given or as the scale says; 0 of one's own network."""
+        if ARCHS[self.arch] is MODULE:
+            return 0, 0
         hidden_dim, num_layers = ARCHS[self.arch].scales[self.scale]
         return self.hidden_dim or hidden_dim, self.num_layers or num_layers
 
     def gains_on_cpu(self) -> bool:
         """Whether packs of such runs can pay off on a CPU."""
         return ARCHS[self.arch].gains_on_cpu
+
+    def pack_note(self) -> str:
+        """What a plan says of packs of such runs."""
+        if ARCHS[self.arch] is not MODULE:
+            return ""
+        return f"runs of {self.arch} take turns in a pack: the same bits, no gain on a CPU"

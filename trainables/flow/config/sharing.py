@@ -7,31 +7,37 @@ numbers.
 """
 
 import json
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from trainables.flow.config.augmentations import AUGMENTATIONS
+from trainables.flow.config.augmentations import AUGMENTATIONS, active_augmentations
+from trainables.flow.config.elsewhere import Table
 from trainables.flow.config.flows import COUPLINGS, FLOWS, flow_rows
 from trainables.flow.config.ingredient import Ingredient
+from trainables.flow.config.optimizers import OPTIMIZERS
 from trainables.flow.config.schedule import steps_per_epoch
+from trainables.flow.config.schedules import SCHEDULES
 from trainables.flow.config.shapes import ARCHS
 
 if TYPE_CHECKING:
     from trainables.flow.config.run import FlowConfig
 
-TABLES: tuple[Mapping[str, Ingredient], ...] = (FLOWS, COUPLINGS, AUGMENTATIONS, ARCHS)
+TABLES: tuple[Mapping[str, Ingredient], ...] = (
+    FLOWS, COUPLINGS, AUGMENTATIONS, ARCHS, SCHEDULES, OPTIMIZERS,
+)  # fmt: skip
 """The tables whose knobs are keys of the config itself."""
 
 Reasons = Mapping[str, str]
 """Why a field cannot matter, by field."""
 
 _NETWORK = dict.fromkeys(
-    ("arch", "scale", "hidden_dim", "num_layers"), "a network takes rows, it draws none"
+    ("arch", "arch_args", "call", "scale", "hidden_dim", "num_layers"),
+    "a network takes rows, it draws none",
 )
 _UPDATES = dict.fromkeys(
     (
-        "lr", "weight_decay", "beta1", "beta2", "warmup", "schedule", "final_lr", "ema_decay",
-        "clip",
+        "lr", "optimizer", "optimizer_args", "weight_decay", "beta1", "beta2", "warmup", "schedule",
+        "schedule_args", "final_lr", "ema_decay", "clip",
     ),
     "says what is done with a gradient, separately for each run",
 )  # fmt: skip
@@ -39,7 +45,7 @@ _LENGTH = dict.fromkeys(
     ("epochs", "steps", "patience"), "says when a run ends: an epoch's draws depend on its number"
 )
 _MEASURING = dict.fromkeys(
-    ("solver", "solver_steps", "nll"),
+    ("solver", "solver_steps", "nll", "metrics", "keep_samples"),
     "is used after training, and for a teacher's pairs, which no other run shares",
 )
 _MACHINE = dict.fromkeys(("device", "cuda_graph"), "is the same for all runs of a pack")
@@ -47,6 +53,7 @@ _MACHINE = dict.fromkeys(("device", "cuda_graph"), "is the same for all runs of 
 UNSEEN_BY_DRAWS: Reasons = {
     **_NETWORK, **_UPDATES, **_LENGTH, **_MEASURING, **_MACHINE,
     "flow": "turns draws into targets, separately for each run",
+    "coupling": "pairs draws that are there, separately for each way to pair them",
 }  # fmt: skip
 UNSEEN_BY_VALIDATION: Reasons = {
     **_NETWORK, **_UPDATES, **_LENGTH, **_MEASURING, **_MACHINE,
@@ -54,9 +61,15 @@ UNSEEN_BY_VALIDATION: Reasons = {
     "batch_size": "validation rows are coupled in batches of a fixed size",
     "data.size": "takes fewer training rows: validation rows and their scale stay",
 }  # fmt: skip
+SEEN_BY_OWN_PARTS: Reasons = {
+    "data.shape": "is what parts of people's own get rows in: they may draw by it",
+}
+"""Fields that change draws and targets through ingredients from elsewhere alone."""
 FREE_IN_PACKS: Reasons = {
     **_UPDATES, **_LENGTH, **_MEASURING,
-    **dict.fromkeys(("flow", "aug"), "makes a run's own rows and targets, which are stacked"),
+    **dict.fromkeys(
+        ("flow", "coupling", "aug"), "makes a run's own rows and targets, which are stacked"
+    ),
     **dict.fromkeys(("scale", "hidden_dim", "num_layers"), "is in the shape, which counts"),
     "data.size": "is in the number of batches, which counts",
 }  # fmt: skip
@@ -70,13 +83,13 @@ def draws_identity(config: "FlowConfig") -> str:
 
 def coupling_identity(config: "FlowConfig") -> str:
     """Equal for configs that couple the same draws in the same way."""
-    name = FLOWS[config.flow].coupling
+    name = config.pairing
     return _text({"coupling": name, **COUPLINGS[name].values(config)})
 
 
 def validation_identity(config: "FlowConfig") -> str:
     """Equal for configs whose runs have the same validation targets."""
-    return _text(essentials(config, flow_rows(config.flow), UNSEEN_BY_VALIDATION))
+    return _text(essentials(config, flow_rows(config), UNSEEN_BY_VALIDATION))
 
 
 def pack_key(config: "FlowConfig") -> tuple[str, ...]:
@@ -87,7 +100,9 @@ def pack_key(config: "FlowConfig") -> tuple[str, ...]:
     size = config.data.size
     batches = steps_per_epoch(size, config.batch_size) if isinstance(size, int) else size
     data = {k: value for k, value in _of_packs(config).items() if k.startswith("data.")}
-    return stack_key(config), _text({**data, "batches": batches})
+    # What fails in somebody's code costs no runs without it.
+    code = {key: names for key, names in config.code().items() if key not in ("arch", "metrics")}
+    return stack_key(config), _text({**data, "batches": batches, "code": code})
 
 
 def stack_key(config: "FlowConfig") -> str:
@@ -97,7 +112,7 @@ def stack_key(config: "FlowConfig") -> str:
 
 
 def essentials(
-    config: "FlowConfig", rows: Iterable[Ingredient], without: Container[str]
+    config: "FlowConfig", rows: Iterable[Ingredient], without: Iterable[str]
 ) -> dict[str, Any]:
     """A config's values by dotted key.
 
@@ -108,19 +123,38 @@ def essentials(
     """
     foreign = foreign_knobs(rows)
     values = flat(config.model_dump(mode="json"))
-    return {k: v for k, v in values.items() if k not in without and k not in foreign}
+    out = {*without, *foreign}
+    return {k: v for k, v in values.items() if k not in out and k.partition(".")[0] not in out}
+
+
+def ingredients(config: "FlowConfig") -> list[Ingredient]:
+    """Those that train a run: of augmentations the active ones, of spellings the canonical one."""
+    flow, _ = config.canonical_flow
+    augmentations = [AUGMENTATIONS[name] for name in active_augmentations(config)]
+    return [FLOWS[flow], COUPLINGS[config.pairing], *augmentations, ARCHS[config.arch],
+            SCHEDULES[config.schedule], OPTIMIZERS[config.optimizer]]  # fmt: skip
 
 
 def foreign_knobs(rows: Iterable[Ingredient]) -> set[str]:
     """The knobs that none of these ingredients has."""
-    every = {knob for table in TABLES for row in table.values() for knob in row.knobs}
+    every = {knob for table in TABLES for row in _rows(table) for knob in row.knobs}
     return every - {knob for row in rows for knob in row.knobs}
 
 
+def _rows(table: Mapping[str, Ingredient]) -> Iterable[Ingredient]:
+    return table.all_rows if isinstance(table, Table) else table.values()
+
+
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one with dotted keys."""
+    """Nested mappings as one with dotted keys.
+
+    Arguments of an ingredient are one value: `differing_keys` compares what all configs have.
+    """
     flattened: dict[str, Any] = {}
     for key, value in values.items():
+        if key.endswith("_args"):
+            flattened[f"{prefix}{key}"] = _text(value)
+            continue
         inner = flat(value, f"{prefix}{key}.") if isinstance(value, dict) else None
         flattened |= {f"{prefix}{key}": value} if inner is None else inner
     return flattened

@@ -51,10 +51,11 @@ def bad_rows_text(bad: Mapping[str, Numbers], num_rows: int) -> str:
     if not kinds:
         return ""
     count = len(np.unique(np.concatenate(list(kinds.values()))))
-    named = "; ".join(f"{len(rows)} {kind} ({_named(rows)})" for kind, rows in kinds.items())
+    named = "; ".join(f"{len(rows)} {kind} ({first_numbers(rows)})" for kind, rows in kinds.items())
     return f"{count} of {num_rows} rows cannot be used, numbered from 0: {named}"
 
 
-def _named(rows: Numbers) -> str:
+def first_numbers(rows: Numbers) -> str:
+    """Numbers of rows, and how many more there are."""
     more = f" and {len(rows) - ROWS_NAMED} more" if len(rows) > ROWS_NAMED else ""
     return ", ".join(str(row) for row in rows[:ROWS_NAMED]) + more

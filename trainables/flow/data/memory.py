@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trainables.flow.config.data import DEFAULT_DIM, DEFAULT_ROWS, SOURCES, DataConfig
 from trainables.flow.config.run import FlowConfig
-from trainables.flow.config.shapes import unpadded_shapes
+from trainables.flow.config.shapes import RowShape, unpadded_shapes
 from trainables.flow.data.errors import DataError
 
 MOST_BYTES = 2**40
@@ -43,13 +43,13 @@ def check_rows(config: DataConfig) -> None:
         )
 
 
-def check_run(config: FlowConfig, num_rows: int, dim: int) -> None:
+def check_run(config: FlowConfig, num_rows: int, rows: RowShape) -> None:
     """Checks that a network and its batches are small enough to be trained.
 
     Args:
         config: A run's config.
         num_rows: Rows that it trains on.
-        dim: Their width.
+        rows: Shape of one.
 
     Raises:
         DataError: If they are not.
@@ -60,7 +60,7 @@ def check_run(config: FlowConfig, num_rows: int, dim: int) -> None:
             f"rows that are trained on: set batch_size: {num_rows} or less",
             "batch_size",
         )
-    shapes = unpadded_shapes(config, dim).values()
+    shapes = unpadded_shapes(config, rows).values()
     network = STATE_BYTES * sum(math.prod(shape) for shape in shapes)
     batch = 4 * config.batch_size * sum(shape[-1] for shape in shapes if len(shape) > 1)
     sizes = ("hidden_dim", "num_layers", "scale")

@@ -1,16 +1,22 @@
 """Reads the rows of each `data.source`; no torch, and pyarrow, slow to import, only for files."""
 
+import contextlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Hashable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from trainables.flow.config.data import DEFAULT_DIM, DEFAULT_ROWS, DataConfig
+from trainables.flow.config.elsewhere import Table
 from trainables.flow.data.errors import DataError, Floats
+from trainables.flow.data.own_source import read_own, source_of
+from trainables.flow.data.rows import Rows, joined
 
-Reader = Callable[[DataConfig], Floats]
-"""Gives all rows of a source, before the split."""
+Parts = Mapping[str, Floats]
+"""Rows, (rows, *shape), by the part of `config.data.PARTS` that they are for."""
+Reader = Callable[[DataConfig], Floats | Parts]
+"""Gives all rows of a source, before the split, or parts of its own; `train` at least."""
 NUM_GAUSSIANS = 8
 GAUSSIAN_STD = 0.15
 """Of each Gaussian of the mixture; the centres are one unit from the origin."""
@@ -19,27 +25,63 @@ BOARD_SQUARES = 4
 """Squares along a side of the checkerboard, which covers [-2, 2] x [-2, 2]."""
 
 
-def read_rows(config: DataConfig) -> Floats:
+def read_rows(config: DataConfig) -> Rows:
     """All rows of a source, before the split.
 
     Raises:
-        DataError: If a file cannot be used, with the reason.
+        DataError: If they cannot be used, with the reason.
     """
-    return READERS[config.source](config)
+    read = READERS[config.source](config)
+    parts = read if isinstance(read, Mapping) else {"train": read}
+    return joined(parts, *(["data.source"] if config.is_own else ["data.path", "data.test"]))
 
 
-def stamp(config: DataConfig) -> str:
-    """A text that changes when the file or folder of a config is rewritten.
+def stamp(config: DataConfig) -> Hashable:
+    """What changes when the files or folders of a config are rewritten, or its function replaced.
 
     Raises:
-        DataError: If it cannot be reached.
+        ConfigError: If they cannot be reached, or the function cannot be imported.
     """
-    if config.path is None:
-        return ""
+    if config.is_own:
+        return _Itself(source_of(config))
+    return tuple(_file_stamp(path, key) for key, path in _paths(config).items())
+
+
+class _Itself:
+    """Equals what stands for the same object, which lives as long as this does."""
+
+    def __init__(self, one: object) -> None:
+        self._one = one
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and other._one is self._one
+
+    def __hash__(self) -> int:
+        return id(self._one)
+
+
+def _paths(config: DataConfig) -> dict[str, str]:
+    """The paths that a config has, by key."""
+    paths = {"data.path": config.path, "data.test": config.test}
+    return {key: path for key, path in paths.items() if path is not None}
+
+
+def _file_stamp(path: str, key: str) -> str:
     from trainables.flow.data.filesystem import list_files
 
-    files = list_files(config.path).files
+    with _told_at(key):
+        files = list_files(path).files
     return " ".join(f"{file.path} {file.mtime_ns} {file.size}" for file in files)
+
+
+@contextlib.contextmanager
+def _told_at(key: str) -> Generator[None]:
+    """Mistakes of a path are told at its key: readers know of `data.path` alone."""
+    try:
+        yield
+    except DataError as error:
+        keys = [key if told == "data.path" else told for told in error.keys]
+        raise DataError(str(error), *keys) from error.__cause__
 
 
 def _digits(config: DataConfig) -> Floats:
@@ -52,16 +94,29 @@ def _digits(config: DataConfig) -> Floats:
     return np.loadtxt(path, delimiter=",", dtype=np.float32)[:, :-1]
 
 
-def _parquet(config: DataConfig) -> Floats:
+def _parquet(config: DataConfig, path: str) -> Floats:
     from trainables.flow.data.parquet import read_parquet
 
-    return read_parquet(str(config.path), config.column)
+    return read_parquet(path, config.column)
 
 
-def _npy(config: DataConfig) -> Floats:
+def _npy(config: DataConfig, path: str) -> Floats:
     from trainables.flow.data.npy import read_npy
 
-    return read_npy(str(config.path))
+    return read_npy(path)
+
+
+def _files(read: Callable[[DataConfig, str], Floats]) -> Reader:
+    """A source whose rows are in files, those of the test part perhaps in others."""
+
+    def read_all(config: DataConfig) -> Parts:
+        parts: dict[str, Floats] = {}
+        for key, path in _paths(config).items():
+            with _told_at(key):
+                parts["test" if key == "data.test" else "train"] = read(config, path)
+        return parts
+
+    return read_all
 
 
 def _drawn(draw: Callable[[np.random.Generator, int, int], np.ndarray]) -> Reader:
@@ -106,11 +161,14 @@ def _gaussians(rng: np.random.Generator, rows: int, dim: int) -> np.ndarray:
     return chosen + GAUSSIAN_STD * rng.normal(size=(rows, dim)) * np.sqrt(2 / max(2, dim))
 
 
-READERS: dict[str, Reader] = {
-    "digits": _digits,
-    "parquet": _parquet,
-    "npy": _npy,
-    "moons": _drawn(_moons),
-    "checkerboard": _drawn(_checkerboard),
-    "gaussians": _drawn(_gaussians),
-}
+READERS: Table[Reader] = Table(
+    {
+        "digits": _digits,
+        "parquet": _files(_parquet),
+        "npy": _files(_npy),
+        "moons": _drawn(_moons),
+        "checkerboard": _drawn(_checkerboard),
+        "gaussians": _drawn(_gaussians),
+    },
+    elsewhere=read_own,
+)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.flow.config.flows import FLOWS
 from trainables.flow.config.run import FlowConfig
 from trainables.flow.config.schedule import steps_per_epoch
 from trainables.flow.config.sharing import coupling_identity, draws_identity, validation_identity
@@ -16,9 +17,11 @@ from trainables.flow.data.dataset import Dataset, Normalisation
 from trainables.flow.engine.state import RunSpec
 from trainables.flow.ingredients.augmentation import augment
 from trainables.flow.ingredients.couplings import paired
+from trainables.flow.ingredients.own_calls import Steps
+from trainables.flow.ingredients.own_ingredients import own_path_sample
 from trainables.flow.ingredients.probability_paths import path_sample, path_times, uses_eps
-from trainables.flow.networks.velocity import parameter_dtype
-from trainables.flow.randomness import CPU, Streams, generator
+from trainables.flow.networks.layers import parameter_dtype
+from trainables.flow.randomness import CPU, Stream, Streams, generator
 
 CHUNK_NUMBERS = 2**21
 """Numbers per tensor of a chunk of steps: 8 MB, so that packs fit into memory."""
@@ -42,7 +45,7 @@ def stacked(targets: Sequence[Targets], dim: int, device: torch.device) -> Targe
 
 
 class Pairs(NamedTuple):
-    """Fixed pairs of noise and data, (rows, dim) each."""
+    """Noise and data: (rows, dim) each if they are fixed, (steps, batch, dim) if they are drawn."""
 
     x_0: Tensor
     x_1: Tensor
@@ -58,20 +61,20 @@ class Draw:
     """(steps, batch, dim)"""
     t: Tensor
     """(steps, batch)"""
-    streams: Streams = field(repr=False)
-    _paired: dict[str, Tensor] = field(default_factory=dict[str, Tensor], repr=False)
+    steps: Steps = field(repr=False)
+    _paired: dict[str, Pairs] = field(default_factory=dict[str, Pairs], repr=False)
 
-    def paired(self, config: FlowConfig) -> Tensor:
-        """The noise as a config's coupling pairs it with the data; computed once per coupling."""
+    def paired(self, config: FlowConfig) -> Pairs:
+        """Noise and data as a config's coupling pairs them; computed once per coupling."""
         key = coupling_identity(config)
         if key not in self._paired:
-            self._paired[key] = paired(config, self.x_0, self.x_1)
+            self._paired[key] = Pairs(*paired(config, self.x_0, self.x_1, self.steps))
         return self._paired[key]
 
     @cached_property
     def eps(self) -> Tensor:
         """Noise of the path, for paths that have some."""
-        source = self.streams["path"]
+        source = self.steps.streams["path"]
         eps = torch.randn(self.x_0.shape, generator=source, device=self.x_0.device)
         return eps.to(self.x_0.dtype)
 
@@ -79,7 +82,7 @@ class Draw:
         """The training targets of a run with this config."""
         eps = self.eps if uses_eps(config) else None
         t = path_times(config, self.t)
-        return *path_sample(config, self.paired(config), self.x_1, t, eps), t
+        return *_on_path(config, self.paired(config), t, eps, self.steps), t
 
 
 class RunData:
@@ -101,7 +104,7 @@ class RunData:
         device: torch.device = CPU,
     ) -> None:
         self.spec = spec
-        self.dim = data.dim
+        self.dim, self.shape = data.dim, data.shape
         self._device = device
         self._dtype = parameter_dtype(spec.config)
         self._source = (data, normalisation)
@@ -132,14 +135,17 @@ class RunData:
         config, device = self.spec.config, self._device
         streams = Streams(self.spec.seed, epoch, device)
         batches = self._batches(epoch).to(device)
+        first = 0
         for rows in batches.split(max(1, CHUNK_NUMBERS // (config.batch_size * self.dim))):
+            steps = Steps(self.shape, streams, first)
+            first += len(rows)
             t = torch.rand(rows.shape, generator=streams["time"], device=device).to(self._dtype)
             if self.pairs is not None:
-                yield Draw(self.pairs.x_0[rows], self.pairs.x_1[rows], t, streams)
+                yield Draw(self.pairs.x_0[rows], self.pairs.x_1[rows], t, steps)
                 continue
             shape = (*rows.shape, self.dim)
             x_0 = torch.randn(shape, generator=streams["noise"], device=device).to(self._dtype)
-            yield Draw(x_0, augment(config, self.train[rows], streams), t, streams)
+            yield Draw(x_0, augment(config, self.train[rows], steps), t, steps)
 
     @property
     def validation_key(self) -> Hashable:
@@ -159,11 +165,13 @@ class RunData:
         source = streams["validation times"]
         strata = torch.randperm(rows, generator=source)
         t = ((strata + torch.rand(rows, generator=source)) / rows).to(self._dtype)
-        batches = zip(x_0.split(VALIDATION_BATCH), x_1.split(VALIDATION_BATCH), strict=True)
-        x_0 = torch.cat([paired(config, noise[None], data[None])[0] for noise, data in batches])
+        pairs = self._validation_paired(x_0, x_1, streams)
         eps = torch.randn(x_1.shape, generator=streams["validation path"]).to(self._dtype)
         t = path_times(config, t)
-        return *path_sample(config, x_0, x_1, t, eps), t
+        x_t, u_t = _on_path(
+            config, pairs, t[None], eps[None], Steps(self.shape, streams), "validation own path"
+        )
+        return x_t[0], u_t[0], t
 
     def validation_noise(self) -> Tensor:
         """Fixed noise for the validation part, (rows, dim)."""
@@ -176,6 +184,16 @@ class RunData:
     def _fixed_noise(self, stream: str, rows: int) -> Tensor:
         source = generator(self.spec.config.data.split_seed, 0, stream)
         return torch.randn(rows, self.dim, generator=source).to(self._dtype)
+
+    def _validation_paired(self, x_0: Tensor, x_1: Tensor, streams: Streams) -> Pairs:
+        """Rows as the coupling pairs them in batches of a fixed size, (1, rows, dim)."""
+        batches = zip(x_0.split(VALIDATION_BATCH), x_1.split(VALIDATION_BATCH), strict=True)
+        config, stream = self.spec.config, "validation own coupling"
+        coupled = [
+            paired(config, noise[None], data[None], Steps(self.shape, streams, number), stream)
+            for number, (noise, data) in enumerate(batches)
+        ]
+        return Pairs(*(torch.cat(side, dim=1) for side in zip(*coupled, strict=True)))
 
     def _batches(self, epoch: int) -> Tensor:
         """Row numbers (steps, batch): shuffled passes end to end, so that every batch is full."""
@@ -190,6 +208,16 @@ class RunData:
         )
         start = first - passes[0] * rows
         return shuffled[start : start + count].view(self.steps_per_epoch, -1)
+
+
+def _on_path(
+    config: FlowConfig, pairs: Pairs, t: Tensor, eps: Tensor | None, steps: Steps,
+    stream: Stream = "own path",
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Points and target velocities of a path, built in or not, (steps, batch, dim)."""
+    if config.flow in FLOWS:
+        return path_sample(config, *pairs, t, eps)
+    return own_path_sample(config, *pairs, t, eps, steps, stream)
 
 
 @lru_cache(maxsize=4)

@@ -7,14 +7,28 @@ from torch import Tensor
 
 from trainables.flow.config.run import FlowConfig
 from trainables.flow.networks.mlp_backward import mlp_pullback
-from trainables.flow.networks.velocity import State, velocity
+from trainables.flow.networks.modules import gradients_of
+from trainables.flow.networks.velocity import (
+    NONE,
+    State,
+    Surroundings,
+    is_module,
+    precision,
+    velocity,
+)
 
 Pullback = Callable[[Tensor], None]
 """Takes the loss's slope at each velocity, (K, batch, dim), and fills the gradients."""
 
 
 def fill_gradients(
-    config: FlowConfig, weights: State, gradients: State, x_t: Tensor, u_t: Tensor, t: Tensor
+    config: FlowConfig,
+    weights: State,
+    gradients: State,
+    x_t: Tensor,
+    u_t: Tensor,
+    t: Tensor,
+    surroundings: Surroundings = NONE,
 ) -> Tensor:
     """Computes the mean squared errors of K runs, and fills in their gradients.
 
@@ -25,12 +39,15 @@ def fill_gradients(
         x_t: Points of the paths, (K, batch, dim).
         u_t: Their target velocities, (K, batch, dim).
         t: Their times, (K, batch).
+        surroundings: Of modules of somebody's own.
 
     Returns:
         The losses, (K,).
     """
-    by_hand = BY_HAND.get(config.arch) if config.dtype != "bfloat16" else None
-    velocities, pull_back = (by_hand or _by_autograd)(config, weights, gradients, x_t, t)
+    forward = _of_modules if is_module(config) else _by_autograd
+    if config.arch in BY_HAND and config.dtype != "bfloat16":
+        forward = BY_HAND[config.arch]
+    velocities, pull_back = forward(config, weights, gradients, x_t, t, surroundings)
     with torch.no_grad():
         error = velocities - u_t
         losses = _mean_squares(error)
@@ -39,10 +56,10 @@ def fill_gradients(
 
 
 def _by_autograd(
-    config: FlowConfig, weights: State, gradients: State, x: Tensor, t: Tensor
+    config: FlowConfig, weights: State, gradients: State, x: Tensor, t: Tensor, around: Surroundings
 ) -> tuple[Tensor, Pullback]:
     """Velocities (K, batch, dim) of any network, and the function that fills the gradients."""
-    velocities = velocity(config, weights, x, t)
+    velocities = velocity(config, weights, x, t, around)
 
     def pull_back(slope: Tensor) -> None:
         pulled = torch.autograd.grad(velocities, list(weights.values()), slope)
@@ -52,11 +69,18 @@ def _by_autograd(
 
 
 def _mlp_by_hand(
-    config: FlowConfig, weights: State, gradients: State, x: Tensor, t: Tensor
+    config: FlowConfig, weights: State, gradients: State, x: Tensor, t: Tensor, _: Surroundings
 ) -> tuple[Tensor, Pullback]:
     """The same for an MLP, with the same bits: autograd's overhead is a quarter of a small step."""
     with torch.no_grad():
         return mlp_pullback(weights, gradients, x, t, config.shape[1])
+
+
+def _of_modules(
+    config: FlowConfig, weights: State, gradients: State, x: Tensor, t: Tensor, around: Surroundings
+) -> tuple[Tensor, Pullback]:
+    with precision(config, x.device):
+        return gradients_of(config, weights, gradients, x, t, around)
 
 
 def _mean_squares(error: Tensor) -> Tensor:

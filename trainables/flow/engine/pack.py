@@ -28,7 +28,7 @@ from trainables.flow.engine.run import FlowRun
 from trainables.flow.engine.state import RunSpec
 from trainables.flow.engine.validation import ValidationDraws
 from trainables.flow.evaluation.measure import final_metrics
-from trainables.flow.networks.velocity import State, initial_state
+from trainables.flow.networks.velocity import NONE, State, Surroundings, initial_numbers, is_module
 
 
 class Pack:
@@ -59,17 +59,20 @@ class Pack:
         self.device = device
         graphed = specs[0].config.cuda_graph and device.type != "cpu"
         self._watched = not graphed if watched is None else watched
-        states = [
-            initial_state(spec.config, data.dim, spec.seed)
+        numbers = [
+            initial_numbers(spec.config, data.shape, spec.seed)
             for spec, data in zip(specs, datasets, strict=True)
         ]
+        states = [trained for trained, _ in numbers]
         _check_alike(specs, states)
         self._config = specs[0].config
         self._layout = RowLayout(states[0])
         self._stack(Rows.of(self._layout.rows(states, device)))
         self.runs = [
-            FlowRun(spec, data, self._layout, self.rows.row(k))
-            for k, (spec, data) in enumerate(zip(specs, datasets, strict=True))
+            FlowRun(spec, data, self._layout, self.rows.row(k), on_device(buffers, device))
+            for k, (spec, data, (_, buffers)) in enumerate(
+                zip(specs, datasets, numbers, strict=True)
+            )
         ]
         if len({run.data.steps_per_epoch for run in self.runs}) > 1:
             raise ValueError("runs of a pack need the same number of batches an epoch")
@@ -116,7 +119,7 @@ class Pack:
             u_t: Their target velocities, (K, batch, dim).
             t: Their times, (K, batch).
         """
-        losses = self._fill_gradients(x_t, u_t, t)
+        losses = self._fill_gradients(x_t, u_t, t, self._surroundings(in_training=True))
         # Row by row: a norm of all runs at once may sum in another order for another K.
         norms = torch.stack([vector_norm(run.row.gradients) for run in self.active])
         measured = torch.stack([losses, norms], dim=1).tolist()
@@ -152,6 +155,19 @@ class Pack:
         }
         # Holds no reference to the pack: it would delay the release of the pack's GPU memory.
         self._fill_gradients = partial(fill_gradients, self._config, weights, gradients)
+
+    def _surroundings(self, in_training: bool) -> Surroundings:
+        if not is_module(self._config):
+            return NONE
+        shape = self.runs[0].dataset.shape
+        if not in_training:
+            return Surroundings(shape, [run.buffers for run in self.active])
+        # One that has ended computes along until the epoch does, but must not change any more.
+        buffers = [
+            run.buffers if run.training else on_device(run.buffers, self.device, copy=True)
+            for run in self.active
+        ]
+        return Surroundings(shape, buffers, [run.step_seed for run in self.active])
 
     def _train_watched(self) -> None:
         steps = (
@@ -211,7 +227,8 @@ class Pack:
         due = [run.validates for run in self.active]
         if not any(due):
             return [None] * len(due)
-        losses = self._validation_draws.losses(self._config, self._average)
+        around = self._surroundings(in_training=False)
+        losses = self._validation_draws.losses(self._config, self._average, around)
         return [loss if wanted else None for loss, wanted in zip(losses, due, strict=True)]
 
     def _end_phase(self, run: FlowRun, reason: str) -> None:
@@ -237,6 +254,11 @@ class Pack:
         for k, run in enumerate(remaining):
             run.move(self.rows.row(k))
         self._validation_draws = self._validation_draws.selected(places)
+
+
+def on_device(state: State, device: torch.device, copy: bool = False) -> State:
+    """A run's numbers where they are needed."""
+    return {name: tensor.to(device, copy=copy) for name, tensor in state.items()}
 
 
 def _check_alike(specs: Sequence[RunSpec], states: Sequence[State]) -> None:

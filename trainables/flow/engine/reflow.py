@@ -54,6 +54,7 @@ def teacher_cost(run: FlowRun) -> dict[str, int]:
 
 def _pairs(run: FlowRun, x_0: torch.Tensor, teacher: State, device: torch.device) -> Pairs:
     config = run.spec.config
-    velocity = velocity_of(config, {k: tensor.to(device) for k, tensor in teacher.items()})
+    state = {name: tensor.to(device) for name, tensor in teacher.items()}
+    velocity = velocity_of(config, state, run.dataset.shape)
     x_1 = integrate(velocity, x_0.to(device), config.solver_steps, config.solver)
     return Pairs(x_0, x_1.to("cpu"))

@@ -2,39 +2,50 @@
 
 import math
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from trainables.flow.config.metrics import is_optional
+from trainables.flow.config.optimizers import OPTIMIZERS
+from trainables.flow.config.run import FlowConfig
 from trainables.flow.config.schedule import LearningRate, phases_of, validation_every
+from trainables.flow.config.schedules import decay_of
 from trainables.flow.config.shapes import num_parameters
 from trainables.flow.data.dataset import Dataset
 from trainables.flow.engine.batches import RunData
 from trainables.flow.engine.checkpoint import Stateful
 from trainables.flow.engine.normalisation import NormalisationState
 from trainables.flow.engine.optimizer import AdamW
+from trainables.flow.engine.own_optimizer import OwnOptimizer
 from trainables.flow.engine.parameters import RowLayout, Rows
 from trainables.flow.engine.state import Point, Progress, RunSpec
 from trainables.flow.networks.velocity import State
+from trainables.flow.randomness import stream_seed
 
 POINT_EVERY_STEPS = 10
 """Optimizer steps between the points of a run's curves; each epoch also ends with one."""
 
 
 class _Weights:
-    """One run's own parameters, as a part of its state."""
+    """One run's own parameters, and the buffers that belong to them, as a part of its state."""
 
-    def __init__(self, tensors: State) -> None:
+    def __init__(self, tensors: State, buffers: State) -> None:
         self.tensors = tensors
+        self._buffers = buffers
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: tensor.detach().clone() for name, tensor in self.tensors.items()}
+        return {name: tensor.detach().clone() for name, tensor in self._all()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         with torch.no_grad():
-            for name, tensor in self.tensors.items():
+            for name, tensor in self._all():
                 tensor.copy_(state[name])
+
+    def _all(self) -> Iterable[tuple[str, Tensor]]:
+        return (self.tensors | self._buffers).items()
 
 
 class FlowRun:
@@ -45,9 +56,12 @@ class FlowRun:
         dataset: Its data.
         layout: Where its parameters are in its row.
         row: Its row of the pack's numbers.
+        buffers: Numbers of its network that are not trained.
     """
 
-    def __init__(self, spec: RunSpec, dataset: Dataset, layout: RowLayout, row: Rows) -> None:
+    def __init__(
+        self, spec: RunSpec, dataset: Dataset, layout: RowLayout, row: Rows, buffers: State
+    ) -> None:
         config = spec.config
         self.spec = spec
         self.dataset = dataset
@@ -55,27 +69,36 @@ class FlowRun:
         self.progress = Progress()
         self.row = row
         self._layout = layout
-        self.model = _Weights(layout.views(row.weights))
-        self.ema = _Weights(layout.views(row.average))
+        self.buffers = buffers
+        self.model = _Weights(layout.views(row.weights), buffers)
+        self.ema = _Weights(layout.views(row.average), buffers)
         self.curves = Curves()
-        self.optimizer = AdamW(
-            layout, row, config.lr, (config.beta1, config.beta2), config.weight_decay
-        )
+        self.optimizer = optimizer_of(config, layout, row)
         self.load_data()
         self.phases = phases_of(config, self.data.steps_per_epoch)
         self.scheduler = LearningRate(
-            self.optimizer, config.lr, config.warmup, self.phases, config.schedule, config.final_lr
+            self.optimizer, config.lr, config.warmup, self.phases, decay_of(config)
         )
 
     @property
     def num_parameters(self) -> int:
         """Trainable parameters of the run, without padding."""
-        return num_parameters(self.spec.config, self.dataset.dim)
+        return num_parameters(self.spec.config, self.dataset.shape)
 
     @property
     def final_metrics(self) -> dict[str, float]:
         """Metrics measured at the run's end; empty until then."""
         return self.progress.final_metrics
+
+    @property
+    def has_best(self) -> bool:
+        """Whether there are best weights of its own: a teacher's are not."""
+        return bool(self.progress.best) and self.progress.phase + 1 == len(self.phases)
+
+    @property
+    def step_seed(self) -> int:
+        """What a network's own draws in the next step begin with."""
+        return stream_seed(self.spec.seed, self.progress.step, "network")
 
     @property
     def phase_steps(self) -> int:
@@ -199,6 +222,14 @@ class FlowRun:
         self.model.tensors = self._layout.views(row.weights)
         self.ema.tensors = self._layout.views(row.average)
         self.optimizer.move(row)
+
+
+def optimizer_of(config: FlowConfig, layout: RowLayout, row: Rows) -> AdamW | OwnOptimizer:
+    """The optimizer of a config on a run's numbers."""
+    if config.optimizer not in OPTIMIZERS:
+        return OwnOptimizer(config, layout, row)
+    betas = config.beta1, config.beta2
+    return AdamW(layout, row, config.lr, betas, config.weight_decay)
 
 
 class Curves:

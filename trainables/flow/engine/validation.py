@@ -10,7 +10,7 @@ from torch import Tensor
 from trainables.flow.config.run import FlowConfig
 from trainables.flow.engine.batches import Targets, stacked
 from trainables.flow.engine.run import FlowRun
-from trainables.flow.networks.velocity import State, velocity
+from trainables.flow.networks.velocity import NONE, State, Surroundings, velocity
 
 BLOCK = 2_048
 """Rows per call of a network; on a GPU, of all networks of a pack together."""
@@ -41,19 +41,22 @@ class ValidationDraws:
         return type(self)((x_t, u_t, t))
 
     @torch.no_grad()
-    def losses(self, config: FlowConfig, weights: State) -> list[float]:
+    def losses(
+        self, config: FlowConfig, weights: State, surroundings: Surroundings = NONE
+    ) -> list[float]:
         """The mean squared error of each run's velocity.
 
         Args:
             config: Of any of the runs.
             weights: Stacked parameters, (K, ...) each.
+            surroundings: Of modules of somebody's own.
         """
         x_t = self._targets[0]
         rows = BLOCK
         if x_t.device.type != "cpu":  # on a CPU, bits would then depend on K
             rows = max(config.batch_size, rows // len(x_t))
         blocks = zip(*(part.split(rows, dim=1) for part in self._targets), strict=True)
-        sums = [_squares(velocity(config, weights, x, t) - u) for x, u, t in blocks]
+        sums = [_squares(velocity(config, weights, x, t, surroundings) - u) for x, u, t in blocks]
         # One by one: a sum over an axis may take another order for another K.
         return (functools.reduce(torch.add, sums) / x_t[0].numel()).tolist()
 

@@ -68,14 +68,20 @@ def mmd(x: Tensor, y: Tensor) -> float:
 
 
 def nearest_distance(x: Tensor, rows: Tensor) -> float:
-    """Mean distance of points to their nearest row.
+    """Mean distance of points to their nearest row, see `nearest_distances`."""
+    return nearest_distances(x, rows).mean().item()
+
+
+def nearest_distances(x: Tensor, rows: Tensor) -> Tensor:
+    """The distance of each point to its nearest row, (num_points,).
 
     Args:
         x: (num_points, dim).
-        rows: (num_rows, dim).
+        rows: (num_rows, dim), anywhere: block by block they go where the points are.
     """
-    blocks = [distances(x, block).min(dim=1).values for block in rows.split(NEIGHBOUR_BLOCK)]
-    return torch.stack(blocks).min(dim=0).values.mean().item()
+    blocks = (block.to(x.device) for block in rows.split(NEIGHBOUR_BLOCK))
+    nearest = [distances(x, block).min(dim=1).values for block in blocks]
+    return torch.stack(nearest).min(dim=0).values
 
 
 def distances(x: Tensor, y: Tensor) -> Tensor:

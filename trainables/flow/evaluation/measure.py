@@ -1,20 +1,23 @@
 """Metrics of a trained model: samples from fixed noise against the test part."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from trainables.flow.config.elsewhere import told_of
 from trainables.flow.config.metrics import MAX_ROWS, METRICS
 from trainables.flow.config.run import FlowConfig
-from trainables.flow.data.dataset import Normalisation
+from trainables.flow.data.dataset import Dataset, Normalisation
 from trainables.flow.engine.batches import RunData
 from trainables.flow.engine.run import FlowRun
 from trainables.flow.evaluation.distances import energy_distance, mmd, nearest_distance, sliced_w2
 from trainables.flow.evaluation.likelihood import negative_log_likelihood
+from trainables.flow.evaluation.own_metrics import own_floors, own_rows, own_values
 from trainables.flow.networks.velocity import State, velocity_of
 from trainables.flow.sampling import Velocity, solve
 
@@ -59,31 +62,47 @@ class Measure(NamedTuple):
     it."""
 
 
-def measure(
+def evaluation_of(
     config: FlowConfig,
     data: RunData,
     normalisation: Normalisation,
     weights: State,
-    names: Sequence[str],
     device: torch.device,
-) -> dict[str, float]:
-    """Metrics of one set of weights by name.
+) -> Evaluation:
+    """One set of weights beside what its samples are compared with.
 
     Args:
         config: The run's config; says how samples are drawn.
         data: The run's rows and fixed noise.
         normalisation: The statistics of the weights.
         weights: Parameters by name.
-        names: The metrics, of `MEASURES`.
         device: Where to compute.
     """
     test = data.test[:MAX_ROWS].to(device)
     on_device = {name: tensor.to(device) for name, tensor in weights.items()}
-    evaluation = Evaluation(
-        config, velocity_of(config, on_device), data.sampling_noise(len(test)).to(device), test,
-        data.train.to(device), normalisation,
-    )  # fmt: skip
+    velocity = velocity_of(config, on_device, data.shape)
+    noise = data.sampling_noise(len(test)).to(device)
+    return Evaluation(config, velocity, noise, test, data.train.to(device), normalisation)
+
+
+def measure(evaluation: Evaluation, names: Iterable[str]) -> dict[str, float]:
+    """Metrics of one set of weights by name.
+
+    Args:
+        evaluation: The weights.
+        names: The metrics, of `MEASURES`.
+    """
     return {name: MEASURES[name].of(evaluation) for name in names}
+
+
+def own_measures(evaluation: Evaluation, dataset: Dataset, reference: str) -> dict[str, float]:
+    """A metric of one's own of one set of weights, by name.
+
+    Raises:
+        Exception: Whatever the function raises.
+    """
+    samples = evaluation.normalisation.undo(evaluation.samples.cpu().numpy()).astype(np.float32)
+    return own_values(reference, own_rows(dataset, samples, evaluation.test.device))
 
 
 def floors(data: RunData, names: Sequence[str], device: torch.device) -> dict[str, float]:
@@ -117,13 +136,36 @@ def final_metrics(run: FlowRun, device: torch.device) -> dict[str, float]:
     config, data, progress = run.spec.config, run.data, run.progress
     names = [name for name in config.measured() if METRICS[name].is_measurable]
     scale = run.normalisation.current
-    best = measure(config, data, scale, progress.best, names, device)
+    best = evaluation_of(config, data, scale, progress.best, device)
     final = best
     if progress.best_step != progress.step:
-        final = measure(config, data, scale, run.ema.state_dict(), names, device)
-    return columns(best, "best") | columns(final, "final") | columns(
-        floors(data, names, device), "floor"
-    )  # fmt: skip
+        final = evaluation_of(config, data, scale, run.ema.state_dict(), device)
+    of_best = measure(best, names)
+    of_final = of_best if final is best else measure(final, names)
+    metrics = columns(of_best, "best") | columns(of_final, "final")
+    metrics |= columns(floors(data, names, device), "floor")
+    for reference in config.metrics:
+        metrics |= _own_metrics(run, reference, best, final)
+    return metrics
+
+
+def _own_metrics(
+    run: FlowRun, reference: str, best: Evaluation, final: Evaluation
+) -> dict[str, float]:
+    """The columns of a metric of one's own; what it raises becomes a warning of the run."""
+    metrics: dict[str, float] = {}
+    try:
+        values = own_measures(best, run.dataset, reference)
+        metrics |= columns(values, "best")
+        if final is not best:
+            values = own_measures(final, run.dataset, reference)
+        metrics |= columns(values, "final")
+        metrics |= columns(own_floors(reference, run.dataset, best.test.device), "floor")
+    except Exception as error:  # noqa: BLE001 - the run's other results are not lost to it
+        run.progress.warnings.append(
+            f"metric {reference} raised {told_of(error)}: left out of the metrics"
+        )
+    return metrics
 
 
 def columns(values: Mapping[str, float], what: str) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Augmentation of x_1 before the coupling: mixup, then noise, then dropout, in training only.
+"""Augmentation of x_1 before the coupling: mixup, noise, dropout, one's own, in training only.
 
 Each draws from its own streams, so that switching one on shifts no other draw of the run, and gets
 only the knobs of its row in `augmentations`.
@@ -10,22 +10,27 @@ import torch
 from torch import Tensor
 
 from trainables.flow.config.augmentations import AUGMENTATIONS, AugmentationKeys
+from trainables.flow.ingredients.own_calls import Steps
+from trainables.flow.ingredients.own_ingredients import own_augmented
 from trainables.flow.randomness import Stream, Streams
 
 
-def augment(config: AugmentationKeys, x_1: Tensor, streams: Streams) -> Tensor:
+def augment(config: AugmentationKeys, x_1: Tensor, steps: Steps) -> Tensor:
     """Batches of rows, augmented.
 
     Args:
         config: Says which augmentations, and how strong.
         x_1: Rows in normalised coordinates, (steps, batch, dim).
-        streams: The run's draws of the epoch.
+        steps: Which steps.
 
     Returns:
         (steps, batch, dim).
     """
     for name in config.augmentations:
-        x_1 = AUGMENT[name](x_1, streams, **AUGMENTATIONS[name].values(config))
+        if name in AUGMENTATIONS:
+            x_1 = AUGMENT[name](x_1, steps.streams, **AUGMENTATIONS[name].values(config))
+        else:
+            x_1 = own_augmented(config, name, x_1, steps)
     return x_1
 
 

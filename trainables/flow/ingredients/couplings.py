@@ -1,4 +1,4 @@
-"""Couples noise with rows: independently, or by exact optimal transport in each batch.
+"""Couples noise with rows: independently, by exact optimal transport in each batch, or otherwise.
 
 Each function of `PAIR` gets only the knobs of its row in `flows.COUPLINGS`.
 """
@@ -12,25 +12,34 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables.flow.config.flows import COUPLINGS, FLOWS, FlowKeys
+from trainables.flow.config.flows import COUPLINGS, FlowKeys
+from trainables.flow.ingredients.own_calls import Steps
+from trainables.flow.ingredients.own_ingredients import own_pairs
+from trainables.flow.randomness import Stream
 
 SQUARED_DISTANCE_MAX_DIM = 8
 """Up to this dimension the assignment is solved faster on squared distances."""
 
 
-def paired(config: FlowKeys, x_0: Tensor, x_1: Tensor) -> Tensor:
-    """The noise in the order of the rows that the config's coupling pairs it with.
+def paired(
+    config: FlowKeys, x_0: Tensor, x_1: Tensor, steps: Steps, stream: Stream = "own coupling"
+) -> tuple[Tensor, Tensor]:
+    """Noise and rows in the order in which the config's coupling pairs them.
 
     Args:
         config: Says which coupling.
         x_0: Noise, (steps, batch, dim).
         x_1: Data, (steps, batch, dim).
+        steps: Which steps.
+        stream: What the draws of one's own coupling are for.
 
     Returns:
-        (steps, batch, dim).
+        Both, (steps, batch, dim).
     """
-    name = FLOWS[config.flow].coupling
-    return PAIR[name](x_0, x_1, **COUPLINGS[name].values(config))
+    name = config.pairing
+    if name not in COUPLINGS:
+        return own_pairs(config, x_0, x_1, steps, stream)
+    return PAIR[name](x_0, x_1, **COUPLINGS[name].values(config)), x_1
 
 
 def ot_pairing(x_0: Tensor, x_1: Tensor) -> Tensor:

@@ -12,7 +12,8 @@ that is linear in the pair, so six coefficients of t define it:
 | `trigonometric` | Albergo & Vanden-Eijnden 2023 (arXiv:2209.15571), eq. 5           |
 | `interpolant`   | Albergo et al. 2023 (arXiv:2303.08797), definition of section 2.1 |
 
-A path gets only the knobs of the flow's row in `flows.FLOWS`.
+A path gets only the knobs of the flow's row in `flows.FLOWS`. Those from elsewhere are whatever
+they are (`own_ingredients.own_path_sample`).
 """
 
 import math
@@ -23,6 +24,7 @@ import torch
 from torch import Tensor
 
 from trainables.flow.config.flows import FLOWS, FlowKeys
+from trainables.flow.ingredients.own_ingredients import own_path
 
 TIME_CLIP = 1e-3
 """How far paths stay from t = 0 and t = 1 if their noise has no finite derivative there."""
@@ -59,7 +61,7 @@ def path_sample(
     """A point of the path and its conditional target velocity.
 
     Args:
-        config: Says the path: `flow`, `sigma`, `interpolant`, `gamma`.
+        config: Says the path, a built-in one: `flow`, `sigma`, `interpolant`, `gamma`.
         x_0: Noise, (..., dim).
         x_1: Data, (..., dim).
         t: Times, (...), as `path_times` makes them.
@@ -84,14 +86,16 @@ def coefficients(config: FlowKeys, t: Tensor) -> Coefficients:
 
 
 def path_times(config: FlowKeys, t: Tensor) -> Tensor:
-    """Times clamped to where the path's coefficients are finite."""
-    if _path(config)[0].diverges and uses_eps(config):
+    """Times clamped to where the path's coefficients are finite; one's own path sees to itself."""
+    if config.flow in FLOWS and _path(config)[0].diverges and uses_eps(config):
         return t.clamp(TIME_CLIP, 1 - TIME_CLIP)
     return t
 
 
 def uses_eps(config: FlowKeys) -> bool:
     """Whether a path adds noise of its own (the noise of `target` is the source itself)."""
+    if config.flow not in FLOWS:
+        return "eps" in own_path(config).parameters
     path, knobs = _path(config)
     return path.noise is not None and knobs[path.noise] > 0
 

@@ -8,10 +8,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from trainables.flow.config.run import FlowConfig
 from trainables.flow.config.shapes import TIME_DIM, padded
 
 Weights = Mapping[str, Tensor]
 """Parameters by name, of one run or, with a leading K, of a pack's runs."""
+
+
+def parameter_dtype(config: FlowConfig) -> torch.dtype:
+    """Precision of weights, data and loss."""
+    return torch.float64 if config.dtype == "float64" else torch.float32
 
 
 def linear(weights: Weights, name: str, x: Tensor) -> Tensor:

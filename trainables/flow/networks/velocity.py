@@ -17,10 +17,19 @@ import torch
 from torch import Tensor
 
 from trainables.flow.config.run import FlowConfig
-from trainables.flow.config.shapes import ARCHS, parameter_shapes, unpadded_shapes
+from trainables.flow.config.shapes import (
+    ARCHS,
+    MODULE,
+    RowShape,
+    parameter_shapes,
+    row_width,
+    unpadded_shapes,
+)
+from trainables.flow.networks import modules
 from trainables.flow.networks.dit import dit
-from trainables.flow.networks.layers import Weights, linear, time_embedding
+from trainables.flow.networks.layers import Weights, linear, parameter_dtype, time_embedding
 from trainables.flow.networks.mlp import mlp
+from trainables.flow.networks.modules import State, Surroundings
 from trainables.flow.networks.unet import unet
 from trainables.flow.randomness import generator
 from trainables.flow.sampling import Velocity
@@ -28,14 +37,17 @@ from trainables.flow.sampling import Velocity
 OUTPUT_GAIN = 1e-2
 """Scale of the output layer at initialisation: the network starts near velocity zero."""
 
-State = dict[str, Tensor]
-"""One run's parameters by name."""
 NETWORKS: dict[str, Callable[..., Tensor]] = {"mlp": mlp, "dit": dit, "unet": unet}
 """Each takes stacked parameters, points, embedded times, `num_layers`, and the knobs of its row of
 `shapes.ARCHS`."""
 
 
-def velocity(config: FlowConfig, weights: Weights, x: Tensor, t: Tensor) -> Tensor:
+NONE = Surroundings()
+
+
+def velocity(
+    config: FlowConfig, weights: Weights, x: Tensor, t: Tensor, surroundings: Surroundings = NONE
+) -> Tensor:
     """Velocities of K runs of one shape.
 
     Args:
@@ -43,11 +55,15 @@ def velocity(config: FlowConfig, weights: Weights, x: Tensor, t: Tensor) -> Tens
         weights: Stacked parameters, (K, ...) each.
         x: Points, (K, batch, dim).
         t: Times, (K, batch).
+        surroundings: Of a module of somebody's own.
 
     Returns:
         (K, batch, dim), in the precision of x.
     """
-    with _precision(config, x.device):
+    with precision(config, x.device):
+        if is_module(config):
+            found = modules.velocities(config, modules.unstacked(weights), x, t, surroundings)
+            return torch.stack(found)
         time = time_embedding(t)
         knobs = ARCHS[config.arch].values(config)
         velocities = NETWORKS[config.arch](weights, x, time, config.shape[1], **knobs)
@@ -56,10 +72,32 @@ def velocity(config: FlowConfig, weights: Weights, x: Tensor, t: Tensor) -> Tens
     return velocities.to(x.dtype)
 
 
-def velocity_of(config: FlowConfig, state: Mapping[str, Tensor]) -> Velocity:
-    """The velocity field (batch, dim), (batch,) -> (batch, dim) of one run's parameters."""
+def velocity_of(
+    config: FlowConfig, state: Mapping[str, Tensor], shape: tuple[int, ...] = ()
+) -> Velocity:
+    """The velocity field (batch, dim), (batch,) -> (batch, dim) of one run's numbers.
+
+    Args:
+        config: The run's.
+        state: Its parameters, and its buffers if it has some.
+        shape: Of a row; none: its width.
+    """
     weights = {name: tensor.unsqueeze(0) for name, tensor in state.items()}
-    return lambda x, t: velocity(config, weights, x.unsqueeze(0), t.unsqueeze(0)).squeeze(0)
+    around = Surroundings(shape)
+    return lambda x, t: velocity(config, weights, x.unsqueeze(0), t.unsqueeze(0), around).squeeze(0)
+
+
+def initial_numbers(config: FlowConfig, rows: RowShape, seed: int) -> tuple[State, State]:
+    """What is trained of a run at step 0, and what else belongs to its state: buffers.
+
+    Args:
+        config: Says which network.
+        rows: Shape of a row.
+        seed: The run's.
+    """
+    if not is_module(config):
+        return initial_state(config, row_width(rows), seed), {}
+    return modules.initial_numbers(config, _axes(rows), seed)
 
 
 def initial_state(config: FlowConfig, dim: int, seed: int) -> State:
@@ -69,7 +107,7 @@ def initial_state(config: FlowConfig, dim: int, seed: int) -> State:
     output, FiLM as the identity).
 
     Args:
-        config: Says which network.
+        config: Says which built-in network.
         dim: Width of the data.
         seed: The run's.
     """
@@ -84,9 +122,13 @@ def initial_state(config: FlowConfig, dim: int, seed: int) -> State:
     return {name: tensor.to(parameter_dtype(config)) for name, tensor in state.items()}
 
 
-def parameter_dtype(config: FlowConfig) -> torch.dtype:
-    """Precision of weights, data and loss."""
-    return torch.float64 if config.dtype == "float64" else torch.float32
+def is_module(config: FlowConfig) -> bool:
+    """Whether the network is a module of somebody's own."""
+    return ARCHS[config.arch] is MODULE
+
+
+def _axes(rows: RowShape) -> tuple[int, ...]:
+    return (rows,) if isinstance(rows, int) else rows
 
 
 def _gain(arch: str, name: str) -> float:
@@ -96,7 +138,8 @@ def _gain(arch: str, name: str) -> float:
     return OUTPUT_GAIN if name == "out.weight" else 1.0
 
 
-def _precision(config: FlowConfig, device: torch.device) -> AbstractContextManager[Any]:
+def precision(config: FlowConfig, device: torch.device) -> AbstractContextManager[Any]:
+    """In which a network computes."""
     if config.dtype != "bfloat16":
         return _AS_IT_IS
     # Each weight is used once, and cached casts must not outlive the capture of a CUDA graph.

@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -116,6 +116,7 @@ class Client:
         self._at_work = 0
         self._replacing = False
         self.generation = 0
+        self.project = to.project
 
     @contextlib.contextmanager
     def at_work(self) -> Generator[int]:
@@ -200,6 +201,11 @@ class Client:
                 for run in _existing(runs):
                     served[run.id] = _served(run)
         return served
+
+    def tag(self, start: Start, entity: str | None, tags: Iterable[str], exit_code: int) -> None:
+        """Opens a run that somebody else has made, and ends it with these tags."""
+        run = self.open(replace(start, tags=list(dict.fromkeys(tags))), entity)
+        run.finish(exit_code=exit_code)
 
     def entity(self) -> str:
         """The account's default entity."""

@@ -8,13 +8,17 @@ from pathlib import Path
 
 from ablate.ledger.history import History
 from ablate.tracking.wandb.content import for_wandb, write_end
-from ablate.tracking.wandb.protocol import Complete, End, Points, RunMessage, Start, Sync
+from ablate.tracking.wandb.protocol import Complete, End, Points, RunMessage, Start, Sync, Tag
 from ablate.tracking.wandb.record import WandbRecord
 from ablate.tracking.wandb.settings import Destination
 from ablate.tracking.wandb.sink.client import Client, Trouble
 
 NUM_THREADS = 4
 MAX_TRIES = 3
+_HEAD = 2**16
+"""Bytes of an offline log that say which run it is."""
+FAILED = 1
+"""Exit code of a failed run."""
 
 
 class Offline:
@@ -44,7 +48,7 @@ class Offline:
         self._record = record
         self._say = say
         self._open: dict[str, Start] = {}
-        self._todo: queue.SimpleQueue[tuple[Start, End]] = queue.SimpleQueue()
+        self._todo: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._content: dict[str, str] = {}
         self._num_pending = 0
         self._lock = threading.Lock()
@@ -62,6 +66,8 @@ class Offline:
             case End(wandb_id=wandb_id):
                 if wandb_id in self._open:
                     self._write_soon(self._open.pop(wandb_id), message)
+            case Tag():
+                self._soon(lambda: self._tag(message))
             case Complete(start=start, end=end):
                 if self._content.get(start.wandb_id) != end.content:
                     self._write_soon(start, end)
@@ -79,16 +85,19 @@ class Offline:
 
     def _write_soon(self, start: Start, end: End) -> None:
         self._content[start.wandb_id] = end.content
+        self._soon(lambda: self._write(start, end))
+
+    def _soon(self, work: Callable[[], None]) -> None:
         with self._lock:
             self._num_pending += 1
-        self._todo.put((start, end))
+        self._todo.put(work)
 
     def _work(self) -> None:
         """A thread: writes one run after another."""
         while True:
-            start, end = self._todo.get()
+            work = self._todo.get()
             try:
-                self._write(start, end)
+                work()
             finally:
                 with self._lock:
                     self._num_pending -= 1
@@ -99,11 +108,38 @@ class Offline:
             return
         if end.content and self._record.has(start.wandb_id, end.content, "offline"):
             return
+        self._trying(lambda: self._rewrite(start, end))
+
+    def _tag(self, tag: Tag) -> None:
+        """Adds a segment that says so to what a script wrote; nothing where it wrote nothing."""
+        key, logs = str(tag.launch), self._record.of_script(tag.wandb_id)
+        if not logs or self._record.noted(tag.wandb_id, "tagged") == key:
+            return
+        if not all(_is_of(log, self._client.project) for log in logs):
+            self._say(f"project {tag.wandb_id}", (
+                f"W&B: {tag.start.name} failed, and is not tagged: its script writes to another "
+                f"project than {self._client.project}; after `wandb sync`, "
+                "`ablate sync` with tracking.project set to that one tags it"
+            ))  # fmt: skip
+            return
+        self._trying(lambda: self._write_tag(tag, key))
+
+    def _write_tag(self, tag: Tag, key: str) -> None:
+        with self._client.at_work():
+            tags = [*tag.start.tags, "failed"]
+            self._client.tag(tag.start, self._entity, tags, FAILED)
+        with self._lock:
+            self._record.note(tag.wandb_id, "tagged", key)
+
+    def _rewrite(self, start: Start, end: End) -> None:
+        self._record.drop_unsynced(start.wandb_id)
+        self._write_whole(start, end)
+
+    def _trying(self, write: Callable[[], None]) -> None:
         for attempt in range(MAX_TRIES):
             generation = self._client.generation
             try:
-                self._record.drop_unsynced(start.wandb_id)
-                self._write_whole(start, end)
+                write()
                 return
             except Exception as error:  # noqa: BLE001 - W&B raises many kinds when it breaks
                 trouble = Trouble.of(error)
@@ -124,3 +160,13 @@ class Offline:
             run.finish(exit_code=end.exit_code)
         with self._lock:
             self._record.note(start.wandb_id, "written", end.state(len(points)))
+
+
+def _is_of(log: Path, project: str) -> bool:
+    """Whether an offline log's run is of a project, which is field 3 of its first record.
+
+    Where W&B writes that otherwise, it is not, and the run stays as its script made it.
+    """
+    name = project.encode()
+    with log.open("rb") as file:
+        return b"\x1a" + bytes([len(name)]) + name in file.read(_HEAD)

@@ -18,11 +18,13 @@ from ablate.tracking.wandb.protocol import (
     ServerState,
     Start,
     Sync,
+    Tag,
 )
 from ablate.tracking.wandb.record import Home, WandbRecord
 from ablate.tracking.wandb.settings import Destination
 from ablate.tracking.wandb.sink.client import Client, Outage, Served, Trouble, UnknownQueryError
 from ablate.tracking.wandb.sink.lane import Lane, fits
+from ablate.tracking.wandb.sink.tagging import Tagging
 
 NUM_THREADS = 8
 """Each init and finish waits for several responses."""
@@ -71,6 +73,7 @@ class Online:
         self._waiting: set[str] = set()
         """Lanes waiting for a retry."""
         self._is_asking = False
+        self._tagging = Tagging(client, record, say, self._say_trouble)
         self._lock = threading.RLock()
         self._to_confirm = threading.Event()
         self._moved_at = time.monotonic()
@@ -82,13 +85,16 @@ class Online:
     def moved_at(self) -> float:
         """When something last arrived or was handed over."""
         lanes = list(self._lanes.values())
-        return max([self._moved_at, *(lane.moved_at for lane in lanes)])
+        return max([self._moved_at, self._tagging.moved_at, *(lane.moved_at for lane in lanes)])
 
     def take(self, message: RunMessage) -> None:
         """Handles one message; worker threads do what takes long."""
         if isinstance(message, Sync):
             self._is_asking = True
             threading.Thread(target=self._sync, args=(message,), daemon=True).start()
+            return
+        if isinstance(message, Tag):
+            self._tagging.take(message, self._entity)
             return
         lane = self._lanes.get(message.wandb_id)
         match message:
@@ -124,7 +130,7 @@ class Online:
             lane.is_whole or lane.is_given_up or lane.is_refused
             for lane in list(self._lanes.values())
         )
-        return sum(not is_done for is_done in done) + self._is_asking
+        return sum(not is_done for is_done in done) + self._is_asking + self._tagging.num_pending
 
     def _begin(self, start: Start) -> Lane:
         lane = self._lanes.get(start.wandb_id)

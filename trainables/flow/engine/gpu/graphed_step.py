@@ -18,6 +18,7 @@ from trainables.flow.config.schedule import ema_decay
 from trainables.flow.engine.batches import Targets
 from trainables.flow.engine.gpu.cuda_graph import NotCapturedError, can_capture, captured
 from trainables.flow.engine.gpu.graph_check import StepRecord, difference
+from trainables.flow.engine.optimizer import AdamW
 from trainables.flow.engine.parameters import Rows
 from trainables.flow.engine.run import FlowRun
 
@@ -51,7 +52,7 @@ class GraphedStep:
     ) -> None:
         device, dtype = rows.weights.device, rows.weights.dtype
         self._fill_gradients = fill_gradients
-        self._runs = list(runs)
+        self._optimizers = [_replayable(run) for run in runs]
         self._rows = rows
         shapes = (shape, shape, shape[:2])
         self._inputs = [torch.zeros(s, dtype=dtype, device=device) for s in shapes]
@@ -121,9 +122,9 @@ class GraphedStep:
         """The optimizers' updates, (K,) each, in parallel: one run's fills a fraction of a GPU."""
         for lane in self._lanes:
             lane.wait_stream(torch.cuda.current_stream())
-        for k, run in enumerate(self._runs):
+        for k, optimizer in enumerate(self._optimizers):
             with torch.cuda.stream(self._lanes[k % len(self._lanes)] if self._lanes else None):
-                run.optimizer.update(lr[k], too_long[k], skipped[k])
+                optimizer.update(lr[k], too_long[k], skipped[k])
         for lane in self._lanes:
             torch.cuda.current_stream().wait_stream(lane)
 
@@ -138,6 +139,12 @@ class GraphedStep:
         except NotCapturedError as error:
             self.warnings.append(f"steps are not replayed as a CUDA graph: {error}")
             return None
+
+
+def _replayable(run: FlowRun) -> AdamW:
+    if not isinstance(run.optimizer, AdamW):  # configs refuse it, and a CPU takes ordinary steps
+        raise TypeError(f"{run.spec.config.optimizer} takes its steps on the host")
+    return run.optimizer
 
 
 @lru_cache(maxsize=8)

@@ -1,0 +1,38 @@
+"""What a plan says of the snapshots that commands run from."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ablate.commands.code import named_files
+from ablate.commands.snapshot import LIMIT_MB, Tree, tree_of
+from ablate.plan.plan import Plan
+from ablate.text import some
+from ablate.trainable.registry import TrainableEntry
+
+EDITS = "an edit reaches runs that start later"
+
+
+def code_notes(plan: Plan) -> Iterator[str]:
+    """Which of the code of a plan's commands is not in a snapshot, so that edits reach it."""
+    commands = [entry for entry in plan.entries if entry.command is not None]
+    storage = plan.study.path(plan.study.storage)
+    for folder in dict.fromkeys(entry.folder for entry in commands):
+        tree = tree_of(Path(folder), storage)
+        if tree is None:
+            yield f"{folder} has too many files for a snapshot and no git: {EDITS}"
+        elif tree.left_out:
+            yield (
+                f"not in the snapshot of the code, which takes files up to {LIMIT_MB} MB, "
+                f"untracked ones together, and used in place: {some(tree.left_out)}"
+            )
+        outside = [path for e in commands if e.folder == folder for path in _outside(e, tree)]
+        if outside:
+            yield f"not in the snapshot of the code: {some(outside)}: {EDITS}"
+
+
+def _outside(entry: TrainableEntry, tree: Tree | None) -> Iterator[str]:
+    """The files that a command names and that are in another tree than its folder."""
+    if entry.command is not None and tree is not None:
+        for path in named_files(entry.command, Path(entry.folder)):
+            if not path.resolve().is_relative_to(tree.root.resolve()) and path.suffix:
+                yield str(path)

@@ -1,0 +1,1 @@
+"""Functions as trainables: how they are called, and how their results are taken one by one."""

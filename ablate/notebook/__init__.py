@@ -1,0 +1,1 @@
+"""A study directory in a notebook: read, never changed."""

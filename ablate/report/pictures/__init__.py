@@ -1,0 +1,1 @@
+"""What each cell generates, as pictures: chosen, put together and told; nothing here draws."""

@@ -1,0 +1,1 @@
+"""What runs generated, kept for the eye."""

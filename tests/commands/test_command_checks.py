@@ -1,0 +1,136 @@
+"""Mistakes in commands are told before anything starts, all at once."""
+
+import pytest
+from commanded_studies import READ, command_study, project
+
+from ablate.driver.run_study import study_record
+from ablate.driver.session import execute
+from ablate.errors import InputError
+from ablate.launch.base import Options
+from ablate.plan.plan import plan_study
+from ablate.spec.load import load_saved_study
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return project(tmp_path_factory.mktemp("checks") / "p", {"conf/a.yaml": "x: 1"}, git=False)
+
+
+def refused(folder, *args, **changes):
+    with pytest.raises(InputError) as caught:
+        command_study(folder, *args, **changes)
+    return str(caught.value)
+
+
+GOOD = "{python} train.py --lr {lr} --seed {seed}"
+
+
+@pytest.mark.parametrize(("command", "told"), [
+    ("{python} train.py --lr {rl} --seed {seed}", ["{rl}, which is no key", "nearest: lr"]),
+    ("{python} trian.py --lr {lr} --seed {seed}", ["no such file", "nearest: train.py"]),
+    ("trainer-of-nobody --lr {lr} --seed {seed}", ["the program is not there"]),
+    ("./train.py --lr {lr} --seed {seed}", ["cannot be executed", "chmod +x ./train.py"]),
+    ("{python} train.py --lr {lr}", ["all seeds would train the same thing", "{overrides}"]),
+    ("{python} train.py --seed {seed}", ["factors.lr: lr does not reach the script"]),
+    ("{python} train.py {lr} {seed} {latest}", ["{latest} is known where a run resumes"]),
+    ("{python} train.py {lr} {seed} {x", ["a { that is no placeholder's"]),
+    ("{python} train.py {lr} {seed} 'x", ["no closing quotation"]),
+    (GOOD + " | tee log.txt", ["the operator '|' of a shell", "[bash, -c, '...']"]),
+    (GOOD + " --data $DATA", ["'$DATA', which a shell would fill in"]),
+    (GOOD + " --data ~/data", ["'~/'"]),
+    ("cd src && " + GOOD, ["the operator '&' of a shell"]),
+    ("CUDA_VISIBLE_DEVICES=1 " + GOOD, ["sets a variable", "env CUDA_VISIBLE_DEVICES=1"]),
+    ("{python} -m x --nproc-per-node={num_gpus} {overrides}", ["{num_gpus} is 0"]),
+    ("", ["trainable.command: is empty"]),
+    ([], ["trainable.command: is empty"]),
+], ids=str)  # fmt: skip
+def test_a_command_that_cannot_be(folder, command, told):
+    said = refused(folder, command, trainable={"command": command, "read": READ})
+    for each in told:
+        assert each in said
+
+
+@pytest.mark.parametrize(("more", "told"), [
+    ({"checkpoint": "{run_dir}/*.pt", "resume": "--resume"}, ["trainable.resume", "{latest}"]),
+    ({"resume": "--resume {latest}"}, ["resume needs checkpoint"]),
+    ({"checkpoint": "*.pt"}, ["trainable.checkpoint = '*.pt'", "the same file for all runs"]),
+    ({"samples": "samples/*.png"}, ["trainable.samples", "the same file for all runs"]),
+    ({"samples": "{run_dir}/{"}, ["trainable.samples", "no placeholder's"]),
+    ({"samples": "{rundir}/*.png"}, ["trainable.samples", "nearest: run_dir"]),
+    ({"read": {"file": "log.txt"}}, ["trainable.read.file", "--out {run_dir}"]),
+    ({"checkpoint": "/ckpt/*.pt"}, ["trainable.checkpoint", "the same for all runs", "{run_dir}"]),
+    ({"checkpoint": "{run_dir}/"}, ["names no file"]),
+    ({"checkpoint": "{rundir}/*.pt"}, ["{rundir}", "nearest: run_dir"]),
+    ({"read": {"acc": "acc=("}}, ["trainable.read.acc", "not a regular expression"]),
+    ({"read": {"acc": "acc=[0-9]+"}}, ["has 0 groups"]),
+    ({"read": {"acc": "a(c)c=([0-9]+)"}}, ["has 2 groups"]),
+    ({"read": {"loss": "loss=(.*)"}}, ["metric = 'acc': is not read", "choices: loss"]),
+    ({"read": {"step": "step=(.*)"}}, ["has no pattern for a metric"]),
+    ({"style": "click"}, ["trainable.style = 'click'", "choices: argparse, hydra"]),
+    ({"comand": "x"}, ["trainable.comand", "nearest: command"]),
+    ({"watch": ["conf/*.yml"]}, ["trainable.watch[0]", "matches no file"]),
+    ({"watch": ["/etc/**"]}, ["no pattern below"]),
+    ({"config_command": "{python} nowhere.py"}, ["trainable.config_command", "no such file"]),
+], ids=str)  # fmt: skip
+def test_what_belongs_to_a_command_and_cannot_be(folder, more, told):
+    said = refused(folder, GOOD, trainable=more)
+    for each in told:
+        assert each in said
+
+
+def test_all_mistakes_are_told_at_once_and_one_cause_once(folder):
+    said = refused(folder, "{python} train.py --lr {rl}", trainable={"watch": ["x/**"]},
+                   base={"depth": 2}, report_metrics=["loss"])  # fmt: skip
+    assert "grid.yaml: 4 mistakes" in said
+    assert "factors.lr" not in said  # that {rl} is meant to be it is one mistake
+
+
+def test_a_key_of_base_that_goes_nowhere_is_no_silent_default(folder):
+    said = refused(folder, GOOD, base={"depth": 2})
+    assert "base.depth = 2: does not reach the script" in said
+    assert command_study(folder, GOOD + " {overrides}", base={"depth": 2})
+
+
+def test_a_placeholder_that_only_some_cells_have(folder):
+    said = refused(folder, GOOD + " --depth {depth}", factors={"lr": [0.1, 0.2], "depth": [1, 2]},
+                   when={"depth": {"lr": 0.1}})  # fmt: skip
+    assert "{depth}, a key that cells lack: lr=0.2" in said
+
+
+def test_a_file_of_each_run_may_be_named_by_its_config(folder):
+    assert command_study(folder, trainable={"read": {"file": "out/{lr}-{seed}.csv"}})
+
+
+def test_two_commands_cannot_share_a_name(folder):
+    blocks = [
+        {"name": name, "base": {"depth": 1}, "factors": {"lr": [0.1, 0.2]},
+         "trainable": {"command": f"{GOOD} --depth {{depth}}{more}", "name": "t", "read": READ}}
+        for name, more in (("a", ""), ("b", " --seed 1"))
+    ]  # fmt: skip
+    said = refused(folder, None, trainable="flow_matching", factors={}, blocks=blocks)
+    assert "blocks[1].trainable.name = 't': another command has this name" in said
+
+
+def test_quotes_keep_what_a_shell_would_read(folder):
+    assert command_study(folder, GOOD + " --x 'a|b' \"c;d\" '$HOME' a\\&b {{x}}")
+    assert command_study(folder, ["bash", "-c", "cd . && python train.py {overrides}"])
+
+
+def test_a_run_that_would_begin_again_is_told(folder):
+    told = " ".join(plan_study(command_study(folder)).notes)
+    assert "cut off by a crash or a preemption begin again" in told
+    assert "not checked" not in told
+    more = {"checkpoint": "{run_dir}/*.pt", "resume": "--resume {latest}"}
+    study = command_study(folder, GOOD + " --out {run_dir}", trainable=more)
+    assert "begin again" not in " ".join(plan_study(study).notes)
+
+
+def test_a_report_needs_no_script_and_going_on_does(tmp_path, console):
+    folder = project(tmp_path / "p", git=False)
+    study = command_study(folder)
+    assert execute(study, Options(local=True), console).exit_code == 0
+    (folder / "train.py").unlink()
+    saved = load_saved_study(study.directory)
+    assert len(study_record(study.directory).metrics[0].cells) == 2
+    with pytest.raises(InputError, match="no such file"):
+        execute(saved, Options(local=True), console)
