@@ -19,6 +19,7 @@ NOTHING_READ = "NothingRead"
 """Its script ended well, and `read` has found nothing."""
 SHOWN_LINES = 200
 _TRACEBACK = "Traceback (most recent call last):"
+_UNCAUGHT = re.compile(r"\[rank\d+\]:\s*Traceback \(most recent")
 _LAUNCHERS = frozenset({"ChildFailedError", "SignalException", "CalledProcessError"})
 """Exceptions of those who start a script's processes: the cause is one of these."""
 _SHELL = 128
@@ -41,6 +42,13 @@ _OF_ITSELF = re.compile(
     re.IGNORECASE,
 )
 """Errors of CUDA that come again."""
+_CRASHES = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS})
+"""Also how a process ends that tears down its threads and connections after an exception."""
+_OF_CRASHES = re.compile(
+    r"terminate called|\s|Fatal Python error|\[[WEF]\d|Aborted|Segmentation fault|Bus error"
+    r"|free\(\)|double free|malloc|corrupted|\(core dumped\)"
+)
+"""What C++ and the C library print of one."""
 _MET_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1,
                           signal.SIGUSR2, signal.SIGXCPU})  # fmt: skip
 """Sent by who wants a process gone: a batch system that needs its node, say."""
@@ -126,7 +134,7 @@ def ending_of(ended: Exit, printed: Sequence[str]) -> Ending:
     if ended.error:
         return Ending("CommandNotFound", ended.error, trace)
     number = signal.SIGTERM if ended.was_asked else _signal_in(ended.code, trace)
-    if number is not None:
+    if number is not None and not _crashed_on_its_way_out(number, printed):
         # A number that this system does not know is one all the same.
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
         cause = Cause.PREEMPTION if number in _MET_SIGNALS else Cause.SIGNAL
@@ -167,6 +175,21 @@ def root_traceback(printed: Sequence[str]) -> list[str]:
     return own[min(last.values())][1]
 
 
+def _crashed_on_its_way_out(number: int, printed: Sequence[str]) -> bool:
+    """Whether an exception had ended a process, which a signal then met amid its teardown.
+
+    Torch marks what nobody caught with the rank. Without a mark nothing but the crash may follow.
+    """
+    block = root_traceback(printed)
+    if number not in _CRASHES or not block or _cause_in_block(block) is not Cause.ITSELF:
+        return False
+    if any(map(_UNCAUGHT.search, printed)):
+        return True
+    lines = [text for _, text in map(of_rank, printed)]
+    after = lines[len(lines) - lines[::-1].index(block[-1]) :]
+    return all(not line or _OF_CRASHES.match(line) for line in after)
+
+
 def _kind_of(block: Sequence[str]) -> str:
     return Failure.of_trace("\n".join(block)).kind
 
@@ -182,6 +205,10 @@ def _signal_in(code: int, trace: str) -> int | None:
         return code - _SHELL
     found = _BY_SIGNAL.search(trace.rpartition(_ROOT_CAUSE)[2])
     return int(found[1] or found[2]) if found else None
+
+
+def _cause_in_block(block: Sequence[str]) -> Cause:
+    return _cause_in("\n".join(_below_frames(block)))
 
 
 def _cause_in(told: str) -> Cause:

@@ -21,8 +21,8 @@ LEFT_BYTES = 2**24
 _PUNCH_HOLE = 3
 """Linux's FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE."""
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_RANKED = re.compile(r"\[[A-Za-z_]+(\d+)\]:\s?")
-"""Before what a process of torchrun prints: `[rank0]:`, `[default1]:`."""
+_RANKED = re.compile(r"(?:\[rank(\d+)\]: ?|\[[A-Za-z_]+(\d+)\]:)+")
+"""Before what a process of torchrun prints: torch's `[rank0]: `, `--tee`'s `[default1]:`, both."""
 
 
 def plain(line: str) -> str:
@@ -33,7 +33,7 @@ def plain(line: str) -> str:
 def of_rank(line: str) -> tuple[int | None, str]:
     """The process that printed a line, where that is marked, and what it printed."""
     match = _RANKED.match(line)
-    return (int(match[1]), line[match.end() :]) if match else (None, line)
+    return (int(match[1] or match[2]), line[match.end() :]) if match else (None, line)
 
 
 class Patterns(FileRecords):

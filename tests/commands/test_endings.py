@@ -112,6 +112,33 @@ t.py FAILED
     assert root_traceback([*caught, *own])[-1] == "ValueError: last"
 
 
+TRACEBACK = ["Traceback (most recent call last):", '  File "t.py", line 3', "KeyError: 'layer'"]
+ROOT = ["Root Cause (first observed failure):", "  exitcode  : {} (pid: 8)"]
+ABORTED = ["terminate called after throwing an instance of 'c10::Error'", "  what():  [W1] x", ""]
+
+
+@pytest.mark.parametrize(
+    ("code", "printed", "kind"),
+    [
+        (-6, [*TRACEBACK, *ABORTED], "KeyError"),
+        (139, [*TRACEBACK, "Segmentation fault (core dumped)"], "KeyError"),
+        (1, [*(f"[rank1]: {line}" for line in TRACEBACK), "more", *ROOT], "KeyError"),
+        (1, [*(f"[default1]:[rank1]: {line}" for line in TRACEBACK), "more", *ROOT], "KeyError"),
+        (-6, [*TRACEBACK, "was caught; epoch 2"], "SIGABRT"),
+        (-9, TRACEBACK, "SIGKILL"),
+        (1, ["[rank0]: " + TRACEBACK[0], "[rank0]: OSError: Broken pipe", *ROOT], "SIGABRT"),
+        (-11, [], "SIGSEGV"),
+    ],
+)  # fmt: skip
+def test_who_crashes_after_an_exception_failed_by_it(code, printed, kind):
+    assert ending_of(Exit(code), [line.format(-6) for line in printed]).kind == kind
+
+
+def test_both_marks_of_a_rank_are_read():
+    printed = [f"[default1]:[rank1]: {line}" for line in TRACEBACK]
+    assert root_traceback(printed) == TRACEBACK
+
+
 def test_what_no_system_can_start_is_told_at_once_and_each_time(tmp_path):
     read = {"acc": r"acc=(\S+)"}
     told = finished(tmp_path, [sys.executable, "{tag}"], read=read, config={"tag": "a\0b"})

@@ -85,8 +85,15 @@ def test_torchrun_twice_at_once_on_one_machine(tmp_path):
 
 
 def test_the_cause_of_a_failed_rank_is_told(tmp_path):
-    told = finished(tmp_path, f"{TORCHRUN} --standalone {RANKS} --fail", retries=0)
+    told = finished(tmp_path, f"{TORCHRUN} --standalone {RANKS} --fail", retries=2)
+    assert told.ending is not None, (told.raised, told.printed)  # also ports are taken by others
     assert (told.ending.kind, told.ending.message) == ("KeyError", "'no such layer'")
+
+
+def test_a_rank_that_aborts_after_its_exception_failed_by_that(tmp_path):
+    told = finished(tmp_path, f"{TORCHRUN} --standalone {RANKS} --fail --abort", retries=2)
+    assert told.ending is not None, (told.raised, told.printed)
+    assert told.ending.kind == "KeyError"
 
 
 def _step(run, told):
