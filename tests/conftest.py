@@ -43,15 +43,19 @@ PRETEND_GPUS = "100,101,102,103"
 
 OWN_RAYS = ("test_clusters.py", "test_ray_of_its_own.py")
 """They start Rays, and would find the one cluster: they run before it does, in its process."""
+KILLS = "launch/test_ray.py"
+"""They wait, and take as long as all others that need a cluster."""
 
 
 def pytest_xdist_make_scheduler(config, log):
-    """Several tests at once, but those that need the one cluster in one process."""
+    """Several tests at once, but those that need a cluster in two processes, with one each."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            return "cluster" if needs_cluster(config, nodeid) else nodeid
+            if not needs_cluster(config, nodeid):
+                return nodeid
+            return "kills" if KILLS in nodeid else "cluster"
 
     return Scheduling(config, log)
 
@@ -159,7 +163,7 @@ def sentences():
 
 @pytest.fixture(scope="session")
 def ray_cluster():
-    """One cluster for all tests that need Ray: 4 CPUs and 4 pretend GPUs."""
+    """One cluster for all tests of this process that need Ray: 4 CPUs and 4 pretend GPUs."""
     import ray
 
     with pytest.MonkeyPatch.context() as patch:
