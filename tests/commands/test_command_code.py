@@ -129,10 +129,13 @@ def test_the_code_of_a_command_is_its_script_and_what_is_below(tmp_path, line, f
     assert {str(path.relative_to(folder)) for path in files} == found
 
 
-def test_watched_files_are_code(tmp_path):
-    folder = project(tmp_path, {"conf/a.yaml": "", "conf/b/c.yaml": ""}, git=False)
-    files = code_files(Command(command="python train.py", watch=("conf/**",)), folder)
-    assert [path.name for path in files] == ["a.yaml", "c.yaml", "train.py"]
+@pytest.mark.parametrize("watch", [("conf/**", ".hidden/*"), ("**/*", ".hidden/*")], ids=str)
+def test_watched_files_are_code_but_not_what_python_and_studies_leave_there(tmp_path, watch):
+    left = ("conf/__pycache__/b.pyc", "studies/s/study.yaml", "studies/s/logs/a.log")
+    code = ("conf/a.yaml", "conf/b/c.yaml", ".hidden/d.yaml")
+    folder = project(tmp_path, dict.fromkeys((*left, *code), ""), git=False)
+    files = code_files(Command(command="python train.py", watch=watch), folder)
+    assert [path.name for path in files] == ["d.yaml", "a.yaml", "c.yaml", "train.py"]
 
 
 def test_rows_say_which_code_and_an_edit_is_noticed(tmp_path, console):
