@@ -55,9 +55,7 @@ def watched_files(pattern: str, folder: Path) -> list[Path]:
 
 def pruned(folder: str, names: list[str]) -> list[str]:
     """The folders below one that may hold code: no caches, environments or study directories."""
-    return sorted(
-        name for name in names if name[0] != "." and _may_hold_code(Path(folder, name))
-    )
+    return sorted(name for name in names if name[0] != "." and _may_hold_code(Path(folder, name)))
 
 
 def _may_hold_code(folder: Path) -> bool:
