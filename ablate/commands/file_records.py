@@ -29,6 +29,8 @@ class FileRecords(ABC):
         self.names: dict[str, None] = {}
         """The names that were found, numbers or not, for those that look for others."""
         self._step = step
+        self._at: int | None = None
+        """The step of what comes next, where that was said before."""
 
     @abstractmethod
     def new(self, upto: int | None, is_final: bool) -> Iterator[Record]:
@@ -46,6 +48,10 @@ class FileRecords(ABC):
     def load(self, state: dict[str, Any]) -> None:
         """Goes on from a place."""
         self.tail.load(state)
+
+    def begin_attempt(self) -> None:
+        """What comes next is of another attempt, which has not said its step yet."""
+        self._at = None
 
     def begins_again(self) -> bool:
         """Whether the file was written anew since the last call."""

@@ -81,8 +81,10 @@ class Reading:
         self._found_at = -LOOK_S
         self._forget_rewritten()
 
-    def sizes(self) -> dict[str, int]:
-        """The sizes of all files that are read, as they are now."""
+    def begin(self) -> dict[str, int]:
+        """Another attempt begins; returns the sizes of all files that are read, as they are now."""
+        for reader in self._all_readers():
+            reader.begin_attempt()
         self._found_at = -LOOK_S
         paths = [self._places.output, self._places.logged, *self._found_files()]
         return {str(path): path.stat().st_size for path in paths if path.is_file()}
@@ -109,6 +111,7 @@ class Reading:
                         self.points.add(record, start, resumed)
                 if upto is None or reader.tail.offset == before:
                     break
+                reader.begin_attempt()
         return self.points.take(is_over)
 
     @property

@@ -84,8 +84,7 @@ class CommandRun:
         )  # fmt: skip
         self._reading = Reading(command.read, self._places(run_dir), self._state.starts)
         self._copy = LogCopy(self._state.output, lambda text: sys.stdout.write(text))
-        for start in self._state.starts[-1:]:  # the log has what earlier attempts have printed
-            self._copy.tail.skip_to(start.sizes.get(str(self._state.output), 0))
+        self._copy.tail.skip_to(self._state.copied)
         self._child: Child | None = None
         self._ending: Ending | None = None
         self._from: Saved | None = None
@@ -134,7 +133,8 @@ class CommandRun:
         In another launch all that is still there is read again: a power cut may have cost the
         ledger points, and those that it has it gets once more.
         """
-        self._copy.tail.load(state["copied"])
+        if state["copied"]["offset"] > self._state.copied:
+            self._copy.tail.load(state["copied"])
         if state["launch"] != self._given.get("launch") and not state["freed"]:
             return
         self._reading.load(state["reading"])
@@ -149,6 +149,8 @@ class CommandRun:
         if self._child is not None:
             self._child.stop()
             self._copy.copy(is_final=True)
+            self._state.copied = self._copy.tail.offset
+            self._state.write()
             self._let_go()
 
     def _begin(self) -> None:
@@ -157,8 +159,9 @@ class CommandRun:
         self._read(is_over=True)  # what an earlier worker has not
         self._from, self._num_before = self._newest(), self._reading.points.num
         attempt = len(self._state.starts)
-        start = Start(self._reading.sizes(), resumed=self._from is not None)
+        start = Start(self._reading.begin(), resumed=self._from is not None)
         self._state.starts.append(start)
+        self._state.begin_in(self._given["folder"])
         self._state.write()
         context = replace(
             self._context, attempt=attempt,
@@ -224,6 +227,7 @@ class CommandRun:
 
     def _read(self, is_over: bool, is_final: bool = False) -> None:
         self._copy.copy(is_over)
+        self._state.copied = self._copy.tail.offset
         self._batches += self._reading.new(is_over, is_final)
         if self._reading.world_size is not None:
             self._facts["world_size"] = self._reading.world_size
@@ -276,6 +280,7 @@ class CommandRun:
     def _end(self, ending: Ending | None) -> None:
         """The attempt is over; with no ending, well."""
         self._ending, self._has_ended = ending, True
+        self._state.write()
         self._let_go()
         self._keep_samples()
 
@@ -327,7 +332,7 @@ class CommandRun:
         """Sets aside a checkpoint after which the script failed before it measured anything."""
         if self._from is None or self._reading.points.num > self._num_before:
             return False
-        self._state.unusable.append(self._from.path)
+        self._state.unusable.append(self._from.version)
         return True
 
     def _has_advanced(self) -> bool:
@@ -343,10 +348,10 @@ class CommandRun:
         return next(filter(None, found), None)
 
     def _paths_of(self, pattern: str) -> list[str]:
-        """A pattern of paths in the run's directory, else in the script's folder."""
+        """A pattern of paths in the run's directory, else in the script's folder, now or before."""
         filled = render_text(pattern, self._context, glob.escape)
-        return [os.path.join(folder, filled)
-                for folder in (self._context.run_dir, self._given["folder"])]  # fmt: skip
+        folders = self._context.run_dir, self._given["folder"], *self._state.folders
+        return [os.path.join(folder, filled) for folder in dict.fromkeys(folders)]
 
     def _printed(self) -> list[str]:
         """What the last attempt has printed."""

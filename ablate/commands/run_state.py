@@ -23,16 +23,20 @@ class RunState:
         starts: Where in its files each attempt began.
         seconds: How long the script has run, over all attempts.
         failures: Bad ends, each with its launch, kind, message and step.
-        unusable: Checkpoints that the script could not resume from.
+        unusable: Checkpoints that the script could not resume from, each with when it was written.
         preemptions: Ends from outside in a row, without progress between them.
+        folders: Where attempts were started, the last one first: snapshots of several launches.
+        copied: How much of what the script printed the run's log has.
     """
 
     folder: Path
     starts: list[Start] = field(default_factory=list)
     seconds: float = 0.0
     failures: list[dict[str, Any]] = field(default_factory=list)
-    unusable: list[str] = field(default_factory=list)
+    unusable: list[Any] = field(default_factory=list)
     preemptions: int = 0
+    folders: list[str] = field(default_factory=list)
+    copied: int = 0
 
     @classmethod
     def of(cls, run_dir: Path) -> "RunState":
@@ -57,6 +61,10 @@ class RunState:
         Numbers in messages are addresses, ports and process ids.
         """
         return bool(self.failures) and _alike(self.failures[-1]) == _alike(failure)
+
+    def begin_in(self, folder: str) -> None:
+        """An attempt is started in a folder."""
+        self.folders = list(dict.fromkeys([folder, *self.folders]))
 
     @property
     def output(self) -> Path:
