@@ -162,6 +162,22 @@ def test_a_file_that_is_written_anew_each_time(tmp_path):
     assert told.curve("acc") == {1: 0.1, 2: 0.2, 3: 5.0, **{s: s / 10 for s in range(4, 9)}}
 
 
+def test_a_table_with_row_numbers_that_gets_a_column_more(tmp_path, monkeypatch):
+    """Written anew, or by a script that goes on: the header of before no longer holds."""
+    monkeypatch.setattr("ablate.commands.tail.REWRITE_S", 0.1)
+    code = (
+        "import sys, time\n"
+        "path = sys.argv[1] + '/t.csv'\n"
+        "open(path, 'w').write(',epoch,loss\\n0,1,0.5\\n'); time.sleep(0.5)\n"
+        "open(path, 'w').write(',epoch,acc,loss\\n0,1,0.9,0.5\\n'); time.sleep(0.7)\n"
+        "open(path, 'a').write(',epoch,lr,acc,loss\\n0,2,1e-3,0.8,0.4\\n')\n"
+    )
+    line = [sys.executable, "-c", code, "{run_dir}"]
+    told = finished(tmp_path, line, read={"file": "t.csv", "step": "epoch"})
+    assert told.curve("loss") == {1: 0.5, 2: 0.4}
+    assert told.curve("acc") == {1: 0.9, 2: 0.8}
+
+
 def test_one_document_of_results(tmp_path):
     code = (
         "import json,sys; json.dump(dict(acc=0.5, n=3), open(sys.argv[1]+'/r.json','w'), indent=1)"
