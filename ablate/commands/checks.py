@@ -1,12 +1,15 @@
 """What is wrong with a command by itself: its lines, its patterns, the files that it names."""
 
+import glob
+import importlib.util
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ablate.commands.code import watched_files
+from ablate.commands.code import module_files, watched_files
 from ablate.commands.render import OWN_NAMES, RESUME_NAMES
 from ablate.commands.spec import Command, FileRead, Line, line_text
 from ablate.commands.surroundings import search_path
@@ -65,6 +68,7 @@ def file_problems(key: str, command: Command, folder: Path) -> list[Problem]:
         words = lines_of(command).get(name)
         if line and words and words[0] and not (isinstance(line, str) and shell_syntax(line)):
             problems += _program_problems(f"{key}.{name}", words, plain_words(line), folder)
+            problems += _glob_problems(f"{key}.{name}", line, folder)
     return [*problems, *_watch_problems(key, command, folder)]
 
 
@@ -150,10 +154,39 @@ def _program_problems(
             yield Problem(key, f"the program {told}", first, fix=fix)
     if shell_script(words) is not None:
         return
+    if words[0] == (Placeholder("python"),) and plain[1:2] == ["-m"] and len(plain) > 2:
+        yield from _module_problems(key, plain[2], folder)
     script = next((word for word in plain[1:] if word.endswith(".py") and word[0] != "-"), None)
     if script and "{" not in script and not os.path.isfile(folder / script):
         there = tuple(sorted(path.name for path in folder.glob("*.py")))
         yield Problem(key, f"there is no such file in {folder}", script, there)
+
+
+def _module_problems(key: str, name: str, folder: Path) -> Iterator[Problem]:
+    """That `{python} -m name` will find no such module, beside the study or installed."""
+    if "{" in name or any(module_files(name, folder)):
+        return
+    try:
+        found = importlib.util.find_spec(name.partition(".")[0])
+    except (ImportError, ValueError):
+        found = None
+    places = [] if found is None else [*(found.submodule_search_locations or ()), found.origin]
+    if all(place and Path(place).is_relative_to(folder) for place in places):
+        yield Problem(key, f"there is no such module in {folder}, nor installed", name,
+                      fix="correct it, or start in the folder that holds it")  # fmt: skip
+
+
+def _glob_problems(key: str, line: Line, folder: Path) -> Iterator[Problem]:
+    """Patterns of files that are there: a shell would write their names in the pattern's place."""
+    words = shlex.split(line, posix=False) if isinstance(line, str) else []
+    for word in words:
+        if (
+            not re.search(r"""['"\\{]""", word)
+            and glob.has_magic(word)
+            and glob.glob(word, root_dir=folder)
+        ):
+            yield Problem(key, "is a pattern of files, but no shell fills it in", word,
+                          fix=_NO_SHELL)  # fmt: skip
 
 
 def _seed_problems(key: str, command: Command) -> Iterator[Problem]:

@@ -39,7 +39,7 @@ def named_files(command: Command, folder: Path) -> Iterator[Path]:
     for before, word in zip(["", *words], words, strict=False):
         path = folder / word
         if before == "-m":
-            yield from _module_files(word, folder)
+            yield from module_files(word, folder)
         elif "{" not in word and "\0" not in word and os.path.isfile(path):
             yield path
 
@@ -77,7 +77,8 @@ def _words(command: Command) -> list[str]:
     return [*words, *inner]
 
 
-def _module_files(name: str, folder: Path) -> Iterator[Path]:
+def module_files(name: str, folder: Path) -> Iterator[Path]:
+    """The files that `-m name` may run, of those in a folder or its `src`."""
     parts = name.split(".")
     for root in (folder, folder / "src"):
         for path in (

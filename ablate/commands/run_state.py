@@ -14,7 +14,7 @@ OWN = ".ablate"
 """The folder in a run's directory that is Ablate's."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class RunState:
     """The attempts at one run.
 
@@ -43,13 +43,13 @@ class RunState:
         """As it was left in a run's directory, or that of a run that begins."""
         folder = run_dir / OWN
         folder.mkdir(parents=True, exist_ok=True)
-        state = cls(folder)
+        state = cls(folder=folder)
         try:
             kept = json.loads(state._file.read_text("utf-8"))
         except (OSError, ValueError):
             return state  # it is written whole, or there is none
         starts = [Start(**start) for start in kept.pop("starts")]
-        return cls(folder, starts, **kept)
+        return cls(folder=folder, starts=starts, **kept)
 
     def write(self) -> None:
         """Keeps it."""

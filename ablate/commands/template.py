@@ -9,6 +9,8 @@ from pathlib import PurePath
 from ablate.commands.spec import Line
 
 _TOKEN = re.compile(r"(?P<brace>\{\{|\}\})|\{(?P<name>[^{}]+)\}|(?P<lone>[{}])")
+_CONTINUED = re.compile(r"\\\n|(?<!\S)\\\s")
+"""The end of a line that goes on, as shells have it, also where YAML has folded the lines."""
 _SHELLS = frozenset({"sh", "bash", "dash", "ksh", "zsh"})
 
 
@@ -51,7 +53,7 @@ def plain_words(line: Line) -> list[str]:
     if not isinstance(line, str):
         return list(line)
     try:
-        return shlex.split(line)
+        return shlex.split(_CONTINUED.sub("", line))
     except ValueError as error:
         message = f"cannot be split into words: {str(error).lower()}"
         raise TemplateError(message, "close the quotation, or write a list of words") from error

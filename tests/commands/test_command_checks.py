@@ -7,6 +7,7 @@ from ablate.driver.run_study import study_record
 from ablate.driver.session import execute
 from ablate.errors import InputError
 from ablate.launch.base import Options
+from ablate.plan.command_lines import first_lines
 from ablate.plan.plan import plan_study
 from ablate.spec.load import load_saved_study
 
@@ -41,6 +42,10 @@ GOOD = "{python} train.py --lr {lr} --seed {seed}"
     ("cd src && " + GOOD, ["the operator '&' of a shell"]),
     ("CUDA_VISIBLE_DEVICES=1 " + GOOD, ["sets a variable", "env CUDA_VISIBLE_DEVICES=1"]),
     ("{python} -m x --nproc-per-node={num_gpus} {overrides}", ["{num_gpus} is 0"]),
+    (GOOD + " --data conf/*.yaml", ["'conf/*.yaml': is a pattern of files"]),
+    ("{python} -m nowhere.train {overrides}", ["'nowhere.train': there is no such module"]),
+    ("{python} -m conf.train {overrides}", ["'conf.train': there is no such module"]),
+    (GOOD + """ --x '{"a": 1}'""", ["write {{ and }} for braces themselves"]),
     ("", ["trainable.command: is empty"]),
     ([], ["trainable.command: is empty"]),
 ], ids=str)  # fmt: skip
@@ -111,7 +116,37 @@ def test_two_commands_cannot_share_a_name(folder):
     assert "blocks[1].trainable.name = 't': another command has this name" in said
 
 
+@pytest.mark.parametrize("name", ["config", "attempt", "run_dir"])
+def test_a_key_with_the_name_of_a_word_of_ours_is_no_silent_other_value(folder, name):
+    said = refused(folder, GOOD + f" --x {{{name}}}", base={name: "conf/a.yaml"})
+    assert f"has {{{name}}}, which is a word of Ablate's, and not that key of base" in said
+    study = command_study(folder, GOOD + " {overrides}", base={name: "conf/a.yaml"})
+    assert f"--{name} conf/a.yaml" in " ".join(first_lines(plan_study(study)))
+
+
+def test_the_seed_is_no_key_of_a_config(folder):
+    levels = {"a": {"lr": 0.1, "seed": 1}, "b": {"lr": 0.2, "seed": 2}}
+    said = refused(folder, base={"seed": 3}, factors={"kind": levels})
+    assert "base.seed = 3: is given to each run by the study's `seeds`" in said
+    assert "factors.kind: sets seed" in said
+
+
+@pytest.mark.parametrize("line", [
+    "{python} train.py \\\n  --lr {lr} \\\n  --seed {seed}\n",
+    "{python} train.py \\   --lr {lr} \\ --seed {seed}",
+], ids=["as written", "folded"])  # fmt: skip
+def test_lines_that_go_on_as_in_a_shell(folder, line):
+    study = command_study(folder, line)
+    assert " ".join(first_lines(plan_study(study))).endswith("train.py --lr 0.1 --seed 0")
+
+
+def test_a_line_in_the_place_of_a_command(folder):
+    said = refused(folder, None, trainable=f"{GOOD} --x 'a b'")
+    assert f"trainable: {{command: \"{GOOD} --x 'a b'\"}}" in said
+
+
 def test_quotes_keep_what_a_shell_would_read(folder):
+    assert command_study(folder, GOOD + " --x 'conf/*.yaml' \"conf/*\" conf/\\*.yaml nowhere/*")
     assert command_study(folder, GOOD + " --x 'a|b' \"c;d\" '$HOME' a\\&b {{x}}")
     assert command_study(folder, ["bash", "-c", "cd . && python train.py {overrides}"])
 
