@@ -260,9 +260,13 @@ class CommandRun:
     def _settle(self, ended: Exit) -> None:
         """The script has ended by itself."""
         if ended == Exit(0):
-            lacking = self._reading.lacking()
-            told = lacking and f"trainable.{lacking[0]} {lacking[1]}"
-            self._end(Ending(NOTHING_READ, told) if told else None)
+            lacking, unmatched = (
+                self._reading.lacking(self._given.get("metric")),
+                self._reading.unmatched(),
+            )
+            if unmatched and not lacking:
+                self._warnings.append(_told(unmatched))
+            self._end(Ending(NOTHING_READ, _told(lacking)) if lacking else None)
             return
         ending = ending_of(ended, self._printed())
         if ending.cause is Cause.PREEMPTION and self._may_go_on():
@@ -373,6 +377,11 @@ class CommandRun:
             output=self._state.output, logged=self._state.logged, run_dir=run_dir,
             folder=Path(self._given["folder"]), file=file,
         )  # fmt: skip
+
+
+def _told(lacking: tuple[str, str]) -> str:
+    key, instead = lacking
+    return f"trainable.{key} {instead}"
 
 
 def _is_whole(metrics: Mapping[str, float]) -> bool:

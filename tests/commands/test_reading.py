@@ -143,6 +143,15 @@ def test_what_never_matched_is_told_with_what_is_there(tmp_path, read, key, inst
     assert told.printed.count("done") == 1, "no retry can help"
 
 
+def test_a_pattern_of_another_metric_may_find_nothing(tmp_path):
+    read = {"acc": r"acc=(\S+)", "f1": r"f1=(\S+)"}
+    told = finished(tmp_path, PLAIN, read=read, given={"metric": "acc"})
+    assert told.ending is None
+    assert "trainable.read.f1 = 'f1=" in told.warnings[0]
+    told = finished(tmp_path / "2", PLAIN, read=read, given={"metric": "f1"})
+    assert told.ending.message.startswith("trainable.read.f1 ")
+
+
 def test_a_file_that_is_written_anew_each_time(tmp_path):
     """As `to_csv` and `json.dump` do: the whole history, again and again."""
     code = (
