@@ -46,6 +46,9 @@ GOOD = "{python} train.py --lr {lr} --seed {seed}"
     ("{python} -m nowhere.train {overrides}", ["'nowhere.train': there is no such module"]),
     ("{python} -m conf.train {overrides}", ["'conf.train': there is no such module"]),
     (GOOD + """ --x '{"a": 1}'""", ["write {{ and }} for braces themselves"]),
+    (["bash", "-c", "cd . && python train.py {overrides} 2>&1 | tee log"], ["set -o pipefail;"]),
+    (["sh", "-c", "python train.py {overrides}; echo done"], ["set -e;", "pass as success"]),
+    (["sh", "-c", "python train.py {overrides}\nrm -f x\n"], ["set -e;", "pass as success"]),
     ("", ["trainable.command: is empty"]),
     ([], ["trainable.command: is empty"]),
 ], ids=str)  # fmt: skip
@@ -148,7 +151,14 @@ def test_a_line_in_the_place_of_a_command(folder):
 def test_quotes_keep_what_a_shell_would_read(folder):
     assert command_study(folder, GOOD + " --x 'conf/*.yaml' \"conf/*\" conf/\\*.yaml nowhere/*")
     assert command_study(folder, GOOD + " --x 'a|b' \"c;d\" '$HOME' a\\&b {{x}}")
-    assert command_study(folder, ["bash", "-c", "cd . && python train.py {overrides}"])
+    for script in (
+        "cd . && python train.py {overrides}",
+        "cd .; export N={seed}; python train.py {overrides};",
+        "set -e\npython train.py {overrides}\necho 'a; b | c'\n",
+        "set -eo pipefail; python train.py {overrides} | tee 'a;b'",
+        "cat train.py | python - --x 'a|b' {overrides} || exit 3",
+    ):
+        assert command_study(folder, ["bash", "-c", script])
 
 
 def test_a_run_that_would_begin_again_is_told(folder):
