@@ -15,6 +15,7 @@ from ablate.commands.shell_checks import exit_code_problems
 from ablate.commands.spec import Command, FileRead, Line, line_text
 from ablate.commands.surroundings import search_path
 from ablate.commands.template import (
+    VARIABLE,
     Placeholder,
     TemplateError,
     Word,
@@ -25,11 +26,14 @@ from ablate.commands.template import (
     words_of,
 )
 from ablate.errors import Problem
+from ablate.text import some
 
 RUN_NAMES = frozenset({"run_dir", "run_id", "run_name"})
 """Placeholders that differ between runs."""
 _VARIABLE = re.compile(r"\$[A-Za-z_({]|`")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_ELSEWHERE = ("/", "~", "${")
+"""How paths begin that are not relative to a run's directory."""
 _NO_SHELL = "quotes make it part of a word; a shell reads a list: [bash, -c, '...']"
 
 
@@ -225,7 +229,7 @@ def _shared_file_problems(key: str, command: Command) -> Iterator[Problem]:
         return
     for name in ("read.file", "samples", "checkpoint"):
         [word] = lines.get(name) or [()]
-        is_relative = bool(word) and not str(word[0]).startswith(("/", "~"))
+        is_relative = bool(word) and not str(word[0]).startswith(_ELSEWHERE)
         if is_relative and not set(names_in([word])) - RUN_NAMES:
             yield Problem(f"{key}.{name}", "would be the same file for all runs: the command does "
                           "not say where a run's are", _text_of(word),
@@ -249,7 +253,10 @@ def _path_problems(key: str, path: str | None) -> Iterator[Problem]:
         yield Problem(key, "names no file", path, fix="write a pattern of files: {run_dir}/*.pt")
     elif "\0" in path:
         yield Problem(key, "contains a NUL, which no path can", path, fix="drop it")
-    elif path.startswith(("/", "~")) and not RUN_NAMES & set(names_in([parts])):
+    elif unset := [name for name in VARIABLE.findall(path) if name not in os.environ]:
+        yield Problem(key, f"{some(unset)} is not set in the environment", path,
+                      fix="set it before the command, or write the path in full")  # fmt: skip
+    elif path.startswith(_ELSEWHERE) and not RUN_NAMES & set(names_in([parts])):
         yield Problem(key, "is the same for all runs", path,
                       fix="write {run_dir} in front, and pass {run_dir} to the script")  # fmt: skip
 
