@@ -160,9 +160,7 @@ class CommandRun:
         self._from, self._num_before = self._newest(), self._reading.points.num
         attempt = len(self._state.starts)
         start = Start(self._reading.begin(), resumed=self._from is not None)
-        self._state.starts.append(start)
-        self._state.begin_in(self._given["folder"])
-        self._state.write()
+        self._state.begin(start, self._given["folder"])
         context = replace(
             self._context, attempt=attempt,
             latest=self._from and self._from.path, step=self._from and self._from.step,
@@ -205,7 +203,8 @@ class CommandRun:
         """Reads what the script has written, and settles its end."""
         assert self._child is not None
         now = time.monotonic()
-        self._state.seconds += now - self._lived_at
+        self._state.spend(now - self._lived_at)
+        self._facts["seconds"] = self._state.trained_s
         self._lived_at = now
         before = self._copy.tail.offset, self._reading.points.num, self._output_size
         ended = self._child.poll()

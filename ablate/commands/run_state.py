@@ -22,6 +22,7 @@ class RunState:
         folder: Ablate's, in the run's directory.
         starts: Where in its files each attempt began.
         seconds: How long the script has run, over all attempts.
+        trained_s: The same, since it last began from the beginning.
         failures: Bad ends, each with its launch, kind, message and step.
         unusable: Checkpoints that the script could not resume from, each with when it was written.
         preemptions: Ends from outside in a row, without progress between them.
@@ -32,6 +33,7 @@ class RunState:
     folder: Path
     starts: list[Start] = field(default_factory=list)
     seconds: float = 0.0
+    trained_s: float = 0.0
     failures: list[dict[str, Any]] = field(default_factory=list)
     unusable: list[Any] = field(default_factory=list)
     preemptions: int = 0
@@ -62,9 +64,17 @@ class RunState:
         """
         return bool(self.failures) and _alike(self.failures[-1]) == _alike(failure)
 
-    def begin_in(self, folder: str) -> None:
+    def begin(self, start: Start, folder: str) -> None:
         """An attempt is started in a folder."""
+        self.starts.append(start)
         self.folders = list(dict.fromkeys([folder, *self.folders]))
+        self.trained_s = self.trained_s if start.resumed else 0.0
+        self.write()
+
+    def spend(self, seconds: float) -> None:
+        """The script has run for so much longer."""
+        self.seconds += seconds
+        self.trained_s += seconds
 
     @property
     def output(self) -> Path:

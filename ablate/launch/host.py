@@ -312,7 +312,9 @@ class Hosting:
         """Divides a pack's time among its runs, so that together they cost what it costs."""
         for report in reports:
             run_id, facts = report["run_id"], report.setdefault("facts", {})
-            self.__seconds[run_id] = self.__seconds.get(run_id, 0.0) + seconds / len(reports)
+            spent_s = self.__seconds.get(run_id, 0.0) + seconds / len(reports)
+            # A script resumes by itself: it may have trained before without this worker's knowing.
+            self.__seconds[run_id] = facts.get("seconds", spent_s)
             self.__steps[run_id] = facts.get("step", 0)
             facts["seconds"] = self.__seconds[run_id]
 

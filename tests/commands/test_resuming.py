@@ -34,6 +34,8 @@ def test_a_script_that_is_killed_goes_on_from_its_checkpoint(tmp_path, read):
     assert told.curve("acc") == WHOLE
     assert "resumed at 6" in told.printed
     assert "attempt 2, from" in told.printed
+    state = json.loads((tmp_path / "run" / ".ablate" / "state.json").read_text())
+    assert told.facts["seconds"] == state["trained_s"] == state["seconds"], "both attempts'"
 
 
 def test_points_after_the_checkpoint_give_way_also_where_steps_differ(tmp_path):
@@ -81,6 +83,8 @@ def test_without_a_checkpoint_a_run_begins_again(tmp_path):
     told = finished(tmp_path, line, retries=1, **RESUMES)
     assert told.curve("acc") == WHOLE
     assert "from the beginning" in told.printed
+    state = json.loads((tmp_path / "run" / ".ablate" / "state.json").read_text())
+    assert told.facts["seconds"] == state["trained_s"] < state["seconds"]
 
 
 def test_a_worker_that_is_killed_takes_its_script_along_and_nothing_is_lost(tmp_path):
