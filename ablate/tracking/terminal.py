@@ -27,7 +27,7 @@ from ablate.numbers import clock
 from ablate.plan.glance import Glance
 from ablate.process.screen import Text
 from ablate.run_row import Status
-from ablate.text import first_line, printable
+from ablate.text import cause_of, first_line, printable
 from ablate.tracking.running_table import ROWS_SHOWN, Running, running_table
 
 PLAIN_EVERY_S = 30.0
@@ -244,4 +244,4 @@ class Progress:
 
 
 def _cause(failure: Failure) -> str:
-    return first_line(f"{failure.kind}: {failure.message}")
+    return first_line(cause_of(failure.kind, failure.message, failure.trace))

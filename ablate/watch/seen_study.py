@@ -29,6 +29,7 @@ STALE_S = 5.0
 KEPT = frozenset({
     "run_id", "run_name", "block", "seed", "status", "stop_reason", "epoch", "step", "best_step",
     "seconds", "device", "trial", "launch", "dropped_in", "reused_from", "error_type", "error",
+    "traceback",
     "retries", "warnings", "started_at", "ended_at",
 })  # fmt: skip
 """The ledger's own columns that are shown."""

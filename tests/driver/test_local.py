@@ -176,7 +176,8 @@ def test_the_table_says_what_failed_and_why(tmp_path, console):
     for row in ("1 none X 2/2 16.0 ± 2.8 baseline", "2 step X 0/2 - - - failed",
                 "2 none X 2/2 26.0 ± 2.8 +10 - not enough seeds"):  # fmt: skip
         assert row in [re.sub("[·●│]+", "X", line) for line in lines]
-    assert "missing: gain=2-step-s1 failed RuntimeError: the third step is broken" in lines
+    missing = "missing: gain=2-step-s1 failed RuntimeError: the third step is broken (toy.py:"
+    assert [line for line in lines if line.startswith(missing)], "with the line of their code"
 
 
 def test_failed_runs_are_kept_until_asked_to_retry(tmp_path, console):

@@ -120,7 +120,7 @@ def test_it_shows_what_the_driver_did_and_leaves_no_trace(tmp_path, console):
     assert (seen.head["state"], seen.head["seeds"]) == (StudyState.DONE, [1])
     assert seen.head["cells"][0] == "fail=no, gain=1"
     causes = {run["status"]: run["cause"] for run in seen.runs.values()}
-    assert causes["failed"] == "RuntimeError: the third step is broken"
+    assert causes["failed"].startswith("RuntimeError: the third step is broken (toy.py:")
     failed = next(run_id for run_id, run in seen.runs.items() if run["status"] == "failed")
     log = storage.study("toys").log(failed)
     assert log[-1] == "RuntimeError: the third step is broken"
