@@ -118,6 +118,21 @@ class Replacing(torch.optim.Optimizer):
                 p.grad = None
 
 
+class Extrapolating(torch.optim.Optimizer):
+    """Keeps a step's gradient itself: where it is set to None a plain loop leaves it alone."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                before = self.state[p].get("before", torch.zeros_like(p))
+                p.sub_(group["lr"] * (1.5 * p.grad - 0.5 * before))
+                self.state[p]["before"] = p.grad
+
+
 # What is wrong:
 
 
@@ -168,6 +183,21 @@ class Forgetful(torch.optim.SGD):
         for group in self.param_groups:
             group["lr"] /= self.taken
         return super().step()
+
+
+class Lookahead(torch.optim.SGD):
+    """Counts outside of its state, and needs it every fifth step."""
+
+    count = 0
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        super().step()
+        self.count += 1
+        for p in self.param_groups[0]["params"]:
+            slow = self.state[p].setdefault("slow", p.clone())
+            if self.count % 5 == 0:
+                p.copy_(slow.lerp_(p, 0.5))
 
 
 class Callbacks(torch.optim.SGD):
