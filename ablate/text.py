@@ -12,6 +12,7 @@ import re
 import shlex
 import sys
 import sysconfig
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -101,6 +102,12 @@ def cause_of(kind: str | None, message: str | None, trace: str | None) -> str:
     room = MAX_CAUSE - len(place) - len(" ()")
     line = line if len(line) <= room else f"{line[: room - 1]}…"
     return f"{line} ({place}){newline}{rest}"
+
+
+def told_error(error: BaseException) -> str:
+    """An exception on one line, with its place."""
+    trace = "".join(traceback.format_exception(error))
+    return first_line(cause_of(type(error).__name__, message_of(error), trace))
 
 
 def own_place(trace: str, message: str = "") -> str:

@@ -11,7 +11,7 @@ from ablate.plan.plan import Plan, Run
 from ablate.plan.reconcile import changed_data
 from ablate.run_row import RunRow, Status
 from ablate.study_dir import StudyPaths
-from ablate.text import first_line, message_of, num_runs, some
+from ablate.text import num_runs, some, told_error
 from ablate.trainable.code_files import dump_hashes, parse_hashes
 from ablate.trainable.loaded_code import RunCode, import_path
 
@@ -38,9 +38,8 @@ class Measuring:
         best = StudyPaths(self.plan.study.directory).best(row.run_name)
         try:
             columns = dict(evaluate(best, self.plan.launch_config(run), metric))
-        except Exception as error:  # noqa: BLE001 - a run's boundary: the others continue
-            cause = first_line(message_of(error))
-            self.tell(f"{row.run_name}: {type(error).__name__}: {cause}")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a run's boundary
+            self.tell(f"{row.run_name}: {told_error(error)}")
             return False
         columns |= _of_final_weights(row, columns)
         wrong = {name: value for name, value in columns.items() if not math.isfinite(value)}

@@ -72,6 +72,21 @@ def jitter(x_1, generator, width=0.1):
     return x_1
 
 
+def backwards(x_0, x_1):
+    return np.arange(len(x_0))[::-1]
+
+
+def mirrored(x_1):
+    return x_1.numpy()[:, ::-1]
+
+
+class Erased(torch.nn.Module):
+    """A module as an augmentation, as libraries of transforms have them."""
+
+    def forward(self, x_1):
+        return x_1 * (torch.rand(x_1.shape) > 0.1)
+
+
 class Stretch:
     def __init__(self, by):
         self.by = by
@@ -154,6 +169,10 @@ def strange(x_0, x_1, t, label):
 
 def raises(x_0, x_1, t):
     raise RuntimeError("no path here")
+
+
+def masked(x_0, x_1):
+    return torch.ones(len(x_0), dtype=torch.bool)
 
 
 def too_far(x_0, x_1):
