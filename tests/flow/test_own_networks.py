@@ -107,6 +107,12 @@ def named(module):
     return [(name, p) for name, p in module.named_parameters() if p.requires_grad]
 
 
+def take_weights(run, trained):
+    with torch.no_grad():
+        for own, p in zip(run.model.tensors.values(), trained, strict=True):
+            p.copy_(torch.view_as_complex(own) if p.is_complex() else own)
+
+
 @pytest.mark.parametrize("name", ["Guided", "Scaled", "Complex", "Forced", "Recurrent", "Bound"])
 def test_what_does_more_in_a_step_than_to_compute_it_is_a_plain_loop_s_too(name):
     specs = own_specs(f"odd_nets:{name}", [{"lr": 1e-2, "epochs": 2}, {"lr": 1e-3, "epochs": 2}])
@@ -117,9 +123,7 @@ def test_what_does_more_in_a_step_than_to_compute_it_is_a_plain_loop_s_too(name)
     trained = [p for p in module.parameters() if p.requires_grad]
     for step, (x, u, t) in enumerate(zip(*(part[:, 0] for part in next(pack.chunks())),
                                          strict=True)):  # fmt: skip
-        with torch.no_grad():
-            for own, p in zip(pack.runs[0].model.tensors.values(), trained, strict=True):
-                p.copy_(torch.view_as_complex(own) if p.is_complex() else own)
+        take_weights(pack.runs[0], trained)
         torch.manual_seed(stream_seed(specs[0].seed, step, "network"))
         module.zero_grad()
         nn.functional.mse_loss(module(x, t), u).backward()
@@ -130,6 +134,12 @@ def test_what_does_more_in_a_step_than_to_compute_it_is_a_plain_loop_s_too(name)
     for buffer_name, buffer in module.named_buffers():
         assert pack.runs[0].buffers[buffer_name].dtype == buffer.dtype
         assert torch.equal(pack.runs[0].buffers[buffer_name], buffer)
+    take_weights(pack.runs[0], trained)
+    field = velocity_of(specs[0].config, pack.runs[0].model.state_dict(), (6,))
+    points = x.detach().requires_grad_()
+    slopes = [torch.autograd.grad(velocity.sum(), points)[0]
+              for velocity in (field(points, t), module.eval()(points, t))]  # fmt: skip
+    torch.testing.assert_close(*slopes)
     half = train(pack_of(specs), 1)
     assert_equals_solo(train(moved(half, specs[::-1])))
 

@@ -153,9 +153,38 @@ def velocities(
         seed_globally(0, x.device)
         buffers = surroundings.buffers[k] if surroundings.buffers else {}
         # Copied: a slice may be unaligned, and kernels then sum in another order than alone.
-        call = functools.partial(skeleton.velocities, x[k].clone(), t[k].clone())
-        found.append(skeleton.lend({**own, **buffers}, call).flatten(1).to(x.dtype))
+        points = x[k].clone(), t[k].clone()
+        if torch.is_grad_enabled() and x.requires_grad:
+            leaves = {name: number.detach().requires_grad_() for name, number in own.items()}
+            found.append(_ByPoints.apply(*points, skeleton, {**leaves, **buffers}))
+        else:
+            call = functools.partial(skeleton.velocities, *points)
+            found.append(skeleton.lend({**own, **buffers}, call).flatten(1).to(x.dtype))
     return found
+
+
+class _ByPoints(torch.autograd.Function):
+    """Velocities (batch, dim) with derivatives by their points, in which the numbers are lent, too.
+
+    Those are all that is asked of trained networks: the likelihood needs them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, t: Tensor, skeleton: Skeleton, numbers: State) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        with torch.enable_grad():
+            points = x.detach().requires_grad_()
+            call = functools.partial(skeleton.velocities, points, t)
+            found = skeleton.lend(numbers, call).flatten(1).to(x.dtype)
+        ctx.lend = functools.partial(skeleton.lend, numbers)
+        ctx.pull_back = functools.partial(
+            torch.autograd.grad, found, points, retain_graph=True, materialize_grads=True
+        )
+        return found.detach()
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        [pulled] = ctx.lend(functools.partial(ctx.pull_back, slope))
+        return pulled, None, None, None
 
 
 def fill_gradients_of(
