@@ -6,6 +6,7 @@ class ListView {
     this.table = h("table", {class: "list studies"}, h("thead", {}, h("tr", {},
       ["study", "state", "runs", "last change"].map(title => h("th", {scope: "col"}, title)))), this.body);
     main.replaceChildren(above("ablate watch"), h("h1", {}, "Studies"), this.none, h("div", {class: "scroll"}, this.table));
+    this.table.hidden = true;
     document.title = "studies: ablate watch";
   }
 
