@@ -25,7 +25,7 @@ LOST_ON_PAPER = """[...document.querySelectorAll('td, th, svg, pre, p, li, h2, f
   .filter(element => {
     const [box, room] = [element.getBoundingClientRect(), element.clientWidth];
     return box.right > innerWidth + 1 || (room && element.scrollWidth > room + 1)
-      || !element.checkVisibility() && !element.closest('[hidden], select, .links, #vg-tooltip-element')
+      || !element.checkVisibility() && !element.closest('[hidden], .links, #vg-tooltip-element');
   }).map(element => element.outerHTML.slice(0, 120))"""
 TWO_FRAMES = """new Promise(done =>
   requestAnimationFrame(() => requestAnimationFrame(() => done(0))))"""
