@@ -14,6 +14,7 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, Strict
 
 from ablate.losses import Loss
+from ablate.text import cause_of
 
 T = TypeVar("T")
 
@@ -152,8 +153,8 @@ class RunRow(dict[str, Any]):
 
     @property
     def cause(self) -> str:
-        """Why it failed: `ValueError: not a number`."""
-        return ": ".join(filter(None, [self.error_type, self.error]))
+        """Why it failed, and where: `ValueError: not a number (my_nets.py:12)`."""
+        return cause_of(self.error_type, self.error, self.traceback)
 
     def metrics(self, factors: Container[str]) -> dict[str, float]:
         """The metrics it measured: numbers other than the columns of the ledger and of factors."""

@@ -1,7 +1,8 @@
 """Text from outside: what people write, exceptions say and trainables print may hold anything.
 
 Text that is kept is made `storable`, text that is shown `printable`, text for a stream `encodable`,
-and commands to type are `quoted`: each once, where it crosses the boundary.
+and commands to type are `quoted`: each once, where it crosses the boundary. `cause_of` tells
+where in somebody's own code an exception came from, by the text of its traceback.
 """
 
 import hashlib
@@ -10,7 +11,10 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+import sysconfig
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
@@ -18,6 +22,14 @@ Value = TypeVar("Value")
 MAX_CAUSE = 300
 """Characters of a cause that is printed on one line."""
 
+_FRAME = re.compile(r'\bFile "([^"\n]+)", line (\d+)')
+_BEGIN = "Traceback (most recent call last)"
+_HOME = Path(__file__).parents[1]
+_OURS = ("ablate", "trainables")
+_LIBRARY = re.compile(
+    r"^<|[/\\](?:site|dist)-packages[/\\]|[/\\](?:lib|Lib)[/\\](?:(?:python|pypy)3[\d.]*[/\\])"
+)
+_STANDARD = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib"))
 _UNSHOWN = (
     "\x00-\x1f\x7f-\x9f"  # controls: terminals obey them, XML allows few of them
     "\u2028\u2029"  # line ends, to some readers
@@ -70,6 +82,61 @@ def first_line(text: str) -> str:
     """The first line of a message, shortened."""
     line = next(iter(text.split("\n", 1)), "").rstrip()
     return printable(line if len(line) <= MAX_CAUSE else f"{line[: MAX_CAUSE - 1]}…")
+
+
+def cause_of(kind: str | None, message: str | None, trace: str | None) -> str:
+    """Why a run failed, and where: `ValueError: not a number (my_nets.py:12)`.
+
+    The place ends the first line, which is shortened for it where it has to be.
+
+    Args:
+        kind: The exception's name.
+        message: What it said.
+        trace: The text of its traceback, if there is one.
+    """
+    cause = ": ".join(filter(None, [kind, message]))
+    place = own_place(trace or "", message or "")
+    line, newline, rest = cause.partition("\n")
+    if not place or place in line or place.replace(":", ", line ") in line:
+        return cause
+    room = MAX_CAUSE - len(place) - len(" ()")
+    line = line if len(line) <= room else f"{line[: room - 1]}…"
+    return f"{line} ({place}){newline}{rest}"
+
+
+def told_error(error: BaseException) -> str:
+    """An exception on one line, with its place."""
+    trace = "".join(traceback.format_exception(error))
+    return first_line(cause_of(type(error).__name__, message_of(error), trace))
+
+
+def own_place(trace: str, message: str = "") -> str:
+    """The file and line of the last call in code that is neither a library's nor Ablate's.
+
+    Args:
+        trace: The text of a traceback, or several.
+        message: What was raised, which tells its traceback from those of other processes.
+    """
+    blocks = trace.split(_BEGIN)
+    line = message.partition("\n")[0]
+    ends = [number for number, block in enumerate(blocks) if line and line in block]
+    for block in reversed(blocks[: ends[-1] + 1 if ends else len(blocks)]):  # then its causes
+        if own := [place for place in _places(block) if not _is_foreign(place[0])]:
+            file, number = own[-1]
+            return f"{Path(file).name}:{number}"
+    return ""
+
+
+def _places(block: str) -> Iterator[tuple[str, str]]:
+    return ((found[1], found[2]) for found in _FRAME.finditer(block))
+
+
+def _is_foreign(file: str) -> bool:
+    """Whether a file is of a library, of Python or of Ablate, wherever that is installed."""
+    if _LIBRARY.search(file) or file.startswith(_STANDARD):
+        return True
+    return any((_HOME / name / file.rpartition(f"/{name}/")[2]).is_file()
+               for name in _OURS if f"/{name}/" in file)  # fmt: skip
 
 
 def message_of(error: BaseException) -> str:

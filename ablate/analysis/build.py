@@ -77,10 +77,17 @@ def study_record(
         origin=plan.origin,
         compute=compute_of(plan, rows),
         settings=settings_of(plan),
-        can_sample=any(entry.hooks.keep_samples for entry in plan.entries),
+        can_sample=_can_sample(plan),
         chosen_by=_chosen_by(plan), has_splits=study.split_seed is not None,
     )  # fmt: skip
     return record if kept is None else with_deviations(record, plan, rows, kept)
+
+
+def _can_sample(plan: Plan) -> bool:
+    return any(
+        run.cell.entry.hooks.keep_samples and run.config.get("keep_samples") != 0
+        for run in plan.runs
+    )
 
 
 def _metric(

@@ -368,7 +368,7 @@ class StudyRecord:
     settings: Settings = NO_SETTINGS
     """What its numbers are made with."""
     can_sample: bool = False
-    """Whether samples of its runs can be made from their weights."""
+    """Whether samples of its runs can be made from their weights, and some were to be kept."""
     chosen_by: str = ""
     """By what runs choose their best weights, for people: `lowest val_loss`."""
     has_splits: bool = False

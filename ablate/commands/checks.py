@@ -1,16 +1,21 @@
 """What is wrong with a command by itself: its lines, its patterns, the files that it names."""
 
+import glob
+import importlib.util
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ablate.commands.code import watched_files
+from ablate.commands.code import module_files, watched_files
 from ablate.commands.render import OWN_NAMES, RESUME_NAMES
+from ablate.commands.shell_checks import exit_code_problems
 from ablate.commands.spec import Command, FileRead, Line, line_text
 from ablate.commands.surroundings import search_path
 from ablate.commands.template import (
+    VARIABLE,
     Placeholder,
     TemplateError,
     Word,
@@ -21,11 +26,14 @@ from ablate.commands.template import (
     words_of,
 )
 from ablate.errors import Problem
+from ablate.text import some
 
 RUN_NAMES = frozenset({"run_dir", "run_id", "run_name"})
 """Placeholders that differ between runs."""
 _VARIABLE = re.compile(r"\$[A-Za-z_({]|`")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_ELSEWHERE = ("/", "~", "${")
+"""How paths begin that are not relative to a run's directory."""
 _NO_SHELL = "quotes make it part of a word; a shell reads a list: [bash, -c, '...']"
 
 
@@ -65,6 +73,7 @@ def file_problems(key: str, command: Command, folder: Path) -> list[Problem]:
         words = lines_of(command).get(name)
         if line and words and words[0] and not (isinstance(line, str) and shell_syntax(line)):
             problems += _program_problems(f"{key}.{name}", words, plain_words(line), folder)
+            problems += _glob_problems(f"{key}.{name}", line, folder)
     return [*problems, *_watch_problems(key, command, folder)]
 
 
@@ -103,6 +112,7 @@ def _line_problems(key: str, line: Line) -> Iterator[Problem]:
     if not words or not words[0]:
         yield Problem(key, "is empty", fix="write the command that trains: python train.py ...")
         return
+    yield from exit_code_problems(key, line)
     if any(word == ("--multirun",) for word in words):
         yield Problem(key, "would start many runs as one", "--multirun",
                       fix="drop it: Ablate makes a run of each cell and seed")  # fmt: skip
@@ -150,10 +160,39 @@ def _program_problems(
             yield Problem(key, f"the program {told}", first, fix=fix)
     if shell_script(words) is not None:
         return
+    if words[0] == (Placeholder("python"),) and plain[1:2] == ["-m"] and len(plain) > 2:
+        yield from _module_problems(key, plain[2], folder)
     script = next((word for word in plain[1:] if word.endswith(".py") and word[0] != "-"), None)
     if script and "{" not in script and not os.path.isfile(folder / script):
         there = tuple(sorted(path.name for path in folder.glob("*.py")))
         yield Problem(key, f"there is no such file in {folder}", script, there)
+
+
+def _module_problems(key: str, name: str, folder: Path) -> Iterator[Problem]:
+    """That `{python} -m name` will find no such module, beside the study or installed."""
+    if "{" in name or any(module_files(name, folder)):
+        return
+    try:
+        found = importlib.util.find_spec(name.partition(".")[0])
+    except (ImportError, ValueError):
+        found = None
+    places = [] if found is None else [*(found.submodule_search_locations or ()), found.origin]
+    if all(place and Path(place).is_relative_to(folder) for place in places):
+        yield Problem(key, f"there is no such module in {folder}, nor installed", name,
+                      fix="correct it, or start in the folder that holds it")  # fmt: skip
+
+
+def _glob_problems(key: str, line: Line, folder: Path) -> Iterator[Problem]:
+    """Patterns of files that are there: a shell would write their names in the pattern's place."""
+    words = shlex.split(line, posix=False) if isinstance(line, str) else []
+    for word in words:
+        if (
+            not re.search(r"""['"\\{]""", word)
+            and glob.has_magic(word)
+            and glob.glob(word, root_dir=folder)
+        ):
+            yield Problem(key, "is a pattern of files, but no shell fills it in", word,
+                          fix=_NO_SHELL)  # fmt: skip
 
 
 def _seed_problems(key: str, command: Command) -> Iterator[Problem]:
@@ -190,7 +229,7 @@ def _shared_file_problems(key: str, command: Command) -> Iterator[Problem]:
         return
     for name in ("read.file", "samples", "checkpoint"):
         [word] = lines.get(name) or [()]
-        is_relative = bool(word) and not str(word[0]).startswith(("/", "~"))
+        is_relative = bool(word) and not str(word[0]).startswith(_ELSEWHERE)
         if is_relative and not set(names_in([word])) - RUN_NAMES:
             yield Problem(f"{key}.{name}", "would be the same file for all runs: the command does "
                           "not say where a run's are", _text_of(word),
@@ -214,7 +253,10 @@ def _path_problems(key: str, path: str | None) -> Iterator[Problem]:
         yield Problem(key, "names no file", path, fix="write a pattern of files: {run_dir}/*.pt")
     elif "\0" in path:
         yield Problem(key, "contains a NUL, which no path can", path, fix="drop it")
-    elif path.startswith(("/", "~")) and not RUN_NAMES & set(names_in([parts])):
+    elif unset := [name for name in VARIABLE.findall(path) if name not in os.environ]:
+        yield Problem(key, f"{some(unset)} is not set in the environment", path,
+                      fix="set it before the command, or write the path in full")  # fmt: skip
+    elif path.startswith(_ELSEWHERE) and not RUN_NAMES & set(names_in([parts])):
         yield Problem(key, "is the same for all runs", path,
                       fix="write {run_dir} in front, and pass {run_dir} to the script")  # fmt: skip
 

@@ -103,12 +103,14 @@ class Child:
         }  # fmt: skip
         try:
             self._keeper = subprocess.Popen(
-                [sys.executable, "-I", "-S", keeper.__file__, json.dumps(asked)],
+                [sys.executable, "-I", "-S", keeper.__file__],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                 env=dict(environment), start_new_session=True, pass_fds=(place.descriptor,),
             )  # fmt: skip
         finally:
             place.close()  # the keeper has it; or nobody, where it could not be started
+        told = json.dumps(asked).encode()
+        self._say(b"%d\n%b" % (len(told), told))
         self._keeper.wait()
         assert self._keeper.stdout is not None
         self._answers = self._keeper.stdout.fileno()

@@ -39,25 +39,27 @@ def named_files(command: Command, folder: Path) -> Iterator[Path]:
     for before, word in zip(["", *words], words, strict=False):
         path = folder / word
         if before == "-m":
-            yield from _module_files(word, folder)
+            yield from module_files(word, folder)
         elif "{" not in word and "\0" not in word and os.path.isfile(path):
             yield path
 
 
 def watched_files(pattern: str, folder: Path) -> list[Path]:
-    """The files that a pattern of `watch` names."""
+    """The files that a pattern of `watch` names; what Python and studies leave there is no code."""
     found = glob.glob(pattern, root_dir=folder, recursive=True)
-    return [folder / name for name in sorted(found) if (folder / name).is_file()]
+    files = [name for name in sorted(found) if (folder / name).is_file()]
+    places = {place for name in files for place in Path(name).parents}
+    no_code = {place for place in places if place.name and not _may_hold_code(folder / place)}
+    return [folder / name for name in files if no_code.isdisjoint(Path(name).parents)]
 
 
 def pruned(folder: str, names: list[str]) -> list[str]:
     """The folders below one that may hold code: no caches, environments or study directories."""
-    return sorted(
-        name
-        for name in names
-        if name[0] != "." and name not in _NO_CODE
-        if not any(os.path.exists(os.path.join(folder, name, mark)) for mark in _MARKS)
-    )
+    return sorted(name for name in names if name[0] != "." and _may_hold_code(Path(folder, name)))
+
+
+def _may_hold_code(folder: Path) -> bool:
+    return folder.name not in _NO_CODE and not any((folder / mark).exists() for mark in _MARKS)
 
 
 def _words(command: Command) -> list[str]:
@@ -75,7 +77,8 @@ def _words(command: Command) -> list[str]:
     return [*words, *inner]
 
 
-def _module_files(name: str, folder: Path) -> Iterator[Path]:
+def module_files(name: str, folder: Path) -> Iterator[Path]:
+    """The files that `-m name` may run, of those in a folder or its `src`."""
     parts = name.split(".")
     for root in (folder, folder / "src"):
         for path in (

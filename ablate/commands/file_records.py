@@ -29,6 +29,9 @@ class FileRecords(ABC):
         self.names: dict[str, None] = {}
         """The names that were found, numbers or not, for those that look for others."""
         self._step = step
+        self._told_rewritten = 0
+        self._at: int | None = None
+        """The step of what comes next, where that was said before."""
 
     @abstractmethod
     def new(self, upto: int | None, is_final: bool) -> Iterator[Record]:
@@ -47,10 +50,14 @@ class FileRecords(ABC):
         """Goes on from a place."""
         self.tail.load(state)
 
+    def begin_attempt(self) -> None:
+        """What comes next is of another attempt, which has not said its step yet."""
+        self._at = None
+
     def begins_again(self) -> bool:
         """Whether the file was written anew since the last call."""
-        was_rewritten, self.tail.was_rewritten = self.tail.was_rewritten, False
-        return was_rewritten
+        before, self._told_rewritten = self._told_rewritten, self.tail.times_rewritten
+        return before != self._told_rewritten
 
 
 class JsonLines(FileRecords):
@@ -116,11 +123,14 @@ class Table(FileRecords):
     def __init__(self, path: Path, step: str | None) -> None:
         super().__init__(path, step)
         self._header: list[str] = []
+        self._header_of = 0
         self._delimiter = ","
 
     def new(self, upto: int | None, is_final: bool) -> Iterator[Record]:
         """See `FileRecords`."""
         while lines := lines_of(self.tail, upto, is_final):
+            if self._header_of != self.tail.times_rewritten:
+                self._header_of, self._header = self.tail.times_rewritten, []
             for line in lines:
                 yield from self._row(line)
 
@@ -141,8 +151,12 @@ class Table(FileRecords):
             yield record
 
     def _is_header(self, cells: list[str]) -> bool:
-        """Whether a further row is a header: a script that resumes may write it again."""
-        return all(cell.strip() and number_of(cell) is None for cell in cells)
+        """Whether a further row is a header: a script that resumes may write it again.
+
+        The column of row numbers, the first one, may have no name.
+        """
+        return all(number_of(cell) is None and (cell.strip() or not at)
+                   for at, cell in enumerate(cells)) and any(map(str.strip, cells))  # fmt: skip
 
     def state(self) -> dict[str, Any]:
         """The place in the file, and its header."""

@@ -5,10 +5,11 @@ workers have sessions of their own), so that it can end all of them, and it live
 them does: also where the worker was killed. It imports the standard library alone, to be there at
 once.
 
-    keeper.py <what to start, as JSON>
+    keeper.py
 
-Standard input is the worker: `stop` asks in good order, `kill` does not, its end means that the
-worker is gone. Standard output tells the worker: `{"pid": 12}`, then
+Standard input is the worker: first what to start, as a line with its length and as JSON (one
+argument has no room for all of a long command); then `stop` asks in good order, `kill` does not,
+and its end means that the worker is gone. Standard output tells the worker: `{"pid": 12}`, then
 `{"code": 0, "was_asked": false}`: whether somebody else had asked the whole job to end.
 """
 
@@ -170,9 +171,23 @@ def _tell(what: dict[str, Any]) -> None:
         os.write(1, json.dumps(what).encode() + b"\n")
 
 
+def _asked() -> dict[str, Any]:
+    """What to start, and no byte more: what follows is read as it comes."""
+    head, body = b"", b""
+    while not head.endswith(b"\n"):
+        head += _read(1)
+    while len(body) < int(head):
+        body += _read(int(head) - len(body))
+    return json.loads(body)
+
+
+def _read(most: int) -> bytes:
+    return os.read(0, most) or os._exit(1)  # the worker is gone
+
+
 def main() -> NoReturn:
     """Lets go of the process that started it, and keeps the script."""
-    asked = json.loads(sys.argv[1] if len(sys.argv) > 1 else "{}")
+    asked = _asked()
     asked.setdefault("environment", dict(os.environ))
     if os.fork():
         os._exit(0)  # workers of Ray kill their children as they end

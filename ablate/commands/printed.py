@@ -50,7 +50,6 @@ class Patterns(FileRecords):
     def __init__(self, path: Path, patterns: Mapping[str, str]) -> None:
         super().__init__(path, None)
         self._patterns = {name: re.compile(text) for name, text in patterns.items()}
-        self._at: int | None = None
         self.found: dict[str, int] = dict.fromkeys(patterns, 0)
 
     def text_of(self, name: str) -> str:

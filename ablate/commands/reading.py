@@ -81,8 +81,10 @@ class Reading:
         self._found_at = -LOOK_S
         self._forget_rewritten()
 
-    def sizes(self) -> dict[str, int]:
-        """The sizes of all files that are read, as they are now."""
+    def begin(self) -> dict[str, int]:
+        """Another attempt begins; returns the sizes of all files that are read, as they are now."""
+        for reader in self._all_readers():
+            reader.begin_attempt()
         self._found_at = -LOOK_S
         paths = [self._places.output, self._places.logged, *self._found_files()]
         return {str(path): path.stat().st_size for path in paths if path.is_file()}
@@ -109,6 +111,7 @@ class Reading:
                         self.points.add(record, start, resumed)
                 if upto is None or reader.tail.offset == before:
                     break
+                reader.begin_attempt()
         return self.points.take(is_over)
 
     @property
@@ -128,10 +131,16 @@ class Reading:
         for reader in self._all_readers():
             self._load(reader)
 
-    def lacking(self) -> tuple[str, str] | None:
-        """Which key has found nothing, and what is there instead; None if all have."""
+    def lacking(self, metric: str | None = None) -> tuple[str, str] | None:
+        """Which key has found nothing, and what is there instead; None if nothing is missing.
+
+        Args:
+            metric: The study's: other patterns may find nothing. None: all have to.
+        """
         if self._patterns is not None:
-            return self._unmatched(self._patterns)
+            if self.points.num and metric is not None and self._patterns.found.get(metric):
+                return None
+            return self.unmatched()
         if isinstance(self._read, FileRead):
             return self._empty_file(self._read)
         if self.points.num:
@@ -209,9 +218,11 @@ class Reading:
         for start in self._starts:
             start.sizes.pop(str(reader.tail.path), None)
 
-    def _unmatched(self, patterns: Patterns) -> tuple[str, str] | None:
-        names = [name for name, num in patterns.found.items() if not num]
-        if not names:
+    def unmatched(self) -> tuple[str, str] | None:
+        """The key of the first pattern that has found nothing, and what is there instead."""
+        patterns = self._patterns
+        names = [] if patterns is None else [n for n, num in patterns.found.items() if not num]
+        if patterns is None or not names:
             return None
         first, *others = names
         told = f"= {patterns.text_of(first)!r} matched nothing that the script printed"

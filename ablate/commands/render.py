@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import shlex
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 from ablate.commands.spec import Command
 from ablate.commands.template import (
+    VARIABLE,
     Placeholder,
     Word,
     names_in,
@@ -119,14 +121,16 @@ def render_line(command: Command, line: str | tuple[str, ...], context: RunConte
 def render_text(
     text: str, context: RunContext, escape: Callable[[str], str] = lambda value: value
 ) -> str:
-    """A path or a pattern of paths with its placeholders filled.
+    """A path or a pattern of paths with its placeholders filled, and `${NAME}`, and `~/`.
 
     Args:
         text: As in the YAML.
         context: The run.
         escape: What values go through: `glob.escape`, say.
     """
-    return _joined(parts_of(text), context, lambda value: escape(plain_text(value)))
+    parts = tuple(_expanded(part, escape) if isinstance(part, str) else part
+                  for part in parts_of(text))  # fmt: skip
+    return os.path.expanduser(_joined(parts, context, lambda value: escape(plain_text(value))))
 
 
 def write_config(context: RunContext) -> Path:
@@ -167,6 +171,10 @@ def override_keys(
         is_varied = any(above & {name} or name.startswith(f"{key}.") for name in varied)
         if not above & (named if is_varied else mentioned):
             yield key, value
+
+
+def _expanded(text: str, escape: Callable[[str], str]) -> str:
+    return VARIABLE.sub(lambda found: escape(os.environ.get(found[1], found[0])), text)
 
 
 def _filled(words: list[Word], context: RunContext, style: str) -> list[str]:

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _NAMED = tuple(
     re.compile(rf"(?<![a-z]){word}s?[=_\-]?(\d+)", re.IGNORECASE)
@@ -32,17 +33,23 @@ class Saved:
     step: int | None
     mtime_ns: int
 
+    @property
+    def version(self) -> list[Any]:
+        """What is another one once a script has written the file again: `last.pt`."""
+        return [self.path, self.mtime_ns]
 
-def newest(pattern: str, unusable: Collection[str] = ()) -> Saved | None:
+
+def newest(pattern: str, unusable: Collection[Any] = ()) -> Saved | None:
     """The newest whole checkpoint: by the steps in names if all have one, else by time.
 
     Args:
         pattern: A pattern of paths, absolute.
-        unusable: Paths that no script could resume from.
+        unusable: Versions that no script could resume from.
     """
     root = _root_of(pattern)
     paths = [Path(path) for path in glob.iglob(pattern, recursive=True)]
-    found = [saved for path in paths if str(path) not in unusable if (saved := _saved(path, root))]
+    found = [saved for path in paths if (saved := _saved(path, root))]
+    found = [saved for saved in found if saved.version not in unusable]
     if all(saved.step is not None for saved in found):
         found.sort(key=lambda saved: (saved.step, saved.mtime_ns), reverse=True)
     else:

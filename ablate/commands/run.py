@@ -84,8 +84,7 @@ class CommandRun:
         )  # fmt: skip
         self._reading = Reading(command.read, self._places(run_dir), self._state.starts)
         self._copy = LogCopy(self._state.output, lambda text: sys.stdout.write(text))
-        for start in self._state.starts[-1:]:  # the log has what earlier attempts have printed
-            self._copy.tail.skip_to(start.sizes.get(str(self._state.output), 0))
+        self._copy.tail.skip_to(self._state.copied)
         self._child: Child | None = None
         self._ending: Ending | None = None
         self._from: Saved | None = None
@@ -134,7 +133,8 @@ class CommandRun:
         In another launch all that is still there is read again: a power cut may have cost the
         ledger points, and those that it has it gets once more.
         """
-        self._copy.tail.load(state["copied"])
+        if state["copied"]["offset"] > self._state.copied:
+            self._copy.tail.load(state["copied"])
         if state["launch"] != self._given.get("launch") and not state["freed"]:
             return
         self._reading.load(state["reading"])
@@ -149,6 +149,8 @@ class CommandRun:
         if self._child is not None:
             self._child.stop()
             self._copy.copy(is_final=True)
+            self._state.copied = self._copy.tail.offset
+            self._state.write()
             self._let_go()
 
     def _begin(self) -> None:
@@ -157,9 +159,8 @@ class CommandRun:
         self._read(is_over=True)  # what an earlier worker has not
         self._from, self._num_before = self._newest(), self._reading.points.num
         attempt = len(self._state.starts)
-        start = Start(self._reading.sizes(), resumed=self._from is not None)
-        self._state.starts.append(start)
-        self._state.write()
+        start = Start(self._reading.begin(), resumed=self._from is not None)
+        self._state.begin(start, self._given["folder"])
         context = replace(
             self._context, attempt=attempt,
             latest=self._from and self._from.path, step=self._from and self._from.step,
@@ -202,7 +203,8 @@ class CommandRun:
         """Reads what the script has written, and settles its end."""
         assert self._child is not None
         now = time.monotonic()
-        self._state.seconds += now - self._lived_at
+        self._state.spend(now - self._lived_at)
+        self._facts["seconds"] = self._state.trained_s
         self._lived_at = now
         before = self._copy.tail.offset, self._reading.points.num, self._output_size
         ended = self._child.poll()
@@ -224,6 +226,7 @@ class CommandRun:
 
     def _read(self, is_over: bool, is_final: bool = False) -> None:
         self._copy.copy(is_over)
+        self._state.copied = self._copy.tail.offset
         self._batches += self._reading.new(is_over, is_final)
         if self._reading.world_size is not None:
             self._facts["world_size"] = self._reading.world_size
@@ -256,9 +259,13 @@ class CommandRun:
     def _settle(self, ended: Exit) -> None:
         """The script has ended by itself."""
         if ended == Exit(0):
-            lacking = self._reading.lacking()
-            told = lacking and f"trainable.{lacking[0]} {lacking[1]}"
-            self._end(Ending(NOTHING_READ, told) if told else None)
+            lacking, unmatched = (
+                self._reading.lacking(self._given.get("metric")),
+                self._reading.unmatched(),
+            )
+            if unmatched and not lacking:
+                self._warnings.append(_told(unmatched))
+            self._end(Ending(NOTHING_READ, _told(lacking)) if lacking else None)
             return
         ending = ending_of(ended, self._printed())
         if ending.cause is Cause.PREEMPTION and self._may_go_on():
@@ -276,6 +283,7 @@ class CommandRun:
     def _end(self, ending: Ending | None) -> None:
         """The attempt is over; with no ending, well."""
         self._ending, self._has_ended = ending, True
+        self._state.write()
         self._let_go()
         self._keep_samples()
 
@@ -327,7 +335,7 @@ class CommandRun:
         """Sets aside a checkpoint after which the script failed before it measured anything."""
         if self._from is None or self._reading.points.num > self._num_before:
             return False
-        self._state.unusable.append(self._from.path)
+        self._state.unusable.append(self._from.version)
         return True
 
     def _has_advanced(self) -> bool:
@@ -343,10 +351,10 @@ class CommandRun:
         return next(filter(None, found), None)
 
     def _paths_of(self, pattern: str) -> list[str]:
-        """A pattern of paths in the run's directory, else in the script's folder."""
+        """A pattern of paths in the run's directory, else in the script's folder, now or before."""
         filled = render_text(pattern, self._context, glob.escape)
-        return [os.path.join(folder, filled)
-                for folder in (self._context.run_dir, self._given["folder"])]  # fmt: skip
+        folders = self._context.run_dir, self._given["folder"], *self._state.folders
+        return [os.path.join(folder, filled) for folder in dict.fromkeys(folders)]
 
     def _printed(self) -> list[str]:
         """What the last attempt has printed."""
@@ -368,6 +376,11 @@ class CommandRun:
             output=self._state.output, logged=self._state.logged, run_dir=run_dir,
             folder=Path(self._given["folder"]), file=file,
         )  # fmt: skip
+
+
+def _told(lacking: tuple[str, str]) -> str:
+    key, instead = lacking
+    return f"trainable.{key} {instead}"
 
 
 def _is_whole(metrics: Mapping[str, float]) -> bool:

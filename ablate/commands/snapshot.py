@@ -20,6 +20,8 @@ from ablate.process.git import git
 
 LIMIT_MB = 50
 """Of all untracked files together, and of one tracked file."""
+_MODULE = "160000 "
+"""git's mode of a submodule."""
 _NOT_LINKED = frozenset({".git", "__pycache__"})
 
 
@@ -42,6 +44,13 @@ class Tree:
     left_out: tuple[str, ...] = ()
     commit: str = ""
     is_git: bool = False
+
+    @property
+    def links_out(self) -> list[str]:
+        """Links in it to what is not in it, which stay links."""
+        root = self.root.resolve()
+        links = [name for name in self.files if (self.root / name).is_symlink()]
+        return [name for name in links if not (self.root / name).resolve().is_relative_to(root)]
 
 
 @dataclass(frozen=True)
@@ -71,13 +80,13 @@ def tree_of(folder: Path, storage: Path) -> Tree | None:
     """
     top = git(folder, "rev-parse", "--show-toplevel")
     root = Path(os.fsdecode(top or b"").rstrip("\n"))
-    tracked = top and git(root, "ls-files", "-z", "--recurse-submodules")
-    others = top and git(root, "ls-files", "-z", "--others", "--exclude-standard")
-    if tracked is None or others is None:
+    listed = _listed(root) if top else None
+    if listed is None:
         return _plain_tree(folder, storage)
+    tracked, others = listed
     commit = (git(root, "rev-parse", "-q", "--verify", "HEAD") or b"").decode().strip()
-    own, large = _small(root, _names(tracked), storage, of_all=False)
-    new, larger = _small(root, filter(_is_open, _names(others)), storage, of_all=True)
+    own, large = _small(root, tracked, storage, of_all=False)
+    new, larger = _small(root, filter(_is_open, others), storage, of_all=True)
     return Tree(root, storage, (*own, *new), (*large, *larger), commit, is_git=True)
 
 
@@ -104,6 +113,28 @@ def take_snapshot(tree: Tree, place: Path) -> Snapshot:
         _record(tree, copy)
         os.rename(partial, copy)
     return Snapshot(tree.root, copy)
+
+
+def _listed(root: Path, at: str = "") -> tuple[list[str], list[str]] | None:
+    """What git tracks, and what it neither tracks nor ignores; of submodules and clones, too.
+
+    A submodule's tracked files are tracked. Nobody has said so of a clone that lies in the tree.
+    """
+    staged = git(root / at, "ls-files", "-z", "--stage")
+    new = git(root / at, "ls-files", "-z", "--others", "--exclude-standard")
+    if staged is None or new is None:
+        return None
+    entries = [entry.partition("\t") for entry in _names(staged)]
+    modules = [name for mode, _, name in entries if mode.startswith(_MODULE)]
+    tracked = [f"{at}{name}" for mode, _, name in entries if not mode.startswith(_MODULE)]
+    others = [f"{at}{name}" for name in _names(new)]
+    for place in (f"{at}{name}/" for name in modules):
+        if (root / place / ".git").exists() and (inner := _listed(root, place)):
+            tracked, others = tracked + inner[0], others + inner[1]
+    for place in [name for name in others if name.endswith("/")]:
+        for names in _listed(root, place) or ():
+            others += names
+    return tracked, others
 
 
 def _plain_tree(folder: Path, storage: Path) -> Tree | None:

@@ -27,8 +27,8 @@ class Tail:
     def __init__(self, path: Path, only_grows: bool = False) -> None:
         self.path = path
         self.offset = 0
-        self.was_rewritten = False
-        """Whether it turned out to be another file: reading began again. The reader resets it."""
+        self.times_rewritten = 0
+        """How often it turned out to be another file: reading began again."""
         self._mark = b""
         self._checksum = 0
         self._inode = 0
@@ -96,7 +96,7 @@ class Tail:
             return False
         self.offset, self._mark, self._checksum, self._starts_at = 0, b"", 0, 0
         self._short_since = None
-        self.was_rewritten = True
+        self.times_rewritten += 1
         return True
 
     def _is_as_before(self, file: Any, is_final: bool) -> bool:

@@ -8,7 +8,14 @@ from pathlib import PurePath
 
 from ablate.commands.spec import Line
 
-_TOKEN = re.compile(r"(?P<brace>\{\{|\}\})|\{(?P<name>[^{}]+)\}|(?P<lone>[{}])")
+VARIABLE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
+"""`${NAME}` of the environment, in a path or in the script of a shell: no placeholder."""
+_TOKEN = re.compile(
+    rf"(?P<variable>{VARIABLE.pattern})|"
+    r"(?P<brace>\{\{|\}\})|\{(?P<name>[^{}]+)\}|(?P<lone>[{}])"
+)
+_CONTINUED = re.compile(r"\\\n|(?<!\S)\\\s")
+"""The end of a line that goes on, as shells have it, also where YAML has folded the lines."""
 _SHELLS = frozenset({"sh", "bash", "dash", "ksh", "zsh"})
 
 
@@ -51,14 +58,14 @@ def plain_words(line: Line) -> list[str]:
     if not isinstance(line, str):
         return list(line)
     try:
-        return shlex.split(line)
+        return shlex.split(_CONTINUED.sub("", line))
     except ValueError as error:
         message = f"cannot be split into words: {str(error).lower()}"
         raise TemplateError(message, "close the quotation, or write a list of words") from error
 
 
 def parts_of(text: str) -> Word:
-    """The texts and placeholders of a text; `{{` and `}}` are braces.
+    """The texts and placeholders of a text; `{{` and `}}` are braces, `${NAME}` stays as it is.
 
     Raises:
         TemplateError: If a brace is not closed.
@@ -104,7 +111,8 @@ def _tokens(text: str) -> Iterator[Part]:
                 f"has a {match['lone']} that is no placeholder's, in {_around(text, match)!r}",
                 "write {key} for a key of the config, and {{ or }} for a brace itself",
             )
-        yield Placeholder(match["name"]) if match["name"] else match["brace"][0]
+        literal = match["variable"] or (match["brace"] or "")[:1]
+        yield literal or Placeholder(match["name"])
     if end < len(text):
         yield text[end:]
 

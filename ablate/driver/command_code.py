@@ -25,6 +25,8 @@ def code_notes(plan: Plan) -> Iterator[str]:
                 f"not in the snapshot of the code, which takes files up to {LIMIT_MB} MB, "
                 f"untracked ones together, and used in place: {some(tree.left_out)}"
             )
+        if tree and (links := tree.links_out):
+            yield f"not in the snapshot of the code, but links out of it: {some(links)}: {EDITS}"
         outside = [path for e in commands if e.folder == folder for path in _outside(e, tree)]
         if outside:
             yield f"not in the snapshot of the code: {some(outside)}: {EDITS}"

@@ -112,9 +112,8 @@ def _progress(
         {run.run_id: run.run_name for run in remaining.todo},
         (metric, "val_loss"),
         caller.console,
-        # A live view that keeps redrawing would hide a debugger's prompt, and a line be in its way.
+        # A live view that keeps redrawing would hide a debugger's prompt.
         live=not options.local,
-        timed=not options.debug,
         before=Counter(ledger.rows.status(run.run_id) for run in remaining.kept),
         # The record hears of an end before its views do.
         result=lambda run_id: ledger.rows.of(run_id).result(metric, plan.value),

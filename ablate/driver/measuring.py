@@ -11,7 +11,9 @@ from ablate.plan.plan import Plan, Run
 from ablate.plan.reconcile import changed_data
 from ablate.run_row import RunRow, Status
 from ablate.study_dir import StudyPaths
-from ablate.text import first_line, message_of, num_runs, some
+from ablate.text import num_runs, some, told_error
+from ablate.trainable.code_files import dump_hashes, parse_hashes
+from ablate.trainable.loaded_code import RunCode, import_path
 
 
 @dataclass(frozen=True)
@@ -36,15 +38,15 @@ class Measuring:
         best = StudyPaths(self.plan.study.directory).best(row.run_name)
         try:
             columns = dict(evaluate(best, self.plan.launch_config(run), metric))
-        except Exception as error:  # noqa: BLE001 - a run's boundary: the others continue
-            cause = first_line(message_of(error))
-            self.tell(f"{row.run_name}: {type(error).__name__}: {cause}")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a run's boundary
+            self.tell(f"{row.run_name}: {told_error(error)}")
             return False
         columns |= _of_final_weights(row, columns)
         wrong = {name: value for name, value in columns.items() if not math.isfinite(value)}
         for name, value in wrong.items():
             self.tell(f"{row.run_name}: {name} is {value}: left out of the metrics")
-        self.ledger.patch(run.run_id, **{n: v for n, v in columns.items() if n not in wrong})
+        kept = {n: v for n, v in columns.items() if n not in wrong}
+        self.ledger.patch(run.run_id, **kept, **_code_with_metrics(run, row))
         return f"{metric}_best" in columns.keys() - wrong.keys()
 
 
@@ -114,6 +116,18 @@ def is_measurable(run: Run, ledger: Ledger) -> bool:
     """Whether a run has finished, and its trainable says how to measure it."""
     is_ok = ledger.rows.status(run.run_id) is Status.OK
     return is_ok and run.cell.entry.hooks.evaluate is not None
+
+
+def _code_with_metrics(run: Run, row: RunRow) -> dict[str, str]:
+    """A row's code, with the files of its study's metrics and of what they import.
+
+    Of files that the row has, its own version counts: the run was made with it.
+    """
+    known, model = parse_hashes(row.code_files), run.cell.model
+    if not (known and model.study_keys & model.code(model.validate(run.config)).keys()):
+        return {}
+    today = RunCode(run.cell.entry.target, import_path()).hashes()
+    return {"code_files": dump_hashes({**today, **known})}
 
 
 def has_metric(row: RunRow, metric: str) -> bool:

@@ -7,7 +7,7 @@ from ablate.ledger.ledger import Ledger
 from ablate.plan.plan import Plan, Run
 from ablate.samples.files import has_samples, keep
 from ablate.study_dir import StudyPaths
-from ablate.text import first_line, message_of, num_runs
+from ablate.text import num_runs, told_error
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,8 @@ class Sampling:
         try:
             samples, data = make(best, self.plan.launch_config(run))
             keep(self._paths, row.run_name, samples, lambda: data)
-        except Exception as error:  # noqa: BLE001 - a run's boundary: the others continue
-            cause = first_line(message_of(error))
-            self.tell(f"{row.run_name}: {type(error).__name__}: {cause}")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a run's boundary
+            self.tell(f"{row.run_name}: {told_error(error)}")
             return False
         return True
 

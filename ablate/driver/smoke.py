@@ -15,7 +15,7 @@ from ablate.driver.directory import make_directory
 from ablate.driver.question import check_question
 from ablate.driver.session import Outcome, examine, execute, ledger_of
 from ablate.launch.base import Options
-from ablate.launch.host import TRIED
+from ablate.launch.early_end import TRIED
 from ablate.ledger.lock import driver_lock
 from ablate.numbers import clock
 from ablate.plan.endings import ends_by_itself

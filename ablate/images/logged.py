@@ -88,7 +88,7 @@ def keep_found(patterns: Sequence[str], run_dir: Path) -> Iterator[str]:
         if not content:
             yield f"{name} is empty or larger than {MOST_BYTES // 1000} kB"
         elif picture_of(content) is None:
-            yield f"{name} is neither a PNG nor a JPEG"
+            yield f"{name} is no whole PNG or JPEG"
         else:
             keep_image(folder, LoggedImage(name, num=len(found)), content)
 

@@ -27,7 +27,7 @@ def png_or_jpeg(name: str, image: Any) -> bytes:
         image: The image.
 
     Raises:
-        TypeError: If it is none, or neither a PNG nor a JPEG.
+        TypeError: If it is none, or a file that is no whole PNG or JPEG.
         OSError: If a path cannot be read.
     """
     if isinstance(image, str | os.PathLike):
@@ -47,7 +47,7 @@ def png_or_jpeg(name: str, image: Any) -> bytes:
 
 def _checked(name: str, content: bytes, what: str) -> bytes:
     if picture_of(content) is None:
-        raise TypeError(f"ablate.log_image: {name}: {what}: neither a PNG nor a JPEG{LIMIT}")
+        raise TypeError(f"ablate.log_image: {name}: {what}: no whole PNG or JPEG{LIMIT}")
     return content
 
 

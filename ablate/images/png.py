@@ -10,6 +10,8 @@ _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 """By channels: grey, grey and alpha, RGB, RGB and alpha."""
 MOST_SIDE = 65_535
 """Pixels of a side: a wider or higher picture is none that a report shows."""
+_ENDS = {"png": b"IEND", "jpeg": b"\xff\xd9"}
+"""What whole ones have, perhaps with something behind it."""
 _LENGTHLESS = frozenset({0x01, *range(0xD0, 0xD9)})
 """Markers of a JPEG that nothing belongs to."""
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -18,7 +20,7 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 @dataclass(frozen=True)
 class Picture:
-    """What the first bytes of a PNG or a JPEG say."""
+    """What the bytes of a PNG or a JPEG say."""
 
     kind: str
     """`png` or `jpeg`."""
@@ -43,7 +45,7 @@ def encode_png(pixels: bytes, width: int, height: int, channels: int) -> bytes:
 
 
 def picture_of(content: bytes) -> Picture | None:
-    """What a file is, by its first bytes and not by its name; None if neither PNG nor JPEG."""
+    """What a file is, by its bytes and not by its name; None if it is no whole PNG or JPEG."""
     try:
         if content.startswith(_SIGNATURE) and content[12:16] == b"IHDR":
             size = struct.unpack(">II", content[16:24])
@@ -53,6 +55,8 @@ def picture_of(content: bytes) -> Picture | None:
         else:
             return None
     except (struct.error, IndexError):  # it is torn
+        return None
+    if _ENDS[found.kind] not in content:  # its writer died, or still writes
         return None
     fits = 0 < found.width <= MOST_SIDE and 0 < found.height <= MOST_SIDE
     return found if fits else None

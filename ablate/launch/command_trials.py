@@ -67,6 +67,7 @@ class CommandTrials:
             "time_limit_s": study.time_limit_s,
             "environment": {**code.environment, **self.environment(run)},
             "launch": launch,
+            "metric": study.metric,
         }
 
 

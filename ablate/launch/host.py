@@ -20,13 +20,11 @@ from ablate.dotted import decode_keys
 from ablate.errors import StorageError
 from ablate.images.log_call import images_kept_in
 from ablate.images.logged import logged_folder
+from ablate.launch.early_end import EarlyEnd
 from ablate.launch.gpu_monitor import GpuMonitor
 from ablate.launch.manifest import NO_POINTS, is_whole, newest_whole, read_manifest, write_manifest
 from ablate.launch.metric_check import MetricCheck
 from ablate.launch.plain_reports import (
-    measurements,
-    names_text,
-    numbers_of,
     plain_report,
     stamp,
     tune_safe,
@@ -35,7 +33,6 @@ from ablate.launch.plain_reports import (
 from ablate.launch.run_logs import printed_to
 from ablate.launch.time_limit import DUMP, TimeIsUp, Watchdog, end_nothing
 from ablate.launch.trust import may_unpickle
-from ablate.plan.stop_rule import StopRule, missing_note
 from ablate.process.threads import settle_threads
 from ablate.storage import check_storage, fault_of
 from ablate.study_dir import StudyPaths
@@ -45,8 +42,6 @@ from ablate.trainable.loaded_code import code_of
 
 DICT_STATE = "state.pkl"
 """Holds the state of a trainable that returns a dict from `save_checkpoint`."""
-TRIED = "smoke"
-"""Why runs end that are only tried."""
 CHECKPOINT_SHARE = 0.03
 """At most this share of the training time goes into checkpoints; costly ones become rarer."""
 
@@ -117,34 +112,20 @@ class Hosting:
         with self.__captured():
             self.__start_from_checkpoint()
             result: dict[str, Any] = super().train()  # pyright: ignore
-        self.__num_results += _has_measured(result)
-        reports = self.__reports_of(result, self.__end_of(result))
+        reports = self.__reports_of(result, self.__early_end.reason(result))
         self.__share_time(reports, result.get("time_this_iter_s") or 0.0)
         self.__count_points(reports)
         self.__tell_code(reports)
         for report in reports:
             report["warnings"] = [*self.__warnings, *report.get("warnings", [])]
-            report["notices"] = [*self.__notices, *report.get("notices", [])]
+            report["notices"] = [*self.__early_end.notices, *report.get("notices", [])]
             stamp(report, self.__gpus.latest())
-        self.__warnings, self.__notices = [], []
+        self.__warnings, self.__early_end.notices = [], []
         result[REPORT_KEY] = reports
         # Tune copies the last result into every checkpoint's metrics and its own state.
         self._last_result = {k: v for k, v in result.items() if k != REPORT_KEY}
         self.__ask_for_checkpoint(result)
         return result
-
-    def __end_of(self, result: dict[str, Any]) -> str:
-        """Ends the trial where the study says so, and not the trainable; returns why."""
-        if result.get("done") or not (self.__stop.bounds or self.__is_tried):
-            return ""
-        numbers = numbers_of(result)
-        if self._iteration == 1 and (absent := self.__stop.unknown(numbers)):
-            self.__notices.append(missing_note(absent, names_text(measurements(result))))
-        reason = self.__stop.reached_by(numbers)
-        if not reason and self.__num_results >= (self.__host["max_results"] or math.inf):
-            reason = TRIED
-        result["done"] = bool(reason)
-        return reason
 
     def __reports_of(self, result: dict[str, Any], reason: str) -> list[RunReport]:
         """The trainable's reports of its runs; one made from its result if it has none."""
@@ -229,15 +210,12 @@ class Hosting:
         self.__images = logged_folder(self.__paths.run(names[0])) if len(names) == 1 else None
         self.__fault: StorageError | None = None
         self.__warnings: list[str] = []
-        self.__notices: list[str] = []
         self.__since_checkpoint_s = self.__checkpoint_cost_s = 0.0
         self.__seconds: dict[str, float] = {}
         self.__steps: dict[str, int] = {}
         self.__points: dict[str, tuple[int, int]] = {}
-        self.__num_results = 0
-        self.__is_tried = self.__host["max_results"] is not None
-        self.__measured = MetricCheck(self.__host["metric"], not self.__is_tried)
-        self.__stop = StopRule.of_plain(self.__host.get("stop"))
+        self.__early_end = EarlyEnd(self.__host)
+        self.__measured = MetricCheck(self.__host["metric"], not self.__early_end.is_tried)
         self.__time()
         self.__code = code_of(self.__host)
         if self.__host["gpu"]:
@@ -334,7 +312,9 @@ class Hosting:
         """Divides a pack's time among its runs, so that together they cost what it costs."""
         for report in reports:
             run_id, facts = report["run_id"], report.setdefault("facts", {})
-            self.__seconds[run_id] = self.__seconds.get(run_id, 0.0) + seconds / len(reports)
+            spent_s = self.__seconds.get(run_id, 0.0) + seconds / len(reports)
+            # A script resumes by itself: it may have trained before without this worker's knowing.
+            self.__seconds[run_id] = facts.get("seconds", spent_s)
             self.__steps[run_id] = facts.get("step", 0)
             facts["seconds"] = self.__seconds[run_id]
 
@@ -386,9 +366,3 @@ class Hosting:
 def _measured_by(manifest: Mapping[str, Any]) -> set[str]:
     """The runs that had measured the study's metric; in earlier versions' manifests, all."""
     return set(manifest.get("measured", manifest["runs"]))
-
-
-def _has_measured(result: Mapping[str, Any]) -> bool:
-    """Whether a result has any point: a command may have nothing to tell for long."""
-    reports = result.get(REPORT_KEY)
-    return not isinstance(reports, list) or any(report.get("points") for report in reports)

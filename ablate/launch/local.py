@@ -17,6 +17,7 @@ from ablate.launch.command_trials import command_trials
 from ablate.launch.host import hosted
 from ablate.launch.local_time_limit import DoesNotEnd, LocalTimeLimit, interruptible
 from ablate.launch.manifest import newest_whole
+from ablate.launch.retries import is_final
 from ablate.launch.trial_events import TrialEvents
 from ablate.launch.trials import trial_config, trial_name
 from ablate.plan.packing import RunPack
@@ -27,7 +28,6 @@ from ablate.storage import fault_of
 from ablate.study_dir import StudyPaths
 from ablate.text import printable_lines
 from ablate.trainable.contract import REPORT_KEY
-from ablate.trainable.hosted_trial import TimeLimit
 
 _VISIBLE_GPUS = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 """Variables that say which GPUs a process sees, NVIDIA's and AMD's."""
@@ -164,7 +164,7 @@ def _run_with_retries(
             if debug:
                 print(printable_lines(failure.trace), file=sys.stderr)
                 pdb.post_mortem(error.__traceback__)
-            if debug or attempt == retries or isinstance(error, TimeLimit):
+            if debug or attempt == retries or is_final(error):
                 current.fails(failure)
                 return
             current.tell(events.retried(trial, failure))

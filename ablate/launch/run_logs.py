@@ -1,6 +1,7 @@
 """Copies what a trial prints to the logs of its runs."""
 
 import contextlib
+import os
 import sys
 import traceback
 from collections.abc import Generator, Iterable, Sequence
@@ -31,6 +32,10 @@ def printed_to(logs: Sequence[Path], encoding: str) -> Generator[None]:
             yield
         except Exception as error:  # noqa: BLE001 - raised again below
             failed = _tellable(error, encoding)
+        except SystemExit as error:
+            if _is_of_ray(error):
+                raise
+            failed = _tellable(_left(error), encoding)
         if failed is not None:
             raise failed
 
@@ -61,6 +66,18 @@ class _Tee:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def _is_of_ray(error: SystemExit) -> bool:
+    """Whether Ray ends its worker so: where a signal asks for it."""
+    raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
+    return f"{os.sep}ray{os.sep}_private{os.sep}" in raised_in
+
+
+def _left(error: SystemExit) -> Exception:
+    """A run's own `sys.exit` as an exception: it would end the process, and other runs with it."""
+    told = RuntimeError(f"sys.exit({'' if error.code is None else repr(error.code)}) was called")
+    return told.with_traceback(error.__traceback__)
 
 
 def _tellable(error: BaseException, encoding: str) -> Any:

@@ -43,9 +43,14 @@ class Holder:
         """This process."""
         return cls(os.getpid(), socket.gethostname(), process_space(), uuid.uuid4().hex)
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it is on another machine: whether it lives cannot be told from here."""
+        return self.machine != process_space()
+
     def is_dead(self) -> bool:
         """Whether the process is known to be gone, which can be told on its machine only."""
-        if self.machine != process_space():
+        if self.is_elsewhere:
             return False
         try:
             os.kill(self.pid, 0)

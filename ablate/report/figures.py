@@ -44,7 +44,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, str]:
         pdf = vl_convert.svg_to_pdf(drawn)  # from the SVG: it is laid out once
         return {"svg": drawn, "pdf": base64.b64encode(pdf).decode()}
     except (ValueError, RuntimeError) as error:
-        return {"error": str(error)}
+        return {"error": str(error).partition("\n\nStack backtrace:")[0]}
 
 
 def svg(spec: dict[str, Any], version: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, count
 
 from ablate.analysis.curves import curves_of
 from ablate.analysis.records import BlockRecord, StudyRecord
@@ -14,7 +15,7 @@ from ablate.report.charts.pictures import sheet
 from ablate.report.charts.training import learning_curves, run_times
 from ablate.report.page import Section
 from ablate.report.pictures.gallery import gallery_of
-from ablate.report.pictures.shown import Gallery
+from ablate.report.pictures.shown import Gallery, Group
 from ablate.report.settings import settings_listing, settings_text
 from ablate.report.tables import effects_table
 from ablate.study_dir import StudyPaths, file_name
@@ -43,10 +44,19 @@ def figures_of(sections: Sequence[Section]) -> Iterator[tuple[str, Spec]]:
     """What is drawn for papers, by name: charts, and pictures side by side on sheets."""
     for section in sections:
         yield from section.charts
-        groups = section.gallery.groups if section.gallery else ()
-        sheets = [sheet(group) for group in groups if group.is_for_papers]
-        names = [f"samples-{at + 1}" if at else "samples" for at in range(len(sheets))]
-        yield from _drawn([*zip(names, sheets, strict=True)])
+        yield from _sheets(section.gallery.groups if section.gallery else ())
+
+
+def _sheets(groups: Iterable[Group]) -> Iterator[tuple[str, Spec]]:
+    """Sheets of pictures by name; where several have one name they are numbered."""
+    taken: set[str] = set()
+    for group in groups:
+        if (spec := sheet(group)) is not None:
+            stem = file_name(group.figure)
+            numbered = (f"{stem}-{number}" for number in count(2))
+            name = next(name for name in chain([stem], numbered) if name not in taken)
+            taken.add(name)
+            yield name, spec
 
 
 def _pictures(gallery: Gallery) -> Iterator[Section]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ablate.errors import Problem
+from ablate.functions.signature import SEED
 from ablate.process.gc_pause import gc_paused
 from ablate.run_row import COLUMNS
 from ablate.spec.check_shapes import (
@@ -16,6 +17,7 @@ from ablate.spec.check_shapes import (
     well_formed,
 )
 from ablate.spec.command_checks import keyless_cells, problems_of_commands
+from ablate.spec.config_keys import is_known
 from ablate.spec.design import DesignBlock, blocks_of
 from ablate.spec.environment import unset_problems
 from ablate.spec.models import AA_SEED_OFFSET, Study
@@ -51,7 +53,7 @@ def study_problems(study: Study) -> list[Problem]:
     if too_large:
         return [*problems, *too_large]
     blocks = blocks_of(study, trainables)
-    problems += [*problems_of_commands(study, blocks)]
+    problems += [*_set_seeds(study, blocks), *problems_of_commands(study, blocks)]
     problems += [*block_problems(study, blocks), *design_problems(study, blocks)]
     problems += split_problems(study, trainables, blocks)
     problems += trainable_problems(study, trainables.each, blocks)
@@ -117,6 +119,21 @@ def path_problems(key: str, directory: Path) -> list[Problem]:
 def _no_text(key: str, path: str) -> Problem:
     message = "is not a path of UTF-8 text, which Parquet and Ray need"
     return Problem(key, message, path, fix="use another path")
+
+
+def _set_seeds(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
+    """Seeds in configs, each of which would be overwritten by that of the run."""
+    told, fix = "is given to each run by the study's `seeds`", "drop it, and list it there"
+    bases = {"": study.base, **{block.place: block.spec.base for block in blocks}}
+    for place, base in bases.items():
+        models = [block.model.model for block in blocks if block.place == place]
+        if SEED in base and all(model is None or is_known(model, SEED) for model in models):
+            yield Problem(f"{place}base.{SEED}", told, base[SEED], fix=fix)
+    for block in blocks:
+        for factor in block.factors:
+            if SEED in factor.keys:
+                key = f"{block.place}factors.{factor.name}"
+                yield Problem(key, f"sets seed, which {told}", fix=fix)
 
 
 def _seed_problems(study: Study) -> Iterator[Problem]:

@@ -1,5 +1,6 @@
 """Finds mistakes in how a study's commands and its factors fit each other."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from ablate.errors import Problem
 from ablate.spec.design import DesignBlock
 from ablate.spec.models import Study
 from ablate.text import some
+
+_KEY = re.compile(r"[\w.+~@/\-]+(?::\S*)?")
+"""What may be meant as a key; also `{lr:.3f}`."""
 
 
 def missing_files(study: Study) -> list[Problem]:
@@ -47,6 +51,7 @@ def problems_of_commands(study: Study, blocks: Sequence[DesignBlock]) -> list[Pr
         problems += _gpu_problems(key, command, study)
         unknown = list(_name_problems(key, command, own))
         problems += unknown
+        problems += _shadow_problems(key, command, own)
         for block in own if not unknown else ():  # a misspelt key is one mistake
             problems += _unpassed(command, block)
         if seen.setdefault(command.identity, command) != command:
@@ -120,8 +125,24 @@ def _name_problems(key: str, command: Command, blocks: Sequence[DesignBlock]) ->
         own = own_names(line)
         for name in names_in(words):
             if name not in own and name not in keys and name != "latest" and name != "step":
+                fix = "" if _KEY.fullmatch(name) else "write {{ and }} for braces themselves"
                 yield Problem(f"{key}.{line}", f"has {{{name}}}, which is no key of base or "
-                              "factors, nor a word of Ablate's", name, (*keys, *own))  # fmt: skip
+                              "factors, nor a word of Ablate's", name, (*keys, *own),
+                              fix)  # fmt: skip
+
+
+def _shadow_problems(
+    key: str, command: Command, blocks: Sequence[DesignBlock]
+) -> Iterator[Problem]:
+    """Placeholders that are both a key and a word of Ablate's: the key would never be passed on."""
+    keys = {name for block in blocks for name in _keys(block)} - {"seed"}
+    for line, words in lines_of(command).items():
+        for name in names_in(words):
+            if name in keys and name in own_names(line):
+                yield Problem(f"{key}.{line}", f"has {{{name}}}, which is a word of Ablate's, and "
+                              "not that key of base or factors", name,
+                              fix=f"call the key otherwise: my_{name}; or write {{overrides}} in "
+                              f"the place of {{{name}}}")  # fmt: skip
 
 
 def _unpassed(command: Command, block: DesignBlock) -> Iterator[Problem]:

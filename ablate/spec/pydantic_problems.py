@@ -1,7 +1,7 @@
 """Turns pydantic's errors into problems: key path, bad value, valid choices, fix."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin
 
@@ -169,7 +169,8 @@ def _found(model: type[BaseModel], item: Any) -> _Found:
         elif any(field_of(kind, part) for kind in models):
             path.append(part)
             holders, kinds = models, below(models, part)
-        elif models and not isinstance(part, int):
+        elif (models and not isinstance(part, int)
+              and (is_unknown or not _is_key_beside(kinds, path, tags))):  # fmt: skip
             # The name of a union's member, unless it is the unknown key itself.
             if is_unknown and position == len(location) - 1:
                 path.append(part)
@@ -180,6 +181,11 @@ def _found(model: type[BaseModel], item: Any) -> _Found:
         if len(path) == length:
             tags[tuple(path)] = f"{tags.get(tuple(path), '')} {part}"
     return _Found(item, tuple(path), holders, tags)
+
+
+def _is_key_beside(kinds: Sequence[Any], path: list[str | int], tags: Mapping[Path, str]) -> bool:
+    """Whether a union of models and a mapping has been told as the mapping: a key comes next."""
+    return tuple(path) in tags and any(not is_model(k) and not is_keyless(k) for k in kinds)
 
 
 def _has_keys(kinds: Sequence[Any], part: str | int) -> bool:

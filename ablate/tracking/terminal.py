@@ -25,9 +25,10 @@ from ablate.events import (
 )
 from ablate.numbers import clock
 from ablate.plan.glance import Glance
+from ablate.process.debugger import is_debugging
 from ablate.process.screen import Text
 from ablate.run_row import Status
-from ablate.text import first_line, printable
+from ablate.text import cause_of, first_line, printable
 from ablate.tracking.running_table import ROWS_SHOWN, Running, running_table
 
 PLAIN_EVERY_S = 30.0
@@ -47,7 +48,6 @@ class Progress:
         watched: Metrics to show of a running run, the study's first: the first that it reports.
         console: Where to print.
         live: Whether to redraw in place, where the console is a terminal.
-        timed: Whether lines come also while nothing is heard.
         before: How many runs of the same plan had ended before, by status: they are counted, too.
         result: The study's metric of a run that has ended, as tables have it; nan without one.
         left_s: Seconds left with so many trials at a time; nan while nobody can tell.
@@ -59,7 +59,6 @@ class Progress:
         watched: tuple[str, ...],
         console: Console,
         live: bool = True,
-        timed: bool = True,
         before: Counter[Status] | None = None,
         result: Callable[[str], float] = lambda run_id: math.nan,
         left_s: Callable[[int], float] = lambda slots: math.nan,
@@ -70,7 +69,6 @@ class Progress:
         self._console = console
         # A dumb terminal cannot redraw: it gets lines, as a file does.
         self._is_live = live and console.is_terminal and not console.is_dumb_terminal
-        self._is_timed = timed
         self._running: dict[str, Running] = {}
         self._printed_notices: set[str] = set()
         self._ended = Counter(before or {})
@@ -93,7 +91,7 @@ class Progress:
                 transient=True,
             )  # fmt: skip
             self._live.start()
-        elif self._is_timed:
+        else:
             # Bound to the stream of now: while a run is in this process it is copied to its log.
             self._aside = Console(file=self._console.file, width=self._console.width)
             self._timer = threading.Thread(target=self._tick_on, name="ablate-lines", daemon=True)
@@ -150,7 +148,8 @@ class Progress:
 
     def _print_when_due(self) -> None:
         with self._one_line:
-            if self._live is None and time.monotonic() - self._printed_at >= PLAIN_EVERY_S:
+            is_due = time.monotonic() - self._printed_at >= PLAIN_EVERY_S
+            if self._live is None and is_due and not is_debugging():
                 self._printed_at = time.monotonic()
                 runs = ", ".join(map(self._line, list(self._running.values())[:4]))
                 line = Text(f"{self._headline().plain}  {runs}")
@@ -244,4 +243,4 @@ class Progress:
 
 
 def _cause(failure: Failure) -> str:
-    return first_line(f"{failure.kind}: {failure.message}")
+    return first_line(cause_of(failure.kind, failure.message, failure.trace))

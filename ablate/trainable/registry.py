@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.metadata
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -191,6 +192,8 @@ def _absent(name: str, module: ModuleType) -> Problem:
 
 
 def _fix_of_name(name: str) -> str:
+    if " " in name.strip():
+        return f"for a command write trainable: {{command: {json.dumps(name)}}}"
     if name.endswith(".py"):
         return f'for a script write trainable: {{command: "{{python}} {name} {{overrides}}"}}'
     module, dot, attribute = name.rpartition(".")

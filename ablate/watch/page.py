@@ -15,7 +15,7 @@ from ablate.report.charts.theme import COLOURS
 from ablate.text import printable
 
 HERE = Path(__file__).parent / "web"
-SCRIPTS = ("elements.js", "chart.js", "grid.js", "study.js", "list.js", "main.js")
+SCRIPTS = ("elements.js", "looks.js", "chart.js", "grid.js", "study.js", "list.js", "main.js")
 """In the order in which they stand in one script."""
 
 

@@ -37,7 +37,9 @@ def facts_of(row: RunRow, factors: Container[str]) -> list[tuple[str, str]]:
         "error": row.cause or None,
         "warnings": row.warnings,
     }
-    return [(printable(name), _told(value)) for name, value in found.items() if value is not None]
+    return [
+        (printable(name), _told(value)) for name, value in found.items() if value not in (None, "")
+    ]
 
 
 def log_tail(paths: StudyPaths, run_name: str) -> list[str]:

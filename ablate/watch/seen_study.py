@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,9 +26,12 @@ SUM_PAUSE = 20
 """Counting the runs takes at most one part in so many of the time."""
 STALE_S = 5.0
 """After which the time left is another, also where nothing was reported."""
+QUIET_S = 1800.0
+"""After which a driver on another machine, of which nothing is heard, is doubted."""
 KEPT = frozenset({
     "run_id", "run_name", "block", "seed", "status", "stop_reason", "epoch", "step", "best_step",
     "seconds", "device", "trial", "launch", "dropped_in", "reused_from", "error_type", "error",
+    "traceback",
     "retries", "warnings", "started_at", "ended_at",
 })  # fmt: skip
 """The ledger's own columns that are shown."""
@@ -106,6 +109,7 @@ class SeenStudy:
         self._counts: Mapping[str, int] = {}
         self._layout = Layout()
         self._is_summed, self._sum_again_at, self._stale_at = False, 0.0, 0.0
+        self._is_elsewhere = False
 
     def _look(self) -> None:
         if not self.paths.study_yaml.is_file():
@@ -117,6 +121,7 @@ class SeenStudy:
         changed = self._record.refresh()
         holder = holder_of(self.paths.lock)
         was_driven, self._holder = bool(self._holder), str(holder or "")
+        self._is_elsewhere = bool(holder and holder.is_elsewhere)
         if changed is None or is_another or self._moves(changed):
             self._show_all(is_driven=bool(holder))
         else:
@@ -189,16 +194,24 @@ class SeenStudy:
     def _sum_up(self) -> None:
         began = time.monotonic()
         self._counts = dict(Counter(run.status for run in self.runs.values()))
-        self._notes = [printable(note) for note in self._record.notes]
         ended = [(r.cell, r.seconds) for r in self.runs.values() if r.status == Status.OK]
         waiting = [r.cell for r in self.runs.values()
                    if r.status in (Status.PENDING, Status.INTERRUPTED)]  # fmt: skip
         self._left_s = seconds_left(ended, self._running(), waiting) if self._holder else None
         files = [*self.paths.journals().values(), self.paths.runs_parquet]
         self._changed = max((f.stat().st_mtime for f in files if f.is_file()), default=0.0)
+        self._notes = [printable(note) for note in (*self._record.notes, *self._doubts())]
         now = time.monotonic()
         self._is_summed, self._sum_again_at = True, now + SUM_PAUSE * (now - began)
         self._stale_at = now + STALE_S
+
+    def _doubts(self) -> Iterator[str]:
+        quiet_s = time.time() - self._changed
+        if self._is_elsewhere and quiet_s > QUIET_S:
+            yield (
+                f"{self._holder} has written nothing for {quiet_s / 3600:.1f} h: "
+                "from here nobody can tell whether it lives"
+            )
 
     def _running(self) -> list[tuple[list[int], float]]:
         """The cells and the seconds so far of each trial under way: runs of a pack share one."""

@@ -9,6 +9,7 @@ from outcomes import kept_files
 from ray.tune import Trainable
 from studies import by_name, flow_study, toy_study
 
+from ablate import study_record
 from ablate.cli.main import main
 from ablate.driver.session import execute
 from ablate.launch.base import Options
@@ -93,10 +94,12 @@ def test_a_run_that_begins_anew_has_no_samples_of_before(study, console):
     paths = StudyPaths(study.directory)
     paths.best("vp-s1").unlink()
     none = study.model_copy(update={"base": {**BASE, "keep_samples": 0}})
+    assert study_record(study.directory).can_sample
     assert execute(none, Options(local=True, retry_failed=True), console).exit_code == 0
     assert paths.best("vp-s1").exists()
     assert not paths.samples("vp-s1").exists()
     assert paths.samples("icfm-s1").exists()
+    assert not study_record(none.directory).can_sample, "who wants none is not told how"
     assert evaluated(none, "--samples") == 0, "who asks for them has as many as by default"
     assert len(read_samples(paths.samples("vp-s1")).rows) == 256
 

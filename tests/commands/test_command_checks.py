@@ -7,6 +7,7 @@ from ablate.driver.run_study import study_record
 from ablate.driver.session import execute
 from ablate.errors import InputError
 from ablate.launch.base import Options
+from ablate.plan.command_lines import first_lines
 from ablate.plan.plan import plan_study
 from ablate.spec.load import load_saved_study
 
@@ -41,6 +42,13 @@ GOOD = "{python} train.py --lr {lr} --seed {seed}"
     ("cd src && " + GOOD, ["the operator '&' of a shell"]),
     ("CUDA_VISIBLE_DEVICES=1 " + GOOD, ["sets a variable", "env CUDA_VISIBLE_DEVICES=1"]),
     ("{python} -m x --nproc-per-node={num_gpus} {overrides}", ["{num_gpus} is 0"]),
+    (GOOD + " --data conf/*.yaml", ["'conf/*.yaml': is a pattern of files"]),
+    ("{python} -m nowhere.train {overrides}", ["'nowhere.train': there is no such module"]),
+    ("{python} -m conf.train {overrides}", ["'conf.train': there is no such module"]),
+    (GOOD + """ --x '{"a": 1}'""", ["write {{ and }} for braces themselves"]),
+    (["bash", "-c", "cd . && python train.py {overrides} 2>&1 | tee log"], ["set -o pipefail;"]),
+    (["sh", "-c", "python train.py {overrides}; echo done"], ["set -e;", "pass as success"]),
+    (["sh", "-c", "python train.py {overrides}\nrm -f x\n"], ["set -e;", "pass as success"]),
     ("", ["trainable.command: is empty"]),
     ([], ["trainable.command: is empty"]),
 ], ids=str)  # fmt: skip
@@ -59,8 +67,12 @@ def test_a_command_that_cannot_be(folder, command, told):
     ({"samples": "{rundir}/*.png"}, ["trainable.samples", "nearest: run_dir"]),
     ({"read": {"file": "log.txt"}}, ["trainable.read.file", "--out {run_dir}"]),
     ({"checkpoint": "/ckpt/*.pt"}, ["trainable.checkpoint", "the same for all runs", "{run_dir}"]),
+    ({"checkpoint": "${NOWHERE}/{run_name}/*.pt"}, ["NOWHERE is not set in the environment"]),
+    ({"checkpoint": "${HOME}/ckpt/*.pt"}, ["trainable.checkpoint", "the same for all runs"]),
     ({"checkpoint": "{run_dir}/"}, ["names no file"]),
     ({"checkpoint": "{rundir}/*.pt"}, ["{rundir}", "nearest: run_dir"]),
+    ({"read": {"file": "{run_dir}/a", "acc": "x"}}, ["read.acc: unknown", "file, format, step"]),
+    ({"read": {"acc": None, "f1": 3}}, ["trainable.read.acc = None", "trainable.read.f1 = 3"]),
     ({"read": {"acc": "acc=("}}, ["trainable.read.acc", "not a regular expression"]),
     ({"read": {"acc": "acc=[0-9]+"}}, ["has 0 groups"]),
     ({"read": {"acc": "a(c)c=([0-9]+)"}}, ["has 2 groups"]),
@@ -111,9 +123,46 @@ def test_two_commands_cannot_share_a_name(folder):
     assert "blocks[1].trainable.name = 't': another command has this name" in said
 
 
+@pytest.mark.parametrize("name", ["config", "attempt", "run_dir"])
+def test_a_key_with_the_name_of_a_word_of_ours_is_no_silent_other_value(folder, name):
+    said = refused(folder, GOOD + f" --x {{{name}}}", base={name: "conf/a.yaml"})
+    assert f"has {{{name}}}, which is a word of Ablate's, and not that key of base" in said
+    study = command_study(folder, GOOD + " {overrides}", base={name: "conf/a.yaml"})
+    assert f"--{name} conf/a.yaml" in " ".join(first_lines(plan_study(study)))
+
+
+def test_the_seed_is_no_key_of_a_config(folder):
+    levels = {"a": {"lr": 0.1, "seed": 1}, "b": {"lr": 0.2, "seed": 2}}
+    said = refused(folder, base={"seed": 3}, factors={"kind": levels})
+    assert "base.seed = 3: is given to each run by the study's `seeds`" in said
+    assert "factors.kind: sets seed" in said
+
+
+@pytest.mark.parametrize("line", [
+    "{python} train.py \\\n  --lr {lr} \\\n  --seed {seed}\n",
+    "{python} train.py \\   --lr {lr} \\ --seed {seed}",
+], ids=["as written", "folded"])  # fmt: skip
+def test_lines_that_go_on_as_in_a_shell(folder, line):
+    study = command_study(folder, line)
+    assert " ".join(first_lines(plan_study(study))).endswith("train.py --lr 0.1 --seed 0")
+
+
+def test_a_line_in_the_place_of_a_command(folder):
+    said = refused(folder, None, trainable=f"{GOOD} --x 'a b'")
+    assert f"trainable: {{command: \"{GOOD} --x 'a b'\"}}" in said
+
+
 def test_quotes_keep_what_a_shell_would_read(folder):
+    assert command_study(folder, GOOD + " --x 'conf/*.yaml' \"conf/*\" conf/\\*.yaml nowhere/*")
     assert command_study(folder, GOOD + " --x 'a|b' \"c;d\" '$HOME' a\\&b {{x}}")
-    assert command_study(folder, ["bash", "-c", "cd . && python train.py {overrides}"])
+    for script in (
+        "cd . && python train.py {overrides}",
+        "cd .; export N={seed}; python train.py {overrides};",
+        "set -e\npython train.py {overrides}\necho 'a; b | c'\n",
+        "set -eo pipefail; python train.py {overrides} | tee 'a;b'",
+        "cat train.py | python - --x 'a|b' {overrides} || exit 3",
+    ):
+        assert command_study(folder, ["bash", "-c", script])
 
 
 def test_a_run_that_would_begin_again_is_told(folder):

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,23 @@ def test_a_snapshot_has_tracked_files_as_they_are_and_new_ones(tmp_path):
     facts = json.loads(taken.copy.with_suffix(".json").read_text())
     assert len(facts["commit"]) == 40
     assert "+edited" in taken.copy.with_suffix(".patch").read_text()
+
+
+def test_what_is_new_in_a_submodule_or_a_clone_is_copied_too(tmp_path):
+    project(tmp_path / "lib", {"core.py": "core"})
+    folder = project(tmp_path / "p")
+    for words in (["submodule", "add", "-q", str(tmp_path / "lib"), "lib"],
+                  ["clone", "-q", str(tmp_path / "lib"), str(folder / "cloned")]):  # fmt: skip
+        allowed = ["-c", "protocol.file.allow=always"]
+        subprocess.run(["git", "-C", str(folder), *allowed, *words], check=True)
+    for place in ("lib", "cloned"):
+        (folder / place / "new.py").write_text("new")
+    taken = snapshot(folder, tmp_path / "snapshots")
+    for place in ("lib", "cloned"):
+        for name, content in (("core.py", "core"), ("new.py", "new")):
+            (folder / place / name).write_text("later")
+            assert text(taken, f"{place}/{name}") == content
+        assert not (taken.copy / place / ".git").exists()
 
 
 def test_ignored_and_large_files_are_used_in_place(tmp_path):
@@ -129,10 +147,13 @@ def test_the_code_of_a_command_is_its_script_and_what_is_below(tmp_path, line, f
     assert {str(path.relative_to(folder)) for path in files} == found
 
 
-def test_watched_files_are_code(tmp_path):
-    folder = project(tmp_path, {"conf/a.yaml": "", "conf/b/c.yaml": ""}, git=False)
-    files = code_files(Command(command="python train.py", watch=("conf/**",)), folder)
-    assert [path.name for path in files] == ["a.yaml", "c.yaml", "train.py"]
+@pytest.mark.parametrize("watch", [("conf/**", ".hidden/*"), ("**/*", ".hidden/*")], ids=str)
+def test_watched_files_are_code_but_not_what_python_and_studies_leave_there(tmp_path, watch):
+    left = ("conf/__pycache__/b.pyc", "studies/s/study.yaml", "studies/s/logs/a.log")
+    code = ("conf/a.yaml", "conf/b/c.yaml", ".hidden/d.yaml")
+    folder = project(tmp_path, dict.fromkeys((*left, *code), ""), git=False)
+    files = code_files(Command(command="python train.py", watch=watch), folder)
+    assert [path.name for path in files] == ["d.yaml", "a.yaml", "c.yaml", "train.py"]
 
 
 def test_rows_say_which_code_and_an_edit_is_noticed(tmp_path, console):
@@ -188,6 +209,8 @@ def test_a_plan_says_what_is_used_in_place(tmp_path):
         file.truncate((LIMIT_MB + 1) * 2**20)
     script = project(tmp_path / "q") / "train.py"
     plan = plan_study(command_study(folder, f"{{python}} {script} {{overrides}}"))
+    (folder / "conf").symlink_to(tmp_path)
     told = " ".join(plan_notes(plan, {}))
     assert "used in place: rows.bin" in told
+    assert "links out of it: conf: an edit reaches" in told
     assert f"not in the snapshot of the code: {script}" in told

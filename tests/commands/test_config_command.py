@@ -70,6 +70,26 @@ def test_a_base_config_that_is_edited_makes_new_runs(folder):
     assert ids(folder) == before  # by content, not by the file
 
 
+def test_a_config_may_lie_beyond_the_tree(tmp_path, monkeypatch):
+    """In a folder that is linked there, and in one that the line names."""
+    monkeypatch.setattr("ablate.commands.resolve.APART_S", 0)
+    prints = (
+        "import sys\nfor f in ('conf/a.yaml', sys.argv[1][4:] + '/b.yaml'): print(open(f).read())"
+    )
+    folder = project(tmp_path / "p", {"config.py": prints})
+    for name in ("linked/a.yaml", "named/b.yaml"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(f"{name[-6]}: 1")
+    (folder / "conf").symlink_to(tmp_path / "linked")
+    asks = {"config_command": f"{{python}} config.py dir={tmp_path / 'named'} {{seed}}"}
+    changes = {"factors": {}, "base": {"lr": 0.1}, "seeds": 1, "trainable": asks}
+    found = [plan_study(command_study(folder, **changes)).runs[0].run_id]
+    for name in ("linked/a.yaml", "named/b.yaml"):
+        (tmp_path / name).write_text(f"{name[-6]}: 20")
+        found += [run.run_id for run in plan_study(command_study(folder, **changes)).runs]
+    assert len(set(found)) == 3
+
+
 def test_each_cell_is_asked_once_for_each_state_of_the_code(folder):
     plan_study(study(folder))
     asked = calls(folder)

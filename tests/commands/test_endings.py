@@ -143,10 +143,17 @@ def test_what_no_system_can_start_is_told_at_once_and_each_time(tmp_path):
     read = {"acc": r"acc=(\S+)"}
     told = finished(tmp_path, [sys.executable, "{tag}"], read=read, config={"tag": "a\0b"})
     assert (told.ending.kind, "null byte" in told.ending.message) == ("CommandNotFound", True)
-    run = a_run(tmp_path, [sys.executable, "{tag}"], read=read, config={"tag": "a" * 2**18})
     for _ in range(2):  # the second attempt does not wait for the first
-        with pytest.raises(OSError, match="too long"):
-            run.step(0.1)
+        told = finished(tmp_path, [sys.executable, "{tag}"], read=read, config={"tag": "a" * 2**18})
+        assert "too long" in told.ending.message
+
+
+def test_a_long_command_is_started(tmp_path):
+    """Longer than one argument may be: a list of rows, say."""
+    code = "import sys; print(f'acc={{len(sys.argv)}}')"
+    line = [sys.executable, "-c", code, "{rows}"]
+    told = finished(tmp_path, line, config={"rows": list(range(30_000))}, read={"acc": "acc=(.*)"})
+    assert told.curve("acc") == {1: 30_001}
 
 
 def test_a_script_that_stalls(tmp_path):

@@ -143,6 +143,15 @@ def test_what_never_matched_is_told_with_what_is_there(tmp_path, read, key, inst
     assert told.printed.count("done") == 1, "no retry can help"
 
 
+def test_a_pattern_of_another_metric_may_find_nothing(tmp_path):
+    read = {"acc": r"acc=(\S+)", "f1": r"f1=(\S+)"}
+    told = finished(tmp_path, PLAIN, read=read, given={"metric": "acc"})
+    assert told.ending is None
+    assert "trainable.read.f1 = 'f1=" in told.warnings[0]
+    told = finished(tmp_path / "2", PLAIN, read=read, given={"metric": "f1"})
+    assert told.ending.message.startswith("trainable.read.f1 ")
+
+
 def test_a_file_that_is_written_anew_each_time(tmp_path):
     """As `to_csv` and `json.dump` do: the whole history, again and again."""
     code = (
@@ -160,6 +169,22 @@ def test_a_file_that_is_written_anew_each_time(tmp_path):
     line = [sys.executable, "-c", code.replace("{", "{{").replace("}", "}}"), "{run_dir}"]
     told = finished(tmp_path, line, read={"file": "h.jsonl"})
     assert told.curve("acc") == {1: 0.1, 2: 0.2, 3: 5.0, **{s: s / 10 for s in range(4, 9)}}
+
+
+def test_a_table_with_row_numbers_that_gets_a_column_more(tmp_path, monkeypatch):
+    """Written anew, or by a script that goes on: the header of before no longer holds."""
+    monkeypatch.setattr("ablate.commands.tail.REWRITE_S", 0.1)
+    code = (
+        "import sys, time\n"
+        "path = sys.argv[1] + '/t.csv'\n"
+        "open(path, 'w').write(',epoch,loss\\n0,1,0.5\\n'); time.sleep(0.5)\n"
+        "open(path, 'w').write(',epoch,acc,loss\\n0,1,0.9,0.5\\n'); time.sleep(0.7)\n"
+        "open(path, 'a').write(',epoch,lr,acc,loss\\n0,2,1e-3,0.8,0.4\\n')\n"
+    )
+    line = [sys.executable, "-c", code, "{run_dir}"]
+    told = finished(tmp_path, line, read={"file": "t.csv", "step": "epoch"})
+    assert told.curve("loss") == {1: 0.5, 2: 0.4}
+    assert told.curve("acc") == {1: 0.9, 2: 0.8}
 
 
 def test_one_document_of_results(tmp_path):

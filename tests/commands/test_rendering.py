@@ -1,5 +1,6 @@
 """What a command's placeholders become: what a script receives is what the study says."""
 
+import glob
 import json
 import math
 import subprocess
@@ -97,6 +98,16 @@ def test_the_whole_config_as_a_file(tmp_path):
     [_, path] = render(Command(command="t {config}"), run)
     assert path == str(write_config(run)) == str(tmp_path / CONFIG_FILE)
     assert json.loads(Path(path).read_text()) == {"net": {"depth": 3}, "clip": None, "seed": 7}
+
+
+def test_paths_take_names_of_the_environment_and_leave_them_to_shells(monkeypatch):
+    monkeypatch.setenv("SCRATCH", "/tmp/[s]")
+    monkeypatch.setenv("HOME", "/home/a")
+    path = "${SCRATCH}/{run_name}-${{NAME}}/*.pt"
+    assert render_text(path, context({}), glob.escape).startswith("/tmp/[[]s]/")
+    assert render_text("~/x/{seed}", context({})).startswith("/home/a/x/")
+    script = ["bash", "-c", "python train.py {seed} --data ${SCRATCH}"]
+    assert words(script, {})[2].endswith(" --data ${SCRATCH}")
 
 
 def test_paths_have_their_values_escaped():

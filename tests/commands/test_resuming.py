@@ -17,6 +17,7 @@ from studies import command_of, wait_for
 from ablate.commands.endings import ScriptFailedError
 from ablate.commands.resume import newest, step_in
 
+PRINTED = {"acc": r"acc=(\S+)", "step": r"step (\d+)"}
 WHOLE = {step: 1 + step * (step + 1) / 2 for step in range(1, 11)}
 WORKER = Path(__file__).parents[1] / "helpers" / "command_worker.py"
 
@@ -25,7 +26,7 @@ def below(process):
     return [p for p in psutil.process_iter() if str(process) in command_of(p)]
 
 
-@pytest.mark.parametrize("read", [LOG, {"acc": r"acc=(\S+)", "step": r"step (\d+)"}])
+@pytest.mark.parametrize("read", [LOG, PRINTED])
 def test_a_script_that_is_killed_goes_on_from_its_checkpoint(tmp_path, read):
     line = f"{PLAIN} --fail-at 8 --fail-with SIGKILL"
     told = finished(tmp_path, line, retries=1, **{**RESUMES, "read": read})
@@ -33,6 +34,8 @@ def test_a_script_that_is_killed_goes_on_from_its_checkpoint(tmp_path, read):
     assert told.curve("acc") == WHOLE
     assert "resumed at 6" in told.printed
     assert "attempt 2, from" in told.printed
+    state = json.loads((tmp_path / "run" / ".ablate" / "state.json").read_text())
+    assert told.facts["seconds"] == state["trained_s"] == state["seconds"], "both attempts'"
 
 
 def test_points_after_the_checkpoint_give_way_also_where_steps_differ(tmp_path):
@@ -58,11 +61,30 @@ def test_points_after_the_checkpoint_give_way_also_where_steps_differ(tmp_path):
     assert list(told.curve("acc")) == [10, 20, 30, 35, 45, 55]
 
 
+def test_what_comes_before_the_first_step_is_of_none_in_later_attempts_too(tmp_path):
+    """Also for a worker that reads all of them at once."""
+    code = (
+        "import os, sys\n"
+        "again = sys.argv[1] != '0'\n"
+        "print('acc=0.1, untrained')\n"
+        "for i in range(1, 3 if again else 5): print(f'step {{i}} acc={{i}}', flush=True)\n"
+        "again or os.kill(os.getpid(), 9)\n"
+    )
+    read = {"acc": r"acc=([.\d]+)", "step": r"step (\d+)"}
+    command = {"line": [sys.executable, "-c", code, "{attempt}"], "read": read}
+    told = finished(tmp_path, retries=1, **command)
+    assert told.curve("acc") == {1: 1, 2: 2}
+    again = a_run(tmp_path, **command)._reading.new(is_over=True)
+    assert [point["acc"] for batch in again for _, point in batch.points] == [1, 2, 3, 4, 1, 2]
+
+
 def test_without_a_checkpoint_a_run_begins_again(tmp_path):
     line = f"{PLAIN} --fail-at 5 --fail-with SIGSEGV --save-every 100"
     told = finished(tmp_path, line, retries=1, **RESUMES)
     assert told.curve("acc") == WHOLE
     assert "from the beginning" in told.printed
+    state = json.loads((tmp_path / "run" / ".ablate" / "state.json").read_text())
+    assert told.facts["seconds"] == state["trained_s"] < state["seconds"]
 
 
 def test_a_worker_that_is_killed_takes_its_script_along_and_nothing_is_lost(tmp_path):
@@ -121,8 +143,7 @@ def test_a_script_that_saves_and_exits_well_when_its_job_is_preempted_is_not_thr
         "    print(f'step {{step}} acc={{step}}', flush=True)\n"
         "resumed or time.sleep(60)\n"
     )
-    read = {"acc": r"acc=(\S+)", "step": r"step (\d+)"}
-    run = a_run(tmp_path, [sys.executable, "-c", code, "{run_dir}"], read=read,
+    run = a_run(tmp_path, [sys.executable, "-c", code, "{run_dir}"], read=PRINTED,
                 checkpoint="{run_dir}/*.pt", resume="{latest}")  # fmt: skip
     told = Told()
     advance(run, told, until=lambda: told.points)
@@ -141,6 +162,38 @@ def test_a_checkpoint_that_cannot_be_resumed_from_is_given_up(tmp_path):
     told = finished(tmp_path, PLAIN, retries=1, **RESUMES)
     assert told.ending is None
     assert "resumed at 3" in told.printed
+    assert told.curve("acc") == WHOLE
+
+
+def test_a_checkpoint_is_given_up_until_it_is_written_again(tmp_path):
+    """One name for all, as `last.ckpt`."""
+    code = (
+        "import json, os, sys\n"
+        "path, attempt, resumed = sys.argv[1], sys.argv[2], sys.argv[3:]\n"
+        "first = json.load(open(resumed[0])) if resumed else 0\n"
+        "for step in range(first + 1, 6):\n"
+        "    print(f'step {{step}} acc={{first}}', flush=True)\n"
+        "    open(path, 'w').write('torn' if attempt == '0' else str(step))\n"
+        "    step == 3 and attempt in '02' and os.kill(os.getpid(), 9)\n"
+    )
+    read = {"acc": r"acc=(\d+)", "step": r"step (\d+)"}
+    argv = [sys.executable, "-c", code, "{run_dir}/last.pt", "{attempt}"]
+    told = finished(tmp_path, argv, read=read, retries=3, checkpoint="{run_dir}/*.pt",
+                    resume="{latest}")  # fmt: skip
+    assert told.curve("acc") == {1: 0, 2: 0, 3: 0, 4: 3, 5: 3}
+
+
+def test_files_beside_the_script_are_found_in_the_snapshot_of_an_earlier_launch(tmp_path):
+    """A script that writes to `outputs/`, and a study that is edited before it goes on."""
+    line = PLAIN.replace("{run_dir}", "out-{run_name}")
+    for name, more in (("first", " --fail-at 8"), ("second", "")):
+        (tmp_path / name).mkdir()
+        told = finished(
+            tmp_path / name, line + more, checkpoint="out-{run_name}/*.pt", read=PRINTED,
+            resume="--resume {latest}", run_dir=tmp_path / "run",
+        )  # fmt: skip
+    assert "resumed at 6" in told.printed
+    assert told.printed.count("step 1 acc") == 0, "the log has what was printed before"
     assert told.curve("acc") == WHOLE
 
 
@@ -167,7 +220,7 @@ def test_the_newest_checkpoint(tmp_path):
     assert newest(pattern).path == ten, "torch's files are archives, and this one is torn"
     last = write("last.pt", archive)
     assert newest(pattern).path == last, "not all have a step: by time"
-    assert newest(pattern, unusable=[last]).path == ten
+    assert newest(pattern, unusable=[newest(pattern).version]).path == ten
     folder = Path(write("checkpoint-500/model.bin")).parent
     assert newest(str(tmp_path / "checkpoint-*")).path == str(folder)
     names = ["epoch=3-step=1200.ckpt", "ckpt_e5.pt", "global_step80/mp_rank_00.pt", "best.pt"]

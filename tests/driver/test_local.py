@@ -142,7 +142,7 @@ def test_checkpoints_that_cost_much_are_made_less_often(
 
 def test_failures_beside_healthy_runs(tmp_path, console):
     study = toy_study(
-        tmp_path, factors={"fail": ["none", "step", "setup", "nan"]}, baseline={}, seeds=[3]
+        tmp_path, factors={"fail": ["none", "step", "setup", "nan", "exit"]}, baseline={}, seeds=[3]
     )
     outcome = run(study, console)
     assert outcome.exit_code == 1
@@ -151,10 +151,14 @@ def test_failures_beside_healthy_runs(tmp_path, console):
     assert told == {
         "none-s3": ("ok", None, None),
         "step-s3": ("failed", "RuntimeError", 1),
+        "exit-s3": ("failed", "RuntimeError", 1),
         "setup-s3": ("failed", "ValueError", 1),
         "nan-s3": ("diverged", "Diverged", None),
     }
     assert rows["nan-s3"]["error"] == "score is nan at iteration 3"
+    assert rows["exit-s3"].cause.startswith(
+        "RuntimeError: sys.exit('no licence') was called (toy.py:"
+    )
     assert "in step\n    raise RuntimeError" in rows["step-s3"]["traceback"]
     log = StudyPaths(study.directory).log("step-s3").read_text()
     assert "step 2 total 9.0" in log
@@ -176,7 +180,8 @@ def test_the_table_says_what_failed_and_why(tmp_path, console):
     for row in ("1 none X 2/2 16.0 ± 2.8 baseline", "2 step X 0/2 - - - failed",
                 "2 none X 2/2 26.0 ± 2.8 +10 - not enough seeds"):  # fmt: skip
         assert row in [re.sub("[·●│]+", "X", line) for line in lines]
-    assert "missing: gain=2-step-s1 failed RuntimeError: the third step is broken" in lines
+    missing = "missing: gain=2-step-s1 failed RuntimeError: the third step is broken (toy.py:"
+    assert [line for line in lines if line.startswith(missing)], "with the line of their code"
 
 
 def test_failed_runs_are_kept_until_asked_to_retry(tmp_path, console):

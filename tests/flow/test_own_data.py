@@ -256,6 +256,12 @@ def test_a_worker_that_gets_other_rows_says_so(my_data):
     ("def load(): return ROWS, None, np.where(np.arange(300)[:, None] == 7, np.nan, ROWS)", {},
      "base.data.source: my_data:load, part test: 1 of 300 rows cannot be used, numbered from 0: "
      "1 not finite (7)"),
+    ("def load(): return ROWS, np.ma.masked_greater(ROWS, np.sort(ROWS, None)[-3])", {},
+     "base.data.source: my_data:load, part test: 2 of its numbers are masked: drop their rows, or"),
+    ("import torch\ndef load(): return torch.tensor(ROWS).to_sparse()", {},
+     "base.data.source: my_data:load: TypeError: can't convert Sparse layout tensor to numpy"),
+    ("from scipy.sparse import csr_matrix\ndef load(): return ROWS, csr_matrix(ROWS)", {},
+     "part test: a csr_matrix, not an array (rows, *shape): return its toarray()"),
     ("def load(): return {'train': ROWS, 'valid': ROWS}", {},
      "base.data.source: my_data:load returns train, valid: the parts are train (always), "),
     ("def load(): return ROWS, ROWS[:, :2]", {},

@@ -16,6 +16,7 @@ from ablate.ledger.ledger import Ledger
 from ablate.plan.plan import plan_study
 from ablate.spec.yaml12 import dump_yaml
 from ablate.study_dir import StudyPaths
+from ablate.trainable.code_files import dump_hashes, parse_hashes
 from trainables.flow.config.own_metrics import own_specs
 
 CODE = '''
@@ -117,7 +118,13 @@ def test_they_change_no_other_number_and_add_later_what_a_fresh_run_gets(tmp_pat
         run(study_of(tmp_path / "fresh", "closeness", "scores", "plain"), console).ledger
     )
     study = study_of(tmp_path)
-    before = by_name(run(study, console).ledger)
+    first = run(study, console).ledger
+    for run_id, row in first.rows.items():  # another process would not have loaded it
+        files = parse_hashes(row.code_files)
+        bare = {file: content for file, content in files.items() if file.path != "my_metrics.py"}
+        with first.writing():
+            first.patch(run_id, code_files=dump_hashes(bare))
+    before = by_name(first)
     later = study_of(tmp_path, "closeness", "scores", "plain", report_metrics=["scores_low"])
     after = by_name(run(later, console).ledger)
     text = " ".join(console.export_text().split())
@@ -130,6 +137,7 @@ def test_they_change_no_other_number_and_add_later_what_a_fresh_run_gets(tmp_pat
         assert {"closeness_best", "scores_low_best", "scores_high_floor"} <= numbers.keys()
         for key in ("sliced_w2_best", "mmd_final", "val_loss_best"):
             assert row[key] == before[name][key]
+        assert "my_metrics.py" in row["code_files"], "its edits are noticed later"
     run(later, console)
     assert "added to" not in console.export_text()
 

@@ -5,6 +5,7 @@ import sys
 import zlib
 
 import numpy as np
+import odd_nets
 import pytest
 import torch
 from flow_packs import assert_equals_solo, moved, pack_of, specs_of, train
@@ -20,6 +21,7 @@ from trainables.flow.config.run import FlowConfig
 from trainables.flow.config.schedule import ema_decay, lr_factor, warmup_steps
 from trainables.flow.config.shapes import parameter_shapes
 from trainables.flow.engine.state import RunSpec
+from trainables.flow.networks.module_check import check_module
 from trainables.flow.networks.velocity import initial_numbers, velocity_of
 from trainables.flow.randomness import stream_seed
 
@@ -105,6 +107,43 @@ def named(module):
     return [(name, p) for name, p in module.named_parameters() if p.requires_grad]
 
 
+def take_weights(run, trained):
+    with torch.no_grad():
+        for own, p in zip(run.model.tensors.values(), trained, strict=True):
+            p.copy_(torch.view_as_complex(own) if p.is_complex() else own)
+
+
+@pytest.mark.parametrize("name", ["Guided", "Scaled", "Complex", "Forced", "Recurrent", "Bound"])
+def test_what_does_more_in_a_step_than_to_compute_it_is_a_plain_loop_s_too(name):
+    specs = own_specs(f"odd_nets:{name}", [{"lr": 1e-2, "epochs": 2}, {"lr": 1e-3, "epochs": 2}])
+    check_module(specs[0].config, (6,))
+    pack = pack_of(specs)
+    torch.manual_seed(stream_seed(specs[0].seed, 0, "init"))
+    module = getattr(odd_nets, name)(6)
+    trained = [p for p in module.parameters() if p.requires_grad]
+    for step, (x, u, t) in enumerate(zip(*(part[:, 0] for part in next(pack.chunks())),
+                                         strict=True)):  # fmt: skip
+        take_weights(pack.runs[0], trained)
+        torch.manual_seed(stream_seed(specs[0].seed, step, "network"))
+        module.zero_grad()
+        nn.functional.mse_loss(module(x, t), u).backward()
+        pack.train_step(*(torch.stack([part, part]) for part in (x, u, t)))
+        norm = torch.stack([p.grad.norm() for p in trained]).norm()
+        pack.runs[0].curves.point(step)
+        assert pack.runs[0].curves.points[-1][1]["grad_norm"] == pytest.approx(norm.item(), 1e-4)
+    for buffer_name, buffer in module.named_buffers():
+        assert pack.runs[0].buffers[buffer_name].dtype == buffer.dtype
+        assert torch.equal(pack.runs[0].buffers[buffer_name], buffer)
+    take_weights(pack.runs[0], trained)
+    field = velocity_of(specs[0].config, pack.runs[0].model.state_dict(), (6,))
+    points = x.detach().requires_grad_()
+    slopes = [torch.autograd.grad(velocity.sum(), points)[0]
+              for velocity in (field(points, t), module.eval()(points, t))]  # fmt: skip
+    torch.testing.assert_close(*slopes)
+    half = train(pack_of(specs), 1)
+    assert_equals_solo(train(moved(half, specs[::-1])))
+
+
 def test_the_first_weights_are_of_the_runs_own_stream():
     config = FlowConfig(arch="own_nets:Plain")
     before = torch.random.get_rng_state()
@@ -117,6 +156,7 @@ def test_the_first_weights_are_of_the_runs_own_stream():
 
 
 BAD = """
+import odd_nets as odd
 import torch
 from torch import nn
 class Base(nn.Module):
@@ -162,6 +202,7 @@ made = nn.Linear(3, 2)
 """
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
 @pytest.mark.parametrize(
     ("base", "key", "told"),
     [
@@ -181,6 +222,12 @@ made = nn.Linear(3, 2)
         ({"arch": "Backward"}, "arch", "makes a Backward, which has no method forward"),
         ({"arch": "made"}, "arch", "is a module that is there already: name its class"),
         ({"arch": "Missing"}, "arch", "cannot be imported"),
+        ({"arch": "odd.Listed"}, "arch", "depends on numbers beside its parameters and buffers"),
+        ({"arch": "odd.Drawn"}, "arch", "depends on numbers beside its parameters and buffers"),
+        ({"arch": "odd.Unready"}, "arch", "fails in the backward pass: RuntimeError"),
+        ({"arch": "odd.once"}, "arch", "make a new one in each call"),
+        ({"arch": "odd.Timed"}, "arch", "a module around it, whose forward(x, t) calls it"),
+        ({"arch": "odd.scripted"}, "arch", "makes a ScriptModule"),
         ({"arch": "Wide", "arch_args": {"widht": 3}}, "arch_args", "widht"),
         ({"arch": "NoTime", "cuda_graph": True}, "cuda_graph", "takes its steps one by one"),
     ],

@@ -120,10 +120,12 @@ def test_what_reports_forever_ends_where_the_study_stops_it(tmp_path, console):
     ],
 )
 def test_what_goes_wrong_in_a_function_is_its_run_s_failure(tmp_path, console, name, kind, message):
-    outcome = run(study_of(tmp_path, name), console)
+    outcome = run(study_of(tmp_path, name, retries=1), console)
     assert outcome.exit_code == 1
     row = by_name(outcome.ledger)["gain=1-s1"]
     assert (row["error_type"], message in row["error"]) == (kind, True)
+    # A mistake of code makes itself again.
+    assert row.get("retries", 0) == (kind != "TypeError")
     if name == "raises":
         assert "return number / by" in row["traceback"]
 

@@ -21,6 +21,12 @@ MIDDLE = """(element => {
   const box = element.getBoundingClientRect();
   return [box.x + box.width / 2, box.y + box.height / 2];
 })(document.querySelectorAll(%s)[%d])"""
+LOST_ON_PAPER = """[...document.querySelectorAll('td, th, svg, pre, p, li, h2, figcaption')]
+  .filter(element => {
+    const [box, room] = [element.getBoundingClientRect(), element.clientWidth];
+    return box.right > innerWidth + 1 || (room && element.scrollWidth > room + 1)
+      || !element.checkVisibility() && !element.closest('[hidden], .links, #vg-tooltip-element');
+  }).map(element => element.outerHTML.slice(0, 120))"""
 TWO_FRAMES = """new Promise(done =>
   requestAnimationFrame(() => requestAnimationFrame(() => done(0))))"""
 WHOLE = """(page => ({width: page.scrollWidth, height: page.scrollHeight}))(
@@ -105,6 +111,15 @@ class Page:
         """What prefers-color-scheme says: light or dark."""
         features = [{"name": "prefers-color-scheme", "value": name}]
         self.call("Emulation.setEmulatedMedia", features=features)
+
+    def paper(self, width=718):
+        """Lays the page out as a dark browser prints it; returns what is cut off or folded."""
+        features = [{"name": "prefers-color-scheme", "value": "dark"}]
+        self.call("Emulation.setEmulatedMedia", media="print", features=features)
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
+        self.js(TWO_FRAMES)
+        return self.js(LOST_ON_PAPER)
 
     def hover(self, selector, index=0):
         """Moves the mouse to the middle of a matching element, scrolled into view."""

@@ -41,12 +41,12 @@ class Told:
         return {step: p[metric] for step, p in sorted(self.points.items()) if metric in p}
 
 
-def a_run(folder, line, config=None, seed=1, given=None, **command):
+def a_run(folder, line, config=None, seed=1, given=None, run_dir=None, **command):
     """A run of a command in a folder."""
     made = Command.model_validate({"command": line, "grace_s": 5, **command})
     run = {"run_id": "a", "run_name": "a-s1", "seed": seed, "config": config or {}}
     basis = {"folder": str(folder), "num_cpus": 1, "num_gpus": 0, "launch": 1}
-    return CommandRun(made, run, {**basis, **(given or {})}, Path(folder) / "run")
+    return CommandRun(made, run, {**basis, **(given or {})}, run_dir or Path(folder) / "run")
 
 
 def advance(run, told, until=lambda: False, timeout_s=60):

@@ -72,6 +72,21 @@ def jitter(x_1, generator, width=0.1):
     return x_1
 
 
+def backwards(x_0, x_1):
+    return np.arange(len(x_0))[::-1]
+
+
+def mirrored(x_1):
+    return x_1.numpy()[:, ::-1]
+
+
+class Erased(torch.nn.Module):
+    """A module as an augmentation, as libraries of transforms have them."""
+
+    def forward(self, x_1):
+        return x_1 * (torch.rand(x_1.shape) > 0.1)
+
+
 class Stretch:
     def __init__(self, by):
         self.by = by
@@ -118,6 +133,21 @@ class Replacing(torch.optim.Optimizer):
                 p.grad = None
 
 
+class Extrapolating(torch.optim.Optimizer):
+    """Keeps a step's gradient itself: where it is set to None a plain loop leaves it alone."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                before = self.state[p].get("before", torch.zeros_like(p))
+                p.sub_(group["lr"] * (1.5 * p.grad - 0.5 * before))
+                self.state[p]["before"] = p.grad
+
+
 # What is wrong:
 
 
@@ -139,6 +169,10 @@ def strange(x_0, x_1, t, label):
 
 def raises(x_0, x_1, t):
     raise RuntimeError("no path here")
+
+
+def masked(x_0, x_1):
+    return torch.ones(len(x_0), dtype=torch.bool)
 
 
 def too_far(x_0, x_1):
@@ -168,6 +202,21 @@ class Forgetful(torch.optim.SGD):
         for group in self.param_groups:
             group["lr"] /= self.taken
         return super().step()
+
+
+class Lookahead(torch.optim.SGD):
+    """Counts outside of its state, and needs it every fifth step."""
+
+    count = 0
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        super().step()
+        self.count += 1
+        for p in self.param_groups[0]["params"]:
+            slow = self.state[p].setdefault("slow", p.clone())
+            if self.count % 5 == 0:
+                p.copy_(slow.lerp_(p, 0.5))
 
 
 class Callbacks(torch.optim.SGD):

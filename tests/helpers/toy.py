@@ -26,6 +26,8 @@ class Counter(Trainable):
         c = self.config
         if c.get("fail") == "step" and self.iteration == 2:
             raise RuntimeError("the third step is broken")
+        if c.get("fail") == "exit" and self.iteration == 2:
+            sys.exit("no licence")
         if c.get("fail") == "nan" and self.iteration == 2:
             return {"score": float("nan")}
         if c.get("fail") == "once" and self.iteration == 3 and _first_time(c["marker"]):

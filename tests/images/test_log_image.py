@@ -101,7 +101,7 @@ def test_arrays_and_tensors_become_their_pixels(run_dir):
     (np.zeros((5, 4, 6)), "(5, 4, 6)"),
     (np.zeros((0, 4)), "(0, 4)"),
     (np.zeros((65_536, 1), np.uint8), "of at most 65,535 pixels a side"),
-    (b"GIF89a", "6 bytes: neither a PNG nor a JPEG"),
+    (b"GIF89a", "6 bytes: no whole PNG or JPEG"),
     (object(), "is of type object, not the path or the bytes"),
     (None, "is of type NoneType"),
 ])  # fmt: skip
@@ -139,7 +139,7 @@ def test_a_pattern_keeps_the_last_files_by_number_and_tells_of_others(tmp_path):
         (tmp_path / f"at-{number}.png").write_bytes(PNG)
     (tmp_path / "at-11.png").write_bytes(b"no picture")
     told = list(keep_found([f"{tmp_path}/none-*.png", f"{tmp_path}/at-*.png"], tmp_path))
-    assert told == ["at-11.png is neither a PNG nor a JPEG"]
+    assert told == ["at-11.png is no whole PNG or JPEG"]
     found = [(one.name, one.num) for one in logged_images(tmp_path)]
     assert found == [("at-8.png", 12), ("at-9.png", 12), ("at-10.png", 12)]
     assert list(keep_found([f"{tmp_path}/none"], tmp_path)) == ["finds no file"]
@@ -182,6 +182,8 @@ def test_what_is_torn_is_no_picture():
     for content in (
         b"",
         PNG[:20],
+        PNG[:-12],
+        JPEG[:-2],
         b"<svg/>",
         JPEG[:9],
         b"\xff\xd8\xff\xe0\0\0",

@@ -67,6 +67,29 @@ def test_what_fails_by_itself_is_counted_once(counted, monkeypatch, where):
     ]
 
 
+@pytest.mark.parametrize(
+    ("error", "is_final"),
+    [
+        (UnboundLocalError("x"), True),
+        (AttributeError("x"), True),
+        (NotImplementedError("x"), True),
+        (RuntimeError("x"), False),
+        (ModuleNotFoundError("x"), False),  # on this machine
+        (KeyError("x"), False),
+    ],
+)
+def test_a_mistake_of_code_is_not_made_again(counted, monkeypatch, error, is_final):
+    begin, attempts, _ = counted
+
+    def fail(self, *args):
+        raise error
+
+    monkeypatch.setattr(Counter, "step", fail)
+    with pytest.raises(type(error)):
+        begin().train()
+    assert (attempts.fatal(lambda node: True) is not None) is is_final
+
+
 def test_a_study_that_was_removed_does_not_come_back(counted):
     begin, _, paths = counted
     trial = begin()

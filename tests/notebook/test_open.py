@@ -94,6 +94,8 @@ def test_a_notebooks_theme_is_followed_and_nothing_is_fetched(directory, tmp_pat
         right = "document.querySelector('.ablate td.verdict').getBoundingClientRect().right"
         assert page.js(right) <= 380, "the verdict is in sight"
         assert page.js("String(window.hacked)") == "undefined"
+        assert "\n".join(page.paper()) == ""
+        assert page.js(colour % ("h3", "color")) == INK
         assert (page.errors, page.requests) == ([], [file.as_uri()])
 
 

@@ -20,6 +20,7 @@ from ablate.study_dir import StudyPaths
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)"
 )
+INK = "rgb(27, 31, 36)"  # on light ground
 HOSTILE = "<script>document.title = 'owned'</script>"
 
 
@@ -120,6 +121,9 @@ def test_a_browser_draws_it_without_errors_or_requests(tmp_path, scheme):
         page.js("window.charts.then(() => 0)")
         assert page.errors == []
         page.screenshot(tmp_path / f"{scheme}.png")
+        page.js("document.querySelectorAll('details').forEach(part => part.open = false)")
+        assert "\n".join(page.paper()) == ""
+        assert page.js("getComputedStyle(document.body).color") == INK
 
 
 @needs_chromium

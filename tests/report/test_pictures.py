@@ -11,7 +11,7 @@ import pytest
 from browser import CHROMIUM, Page
 from reports import NAN, record
 
-from ablate.images.logged import MOST_BYTES, LoggedImage, keep_image, logged_folder
+from ablate.images.logged import FOUND, MOST_BYTES, LoggedImage, keep_image, logged_folder
 from ablate.images.png import encode_png
 from ablate.ledger.history import History
 from ablate.report.charts.pictures import sheet
@@ -22,7 +22,7 @@ from ablate.report.pictures.gallery import gallery_of
 from ablate.report.pictures.grids import Limits, grid_of
 from ablate.report.pictures.median_runs import CELLS_SHOWN, median_runs
 from ablate.report.pictures.shown import Gallery
-from ablate.report.sections import sections_of
+from ablate.report.sections import figures_of, sections_of
 from ablate.samples.kept import KeptData, KeptSamples, write_data, write_samples
 from ablate.study_dir import StudyPaths
 
@@ -81,6 +81,11 @@ def test_of_many_cells_a_bounded_number_is_shown_and_said(tmp_path):
     assert re.match(
         r"(16|9|4) of 31 samples, run gain=29-s3 \(median of 3 by", captions(gallery)[1]
     )
+
+
+def test_tall_images_are_not_enlarged_beyond_measure():
+    grid = grid_of(rows(33, 400), (400, 1), Limits(0, 1), side=8)
+    assert (grid.width, grid.height) == (15, 5 * 401 - 1)
 
 
 def pixels_of(png):
@@ -208,6 +213,39 @@ def test_one_far_row_does_not_decide_the_axes_and_a_page_of_clouds_is_small(tmp_
     assert len(json.dumps(sheet(group))) < 600_000
 
 
+def test_pictures_of_ones_own_have_a_sheet_a_name_and_what_they_share_is_said_once(tmp_path):
+    found, paths, runs = study(tmp_path, ["a", "b"])
+    wide, tall = (encode_png(bytes(num), *size, 1) for num, size in (
+        (600, (300, 2)), (60_000, (1, 60_000))
+    ))  # fmt: skip
+    for run in runs:
+        folder = logged_folder(paths.run(run))
+        for number in range(8, 12):
+            name = f"samples/step-{number}.png"
+            keep_image(folder / FOUND, LoggedImage(name, num=11), tall if number == 8 else wide)
+    sections = sections_of(found, History(paths), paths)
+    gallery = sections[0].gallery
+    assert gallery.text == (
+        "The last 4 of 11 pictures of each cell's median run by score, best value."
+    )
+    assert [group.heading for group in gallery.groups] == [
+        f"samples/step-{number}.png" for number in range(8, 12)
+    ]
+    assert (
+        captions(gallery)[0]
+        == f"samples/step-8.png, run {runs[0]} (median of 3 by score, best value)"
+    )
+    sheets = {name: spec for name, spec in figures_of(sections) if name.startswith("pictures")}
+    assert list(sheets) == [f"pictures-samples_step-{number}" for number in range(8, 12)]
+    panel, first_tall = (sheets[name]["concat"][0] for name in list(sheets)[1::-1])
+    assert panel["title"]["subtitle"] == ["samples/step-9.png", f"run {runs[0]}"]
+    assert (panel["height"], first_tall["height"]) == (1, 440)
+    shown = page_of(found, sections, "")
+    assert shown.count("4 of 11") == 1
+    assert "crisp" in shown.partition("step-9.png</h3>")[0]
+    assert "crisp" not in shown.partition("step-9.png</h3>")[2]
+
+
 def full_study(tmp_path):
     """Cells of every kind, good and bad, with names that people should not give."""
     names = [HOSTILE, "icfm", "x" * 120, *range(6)]
@@ -275,7 +313,7 @@ def test_a_browser_shows_every_kind_without_errors_or_requests(tmp_path):
         assert sentence in text, sentence
     assert shades == 5
     assert points == 2 * 256 + 400 + 99 + 200 + 256
-    for name in ("samples", "samples-2", "samples-3", "samples-4"):
+    for name in ("samples", "samples-2", "samples-3", "samples-4", "pictures"):
         drawn = (paths.report / "figures" / f"{name}.svg").read_text("utf-8")
         assert "var(--" not in drawn
         assert "<script" not in drawn

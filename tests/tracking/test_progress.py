@@ -3,8 +3,10 @@
 import contextlib
 import io
 import math
+import pdb
 import sys
 import threading
+import time
 
 import pytest
 from rich.cells import cell_len
@@ -93,6 +95,49 @@ def test_a_line_comes_while_a_run_in_this_process_is_silent(monkeypatch):
     printed = screen.getvalue()
     assert [thread for thread in threading.enumerate() if thread.name == "ablate-lines"] == []
     assert screen.getvalue() == printed
+
+
+class Prompt(io.StringIO):
+    """Somebody at a debugger's prompt, who notes what the screen shows meanwhile."""
+
+    def __init__(self, screen, is_post_mortem):
+        super().__init__()
+        self.screen, self.is_post_mortem, self.seen = screen, is_post_mortem, []
+
+    def readline(self):
+        time.sleep(0.05)  # a line may have been under way
+        self.seen.append(self.screen.getvalue())
+        time.sleep(0.2)
+        self.seen.append(self.screen.getvalue())
+        return "q\n" if self.is_post_mortem else "c\n"
+
+    def ask(self):
+        debugger = pdb.Pdb(stdin=self, stdout=io.StringIO(), nosigint=True, readrc=False)
+        if not self.is_post_mortem:
+            debugger.set_trace()
+            return
+        try:
+            raise KeyError
+        except KeyError as error:
+            debugger.reset()
+            debugger.interaction(None, error.__traceback__)
+
+
+@pytest.mark.parametrize("is_post_mortem", [False, True])
+def test_no_line_is_in_the_way_of_a_debuggers_prompt(monkeypatch, is_post_mortem):
+    monkeypatch.setattr(terminal, "PLAIN_EVERY_S", 0)
+    monkeypatch.setattr(terminal, "TIMER_S", 0.01)
+    screen = io.StringIO()
+    prompt = Prompt(screen, is_post_mortem)
+    with Progress({"a": "run a"}, ("fid",), Console(file=screen)) as progress:
+        progress.on_event(RunStarted("a", "trial", 1))
+        wait_for(screen.getvalue)
+        thread = threading.Thread(target=prompt.ask)  # functions run in one, too
+        thread.start()
+        thread.join()
+        before, after = prompt.seen[:2]
+        assert before == after
+        wait_for(lambda: len(screen.getvalue()) > len(after))
 
 
 def test_at_the_end_no_time_is_left():

@@ -64,9 +64,12 @@ def test_errored_runs_are_tagged_failed_and_a_retry_is_clean_again(tmp_path, con
     )  # fmt: skip
     run(study, console)
     tracked = tracked_runs(study.directory)
-    told = {name: (t.tags[-1], t.exit_codes, t.summary.get("error")) for name, t in tracked.items()}
+    errors = {name: t.summary.get("error", "") for name, t in tracked.items()}
+    assert " (toy.py:" in errors["step-s1"]
+    told = {name: (t.tags[-1], t.exit_codes, errors[name].partition(" (")[0])
+            for name, t in tracked.items()}  # fmt: skip
     assert told == {
-        "none-s1": ("seed=1", [0], None),
+        "none-s1": ("seed=1", [0], ""),
         "step-s1": ("failed", [1], "the third step is broken"),
         "setup-s1": ("failed", [1], "no such thing as a good setup"),
         "nan-s1": ("failed", [1], "score is nan at iteration 3"),

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -20,6 +21,7 @@ from ablate.ledger.followed_curve import FollowedCurve, Thinned
 from ablate.ledger.history import History
 from ablate.ledger.ledger import Ledger
 from ablate.ledger.lock import driver_lock
+from ablate.ledger.lock_file import Holder
 from ablate.run_row import Status
 from ablate.samples.kept import KeptSamples, write_samples
 from ablate.study_dir import StudyPaths
@@ -120,7 +122,7 @@ def test_it_shows_what_the_driver_did_and_leaves_no_trace(tmp_path, console):
     assert (seen.head["state"], seen.head["seeds"]) == (StudyState.DONE, [1])
     assert seen.head["cells"][0] == "fail=no, gain=1"
     causes = {run["status"]: run["cause"] for run in seen.runs.values()}
-    assert causes["failed"] == "RuntimeError: the third step is broken"
+    assert causes["failed"].startswith("RuntimeError: the third step is broken (toy.py:")
     failed = next(run_id for run_id, run in seen.runs.items() if run["status"] == "failed")
     log = storage.study("toys").log(failed)
     assert log[-1] == "RuntimeError: the third step is broken"
@@ -239,6 +241,23 @@ def test_a_driver_that_was_killed_holds_nothing(paths):
         holder.kill()
     study.refresh()
     assert study.state is StudyState.WAITING
+
+
+def test_a_driver_elsewhere_of_which_nothing_is_heard_is_doubted(paths, monkeypatch):
+    planned(paths).close()
+    elsewhere = replace(Holder.here(), machine="another", host="gpu7")
+    paths.lock.write_text(json.dumps(asdict(elsewhere)))
+    study = SeenStudy(paths)
+    study.refresh()
+    assert (study.state, study.head()["notes"]) == (StudyState.RUNNING, [])
+    for journal in paths.root.rglob("*.*"):
+        os.utime(journal, (0, time.time() - 2 * 3600))
+    monkeypatch.setattr(seen_study, "STALE_S", 0.0)
+    study = SeenStudy(paths)
+    study.refresh()
+    assert study.state is StudyState.RUNNING
+    [note] = study.head()["notes"]
+    assert note.startswith(f"process {os.getpid()} on gpu7 has written nothing for 2.0 h")
 
 
 def test_of_many_runs_those_under_way_and_the_newest_have_curves(paths, monkeypatch):

@@ -20,7 +20,7 @@ AXES = "[...document.querySelectorAll('.axes text')].map(text => text.textConten
 STATE = "document.querySelector('.state strong').textContent"
 
 
-CHART = "\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS[:2])
+CHART = "\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS[:3])
 ENORMOUS = """
   const chart = new Chart(document.createElement('div'), () => 0);
   chart.runOf = () => null;
@@ -31,6 +31,25 @@ ENORMOUS = """
   return [places.every(Number.isFinite), places[1] < places[2], chart.axesOf(scale, 600).length > 8,
     ticks(...scale.x, 6).length, ticks(0, 10, 5), ticks(0, .3, 3), chart.scaled(600)];
 """
+
+LOOKS = """
+  const looks = new Looks();
+  const cells = [...Array(40).keys()].map(cell => [cell, cell % 20 + cell / 100]);
+  const look = cell => Object.values(looks.of(cell));
+  const told = () => cells.map(([cell]) => [cell, ...look(cell)])
+    .filter(([_, hue]) => hue !== 'muted');
+  looks.rank(15, cells);
+  const few = new Set(cells.slice(0, 15).map(([cell]) => look(cell).join(' '))).size;
+  looks.rank(40, cells, 0);
+  const many = told();
+  cells[19][1] = -1;
+  looks.rank(40, cells, 100);
+  const soon = told();
+  looks.rank(40, cells, 6000);
+  return [few, many, JSON.stringify(soon) === JSON.stringify(many), told()];
+"""
+LOW, HIGH = [0, 1, 2, 20, 21], [18, 19, 37, 38, 39]
+"""Of 40 cells those that end lowest, and highest."""
 
 
 def focused(page):
@@ -45,6 +64,15 @@ def test_what_trains_is_seen_at_once_by_mouse_and_keyboard_and_kept_as_a_file(tm
         wait_for(lambda: "No studies yet" in page.js("document.body.innerText"))
         marks = [3, [0, 2, 4, 6, 8, 10], [0, 0.1, 0.2, 0.3]]
         assert page.js(f"(() => {{{CHART}{ENORMOUS}}})()") == [True, True, True, *marks, None]
+        few, many, is_same, later = page.js(f"(() => {{{CHART}{LOOKS}}})()")
+        assert (few, is_same) == (15, True)
+        assert [(cell, bool(dash)) for cell, _, dash in many] == sorted(
+            [(cell, False) for cell in LOW] + [(cell, True) for cell in HIGH]
+        )
+        assert len({(hue, dash) for _, hue, dash in many}) == 10
+        stays = [look for look in many if look[0] not in (2, 19)]
+        assert [look for look in later if look in many] == stays, "who stays keeps its look"
+        assert {cell for cell, _, _ in later} == {*LOW, *HIGH, 17} - {2}
         slow = SlowStudy(tmp_path, "--local")
         wait_for(lambda: page.js("document.querySelectorAll('.studies tbody tr').length"))
         page.visit(page.js("document.querySelector('.studies a').href"))
@@ -56,6 +84,9 @@ def test_what_trains_is_seen_at_once_by_mouse_and_keyboard_and_kept_as_a_file(tm
         page.js("document.getElementById('log').focus()")
         page.press("Tab")
         assert focused(page).startswith("gain=1, seed 1: running")
+        wait_for(
+            lambda: page.js("document.querySelectorAll('.has-lit .lines path.lit').length") == 1
+        )
         page.press("ArrowDown")
         assert focused(page) == "gain=2, seed 1: waiting"
         page.press("ArrowUp")
@@ -85,4 +116,7 @@ def test_what_trains_is_seen_at_once_by_mouse_and_keyboard_and_kept_as_a_file(tm
         page.js("document.querySelector('.grid button').click()")
         assert "score_final" in page.js("document.querySelector('.drawer').innerText")
         assert [url for url in page.requests if not url.startswith(("file:", "data:"))] == []
+        assert "\n".join(page.paper()) == ""
+        shown = "getComputedStyle(document.querySelector('.drawer')).position"
+        assert page.js(shown) == "static", "the picked run is printed, too"
         assert page.errors == []

@@ -14,9 +14,9 @@ import ray
 from ablate.events import Failure
 from ablate.launch.ray.attempts import DIED_S, Attempt, Attempts
 from ablate.launch.ray.worker_signals import hear_signals_again, was_signalled
+from ablate.launch.retries import is_final
 from ablate.losses import Loss
 from ablate.trainable.contract import REPORT_KEY, RunReport
-from ablate.trainable.hosted_trial import TimeLimit
 
 
 def retry_limited(cls: type[Any]) -> type[Any]:
@@ -107,9 +107,10 @@ class RetryLimited:
             node, failure = None, Failure.of(error)
             if was_signalled():
                 node, failure = own_node(), replace(failure, lost_to=Loss.INFRASTRUCTURE)
-            is_final = isinstance(error, TimeLimit)
             with contextlib.suppress(OSError):  # then the driver counts it, or knows why not
-                self.__attempts.add(Attempt(failure, node, DIED_S if node else 0.0, is_final))
+                self.__attempts.add(
+                    Attempt(failure, node, DIED_S if node else 0.0, is_final(error))
+                )
             raise
 
 

@@ -14,6 +14,8 @@ WIDTH = 220
 """Of a panel, in pixels."""
 HEIGHTS = (110, 260)
 """Between which a panel's is, whatever the ranges of its axes."""
+TALLEST = 2 * WIDTH
+"""Of pictures: what is higher is narrower."""
 COLUMNS = 4
 """Of a sheet."""
 TITLE_LENGTH = 34
@@ -47,8 +49,9 @@ def sheet(group: Group) -> Spec | None:
         else:
             panel, own = _image(shown, key), {f"{key}image": [{"url": shown.image}]}
         name = shortened(shown.title, TITLE_LENGTH) + " (baseline)" * shown.is_baseline
-        run = f"run {shown.run_name}" * bool(shown.run_name)
-        panels.append(panel.properties(title=alt.Title(name, fontSize=12, subtitle=run)))
+        detail, run = shortened(shown.detail, TITLE_LENGTH), f"run {shown.run_name}"
+        lines = [detail] * bool(detail) + [run] * bool(shown.run_name)
+        panels.append(panel.properties(title=alt.Title(name, fontSize=12, subtitle=lines)))
         rows |= own
     title = alt.Title(group.title, subtitle=_lines(f"{group.heading}. {group.text}"))
     spec = spec_of(alt.concat(*panels, columns=COLUMNS, spacing=14, title=title))
@@ -101,11 +104,13 @@ def _rows_of(cloud: Cloud, key: str) -> dict[str, Rows]:
 
 def _image(shown: Shown, key: str) -> Any:
     width, height = shown.size
-    high = round(WIDTH * height / width)
+    share = min(WIDTH / width, TALLEST / height)
+    size = {"width": max(1, round(width * share)), "height": max(1, round(height * share))}
     base = data(f"{key}image").encode(x=alt.value(0), y=alt.value(0), url="url:N")
-    size: dict[str, Any] = {"width": WIDTH, "height": high}
-    mark = base.mark_image(aria=False, align="left", baseline="top", smooth=False, **size)
-    return mark.properties(**size)
+    mark = base.mark_image(
+        aria=False, align="left", baseline="top", smooth=shown.is_smooth, **size
+    )  # fmt: skip
+    return mark.properties(width=WIDTH, height=size["height"])
 
 
 def _lines(text: str) -> list[str]:

@@ -8,16 +8,16 @@ from ablate.report.pictures.captions import (
     HOW_TO_MAKE,
     HOW_TO_SEE,
     left_out_text,
-    rows_alt,
     samples_caption,
     seed_text,
+    spread_text,
     weights_text,
 )
 from ablate.report.pictures.cloud_groups import cloud_group
 from ablate.report.pictures.found import NONE_KEPT, Samples, samples_of
 from ablate.report.pictures.image_groups import image_group
 from ablate.report.pictures.median_runs import MedianRun, median_runs
-from ablate.report.pictures.own_images import images_of, own_groups
+from ablate.report.pictures.own_images import images_of, own_groups, own_title
 from ablate.report.pictures.shown import Gallery, Group, Shown
 from ablate.study_dir import StudyPaths
 
@@ -54,7 +54,9 @@ def gallery_of(record: StudyRecord, paths: StudyPaths) -> Gallery:
     groups += own_groups(own, told, budget, paths)
     if not groups and {*lacking.values()} <= {NONE_KEPT}:  # other trainables never have any
         return Gallery(_none_kept() if lacking and record.can_sample else "")
-    text = f"{left_out_text(len(runs), num_left_out)} {seed_text(runs)}".strip()
+    texts = left_out_text(len(runs), num_left_out), seed_text(runs)
+    of_own = f"{own_title(own, told)}." if own else ""
+    text = " ".join(filter(None, [*texts, of_own]))
     return Gallery(text, groups, _absent(record, runs, lacking))
 
 
@@ -101,11 +103,10 @@ def _group(samples: Sequence[Samples], told: str, budget: int) -> Group:
 def _unseen(each: Samples, told: str) -> Shown:
     """What is said of rows that are no picture."""
     rows = each.kept.rows
-    what = f"rows of shape {each.kept.shape} are no picture"
-    alt = rows_alt(f"{len(rows)} samples", rows)
+    remarks = spread_text(rows), f"rows of shape {each.kept.shape} are no picture"
     return Shown(
         title=each.run.cell.name, is_baseline=each.run.cell.is_baseline,
-        caption=f"{alt}; {samples_caption(each.run, each.kept, len(rows), told, what)}",
+        caption=samples_caption(each.run, each.kept, len(rows), told, *remarks),
     )  # fmt: skip
 
 

@@ -12,7 +12,8 @@ from ablate.report.pictures.shown import Floats
 SIDES = (8, 6, 5, 4, 3, 2, 1)
 """Tiles in a row, and rows of tiles: as many as there are samples and bytes for."""
 SHARP_PX = 320
-"""Small images are enlarged to about this width by whole pixels: viewers of PDFs blur others."""
+"""Small images are enlarged to about this width, and twice this height at most, by whole pixels:
+viewers of PDFs blur others."""
 GAP = 1
 """Pixels between tiles, which are see-through as the values that are not finite."""
 CHANNELS = (1, 3)
@@ -93,5 +94,5 @@ def _pixels(tiles: Floats, limits: Limits) -> NDArray[np.uint8]:
 
 
 def _enlarged(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    times = max(1, round(SHARP_PX / pixels.shape[1]))
+    times = max(1, round(SHARP_PX / max(pixels.shape[1], pixels.shape[0] / 2)))
     return pixels.repeat(times, axis=0).repeat(times, axis=1)

@@ -1,5 +1,6 @@
 """Pictures that runs of one's own logged, in the place of samples that Ablate makes."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,9 @@ from ablate.study_dir import StudyPaths, is_regular
 
 MOST = 4
 """Pictures of a run that are shown: the last ones by their names."""
+_SUFFIX = re.compile(r"\.(png|jpe?g)$", re.IGNORECASE)
+SMOOTH_PX = 200
+"""Width from which on a picture is scaled smoothly: a narrower one is enlarged."""
 
 
 @dataclass(frozen=True)
@@ -49,30 +53,41 @@ def own_groups(
         paths: The study directory.
     """
     nums = Counter(each.image.name for each in images)
-    by_name: dict[str, list[OwnImage]] = {}
+    many, by_name = _shared_many(images), dict[str, list[OwnImage]]()
     for each in images:
         name = each.image.name
-        by_name.setdefault(name if nums[name] > 1 else "", []).append(each)
+        shown = replace(each, many="") if many else each
+        by_name.setdefault(name if nums[name] > 1 else "", []).append(shown)
+    title = own_title(images, told)
     for name, alike in sorted(by_name.items(), key=lambda pair: not pair[0]):
         pictures: list[Shown] = []
-        shares_many = len({each.many for each in alike}) == 1
         for each in alike:
             content, why = _content(each.image, budget)
             budget -= len(content)
-            shown = replace(each, many="") if shares_many else each
-            pictures.append(_picture(shown, content, why, told, paths))
-        text = _text(name, alike, alike[0].many if shares_many else "", told)
-        yield Group(title="", text=text, pictures=pictures, is_for_papers=False)
+            pictures.append(_picture(each, content, why, told, paths))
+        figure = f"pictures-{_SUFFIX.sub('', name)}" if name else "pictures"
+        heading = name or ("Others" if len(by_name) > 1 else "")
+        yield Group(title=title, text="", pictures=pictures, heading=heading, figure=figure)
 
 
-def _text(name: str, alike: Sequence[OwnImage], many: str, told: str) -> str:
-    """What a group's pictures are: `grid: the last that each cell's median run has logged`."""
-    whose = runs_text((each.run for each in alike), told)
-    if any(each.image.is_found for each in alike):
-        which = f"{'among ' * bool(name)}the last pictures of {whose}"
-    else:
-        which = f"the last that {whose} has logged"
-    return f"{name or 'Pictures'}: {which}{f' (last {many})' * bool(many)}."
+def own_title(images: Sequence[OwnImage], told: str) -> str:
+    """What they are: `The last 4 of 11 pictures logged by each cell's median run by fid`.
+
+    Args:
+        images: Pictures of cells.
+        told: The study's metric, and which value of it.
+    """
+    whose = runs_text((each.run for each in images), told)
+    is_found = any(each.image.is_found for each in images)
+    return (
+        f"The last {_shared_many(images) or 'pictures'} {'of' if is_found else 'logged by'} {whose}"
+    )
+
+
+def _shared_many(images: Sequence[OwnImage]) -> str:
+    """How many of how many there are, where that is the same of all runs."""
+    alike = {each.many for each in images}
+    return alike.pop() if len(alike) == 1 else ""
 
 
 def _images(run: MedianRun, paths: StudyPaths) -> Iterator[OwnImage]:
@@ -100,18 +115,24 @@ def _content(image: LoggedImage, most: int) -> tuple[bytes, str]:
     except ValueError:
         return b"", "no file has such a name"
     is_picture = picture_of(content) is not None
-    return (content, "") if is_picture else (b"", "neither a PNG nor a JPEG any more")
+    return (content, "") if is_picture else (b"", "no whole PNG or JPEG any more")
 
 
 def _picture(each: OwnImage, content: bytes, why: str, told: str, paths: StudyPaths) -> Shown:
     run, cell, image = each.run, each.run.cell, each.image
     step = "" if image.step is None else f"step {image.step}"
-    caption = ", ".join(filter(None, [image.name, step, each.many, run_text(run, told)]))
-    shown = partial(Shown, title=cell.name, run_name=run.run_name, is_baseline=cell.is_baseline)
+    detail = ", ".join(filter(None, [image.name, step]))
+    caption = ", ".join(filter(None, [detail, each.many, run_text(run, told)]))
+    shown = partial(
+        Shown, title=cell.name, run_name=run.run_name, detail=detail, is_baseline=cell.is_baseline
+    )  # fmt: skip
     picture = picture_of(content)
     if picture is None:
         place = image.file.relative_to(paths.root)
         return shown(caption=f"{caption}; not shown ({why}): {place}")
     size = picture.width, picture.height
     alt = f"{image.name} of {cell.name}, {size[0]} x {size[1]} pixels"
-    return shown(caption=caption, alt=alt, image=data_uri(content), size=size)
+    is_smooth = size[0] >= SMOOTH_PX
+    return shown(
+        caption=caption, alt=alt, image=data_uri(content), size=size, is_smooth=is_smooth
+    )  # fmt: skip

@@ -49,20 +49,24 @@ class Shown:
         title: The cell's name, or what else it is of.
         caption: What it is exactly: how many of how many, which run, which weights.
         run_name: The run; empty where it is of none.
+        detail: Which picture of that run it is, where there may be several.
         is_baseline: Whether the cell is one.
         alt: What is to be seen, for those who do not see it; empty where there is no picture.
         image: A PNG or a JPEG, as a data URI.
         size: Of that, in pixels: width and height.
+        is_smooth: Whether it is scaled smoothly; else its pixels are seen.
         cloud: Points, where those are to be drawn instead.
     """
 
     title: str
     caption: str
     run_name: str = ""
+    detail: str = ""
     is_baseline: bool = False
     alt: str = ""
     image: str = ""
     size: tuple[int, int] = (0, 0)
+    is_smooth: bool = False
     cloud: Cloud | None = None
 
 
@@ -76,7 +80,7 @@ class Group:
         text: What they have in common: limits, axes.
         pictures: The pictures, the data's first.
         plane: What clouds are drawn in.
-        is_for_papers: Whether it is also a figure.
+        figure: Name of the sheet for papers.
     """
 
     title: str
@@ -84,7 +88,7 @@ class Group:
     pictures: Sequence[Shown]
     plane: Plane | None = None
     heading: str = ""
-    is_for_papers: bool = True
+    figure: str = "samples"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ablate.run_row import RunRow, Status
 from ablate.spec.models import text
 from ablate.spec.tracking import MAX_WANDB_NAME
 from ablate.study_dir import StudyPaths
-from ablate.text import printable, shortened
+from ablate.text import cause_of, printable, shortened
 from ablate.tracking.wandb.protocol import Complete, End, Points, Start, Tag
 from ablate.tracking.wandb.record import WandbRecord
 from ablate.tracking.wandb.settings import command_line
@@ -145,7 +145,7 @@ def _summary(row: RunRow, plan: Plan, paths: StudyPaths) -> dict[str, Any]:
     summary: dict[str, Any] = {**row.metrics(plan.factors), "status": row.status.value}
     if row.status.has_failed:
         summary["error_type"] = row.error_type or ""
-        summary["error"] = row.error or ""
+        summary["error"] = cause_of("", row.error, row.traceback)
     best = paths.best(row.run_name)
     if best.exists():
         summary["checkpoint"] = str(best.relative_to(paths.root))

@@ -2,15 +2,18 @@
 class Chart {
   constructor(host, pick) {
     [this.host, this.pick, this.curves, this.dirty] = [host, pick, new Map(), new Set()];
+    [this.looks, this.numCells, this.pointed] = [new Looks(), 0, null];
     // By default one curve that explodes does not flatten all others.
     [this.isLog, this.selected, this.drawn, this.scale] = [null, null, "", null];
     this.svg = s("svg", {role: "img", height: 0});
     [this.axes, this.lines] = [s("g", {class: "axes"}), s("g", {class: "lines"})];
     this.told = h("p", {class: "told"});
+    this.back = s("g");
+    this.lines.append(this.back);
     this.svg.append(this.axes, this.lines);
     host.append(this.svg, this.told);
     this.svg.addEventListener("pointermove", event => this.hover(event));
-    this.svg.addEventListener("pointerleave", () => say(this.told, ""));
+    this.svg.addEventListener("pointerleave", () => this.tell(null));
     this.svg.addEventListener("click", event => { const near = this.near(event); if (near) pick(near.id); });
     new ResizeObserver(() => this.later()).observe(host);
   }
@@ -31,6 +34,7 @@ class Chart {
 
   clear() {
     for (const id of [...this.curves.keys()]) this.remove(id);
+    this.looks.at = -Infinity;
   }
 
   later() {
@@ -49,6 +53,7 @@ class Chart {
       this.svg.setAttribute("height", scale ? Chart.HEIGHT : 0);
       for (const id of this.curves.keys()) this.dirty.add(id);
       this.svg.setAttribute("width", width);
+      this.svg.setAttribute("viewBox", `0 0 ${width} ${scale ? Chart.HEIGHT : 0}`);
       this.axes.replaceChildren(...(scale ? this.axesOf(scale, width) : []));
       this.drawn = key;
     }
@@ -60,7 +65,6 @@ class Chart {
       const places = curve.points.filter(point => !scale.isLog || point[1] > 0)
         .map(([step, value]) => `${scale.toX(step).toFixed(1)} ${scale.toY(value).toFixed(1)}`);
       curve.path.setAttribute("d", places.length === 1 ? `M${places[0]}h.1` : places.length ? `M${places.join("L")}` : "");
-      if (!curve.path.parentNode) this.lines.append(curve.path);
     }
     this.dirty.clear();
     this.restyle();
@@ -68,17 +72,47 @@ class Chart {
   }
 
   restyle() {
+    this.looks.rank(this.numCells, this.ends());
+    this.painted?.(this.looks);
+    const lit = this.lit;
+    this.svg.classList.toggle("has-lit", lit !== null);
+    this.svg.classList.toggle("many", this.looks.isMany);
     for (const [id, curve] of this.curves) {
-      const {cell, status, name} = this.runOf(id) ?? {cell: 0, status: "ok", name: ""};
-      const {colour, dash} = look(cell);
-      const kind = `${status === "running" ? "live" : "over"}${this.selected === id ? " selected" : ""}`;
-      const style = `${colour} ${dash} ${kind}`;
-      if (curve.style === style) continue;
+      const {cell, status} = this.runOf(id) ?? {cell: 0, status: "ok"};
+      const {colour, dash} = this.looks.of(cell);
+      const kinds = [colour, status === "running" ? "live" : "over",
+        this.selected === id && "selected", cell === lit && "lit"].filter(Boolean).join(" ");
+      const style = `${dash} ${kinds}`;
+      if (curve.style === style && curve.path.parentNode) continue;
       curve.style = style;
-      curve.path.setAttribute("class", `${colour} ${kind}`);
+      curve.path.setAttribute("class", kinds);
       curve.path.setAttribute("stroke-dasharray", dash);
-      if (this.selected === id) this.lines.append(curve.path);
+      const isBehind = colour === "muted" && cell !== lit && this.selected !== id;
+      (isBehind ? this.back : this.lines).append(curve.path);
     }
+  }
+
+  // The cell that is pointed at, else that of the picked run: the others step back.
+  get lit() {
+    return this.pointed ?? this.runOf(this.selected)?.cell ?? null;
+  }
+
+  point(cell) {
+    if (cell === this.pointed) return;
+    this.pointed = cell;
+    this.later();
+  }
+
+  // Of each cell the mean of its runs' last values.
+  ends() {
+    const cells = new Map();
+    for (const [id, {points}] of this.curves) {
+      const cell = this.runOf(id)?.cell;
+      if (!points.length || cell === undefined) continue;
+      const [sum, num] = cells.get(cell) ?? [0, 0];
+      cells.set(cell, [sum + points.at(-1)[1], num + 1]);
+    }
+    return [...cells].map(([cell, [sum, num]]) => [cell, sum / num]);
   }
 
   alternative() {
@@ -121,7 +155,7 @@ class Chart {
 
   axesOf(scale, width) {
     const marks = [];
-    const values = scale.isLog ? decades(...scale.y) : ticks(...scale.y, 5).map(mark => mark * scale.unit);
+    const values = scale.isLog ? decades(...scale.y) : ticks(...scale.y, 8).map(mark => mark * scale.unit);
     for (const value of values.filter(Number.isFinite)) {
       const y = scale.toY(value);
       marks.push(s("line", {x1: Chart.LEFT, x2: width - 14, y1: y, y2: y}),
@@ -151,9 +185,13 @@ class Chart {
   }
 
   hover(event) {
-    const near = this.near(event);
-    const name = near && (this.runOf(near.id)?.name ?? near.id);
-    say(this.told, near ? `${name}: step ${near.point[0].toLocaleString("en")}, ${this.metric} ${short(near.point[1])}` : "");
+    this.tell(this.near(event));
+  }
+
+  tell(near) {
+    const run = near && this.runOf(near.id);
+    this.point(run?.cell ?? null);
+    say(this.told, near ? `${run?.name ?? near.id}: step ${near.point[0].toLocaleString("en")}, ${this.metric} ${short(near.point[1])}` : "");
   }
 
   // The end of the steps: a little ahead of what there is, as far as the next round number.

@@ -23,11 +23,6 @@ const WORDS = {ok: "ok", running: "running", failed: "failed", diverged: "diverg
 const ORDER = ["ok", "failed", "diverged", "running", "interrupted", "pending"];
 const HUES = ["blue", "vermillion", "green", "purple", "orange"];
 const DASHES = ["", "7 3", "2 2"];
-// Of a cell; of more than can be told apart the others are grey.
-const look = cell => ({
-  colour: cell < HUES.length * DASHES.length ? HUES[cell % HUES.length] : "muted",
-  dash: cell < HUES.length * DASHES.length ? DASHES[Math.floor(cell / HUES.length)] : "",
-});
 
 const clock = seconds => {
   const whole = Math.round(seconds);

@@ -5,6 +5,23 @@ class Grid {
     this.table = h("table", {class: "grid", role: "grid", "aria-label": "runs by cell and seed"});
     this.host = h("div", {class: "scroll"}, this.table);
     this.table.addEventListener("keydown", event => this.move(event));
+    for (const kind of ["pointerover", "focusin"]) this.table.addEventListener(kind, event => this.point(event.target));
+    for (const kind of ["pointerleave", "focusout"]) this.table.addEventListener(kind, () => this.pointed(null));
+  }
+
+  point(element) {
+    const row = element.closest("tbody tr");
+    this.pointed(row ? row.rowIndex - 1 : null);
+  }
+
+  // Beside each cell how its curves look, and which are lit.
+  paint(looks, lit) {
+    this.swatches?.forEach((line, cell) => {
+      const {colour, dash} = looks.of(cell);
+      line.setAttribute("class", colour);
+      line.setAttribute("stroke-dasharray", dash);
+      line.closest("tr").classList.toggle("lit", cell === lit);
+    });
   }
 
   show(head, runs, changed) {
@@ -22,10 +39,9 @@ class Grid {
     this.buttons.clear();
     const titles = head.seeds.map(seed => h("th", {scope: "col"}, String(seed)));
     this.places = head.cells.map(() => head.seeds.map(() => h("td")));
+    this.swatches = head.cells.map(() => s("line", {x1: 1, x2: 25, y1: 5, y2: 5}));
     const rows = head.cells.map((name, cell) => {
-      const {colour, dash} = look(cell);
-      const line = s("svg", {class: "swatch", width: 26, height: 10, "aria-hidden": "true"},
-        s("line", {x1: 1, x2: 25, y1: 5, y2: 5, class: colour, "stroke-dasharray": dash}));
+      const line = s("svg", {class: "swatch", width: 26, height: 10, "aria-hidden": "true"}, this.swatches[cell]);
       return h("tr", {}, h("th", {scope: "row"}, h("span", {class: "cell"}, line, h("span", {title: name}, name))), this.places[cell]);
     });
     this.table.replaceChildren(

@@ -2,15 +2,17 @@
 class ListView {
   constructor(main) {
     this.body = h("tbody");
-    this.none = h("p", {class: "muted", hidden: true}, "No studies yet: they appear once one is run.");
+    this.none = h("p", {class: "muted"}, "Reading the studies …");
     this.table = h("table", {class: "list studies"}, h("thead", {}, h("tr", {},
       ["study", "state", "runs", "last change"].map(title => h("th", {scope: "col"}, title)))), this.body);
     main.replaceChildren(above("ablate watch"), h("h1", {}, "Studies"), this.none, h("div", {class: "scroll"}, this.table));
+    this.table.hidden = true;
     document.title = "studies: ablate watch";
   }
 
   apply(news) {
     const focused = document.activeElement?.dataset?.study;
+    say(this.none, "No studies yet: they appear once one is run.");
     this.none.hidden = news.list.length > 0;
     this.table.hidden = !news.list.length;
     this.body.replaceChildren(...news.list.map(study => this.row(study)));

@@ -13,6 +13,8 @@ class StudyView {
     this.chart.runOf = id => this.runs.get(id);
     this.chart.scaledAnew = isLog => { this.logY.checked = isLog; };
     this.grid = new Grid(id => this.pick(id));
+    this.grid.pointed = cell => this.chart.point(cell);
+    this.chart.painted = looks => this.grid.paint(looks, this.chart.lit);
     [this.running, this.failures] = [h("tbody"), h("div", {class: "failures"})];
     this.report = h("p", {class: "links"}, h("a", {href: source.report, target: "_blank", rel: "noopener"},
       source.archive ? "the report" : "the report as it stands"));
@@ -32,6 +34,8 @@ class StudyView {
       this.report,
       h("div", {class: "columns"}, h("div", {}, this.sections.curves, this.sections.running, this.sections.failed), this.sections.grid),
       this.drawer);
+    for (const part of [...Object.values(this.sections), this.report]) part.hidden = true;
+    say(this.place, "Reading the study …");
     addEventListener("keydown", event => { if (event.key === "Escape") this.pick(null); });
     if (!source.archive) setInterval(() => this.tick(), 1000);
   }
@@ -58,6 +62,7 @@ class StudyView {
 
   showHead(head) {
     this.head = head;
+    this.chart.numCells = head.cells.length;
     say(this.title, head.question || head.name);
     this.state.className = `word ${head.state.replace(" ", "-")}`;
     say(this.state, `${STATES[head.state]} ${head.name}: ${head.state}${head.holder ? `, ${head.holder}` : ""}`);
@@ -130,8 +135,10 @@ class StudyView {
     const isThinned = [...this.chart.curves.values()].some(curve => curve.points.length >= 250);
     this.logY.disabled = !this.chart.isPositive;
     say(this.curvesTold, !shown ? "No curve yet." : [
-      `${counted(shown, "curve", "curves")}, a line a run, coloured by cell${this.head.cells.length > 15 ? " (the first 15)" : ""}; thick: under way.`,
-      this.leftOut ? `${this.leftOut} runs are left out: those that ended first.` : "",
+      `${counted(shown, "curve", "curves")}, a line a run; thick: under way.`,
+      this.head.cells.length > Looks.MOST ? "Coloured: the cells that end lowest, and dashed those that end highest."
+        : this.head.cells.length > 1 ? "Coloured by cell." : "",
+      this.head.cells.length > 1 ? "Point at a cell to see its curves." : "",      this.leftOut ? `${this.leftOut} runs are left out: those that ended first.` : "",
       this.metricsLeftOut?.length ? `Not in this file: ${some(this.metricsLeftOut, 20)}.` : "",
       isThinned ? "Long curves are thinned." : "", "A click picks a run."].filter(Boolean).join(" "));
   }

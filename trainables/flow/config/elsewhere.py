@@ -257,7 +257,11 @@ def _parameters(key: str, name: str, function: Callable[..., Any]) -> Collection
         raise ConfigError(f"{name} cannot be called: its type is {type(function).__name__}",
                           keys=[key])  # fmt: skip
     try:
-        return inspect.signature(function).parameters.values()
+        own = inspect.signature(function).parameters.values()
+        forward = getattr(function, "forward", None)
+        if inspect.isclass(function) or forward is None:
+            return own
+        return inspect.signature(forward).parameters.values()  # of a torch.nn.Module
     except ValueError as error:
         raise ConfigError(f"{name} has no signature to be called by: wrap it in a function",
                           keys=[key]) from error  # fmt: skip

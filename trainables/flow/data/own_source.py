@@ -63,7 +63,8 @@ def _parts(name: str, returned: Any) -> dict[str, Any]:
     parts = _by_part(returned)
     if parts is None:
         kind = type(returned).__name__
-        raise DataError(f"{name} returns {_article(kind)} {kind}, not {_EXPECTED}", KEY)
+        told = f"{name} returns {_article(kind)} {kind}, not {_EXPECTED}{_fix(returned)}"
+        raise DataError(told, KEY)
     given = {part: values for part, values in parts.items() if values is not None}
     unknown = [str(part) for part in given if part not in PARTS]
     if unknown or "train" not in given:
@@ -91,10 +92,14 @@ def _by_part(returned: Any) -> Mapping[Any, Any] | None:
 def _rows(where: str, values: Any) -> Floats:
     if not _is_array(values):
         kind = type(values).__name__
-        raise DataError(f"{where}: {_article(kind)} {kind}, not an array (rows, *shape)", KEY)
+        told = f"{where}: {_article(kind)} {kind}, not an array (rows, *shape){_fix(values)}"
+        raise DataError(told, KEY)
     if not isinstance(values, np.ndarray):
-        values = _of_tensor(values)
-    return single_rows(where, values, KEY, integers=True)
+        values = _of_tensor(where, values)
+    if np.ma.is_masked(values):
+        told = f"{np.ma.count_masked(values):,} of its numbers are masked"
+        raise DataError(f"{where}: {told}: drop their rows, or fill them", KEY)
+    return single_rows(where, np.asarray(values), KEY, integers=True)
 
 
 def _is_array(values: Any) -> bool:
@@ -106,12 +111,19 @@ def _is_tensor(values: Any) -> bool:
     return torch is not None and isinstance(values, torch.Tensor)
 
 
-def _of_tensor(tensor: Any) -> np.ndarray:
-    tensor = tensor.detach().cpu()
+def _of_tensor(where: str, tensor: Any) -> np.ndarray:
     try:
-        return tensor.numpy()
-    except TypeError:  # bfloat16, which numpy lacks
-        return tensor.double().numpy()
+        tensor = tensor.detach().cpu()
+        if tensor.is_floating_point():  # NumPy lacks bfloat16
+            tensor = tensor.double()
+        return tensor.numpy(force=True)
+    except Exception as error:
+        raise DataError(f"{where}: {told_of(error)}", KEY) from error
+
+
+def _fix(values: Any) -> str:
+    return next((f": return its {name}()" for name in ("to_numpy", "toarray")
+                 if hasattr(values, name)), "")  # fmt: skip
 
 
 def _article(noun: str) -> str:

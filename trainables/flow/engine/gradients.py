@@ -7,13 +7,12 @@ from torch import Tensor
 
 from trainables.flow.config.run import FlowConfig
 from trainables.flow.networks.mlp_backward import mlp_pullback
-from trainables.flow.networks.modules import gradients_of
+from trainables.flow.networks.modules import fill_gradients_of
 from trainables.flow.networks.velocity import (
     NONE,
     State,
     Surroundings,
     is_module,
-    precision,
     velocity,
 )
 
@@ -44,10 +43,11 @@ def fill_gradients(
     Returns:
         The losses, (K,).
     """
-    forward = _of_modules if is_module(config) else _by_autograd
-    if config.arch in BY_HAND and config.dtype != "bfloat16":
-        forward = BY_HAND[config.arch]
-    velocities, pull_back = forward(config, weights, gradients, x_t, t, surroundings)
+    if is_module(config):
+        return fill_gradients_of(config, weights, gradients, x_t, u_t, t, surroundings)
+    is_by_hand = config.arch in BY_HAND and config.dtype != "bfloat16"
+    forward = BY_HAND[config.arch] if is_by_hand else _by_autograd
+    velocities, pull_back = forward(config, weights, gradients, x_t, t)
     with torch.no_grad():
         error = velocities - u_t
         losses = _mean_squares(error)
@@ -56,10 +56,10 @@ def fill_gradients(
 
 
 def _by_autograd(
-    config: FlowConfig, weights: State, gradients: State, x: Tensor, t: Tensor, around: Surroundings
+    config: FlowConfig, weights: State, gradients: State, x: Tensor, t: Tensor
 ) -> tuple[Tensor, Pullback]:
     """Velocities (K, batch, dim) of any network, and the function that fills the gradients."""
-    velocities = velocity(config, weights, x, t, around)
+    velocities = velocity(config, weights, x, t)
 
     def pull_back(slope: Tensor) -> None:
         pulled = torch.autograd.grad(velocities, list(weights.values()), slope)
@@ -69,18 +69,11 @@ def _by_autograd(
 
 
 def _mlp_by_hand(
-    config: FlowConfig, weights: State, gradients: State, x: Tensor, t: Tensor, _: Surroundings
+    config: FlowConfig, weights: State, gradients: State, x: Tensor, t: Tensor
 ) -> tuple[Tensor, Pullback]:
     """The same for an MLP, with the same bits: autograd's overhead is a quarter of a small step."""
     with torch.no_grad():
         return mlp_pullback(weights, gradients, x, t, config.shape[1])
-
-
-def _of_modules(
-    config: FlowConfig, weights: State, gradients: State, x: Tensor, t: Tensor, around: Surroundings
-) -> tuple[Tensor, Pullback]:
-    with precision(config, x.device):
-        return gradients_of(config, weights, gradients, x, t, around)
 
 
 def _mean_squares(error: Tensor) -> Tensor:

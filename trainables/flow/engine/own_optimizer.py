@@ -55,7 +55,7 @@ class OwnOptimizer:
             if ratio is not None:
                 group["lr"] = ratio * self.lr
         for parameter, gradient in zip(self._params, self._gradients, strict=True):
-            parameter.grad = gradient
+            parameter.grad = gradient.clone()  # it may keep it, and the row gets the next one
         self._optimizer.step()
         with torch.no_grad():
             for parameter, weight in zip(self._params, self._weights, strict=True):

@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,6 +26,8 @@ from trainables.flow.randomness import CPU, Streams, generator
 
 TRIED_STEPS = 64
 """Steps of a schedule that are tried, evenly spread."""
+STEPS_BEFORE, STEPS_AFTER = 11, 12
+"""Steps of an optimizer on either side of a checkpoint: some do other things every few steps."""
 WIDTH = 4
 """Of the parameters that an optimizer is tried on: those of the network, cut down to it."""
 
@@ -127,33 +129,36 @@ def _try_schedule(trial: Trial) -> None:
 
 
 def _try_optimizer(trial: Trial) -> None:
-    """A step, and another one from the state as a checkpoint has it."""
+    """Takes steps, and those that follow from the state as a checkpoint has it, too."""
     name, config = trial.config.optimizer, trial.config
     layout, row, gradients = _small_network(trial)
     with failing_as(f"{name} fails", "optimizer"):
         optimizer = OwnOptimizer(config, layout, row)
-        row.gradients.copy_(gradients)
-        optimizer.step()
+        _take_steps(optimizer, row, gradients[:STEPS_BEFORE])
         other = row.copied()
         kept = _through_a_file(name, optimizer)
-        row.gradients.copy_(gradients)
-        optimizer.step()
+        _take_steps(optimizer, row, gradients[STEPS_BEFORE:])
         restored = OwnOptimizer(config, layout, other)
         restored.load_state_dict(kept)
-        other.gradients.copy_(gradients)
-        restored.step()
+        _take_steps(restored, other, gradients[STEPS_BEFORE:])
     if not row.weights.isfinite().all():
         raise ConfigError(f"{name} makes weights that are not finite", keys=["optimizer"])
     if not torch.equal(row.weights, other.weights):
         raise ConfigError(
-            f"{name} takes another step once its state has been restored, so a run could not be "
+            f"{name} takes other steps once its state has been restored, so a run could not be "
             "interrupted: keep what it remembers in its state_dict, and draw nothing at random",
             keys=["optimizer"],
         )
 
 
+def _take_steps(optimizer: OwnOptimizer, row: Rows, gradients: Iterable[Tensor]) -> None:
+    for gradient in gradients:
+        row.gradients.copy_(gradient)
+        optimizer.step()
+
+
 def _small_network(trial: Trial) -> tuple[RowLayout, Rows, Tensor]:
-    """Parameters as a network has them, but small, and gradients for them."""
+    """Parameters as a network has them, but small, and gradients of some steps for them."""
     source, dtype = generator(0, 0, "trial"), parameter_dtype(trial.config)
     sizes = {
         name: tuple(min(size, WIDTH) for size in shape)
@@ -161,11 +166,11 @@ def _small_network(trial: Trial) -> tuple[RowLayout, Rows, Tensor]:
     }
     draws = [
         {name: torch.randn(shape, generator=source).to(dtype) for name, shape in sizes.items()}
-        for _ in range(2)
+        for _ in range(1 + STEPS_BEFORE + STEPS_AFTER)
     ]
     layout = RowLayout(draws[0])
-    weights, gradients = layout.rows(draws, CPU)
-    return layout, Rows.of(weights[None]).row(0), gradients
+    weights, *gradients = layout.rows(draws, CPU)
+    return layout, Rows.of(weights[None]).row(0), torch.stack(gradients)
 
 
 def _through_a_file(name: str, optimizer: OwnOptimizer) -> dict[str, object]:

@@ -37,7 +37,7 @@ class RowLayout:
     def views(self, numbers: Tensor) -> State:
         """The parameters in a row (width,), or in all rows (K, width), by name."""
         return {
-            name: numbers[..., start : start + math.prod(shape)].unflatten(-1, shape)
+            name: numbers[..., start : start + math.prod(shape)].view((*numbers.shape[:-1], *shape))
             for name, (start, shape) in self._places.items()
         }
 

@@ -161,7 +161,7 @@ def _own_metrics(
             values = own_measures(final, run.dataset, reference)
         metrics |= columns(values, "final")
         metrics |= columns(own_floors(reference, run.dataset, best.test.device), "floor")
-    except Exception as error:  # noqa: BLE001 - the run's other results are not lost to it
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the run's other results are not lost to it
         run.progress.warnings.append(
             f"metric {reference} raised {told_of(error)}: left out of the metrics"
         )

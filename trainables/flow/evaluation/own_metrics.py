@@ -123,7 +123,7 @@ def _tried(reference: str, rows: OwnRows) -> dict[str, float]:
         values = own_values(reference, rows)
     except ConfigError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         told = str(error) if isinstance(error, ValueError) else ""
         if not told.startswith(reference):
             told = f"{reference} raised {told_of(error)}"

@@ -10,12 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ablate.trainable.contract import ConfigError
 from trainables.flow.config.elsewhere import OwnFunction, told_of
 from trainables.flow.randomness import Stream, Streams, global_generators, seed_globally
+
+
+def as_tensor(found: Any) -> Tensor:
+    """What a function returned as a tensor; NumPy's views may run backwards (`x[:, ::-1]`)."""
+    return torch.as_tensor(np.ascontiguousarray(found) if isinstance(found, np.ndarray) else found)
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class Steps:
         """
         expected = (len(like), *self.shape)
         try:
-            tensor = torch.as_tensor(found)
+            tensor = as_tensor(found)
         except Exception as error:
             raise ConfigError(f"{told} is {type(found).__name__}, no tensor", keys=[key]) from error
         if tuple(tensor.shape) != expected:

@@ -11,7 +11,7 @@ from trainables.flow.config.augmentations import AUGMENTATIONS, AugmentationKeys
 from trainables.flow.config.elsewhere import OwnFunction, load_ingredient, parameter_names
 from trainables.flow.config.flows import FlowKeys
 from trainables.flow.config.own_parts import own_function
-from trainables.flow.ingredients.own_calls import Steps
+from trainables.flow.ingredients.own_calls import Steps, as_tensor
 from trainables.flow.randomness import Stream
 
 X_T, U_T = ("x_t", "xt"), ("u_t", "ut", "dx_t")
@@ -162,7 +162,9 @@ def _side(name: str, found: Any, rows: Tensor, steps: Steps) -> Tensor:
     told = f"what {name} returns"
     if found is None:
         raise ConfigError(f"{told} is None", keys=["coupling"])
-    numbers = torch.as_tensor(found)
+    numbers = as_tensor(found)
+    if numbers.dtype == torch.bool:
+        raise ConfigError(f"{told} are truth values, not numbers of rows", keys=["coupling"])
     if numbers.ndim != 1 or numbers.is_floating_point():
         return steps.flat("coupling", told, numbers, rows)
     if len(numbers) != len(rows) or not ((numbers >= 0) & (numbers < len(rows))).all():

@@ -1,8 +1,11 @@
 """What the velocity networks share: stacked linear maps, the time embedding, padding."""
 
+import contextlib
 import functools
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +14,7 @@ from torch.nn import functional
 from trainables.flow.config.run import FlowConfig
 from trainables.flow.config.shapes import TIME_DIM, padded
 
+_AS_IT_IS = contextlib.nullcontext()
 Weights = Mapping[str, Tensor]
 """Parameters by name, of one run or, with a leading K, of a pack's runs."""
 
@@ -18,6 +22,14 @@ Weights = Mapping[str, Tensor]
 def parameter_dtype(config: FlowConfig) -> torch.dtype:
     """Precision of weights, data and loss."""
     return torch.float64 if config.dtype == "float64" else torch.float32
+
+
+def precision(config: FlowConfig, device: torch.device) -> AbstractContextManager[Any]:
+    """In which a network computes."""
+    if config.dtype != "bfloat16":
+        return _AS_IT_IS
+    # Each weight is used once, and cached casts must not outlive the capture of a CUDA graph.
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 
 def linear(weights: Weights, name: str, x: Tensor) -> Tensor:

@@ -9,11 +9,25 @@ from torch import Tensor
 from ablate.trainable.contract import ConfigError
 from trainables.flow.config.elsewhere import Found, failing_as, load_ingredient
 from trainables.flow.config.run import FlowConfig
-from trainables.flow.networks.modules import Skeleton, State, initial_numbers, skeleton_of
+from trainables.flow.networks.layers import parameter_dtype
+from trainables.flow.networks.modules import (
+    Skeleton,
+    State,
+    as_real,
+    cast,
+    initial_numbers,
+    make_module,
+    numbers_of,
+    pull_back,
+    skeleton_of,
+)
 from trainables.flow.randomness import CPU, generator, global_generators, seed_globally
 
 ROWS = 4
 """More than one: some layers compare the rows of a batch."""
+OTHER_SEED = 1
+TOLERANCE = 1e-3
+"""Of gradients, as a share of all of them."""
 
 
 def check_module(config: FlowConfig, shape: tuple[int, ...]) -> None:
@@ -37,15 +51,62 @@ def _check(written: str, named: Found, shape: tuple[int, ...]) -> None:
     trained, kept = initial_numbers(config, shape, 0)
     like = next(iter(trained.values()))
     x = torch.randn(ROWS, *shape, generator=generator(0, 0, "check")).flatten(1).to(like.dtype)
-    t = torch.linspace(0, 1, ROWS, dtype=like.dtype)
-    for in_training in (True, False):
-        skeleton = skeleton_of(config, shape, CPU, in_training)
-        first, second = (_called(config, skeleton, _copies(trained, kept), x, t) for _ in range(2))
+    points = x, torch.linspace(0, 1, ROWS, dtype=like.dtype)
+    in_training, trained_one = (skeleton_of(config, shape, CPU, mode) for mode in (True, False))
+    for skeleton in (in_training, trained_one):
+        first, second = (_called(config, skeleton, _copies(trained, kept), *points)
+                         for _ in range(2))  # fmt: skip
         _check_velocities(config, first, x)
         if not torch.equal(first, second):
             raise _mistake(config, "returns other velocities when it is called again with the "
                            "same ones, so a run could not be repeated: keep what changes from "
                            "call to call in buffers")  # fmt: skip
+    another = _another(config, in_training)
+    if not torch.equal(first, _called(config, another, _copies(trained, kept), *points)):
+        raise _mistake(
+            config, "depends on numbers beside its parameters and buffers, which no seed and no "
+            "checkpoint reaches (of layers in a plain list, say, or drawn when it is made): use "
+            "nn.ModuleList, nn.Parameter or register_buffer",
+        )  # fmt: skip
+    _check_gradients(config, in_training, another, *points)
+
+
+def _another(config: FlowConfig, skeleton: Skeleton) -> Skeleton:
+    """A module beside a skeleton's, from other draws, in evaluation mode."""
+    with global_generators():
+        seed_globally(OTHER_SEED)
+        module = make_module(config, skeleton.shape)
+    if module is skeleton.module:
+        raise _mistake(config, "returns a module that it has returned before, and runs would "
+                       "share what that keeps: make a new one in each call")  # fmt: skip
+    cast(module, parameter_dtype(config))
+    return Skeleton(module.eval(), skeleton.shape, skeleton.names)
+
+
+def _check_gradients(
+    config: FlowConfig, skeleton: Skeleton, plain: Skeleton, x: Tensor, t: Tensor
+) -> None:
+    """Compares a step's gradients with those of a plain loop over a module of its own."""
+    numbers, module = _copies(*numbers_of(plain.module)), plain.module.train()
+    step = functools.partial(pull_back, config, u=torch.zeros_like(x), t=t)
+    with failing_as(f"{config.arch} fails in the backward pass", "arch"), global_generators():
+        seed_globally(0)
+        skeleton.lend(numbers, lambda: step(skeleton, x.clone()))
+        seed_globally(0)
+        step(plain, x.clone())
+    pairs = {
+        name: (numbers[name].grad, p.grad if p.grad is None else as_real(p.grad))
+        for name, p in module.named_parameters() if p.requires_grad
+    }  # fmt: skip
+    scale = sum(g.norm().item() for _, g in pairs.values() if g is not None)
+    for name, (found, expected) in pairs.items():
+        lost = sum(g.norm().item() for g in (found, expected) if g is not None)
+        off = lost if found is None or expected is None else (found - expected).norm().item()
+        if not off <= TOLERANCE * scale:
+            raise _mistake(
+                config, f"has another gradient of {name} when its numbers are lent to it than in "
+                "a plain loop: does it keep tensors from call to call?",
+            )  # fmt: skip
 
 
 def _copies(trained: State, kept: State) -> State:
@@ -54,14 +115,12 @@ def _copies(trained: State, kept: State) -> State:
     return {**leaves, **{name: tensor.clone() for name, tensor in kept.items()}}
 
 
-def _called(
-    config: FlowConfig, skeleton: Skeleton, numbers: dict[str, Tensor], x: Tensor, t: Tensor
-) -> Tensor:
+def _called(config: FlowConfig, skeleton: Skeleton, numbers: State, x: Tensor, t: Tensor) -> Tensor:
     """What the module returns, of the right shape."""
     given = f"x {_shape(ROWS, *skeleton.shape)} and t ({ROWS},)"
     with failing_as(f"{config.arch} fails on {given}", "arch"), global_generators():
         seed_globally(0)
-        found = skeleton.velocities(numbers, x.clone(), t.clone())
+        found = skeleton.lend(numbers, lambda: skeleton.velocities(x.clone(), t.clone()))
     wanted = (ROWS, *skeleton.shape)
     if not isinstance(found, Tensor):
         raise _mistake(config, f"returns a {type(found).__name__}, not a tensor")

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -30,11 +30,13 @@ from trainables.flow.config.elsewhere import (
 )
 from trainables.flow.config.run import FlowConfig
 from trainables.flow.config.shapes import NetworkKeys, RowShape, Shapes
-from trainables.flow.networks.layers import parameter_dtype
+from trainables.flow.networks.layers import parameter_dtype, precision
 from trainables.flow.randomness import global_generators, seed_globally, stream_seed
 
 State = dict[str, Tensor]
 """Numbers by name."""
+Result = TypeVar("Result")
+_NO_FORWARD = getattr(nn.Module().forward, "__func__", None)
 SKELETONS = 4
 """Modules that a process keeps, with weights that nobody uses."""
 
@@ -57,7 +59,7 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Skeleton:
-    """A module whose numbers come with each call.
+    """A module whose numbers are lent to it.
 
     Attributes:
         module: The module, in training or in evaluation mode.
@@ -74,32 +76,58 @@ class Skeleton:
         """What training may change beside the parameters."""
         return tuple(name for name, _ in self.module.named_buffers())
 
-    def __call__(self, numbers: Mapping[str, Tensor], x: Tensor, t: Tensor) -> Tensor:
-        """Velocities of one run.
+    @cached_property
+    def complex_names(self) -> frozenset[str]:
+        """Parameters that are complex, whose numbers are pairs of real ones."""
+        return frozenset(n for n, p in self.module.named_parameters() if _is_pairs(p))
+
+    @cached_property
+    def _borrower(self) -> nn.Module:
+        return _Borrower(self.module)
+
+    def lend(self, numbers: Mapping[str, Tensor], call: Callable[[], Result]) -> Result:
+        """What a call returns that uses the module while it has the numbers of a run.
+
+        A step is one such call, with its backward pass: gradient checkpointing calls parts of the
+        module again there.
 
         Args:
             numbers: Its parameters and buffers by name; training changes buffers in place.
+            call: What is to be done meanwhile.
+        """
+        # Lent as copies: what a module does to a buffer must not reach what autograd has kept.
+        lent = {f"module.{n}": self._lent(n, v) for n, v in numbers.items()}
+        found: Result = functional_call(self._borrower, lent, (call,))
+        for name in self.buffers if self.module.training else ():
+            numbers[name].copy_(lent[f"module.{name}"].detach())
+        return found
+
+    def velocities(self, x: Tensor, t: Tensor) -> Any:
+        """What the module returns with the numbers that it has, (batch, *shape) if it is right.
+
+        Args:
             x: Points, (batch, dim).
             t: Times, (batch,).
-
-        Returns:
-            (batch, dim).
         """
-        return self.velocities(numbers, x, t).flatten(1)
-
-    def velocities(self, numbers: Mapping[str, Tensor], x: Tensor, t: Tensor) -> Any:
-        """What the module returns, (batch, *shape) if it is right."""
-        # Lent as copies: what a module does to a buffer must not reach what autograd has kept.
         rows = x.unflatten(1, self.shape)
-        lent = {n: v if v.requires_grad else v.clone() for n, v in numbers.items()}
         if self.names is None:
-            found = functional_call(self.module, lent, (with_time(rows, t),))
-        else:
-            named = {self.names["x"]: rows, self.names["t"]: t}
-            found = functional_call(self.module, lent, kwargs=named)
-        for name in self.buffers if self.module.training else ():
-            numbers[name].copy_(lent[name].detach())
-        return found
+            return self.module(with_time(rows, t))
+        return self.module(**{self.names["x"]: rows, self.names["t"]: t})
+
+    def _lent(self, name: str, numbers: Tensor) -> Tensor:
+        own = numbers if numbers.requires_grad else numbers.clone()
+        return torch.view_as_complex(own) if name in self.complex_names else own
+
+
+class _Borrower(nn.Module):
+    """Does what it is asked to while its module has numbers that are lent."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, call: Callable[[], Any]) -> Any:
+        return call()
 
 
 def velocities(
@@ -109,56 +137,108 @@ def velocities(
     t: Tensor,
     surroundings: Surroundings,
 ) -> list[Tensor]:
-    """Velocities of K runs, (batch, dim) each in the precision of x, one run after another.
+    """Velocities of K trained runs, (batch, dim) each in the precision of x, one after another.
 
     Args:
         config: Of any of the runs.
         numbers: Each run's parameters.
         x: Points, (K, batch, dim).
         t: Times, (K, batch).
-        surroundings: Their buffers, and in training the seeds of their draws.
+        surroundings: Their buffers.
     """
-    shape, seeds = surroundings.shape or (x.shape[-1],), surroundings.seeds
-    skeleton = skeleton_of(config, shape, x.device, bool(seeds))
+    shape = surroundings.shape or (x.shape[-1],)
+    skeleton = skeleton_of(config, shape, x.device, in_training=False)
     found: list[Tensor] = []
     for k, own in enumerate(numbers):
-        seed_globally(seeds[k] if seeds else 0, x.device)
+        seed_globally(0, x.device)
         buffers = surroundings.buffers[k] if surroundings.buffers else {}
         # Copied: a slice may be unaligned, and kernels then sum in another order than alone.
-        found.append(skeleton({**own, **buffers}, x[k].clone(), t[k].clone()).to(x.dtype))
+        points = x[k].clone(), t[k].clone()
+        if torch.is_grad_enabled() and x.requires_grad:
+            leaves = {name: number.detach().requires_grad_() for name, number in own.items()}
+            found.append(_ByPoints.apply(*points, skeleton, {**leaves, **buffers}))
+        else:
+            call = functools.partial(skeleton.velocities, *points)
+            found.append(skeleton.lend({**own, **buffers}, call).flatten(1).to(x.dtype))
     return found
 
 
-def gradients_of(
+class _ByPoints(torch.autograd.Function):
+    """Velocities (batch, dim) with derivatives by their points, in which the numbers are lent, too.
+
+    Those are all that is asked of trained networks: the likelihood needs them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, t: Tensor, skeleton: Skeleton, numbers: State) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        with torch.enable_grad():
+            points = x.detach().requires_grad_()
+            call = functools.partial(skeleton.velocities, points, t)
+            found = skeleton.lend(numbers, call).flatten(1).to(x.dtype)
+        ctx.lend = functools.partial(skeleton.lend, numbers)
+        ctx.pull_back = functools.partial(
+            torch.autograd.grad, found, points, retain_graph=True, materialize_grads=True
+        )
+        return found.detach()
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        [pulled] = ctx.lend(functools.partial(ctx.pull_back, slope))
+        return pulled, None, None, None
+
+
+def fill_gradients_of(
     config: FlowConfig,
     weights: Mapping[str, Tensor],
     gradients: Mapping[str, Tensor],
     x: Tensor,
+    u: Tensor,
     t: Tensor,
     surroundings: Surroundings,
-) -> tuple[Tensor, Callable[[Tensor], None]]:
-    """Velocities (K, batch, dim), and the function that fills the gradients.
+) -> Tensor:
+    """Computes the mean squared errors of K runs, and fills in their gradients.
 
     Args:
         config: Of any of the runs.
         weights: Stacked parameters that require gradients, (K, ...) each.
         gradients: Where their gradients go.
         x: Points, (K, batch, dim).
+        u: Target velocities, (K, batch, dim).
         t: Times, (K, batch).
-        surroundings: As `velocities`.
+        surroundings: The runs' buffers, and the seeds of their draws.
+
+    Returns:
+        The losses, (K,).
     """
-    numbers = unstacked(weights)
-    found = velocities(config, numbers, x, t, surroundings)
+    shape, losses = surroundings.shape or (x.shape[-1],), list[Tensor]()
+    skeleton = skeleton_of(config, shape, x.device, in_training=True)
+    for k, own in enumerate(unstacked(weights)):
+        leaves = {name: number.detach().requires_grad_() for name, number in own.items()}
+        seed_globally(surroundings.seeds[k], x.device)
+        buffers = surroundings.buffers[k] if surroundings.buffers else {}
+        step = functools.partial(pull_back, config, skeleton, x[k].clone(), u[k], t[k].clone())
+        losses.append(skeleton.lend({**leaves, **buffers}, step))
+        # A step may leave parameters unused.
+        pulled = [torch.zeros_like(p) if p.grad is None else p.grad for p in leaves.values()]
+        torch._foreach_copy_([gradients[name][k] for name in leaves], pulled)
+    return torch.stack(losses)
 
-    def pull_back(slope: Tensor) -> None:
-        for k, (own, velocity) in enumerate(zip(numbers, found, strict=True)):
-            # A step may leave parameters unused.
-            pulled = torch.autograd.grad(
-                velocity, list(own.values()), slope[k].clone(), materialize_grads=True
-            )
-            torch._foreach_copy_([gradients[name][k] for name in own], pulled)
 
-    return torch.stack(found), pull_back
+def pull_back(config: FlowConfig, skeleton: Skeleton, x: Tensor, u: Tensor, t: Tensor) -> Tensor:
+    """The mean squared error of one run, once its gradients are in the leaves of its graph.
+
+    Args:
+        config: The run's.
+        skeleton: Its module, which has its numbers.
+        x: Points, (batch, dim).
+        u: Target velocities, (batch, dim).
+        t: Times, (batch,).
+    """
+    with precision(config, x.device):
+        found = skeleton.velocities(x, t).flatten(1).to(x.dtype)
+    error = found.detach() - u
+    torch.autograd.backward(found, error * (2 / error.numel()))
+    return error.square().mean()
 
 
 def unstacked(weights: Mapping[str, Tensor]) -> list[State]:
@@ -172,8 +252,13 @@ def initial_numbers(config: FlowConfig, shape: tuple[int, ...], seed: int) -> tu
     with global_generators():
         seed_globally(stream_seed(seed, 0, "init"))
         module = make_module(config, shape)
-    module.to(parameter_dtype(config))
-    trained = {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}
+    cast(module, parameter_dtype(config))
+    return numbers_of(module)
+
+
+def numbers_of(module: nn.Module) -> tuple[State, State]:
+    """A module's numbers: what is trained, and buffers and frozen parameters."""
+    trained = {n: as_real(p.detach()) for n, p in module.named_parameters() if p.requires_grad}
     kept = {name: p.detach() for name, p in module.named_parameters() if not p.requires_grad}
     return trained, kept | {name: b.detach().clone() for name, b in module.named_buffers()}
 
@@ -216,7 +301,8 @@ def _skeleton(
     with global_generators():
         seed_globally(0)  # what it draws beside its numbers is the same in every process
         module = _module(arch, named.it, json.loads(arguments), shape)
-    module.to(device, dtype).train(in_training)
+    cast(module.to(device), dtype)
+    module.train(in_training)
     return Skeleton(module, shape, None if call == "cat" else names_of(arch, module))
 
 
@@ -234,7 +320,12 @@ def names_of(arch: str, module: nn.Module) -> Mapping[str, str]:
     Raises:
         ConfigError: If its `forward` does not take them.
     """
-    return parameters_by_name("arch", arch, module.forward, ("x", "t"), ("x", "t"))
+    try:
+        return parameters_by_name("arch", arch, module.forward, ("x", "t"), ("x", "t"))
+    except ConfigError as error:
+        told = (f"{message}; a module around it, whose forward(x, t) calls it, may name and scale "
+                "the time as it likes" for message in error.messages)  # fmt: skip
+        raise ConfigError(*told, keys=error.keys) from error
 
 
 def with_time(rows: Tensor, t: Tensor) -> Tensor:
@@ -249,14 +340,41 @@ def _trained_shapes(
 ) -> dict[str, tuple[int, ...]]:
     with global_generators():
         module = _module(arch, named.it, json.loads(arguments), shape)
-    return {name: tuple(p.shape) for name, p in module.named_parameters() if p.requires_grad}
+    trained = ((name, p) for name, p in module.named_parameters() if p.requires_grad)
+    return {name: (*p.shape, 2) if p.is_complex() else tuple(p.shape) for name, p in trained}
+
+
+def cast(module: nn.Module, dtype: torch.dtype) -> None:
+    """Puts a module into the precision of a config; buffers in one of their own keep that."""
+    usual = torch.get_default_dtype()
+    for part in module.modules():
+        for p in part.parameters(recurse=False):
+            if p.is_floating_point() or p.is_complex():
+                p.data = p.data.to(dtype.to_complex() if p.is_complex() else dtype)
+        for name, buffer in list(part.named_buffers(recurse=False)):
+            if buffer.dtype in (usual, usual.to_complex()):
+                to = dtype.to_complex() if buffer.is_complex() else dtype
+                setattr(part, name, buffer.to(to))
+
+
+def _is_pairs(p: Tensor) -> bool:
+    """Whether a parameter is trained as pairs of real numbers."""
+    return p.requires_grad and p.is_complex()
+
+
+def as_real(p: Tensor) -> Tensor:
+    """Numbers as they are trained: complex ones as pairs, (..., 2)."""
+    return torch.view_as_real(p) if p.is_complex() else p
 
 
 def _check_module(arch: str, module: Any) -> None:
     if not isinstance(module, nn.Module):
         raise ConfigError(f"{arch} makes {repr(module)[:100]}, not a torch.nn.Module",
                           keys=["arch"])  # fmt: skip
-    if type(module).forward is nn.Module.forward:
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ConfigError(f"{arch} makes a ScriptModule, to which no weights can be lent: return "
+                          "the module that is scripted", keys=["arch"])  # fmt: skip
+    if getattr(module.forward, "__func__", None) is _NO_FORWARD:
         raise ConfigError(f"{arch} makes a {type(module).__name__}, which has no method forward",
                           keys=["arch"])  # fmt: skip
     if any(isinstance(p, nn.UninitializedParameter) for p in module.parameters()):

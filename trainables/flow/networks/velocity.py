@@ -7,11 +7,8 @@ skip its samples shrink, more so the longer it trains. (It plays the role of c_s
 al. 2022, arXiv:2206.00364, eq. 7, but is learned, since it differs between paths.)
 """
 
-import contextlib
 import math
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,7 +24,13 @@ from trainables.flow.config.shapes import (
 )
 from trainables.flow.networks import modules
 from trainables.flow.networks.dit import dit
-from trainables.flow.networks.layers import Weights, linear, parameter_dtype, time_embedding
+from trainables.flow.networks.layers import (
+    Weights,
+    linear,
+    parameter_dtype,
+    precision,
+    time_embedding,
+)
 from trainables.flow.networks.mlp import mlp
 from trainables.flow.networks.modules import State, Surroundings
 from trainables.flow.networks.unet import unet
@@ -136,14 +139,3 @@ def _gain(arch: str, name: str) -> float:
     if layer == "skip" or layer in ARCHS[arch].zero_init:
         return 0.0
     return OUTPUT_GAIN if name == "out.weight" else 1.0
-
-
-def precision(config: FlowConfig, device: torch.device) -> AbstractContextManager[Any]:
-    """In which a network computes."""
-    if config.dtype != "bfloat16":
-        return _AS_IT_IS
-    # Each weight is used once, and cached casts must not outlive the capture of a CUDA graph.
-    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
-
-
-_AS_IT_IS = contextlib.nullcontext()
