@@ -105,12 +105,12 @@ def _rows_of(cloud: Cloud, key: str) -> dict[str, Rows]:
 def _image(shown: Shown, key: str) -> Any:
     width, height = shown.size
     share = min(WIDTH / width, TALLEST / height)
-    size = {"width": max(1, round(width * share)), "height": max(1, round(height * share))}
+    width, height = max(1, round(width * share)), max(1, round(height * share))
     base = data(f"{key}image").encode(x=alt.value(0), y=alt.value(0), url="url:N")
     mark = base.mark_image(
-        aria=False, align="left", baseline="top", smooth=shown.is_smooth, **size
-    )  # fmt: skip
-    return mark.properties(width=WIDTH, height=size["height"])
+        aria=False, align="left", baseline="top", smooth=shown.is_smooth, width=width, height=height
+    )
+    return mark.properties(width=WIDTH, height=height)
 
 
 def _lines(text: str) -> list[str]:

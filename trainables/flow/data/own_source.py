@@ -114,8 +114,8 @@ def _is_tensor(values: Any) -> bool:
 def _of_tensor(where: str, tensor: Any) -> np.ndarray:
     try:
         tensor = tensor.detach().cpu()
-        if tensor.is_floating_point():  # NumPy lacks bfloat16
-            tensor = tensor.double()
+        if tensor.is_floating_point() and tensor.element_size() < 4:  # NumPy lacks bfloat16
+            tensor = tensor.float()
         return tensor.numpy(force=True)
     except Exception as error:
         raise DataError(f"{where}: {told_of(error)}", KEY) from error
