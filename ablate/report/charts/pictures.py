@@ -105,7 +105,10 @@ def _rows_of(cloud: Cloud, key: str) -> dict[str, Rows]:
 def _image(shown: Shown, key: str) -> Any:
     width, height = shown.size
     share = min(WIDTH / width, TALLEST / height)
-    size = {"width": max(1, round(width * share)), "height": max(1, round(height * share))}
+    size: dict[str, Any] = {
+        "width": max(1, round(width * share)),
+        "height": max(1, round(height * share)),
+    }
     base = data(f"{key}image").encode(x=alt.value(0), y=alt.value(0), url="url:N")
     mark = base.mark_image(
         aria=False, align="left", baseline="top", smooth=shown.is_smooth, **size
