@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import logging
 import secrets
 import socket
 import threading
@@ -57,8 +58,9 @@ class Server:
             yield
         finally:
             self._server.should_exit = True
-            # Not `join`: interrupted by a signal, Python 3.11 takes the thread for ended.
-            self._ended.wait(2 * END_S)
+            with _unlogged():  # an answer that is cut off is no error
+                # Not `join`: interrupted by a signal, Python 3.11 takes the thread for ended.
+                self._ended.wait(2 * END_S)
             self._socket.close()
 
     def serve(self) -> None:
@@ -72,6 +74,16 @@ class Server:
             self._server.run([self._socket])
         finally:
             self._ended.set()
+
+
+@contextlib.contextmanager
+def _unlogged() -> Generator[None]:
+    logger = logging.getLogger("uvicorn.error")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _bound(host: str, port: int) -> socket.socket:

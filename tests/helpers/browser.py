@@ -24,7 +24,7 @@ MIDDLE = """(element => {
 LOST_ON_PAPER = """[...document.querySelectorAll('td, th, svg, pre, p, li, h2, figcaption')]
   .filter(element => {
     const [box, room] = [element.getBoundingClientRect(), element.clientWidth];
-    return box.right > innerWidth + 1 || (room && element.scrollWidth > room + 1)
+    return box.right > 1.2 * innerWidth || (room && element.scrollWidth > room + 1)
       || !element.checkVisibility() && !element.closest('[hidden], .links, #vg-tooltip-element');
   }).map(element => element.outerHTML.slice(0, 120))"""
 TWO_FRAMES = """new Promise(done =>
@@ -113,7 +113,10 @@ class Page:
         self.call("Emulation.setEmulatedMedia", features=features)
 
     def paper(self, width=718):
-        """Lays the page out as a dark browser prints it; returns what is cut off or folded."""
+        """Lays the page out as a dark browser prints it; returns what is cut off or folded.
+
+        What is a little wider than a sheet is not: browsers print it smaller.
+        """
         features = [{"name": "prefers-color-scheme", "value": "dark"}]
         self.call("Emulation.setEmulatedMedia", media="print", features=features)
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}

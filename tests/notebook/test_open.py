@@ -139,21 +139,25 @@ def test_as_much_of_a_name_as_tells_it_apart_is_enough():
     ("run", "told"),
     [("gain=7", "is no run of the study"), ("gain", "is how several runs begin"),
      ("", "is no run of the study"), ("NONE", "nothing says how to make some"),
-     ("TORN", "cannot be read")],
+     ("TORN", "cannot be read"), ("best", "nothing says how to make some")],
 )  # fmt: skip
 def test_a_run_without_samples_is_told_with_the_way_to_some(directory, run, told):
     opened, paths = ablate.open(directory), StudyPaths(directory)
     names = opened.frame()["run_name"].tolist()
     torn = paths.samples(names[1])
     torn.parent.mkdir(exist_ok=True)
-    torn.write_text("PAR1")
+    for kept in torn.parent.iterdir():
+        kept.unlink()
+    if run == "TORN":
+        torn.write_text("PAR1")
     asked = {"NONE": names[2], "TORN": names[1]}.get(run, run)
     with pytest.raises(ablate.InputError) as raised:
         opened.samples(asked)
     text = str(raised.value)
     assert text.startswith(str(directory))
     assert told in text
-    fixes = {"NONE": "TrainableHooks.keep_samples", "TORN": "ablate evaluate",
+    hook = "TrainableHooks.keep_samples"
+    fixes = {"NONE": hook, "best": hook, "TORN": "ablate evaluate",
              "gain": f"fix: write one of {names[0]}, "}  # fmt: skip
     assert fixes.get(run, f"choices: {names[0]}") in text
 

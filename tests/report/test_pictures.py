@@ -17,7 +17,7 @@ from ablate.ledger.history import History
 from ablate.report.charts.pictures import sheet
 from ablate.report.output import write_report
 from ablate.report.page import page as page_of
-from ablate.report.pictures.clouds import num_outside, plane_of
+from ablate.report.pictures.clouds import num_outside, plane_of, ranked
 from ablate.report.pictures.gallery import gallery_of
 from ablate.report.pictures.grids import Limits, grid_of
 from ablate.report.pictures.median_runs import CELLS_SHOWN, median_runs
@@ -123,6 +123,20 @@ def test_a_plane_is_around_the_data_whatever_they_are():
         assert num_outside(data[:2].astype(np.float32), plane) == 0
 
 
+def test_single_numbers_are_shown_by_their_size(tmp_path):
+    values = np.array([[3], [1], [np.nan], [2]], np.float32)
+    assert ranked(values).tolist()[0::3] == [[3, pytest.approx(5 / 6)], [2, 0.5]]
+    found, paths, runs = study(tmp_path, range(2))
+    write_data(paths.sampled_data("d"), KeptData(rows=rows(500, 1), shape=(1,)))
+    for run, one in zip(runs, (rows(256, 1), np.full((3, 1), np.nan, np.float32)), strict=True):
+        keep(paths, run, one, (1,), data="d")
+    [group] = gallery_of(found, paths).groups
+    assert "share of samples that is smaller" in group.text
+    assert [len(shown.cloud.points) for shown in group.pictures] == [400, 256, 0]
+    assert group.pictures[1].alt.startswith("256 samples of gain=0: mean -0.10, spread 0.91")
+    assert "3 not finite, not drawn" in group.pictures[2].caption
+
+
 def test_what_is_not_there_is_a_sentence(tmp_path):
     found, paths, runs = study(tmp_path, range(7))
     found = replace(found, can_sample=True)
@@ -133,7 +147,7 @@ def test_what_is_not_there_is_a_sentence(tmp_path):
     keep(paths, runs[0], rows(3, 2), (2,), data="../../up")
     keep(paths, runs[1], np.full((3, 2), np.nan, np.float32), (2,))
     keep(paths, runs[2], np.ones((3, 5), np.float32), (5,), projected=rows(3, 2))
-    keep(paths, runs[3], rows(3, 1), (1,))
+    keep(paths, runs[3], rows(3, 5), (5,))
     keep(paths, runs[4], np.zeros((0, 2), np.float32), (2,))
     keep(paths, runs[5], rows(3, 2), (2,))
     torn = paths.samples(runs[5])
@@ -142,7 +156,7 @@ def test_what_is_not_there_is_a_sentence(tmp_path):
     assert len(gallery.groups) == 3
     told = " ".join(captions(gallery))
     assert "3 not finite, not drawn" in told
-    assert "rows of shape (1,) are no picture" in told
+    assert "rows of shape (5,) are no picture" in told
     empty, damaged, absent = gallery.absent
     assert "the file has none" in empty
     assert f"samples/{runs[5]}.parquet: not a whole Parquet file" in damaged

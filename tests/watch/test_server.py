@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from urllib.parse import urlsplit
 
 import psutil
@@ -136,6 +137,25 @@ def test_a_command_ends_at_once_whatever_is_open_and_leaves_its_port(storage, ca
     with socket.socket() as free:
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         free.bind(("127.0.0.1", url.port))
+
+
+def test_an_answer_that_the_end_cuts_off_is_no_error(storage, monkeypatch, caplog):
+    looks, may_look = threading.Event(), threading.Event()
+
+    def slow(study):
+        looks.set()
+        may_look.wait(20)
+
+    monkeypatch.setattr("ablate.watch.server.END_S", 0.2)
+    monkeypatch.setattr("ablate.watch.seen_study.SeenStudy.refresh", slow)
+    server = Server(Storage.of(storage), "127.0.0.1", 0)
+    with server.serving():
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        connection.request("GET", "/study?study=toys", headers={"Cookie": cookie_of(server)})
+        assert looks.wait(20)
+    may_look.set()
+    connection.close()
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 @pytest.mark.parametrize(

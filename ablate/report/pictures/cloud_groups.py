@@ -18,16 +18,19 @@ from ablate.report.pictures.clouds import (
     finite,
     num_outside,
     plane_of,
+    ranked,
     shown_paths,
 )
 from ablate.report.pictures.found import Samples
 from ablate.report.pictures.shown import Cloud, Floats, Group, Plane, Shown
-from ablate.samples.kept import KeptData
 
 DATA_SHOWN = 400
 """Rows of the data that are drawn as dots, too: all of them are in the shade."""
 NO_PATHS = np.zeros((0, 2, 2), np.float32)
-AXES = {"plane": ("first number", "second number"), "projected": ("component 1", "component 2")}
+AXES = {
+    "plane": ("first number", "second number"), "projected": ("component 1", "component 2"),
+    "ranked": ("number", "share that is smaller"),
+}  # fmt: skip
 
 
 def cloud_group(samples: Sequence[Samples], told: str) -> Group:
@@ -37,13 +40,13 @@ def cloud_group(samples: Sequence[Samples], told: str) -> Group:
         samples: Of cells, all of one kind and beside the same data.
         told: The study's metric, and which value of it.
     """
-    data = samples[0].data.rows if samples[0].data else None
+    data = _shown(samples[0], samples[0].data.rows) if samples[0].data else None
     around = np.concatenate([_points(each) for each in samples]) if data is None else data
     if not len(finite(around)):
         around = np.zeros((1, 2), np.float32)
     plane = plane_of(around, AXES[samples[0].kind], has_density=data is not None)
     beside = [each.nearest_beside(samples) for each in samples]
-    pictures = [_of_data(samples[0].data, plane, beside[0] is None)] if samples[0].data else []
+    pictures = [] if data is None else [_of_data(samples[0], data, plane, beside[0] is None)]
     pictures += [_picture(*each, plane, told) for each in zip(samples, beside, strict=True)]
     has_paths = any(shown.cloud and len(shown.cloud.paths) for shown in pictures)
     nums = [(min(POINTS_SHOWN, len(each.kept.rows)), len(each.kept.rows)) for each in samples]
@@ -57,6 +60,8 @@ def cloud_group(samples: Sequence[Samples], told: str) -> Group:
 
 def _text(sample: Samples, has_paths: bool) -> str:
     parts = ["Dots: samples, those of all cells from the same noise."]
+    if sample.kind == "ranked":
+        parts.append("Upward: the share of samples that is smaller, of the data that of test rows.")
     if sample.data:
         parts.append("Shade: where the data's test rows are.")
     if has_paths:
@@ -76,15 +81,16 @@ def _projected_text(sample: Samples) -> str:
     )
 
 
-def _of_data(data: KeptData, plane: Plane, has_nearest: bool) -> Shown:
-    num = len(data.rows)
-    outside = outside_text(num_outside(finite(data.rows), plane), "test row")
+def _of_data(sample: Samples, points: Floats, plane: Plane, has_nearest: bool) -> Shown:
+    assert sample.data is not None
+    data, num = sample.data, len(points)
+    outside = outside_text(num_outside(finite(points), plane), "test row")
     nearest = nearest_text(data.nearest) if has_nearest else ""
     return Shown(
         title="data",
         caption=data_caption(min(num, DATA_SHOWN), data, outside, nearest),
         alt=rows_alt(f"{num} test rows", data.rows, outside),
-        cloud=Cloud(finite(data.rows)[:DATA_SHOWN], NO_PATHS, are_data=True),
+        cloud=Cloud(finite(points)[:DATA_SHOWN], NO_PATHS, are_data=True),
     )
 
 
@@ -100,12 +106,22 @@ def _picture(each: Samples, beside: Floats | None, plane: Plane, told: str) -> S
         caption=samples_caption(each.run, kept, num, told, *remarks, nearest),
         run_name=each.run.run_name,
         is_baseline=cell.is_baseline,
-        alt=rows_alt(f"{len(rows)} samples of {cell.name}", rows, *remarks),
+        alt=rows_alt(f"{len(rows)} samples of {cell.name}", _told(each), *remarks),
         cloud=Cloud(
             points[:POINTS_SHOWN], shown_paths(kept.paths) if each.kind == "plane" else NO_PATHS
         ),
     )
 
 
-def _points(each: Samples) -> Floats:
+def _told(each: Samples) -> Floats:
+    """What is told of samples in numbers."""
     return each.kept.rows if each.kept.projected is None else each.kept.projected
+
+
+def _points(each: Samples) -> Floats:
+    return _shown(each, _told(each))
+
+
+def _shown(each: Samples, rows: Floats) -> Floats:
+    """Rows as points of the plane."""
+    return ranked(rows) if each.kind == "ranked" else rows

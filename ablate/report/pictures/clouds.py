@@ -48,6 +48,18 @@ def finite(rows: Floats) -> Floats:
     return rows[np.isfinite(rows).all(axis=1)]
 
 
+def ranked(rows: Floats) -> Floats:
+    """Rows of one number as points (num, 2): the number, and which share of them is smaller.
+
+    In their order: the first of them are of all sizes. What is not finite has no share.
+    """
+    values = rows[:, 0]
+    is_known, shares = np.isfinite(values), np.full(len(values), np.nan, np.float32)
+    places = values[is_known].argsort(kind="stable").argsort()
+    shares[is_known] = (places + 0.5) / max(1, len(places))
+    return np.stack([values, shares], axis=1)
+
+
 def num_outside(points: Floats, plane: Plane) -> int:
     """How many points the axes do not reach."""
     inside = (points >= np.array(plane.low)) & (points <= np.array(plane.high))

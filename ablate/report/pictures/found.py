@@ -16,7 +16,7 @@ from ablate.samples.kept import KeptData, KeptSamples, read_data, read_samples
 from ablate.study_dir import StudyPaths
 
 NONE_KEPT = "none are kept"
-Kind = Literal["images", "plane", "projected", "unseen"]
+Kind = Literal["images", "ranked", "plane", "projected", "unseen"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Samples:
         kept = self.kept
         if kept.projected is not None:
             return "projected"
-        if math.prod(kept.shape) == 2:
-            return "plane"
+        if (num := math.prod(kept.shape)) <= 2:
+            return "ranked" if num == 1 else "plane"
         return "images" if is_image(kept.shape) else "unseen"
 
     def nearest_beside(self, others: "Sequence[Samples]") -> Floats | None:

@@ -83,7 +83,7 @@ def _apart(each: Samples, first: Samples) -> str:
 
 
 def _weights(samples: Sequence[Samples], record: StudyRecord) -> str:
-    kept = [each.kept for each in samples]
+    kept = [each.kept for each in samples if each.kind != "unseen"]
     return weights_text(kept, record.metric.value_text, record.chosen_by)
 
 
@@ -91,7 +91,7 @@ def _group(samples: Sequence[Samples], told: str, budget: int) -> Group:
     match samples[0].kind:
         case "images":
             return image_group(samples, told, budget)
-        case "plane" | "projected":
+        case "plane" | "projected" | "ranked":
             return cloud_group(samples, told)
         case "unseen":
             return Group(
