@@ -41,6 +41,16 @@ PAUSE_S = 5.0
 MOST_PREEMPTIONS = 5
 """In a row without progress, after which it is the script itself that ends so."""
 
+_IN_SHARED_FOLDER = (
+    "trainable.read.file lies in the script's folder, which other runs share: let the script write "
+    "to {run_dir}"
+)
+_OF_SEVERAL = (
+    "{name} was told with several values at one step, and several processes train: the last one "
+    "counts, whose ever it is; let the first process alone tell it, or let torchrun mark what each "
+    "of them prints (--tee 3)"
+)
+
 
 @dataclass
 class News:
@@ -94,7 +104,7 @@ class CommandRun:
         self._has_ended = False
         self._num_before = self._saved_upto = 0
         self._begins_at = 0.0
-        self._has_warned = False
+        self._has_warned = set[str]()
         self._output_size = 0
         self._heard_at = self._lived_at = time.monotonic()
 
@@ -235,12 +245,12 @@ class CommandRun:
         epochs = [p["epoch"] for batch in self._batches for _, p in batch.points if _is_whole(p)]
         if epochs:
             self._facts["epoch"] = int(epochs[-1])
-        if self._reading.is_in_shared_folder and not self._has_warned:
-            self._has_warned = True
-            self._warnings.append(
-                "trainable.read.file lies in the script's folder, which other runs share: let the "
-                "script write to {run_dir}"
-            )
+        told = [_IN_SHARED_FOLDER] if self._reading.is_in_shared_folder else []
+        is_of_several = self._facts.get("world_size", 1) > 1 and not self._copy.has_bars
+        if is_of_several and (name := self._reading.points.twice):
+            told.append(_OF_SEVERAL.format(name=name))
+        self._warnings += [warning for warning in told if warning not in self._has_warned]
+        self._has_warned.update(told)
 
     def _overdue(self, now: float) -> Ending | None:
         """Whether the script has taken too long."""
