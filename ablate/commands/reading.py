@@ -18,6 +18,15 @@ SHOWN_LINES = 5
 """Last lines of what a script printed that a message shows."""
 LOOK_S = 0.5
 """Between looks for further files."""
+_IN_SHARED_FOLDER = (
+    "trainable.read.file lies in the script's folder, which other runs share: let the script write "
+    "to {run_dir}"
+)
+_OF_SEVERAL = (
+    "{name} was told with several values at one step, and several processes train: the last one "
+    "counts, whose ever it is; let the first process alone tell it, or let torchrun mark what each "
+    "of them prints (--tee 3)"
+)
 _SUFFIXES = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "csv",
 }  # fmt: skip
@@ -159,10 +168,18 @@ class Reading:
         patterns = [] if self._patterns is None else [self._patterns]
         return [self._logged, *patterns, *self._files.values()]
 
-    @property
-    def is_in_shared_folder(self) -> bool:
-        """Whether results are in the script's folder, where those of other runs are, too."""
-        return any(not path.is_relative_to(self._places.run_dir) for path in self._found)
+    def warnings(self, is_of_several: bool) -> list[str]:
+        """What is odd about where results come from.
+
+        Args:
+            is_of_several: Whether several processes may have told them.
+        """
+        told: list[str] = []
+        if any(not path.is_relative_to(self._places.run_dir) for path in self._found):
+            told.append(_IN_SHARED_FOLDER)
+        if is_of_several and self.points.twice:
+            told.append(_OF_SEVERAL.format(name=self.points.twice))
+        return told
 
     def _found_files(self) -> list[Path]:
         """The files that `read.file` names; looked for now and then."""
