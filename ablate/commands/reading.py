@@ -149,7 +149,8 @@ class Reading:
         if self._patterns is not None:
             if self.points.num and metric is not None and self._patterns.found.get(metric):
                 return None
-            return self.unmatched()
+            found = self.unmatched()
+            return found and (found[0], f"{found[1]}; {self._printed()}")
         if isinstance(self._read, FileRead):
             return self._empty_file(self._read)
         if self.points.num:
@@ -236,7 +237,7 @@ class Reading:
             start.sizes.pop(str(reader.tail.path), None)
 
     def unmatched(self) -> tuple[str, str] | None:
-        """The key of the first pattern that has found nothing, and what is there instead."""
+        """The key of the first pattern that has found nothing, and that it has."""
         patterns = self._patterns
         names = [] if patterns is None else [n for n, num in patterns.found.items() if not num]
         if patterns is None or not names:
@@ -244,7 +245,7 @@ class Reading:
         first, *others = names
         told = f"= {patterns.text_of(first)!r} matched nothing that the script printed"
         also = f", nor did {some(others)}" if others else ""
-        return f"read.{first}", f"{told}{also}; {self._printed()}"
+        return f"read.{first}", f"{told}{also}"
 
     def _empty_file(self, read: FileRead) -> tuple[str, str] | None:
         files = self._found_files()
