@@ -51,6 +51,7 @@ def command_problems(key: str, command: Command) -> list[Problem]:
     problems += _path_problems(f"{key}.checkpoint", command.checkpoint)
     problems += _path_problems(f"{key}.samples", command.samples)
     problems += _seed_problems(key, command)
+    problems += exit_code_problems(f"{key}.command", command.command)
     problems += _shared_file_problems(key, command)
     if isinstance(command.read, FileRead):
         return [*problems, *_path_problems(f"{key}.read.file", command.read.file)]
@@ -112,7 +113,6 @@ def _line_problems(key: str, line: Line) -> Iterator[Problem]:
     if not words or not words[0]:
         yield Problem(key, "is empty", fix="write the command that trains: python train.py ...")
         return
-    yield from exit_code_problems(key, line)
     if any(word == ("--multirun",) for word in words):
         yield Problem(key, "would start many runs as one", "--multirun",
                       fix="drop it: Ablate makes a run of each cell and seed")  # fmt: skip
