@@ -11,7 +11,6 @@ from pathlib import Path
 
 from ablate.commands.code import module_files, watched_files
 from ablate.commands.render import OWN_NAMES, RESUME_NAMES
-from ablate.commands.shell_checks import exit_code_problems
 from ablate.commands.spec import Command, FileRead, Line, line_text
 from ablate.commands.surroundings import search_path
 from ablate.commands.template import (
@@ -51,7 +50,6 @@ def command_problems(key: str, command: Command) -> list[Problem]:
     problems += _path_problems(f"{key}.checkpoint", command.checkpoint)
     problems += _path_problems(f"{key}.samples", command.samples)
     problems += _seed_problems(key, command)
-    problems += exit_code_problems(f"{key}.command", command.command)
     problems += _shared_file_problems(key, command)
     if isinstance(command.read, FileRead):
         return [*problems, *_path_problems(f"{key}.read.file", command.read.file)]

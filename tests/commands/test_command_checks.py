@@ -181,6 +181,8 @@ def test_a_report_needs_no_script_and_going_on_does(tmp_path, console):
     study = command_study(folder)
     assert execute(study, Options(local=True), console).exit_code == 0
     (folder / "train.py").unlink()
+    kept = study.directory / "study.yaml"  # of a version that did not mind
+    kept.write_text(kept.read_text().replace("base: {}", "base: {seed: 3}"))
     saved = load_saved_study(study.directory)
     assert len(study_record(study.directory).metrics[0].cells) == 2
     with pytest.raises(InputError, match="no such file"):
