@@ -11,7 +11,6 @@ from pathlib import Path
 
 from ablate.commands.code import module_files, watched_files
 from ablate.commands.render import OWN_NAMES, RESUME_NAMES
-from ablate.commands.shell_checks import exit_code_problems
 from ablate.commands.spec import Command, FileRead, Line, line_text
 from ablate.commands.surroundings import search_path
 from ablate.commands.template import (
@@ -112,7 +111,6 @@ def _line_problems(key: str, line: Line) -> Iterator[Problem]:
     if not words or not words[0]:
         yield Problem(key, "is empty", fix="write the command that trains: python train.py ...")
         return
-    yield from exit_code_problems(key, line)
     if any(word == ("--multirun",) for word in words):
         yield Problem(key, "would start many runs as one", "--multirun",
                       fix="drop it: Ablate makes a run of each cell and seed")  # fmt: skip

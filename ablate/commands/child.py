@@ -103,7 +103,7 @@ class Child:
         }  # fmt: skip
         try:
             self._keeper = subprocess.Popen(
-                [sys.executable, "-I", "-S", keeper.__file__],
+                [sys.executable, "-I", "-S", keeper.__file__, str(output)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                 env=dict(environment), start_new_session=True, pass_fds=(place.descriptor,),
             )  # fmt: skip

@@ -5,7 +5,7 @@ workers have sessions of their own), so that it can end all of them, and it live
 them does: also where the worker was killed. It imports the standard library alone, to be there at
 once.
 
-    keeper.py
+    keeper.py <where the script prints to, for who looks at the processes>
 
 Standard input is the worker: first what to start, as a line with its length and as JSON (one
 argument has no room for all of a long command); then `stop` asks in good order, `kill` does not,

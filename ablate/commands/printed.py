@@ -21,8 +21,10 @@ LEFT_BYTES = 2**24
 _PUNCH_HOLE = 3
 """Linux's FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE."""
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_RANKED = re.compile(r"(?:\[rank(\d+)\]: ?|\[[A-Za-z_]+(\d+)\]:)+")
+_RANKED = re.compile(r"(?:\[rank(\d+)\]: ?|\[default(\d+)\]:)+")
 """Before what a process of torchrun prints: torch's `[rank0]: `, `--tee`'s `[default1]:`, both."""
+_TEED = re.compile(r"(?=\[default\d+\]:)")
+"""Where `--tee` begins to copy a process: also amid a line that another one has not ended."""
 
 
 def plain(line: str) -> str:
@@ -50,6 +52,7 @@ class Patterns(FileRecords):
     def __init__(self, path: Path, patterns: Mapping[str, str]) -> None:
         super().__init__(path, None)
         self._patterns = {name: re.compile(text) for name, text in patterns.items()}
+        self._rank: int | None = None
         self.found: dict[str, int] = dict.fromkeys(patterns, 0)
 
     def text_of(self, name: str) -> str:
@@ -60,9 +63,17 @@ class Patterns(FileRecords):
         """See `FileRecords`; a carriage return ends a line, too."""
         while lines := lines_of(self.tail, upto, is_final, b"\n\r"):
             for line in lines:
-                rank, text = of_rank(plain(line))
-                if not rank:
+                for text in self._of_first(plain(line)):
                     yield from self._of_line(text)
+
+    def _of_first(self, line: str) -> Iterator[str]:
+        """What of a line the first process printed; what is marked by nobody may be its own."""
+        for piece in _TEED.split(line):
+            rank, text = of_rank(piece)
+            if _TEED.match(piece):  # up to the next mark: a bar returns to the line's beginning
+                self._rank = rank
+            if not (self._rank if rank is None else rank):
+                yield text
 
     def _of_line(self, line: str) -> Iterator[Record]:
         values = {name: text for name in self._patterns if (text := self._match(name, line))}
@@ -89,13 +100,13 @@ class Patterns(FileRecords):
 
     def state(self) -> dict[str, Any]:
         """The place, and what was found until there."""
-        return {**super().state(), "found": self.found, "at": self._at}
+        return {**super().state(), "found": self.found, "at": self._at, "rank": self._rank}
 
     def load(self, state: dict[str, Any]) -> None:
         """Goes on from a place."""
         super().load(state)
         self.found = {**self.found, **state["found"]}
-        self._at = state["at"]
+        self._at, self._rank = state["at"], state.get("rank")
 
 
 class LogCopy:
@@ -108,12 +119,15 @@ class LogCopy:
 
     def __init__(self, path: Path, write: Callable[[str], Any]) -> None:
         self.tail = Tail(path, only_grows=True)
+        self.has_bars = False
+        """Whether lines were drawn over, as progress bars do: numbers come again and again."""
         self._write = write
         self._shown_at = time.monotonic()
 
     def copy(self, is_final: bool = False) -> None:
         """Copies the lines that have ended, and now and then one that has not."""
         while lines := lines_of(self.tail, None, is_final):
+            self.has_bars |= any("\r" in line.rstrip("\r") for line in lines)
             self._write("".join(f"{_last_state(line)}\n" for line in lines))
             self._shown_at = time.monotonic()
         now = time.monotonic()

@@ -18,6 +18,15 @@ SHOWN_LINES = 5
 """Last lines of what a script printed that a message shows."""
 LOOK_S = 0.5
 """Between looks for further files."""
+_IN_SHARED_FOLDER = (
+    "trainable.read.file lies in the script's folder, which other runs share: let the script write "
+    "to {run_dir}"
+)
+_OF_SEVERAL = (
+    "{name} was told with several values at one step, and several processes train: the last one "
+    "counts, whose ever it is; let the first process alone tell it, or let torchrun mark what each "
+    "of them prints (--tee 3)"
+)
 _SUFFIXES = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "csv",
 }  # fmt: skip
@@ -140,7 +149,8 @@ class Reading:
         if self._patterns is not None:
             if self.points.num and metric is not None and self._patterns.found.get(metric):
                 return None
-            return self.unmatched()
+            found = self.unmatched()
+            return found and (found[0], f"{found[1]}; {self._printed()}")
         if isinstance(self._read, FileRead):
             return self._empty_file(self._read)
         if self.points.num:
@@ -159,10 +169,18 @@ class Reading:
         patterns = [] if self._patterns is None else [self._patterns]
         return [self._logged, *patterns, *self._files.values()]
 
-    @property
-    def is_in_shared_folder(self) -> bool:
-        """Whether results are in the script's folder, where those of other runs are, too."""
-        return any(not path.is_relative_to(self._places.run_dir) for path in self._found)
+    def warnings(self, is_of_several: bool) -> list[str]:
+        """What is odd about where results come from.
+
+        Args:
+            is_of_several: Whether several processes may have told them.
+        """
+        told: list[str] = []
+        if any(not path.is_relative_to(self._places.run_dir) for path in self._found):
+            told.append(_IN_SHARED_FOLDER)
+        if is_of_several and self.points.twice:
+            told.append(_OF_SEVERAL.format(name=self.points.twice))
+        return told
 
     def _found_files(self) -> list[Path]:
         """The files that `read.file` names; looked for now and then."""
@@ -219,7 +237,7 @@ class Reading:
             start.sizes.pop(str(reader.tail.path), None)
 
     def unmatched(self) -> tuple[str, str] | None:
-        """The key of the first pattern that has found nothing, and what is there instead."""
+        """The key of the first pattern that has found nothing, and that it has."""
         patterns = self._patterns
         names = [] if patterns is None else [n for n, num in patterns.found.items() if not num]
         if patterns is None or not names:
@@ -227,7 +245,7 @@ class Reading:
         first, *others = names
         told = f"= {patterns.text_of(first)!r} matched nothing that the script printed"
         also = f", nor did {some(others)}" if others else ""
-        return f"read.{first}", f"{told}{also}; {self._printed()}"
+        return f"read.{first}", f"{told}{also}"
 
     def _empty_file(self, read: FileRead) -> tuple[str, str] | None:
         files = self._found_files()

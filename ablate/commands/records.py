@@ -75,6 +75,8 @@ class Points:
         self.last_step = -1
         self.has_steps = False
         self.num = 0
+        self.twice = ""
+        """A metric that was told with another value at the same step."""
         self._attempt = 1
         self._counts: dict[str, int] = {}
         self._held: tuple[int, dict[str, float], float] | None = None
@@ -105,6 +107,7 @@ class Points:
             self._flush()
             self._batches.append(Batch(supersedes=step))
         elif self._held is not None and self._held[0] == step:
+            self._note_twice(self._held[1], record.metrics)
             self._held[1].update(record.metrics)
             return
         elif step < self.last_step:
@@ -114,6 +117,10 @@ class Points:
         self.last_step = step
         self._held = step, dict(record.metrics), measured
         self._held_since = time.monotonic()
+
+    def _note_twice(self, told: Mapping[str, float], again: Mapping[str, float]) -> None:
+        names = [name for name in again if name in told and again[name] != told[name]]
+        self.twice = self.twice or next(iter(names), "")
 
     def rewind(self) -> None:
         """The next record supersedes what was measured from its step on."""

@@ -6,7 +6,7 @@ import json
 import re
 import struct
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,15 +46,23 @@ def newest(pattern: str, unusable: Collection[Any] = ()) -> Saved | None:
         pattern: A pattern of paths, absolute.
         unusable: Versions that no script could resume from.
     """
-    root = _root_of(pattern)
-    paths = [Path(path) for path in glob.iglob(pattern, recursive=True)]
-    found = [saved for path in paths if (saved := _saved(path, root))]
-    found = [saved for saved in found if saved.version not in unusable]
+    found = [saved for saved in _found(pattern) if saved.version not in unusable]
     if all(saved.step is not None for saved in found):
         found.sort(key=lambda saved: (saved.step, saved.mtime_ns), reverse=True)
     else:
         found.sort(key=lambda saved: saved.mtime_ns, reverse=True)
     return next((saved for saved in found if _is_whole(Path(saved.path))), None)
+
+
+def versions(patterns: Iterable[str]) -> list[list[Any]]:
+    """All that is there, as versions."""
+    return [saved.version for pattern in patterns for saved in _found(pattern)]
+
+
+def _found(pattern: str) -> list[Saved]:
+    root = _root_of(pattern)
+    paths = [Path(path) for path in glob.iglob(pattern, recursive=True)]
+    return [saved for path in paths if (saved := _saved(path, root))]
 
 
 def step_in(path: Path, root: Path) -> int | None:

@@ -26,7 +26,7 @@ from ablate.commands.printed import LEFT_BYTES, LogCopy, free_space, last_lines
 from ablate.commands.reading import Places, Reading, Start
 from ablate.commands.records import Batch
 from ablate.commands.render import CONFIG_FILE, RunContext, render, render_text, write_config
-from ablate.commands.resume import Saved, newest
+from ablate.commands.resume import Saved, newest, versions
 from ablate.commands.run_state import RunState
 from ablate.commands.spec import Command, FileRead
 from ablate.errors import reason_of
@@ -94,7 +94,7 @@ class CommandRun:
         self._has_ended = False
         self._num_before = self._saved_upto = 0
         self._begins_at = 0.0
-        self._has_warned = False
+        self._has_warned = set[str]()
         self._output_size = 0
         self._heard_at = self._lived_at = time.monotonic()
 
@@ -157,6 +157,9 @@ class CommandRun:
         """Starts an attempt, from the newest checkpoint if there is one."""
         place = Place(self._state.place, self._command.grace_s)
         self._read(is_over=True)  # what an earlier worker has not
+        if self._command.checkpoint is not None and not self._state.starts:
+            # Of another study, or of a run by hand: this one has saved nothing yet.
+            self._state.unusable = versions(self._paths_of(self._command.checkpoint))
         self._from, self._num_before = self._newest(), self._reading.points.num
         attempt = len(self._state.starts)
         start = Start(self._reading.begin(), resumed=self._from is not None)
@@ -235,12 +238,10 @@ class CommandRun:
         epochs = [p["epoch"] for batch in self._batches for _, p in batch.points if _is_whole(p)]
         if epochs:
             self._facts["epoch"] = int(epochs[-1])
-        if self._reading.is_in_shared_folder and not self._has_warned:
-            self._has_warned = True
-            self._warnings.append(
-                "trainable.read.file lies in the script's folder, which other runs share: let the "
-                "script write to {run_dir}"
-            )
+        is_of_several = self._facts.get("world_size", 1) > 1 and not self._copy.has_bars
+        told = self._reading.warnings(is_of_several)
+        self._warnings += [warning for warning in told if warning not in self._has_warned]
+        self._has_warned.update(told)
 
     def _overdue(self, now: float) -> Ending | None:
         """Whether the script has taken too long."""

@@ -5,11 +5,13 @@ import shlex
 from collections.abc import Iterator
 
 from ablate.commands.spec import Line
-from ablate.commands.template import parts_of, plain_words, shell_script
+from ablate.commands.template import TemplateError, parts_of, plain_words, shell_script
 from ablate.errors import Problem
 
 _TRAINS = re.compile(r"\{(?:seed|overrides|config)\}")
 _ONLY_SETS = re.compile(r"(?:export\s|\w+=\S*$)")
+_CLOSE = frozenset({"", "fi", "done", "esac", ")"})
+"""What may follow the last command of a script, and has its exit code."""
 _REDIRECTS = re.compile(r"\d*>&\d+|&>>?")
 _STOPS = re.compile(r"\bset\s+-[a-z]*e|\bset\s+-o\s+errexit")
 
@@ -19,14 +21,17 @@ def exit_code_problems(key: str, line: Line) -> Iterator[Problem]:
 
     Args:
         key: Where the line is in the YAML.
-        line: A line whose placeholders can be read.
+        line: The line.
     """
-    words = plain_words(line)
-    at = shell_script([parts_of(word) for word in words])
+    try:
+        words = plain_words(line)
+        at = shell_script([parts_of(word) for word in words])
+    except TemplateError:
+        return  # which is told elsewhere
     script = "" if at is None else words[at]
     parts = list(_parts(script))
     for number, (part, operator) in enumerate(parts):
-        is_last = not any(text for text, _ in parts[number + 1 :])
+        is_last = {text for text, _ in parts[number + 1 :]} <= _CLOSE
         if is_last or not _TRAINS.search(part) or _ONLY_SETS.match(part):
             continue
         told = "the exit code is that of what comes after it, so that a crash would pass as success"

@@ -7,8 +7,14 @@ _MISTAKES = (NameError, TypeError, AttributeError, SyntaxError, NotImplementedEr
 """Of code, which makes them again. Not of modules: those may be on another machine."""
 
 
-def is_final(error: BaseException) -> bool:
-    """Whether a trial that failed by an error fails for good: it would fail so again."""
+def is_final(error: BaseException, was_signalled: bool = False) -> bool:
+    """Whether a trial that failed by an error fails for good: it would fail so again.
+
+    Args:
+        error: The error.
+        was_signalled: Whether somebody was ending its process: then anything may be raised.
+    """
     if isinstance(error, TimeLimit):
         return True
-    return isinstance(error, _MISTAKES) and Loss.of_error(error) is Loss.CELL
+    is_mistake = isinstance(error, _MISTAKES) and not was_signalled
+    return is_mistake and Loss.of_error(error) is Loss.CELL

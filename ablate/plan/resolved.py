@@ -143,18 +143,17 @@ def _read(
     configs: dict[str, dict[str, Any]] = {}
     wrong: dict[str, list[tuple[str, Problem]]] = {}
     for key, (asked, answer) in answers.items():
-        # The same on every machine.
-        printed = answer.printed.replace(str(_folder_of(key)), "{run_dir}")
-        printed = printed.replace(f"{asked.cell.entry.folder}/", "")
+        why = "it is no mapping"
         try:
-            found = None if answer.error else parse_yaml(printed, "the output")
+            found = None if answer.error else parse_yaml(answer.printed, "the output")
         except InputError as error:
-            found = error.problems[0].message
+            found, why = None, error.problems[0].message
         if isinstance(found, Mapping):
-            configs[key] = {name: value for name, value in found.items() if name != "hydra"}
+            plain = _anywhere(found, str(_folder_of(key)), asked.cell.entry.folder)
+            configs[key] = {name: value for name, value in plain.items() if name != "hydra"}
             continue
-        told = answer.error or f"{found or 'nothing'}\n{answer.printed}"
-        what = "failed" if answer.error else "did not print a config as YAML or JSON"
+        told = answer.error or answer.printed or "nothing"
+        what = "failed" if answer.error else f"did not print a config as YAML or JSON ({why})"
         value = line_text(asked.line(key))
         problem = Problem(asked.place, f"{what}:{_tail(told)}", value)
         wrong.setdefault(asked.place, []).append((asked.cell.name, problem))
@@ -165,6 +164,17 @@ def _read(
         more = f"in {len(found)} cells ({cells})" if len(found) > 1 else f"in cell {cells}"
         problems.append(Problem(place, f"{more} {first.message}", first.value))
     return configs, problems
+
+
+def _anywhere(value: Any, run_dir: str, folder: str) -> Any:
+    """A config that is the same on every machine."""
+    if isinstance(value, Mapping):
+        return {name: _anywhere(inner, run_dir, folder) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_anywhere(inner, run_dir, folder) for inner in value]
+    if isinstance(value, str):
+        return value.replace(run_dir, "{run_dir}").replace(f"{folder}/", "")
+    return value
 
 
 def _tail(text: str) -> str:

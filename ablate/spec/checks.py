@@ -16,7 +16,11 @@ from ablate.spec.check_shapes import (
     torn_cells,
     well_formed,
 )
-from ablate.spec.command_checks import keyless_cells, problems_of_commands
+from ablate.spec.command_checks import (
+    keyless_cells,
+    new_problems_of_commands,
+    problems_of_commands,
+)
 from ablate.spec.config_keys import is_known
 from ablate.spec.design import DesignBlock, blocks_of
 from ablate.spec.environment import unset_problems
@@ -34,8 +38,13 @@ from ablate.trainable.metric_rules import differing_keys
 
 
 @gc_paused()
-def study_problems(study: Study) -> list[Problem]:
-    """Mistakes of a study whose single fields are valid, except those about its directory."""
+def study_problems(study: Study, is_kept: bool = False) -> list[Problem]:
+    """Mistakes of a study whose single fields are valid, except those about its directory.
+
+    Args:
+        study: The study.
+        is_kept: Whether it is that of a study directory, of which a report can still be made.
+    """
     problems = list(_seed_problems(study))
     trainables = find_trainables(study)
     if isinstance(trainables, list):
@@ -53,7 +62,9 @@ def study_problems(study: Study) -> list[Problem]:
     if too_large:
         return [*problems, *too_large]
     blocks = blocks_of(study, trainables)
-    problems += [*_set_seeds(study, blocks), *problems_of_commands(study, blocks)]
+    problems += problems_of_commands(study, blocks)
+    if not is_kept:
+        problems += [*_set_seeds(study, blocks), *new_problems_of_commands(study, blocks)]
     problems += [*block_problems(study, blocks), *design_problems(study, blocks)]
     problems += split_problems(study, trainables, blocks)
     problems += trainable_problems(study, trainables.each, blocks)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ablate.commands.checks import command_problems, file_problems, lines_of, own_names
 from ablate.commands.render import OVERRIDES, config_value
+from ablate.commands.shell_checks import exit_code_problems
 from ablate.commands.spec import Command, FileRead
 from ablate.commands.template import Placeholder, Word, names_in
 from ablate.dotted import flatten
@@ -51,7 +52,6 @@ def problems_of_commands(study: Study, blocks: Sequence[DesignBlock]) -> list[Pr
         problems += _gpu_problems(key, command, study)
         unknown = list(_name_problems(key, command, own))
         problems += unknown
-        problems += _shadow_problems(key, command, own)
         for block in own if not unknown else ():  # a misspelt key is one mistake
             problems += _unpassed(command, block)
         if seen.setdefault(command.identity, command) != command:
@@ -59,6 +59,13 @@ def problems_of_commands(study: Study, blocks: Sequence[DesignBlock]) -> list[Pr
                             "the two would count as the same", command.identity,
                             fix="give each its own name"))  # fmt: skip
     return problems
+
+
+def new_problems_of_commands(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:
+    """Further mistakes, of studies that are to be run: kept ones may have been run with them."""
+    for place, command, own in _commands(study, blocks):
+        yield from _shadow_problems(f"{place}trainable", command, own)
+        yield from exit_code_problems(f"{place}trainable.command", command.command)
 
 
 def keyless_cells(study: Study, blocks: Sequence[DesignBlock]) -> Iterator[Problem]:

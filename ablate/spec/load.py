@@ -92,7 +92,7 @@ def read_study(
         study = study.with_metrics(metrics or {})
         reported_keys = {problem.key for problem in problems}
         here = [] if has_place else [*storage_problems(study), *missing_files(study)]
-        more = [*here, *study_problems(study)]
+        more = [*here, *study_problems(study, is_kept=has_place)]
         problems += [problem for problem in more if problem.key not in reported_keys]
     if problems:
         raise origin.refusal(problems)

@@ -29,6 +29,7 @@ from ablate.process.debugger import is_debugging
 from ablate.process.screen import Text
 from ablate.run_row import Status
 from ablate.text import cause_of, first_line, printable
+from ablate.tracking.failing_alike import FailingAlike
 from ablate.tracking.running_table import ROWS_SHOWN, Running, running_table
 
 PLAIN_EVERY_S = 30.0
@@ -71,6 +72,7 @@ class Progress:
         self._is_live = live and console.is_terminal and not console.is_dumb_terminal
         self._running: dict[str, Running] = {}
         self._printed_notices: set[str] = set()
+        self._failing_alike = FailingAlike()
         self._ended = Counter(before or {})
         self._num_before = self._done
         self._start = self._printed_at = time.monotonic()
@@ -182,6 +184,8 @@ class Progress:
         detail = _cause(event.failure) if event.failure else self._shown(values)
         told = "  ".join(filter(None, [words, detail, f"{seconds:.1f} s"]))
         self.say(f"[{self._done}/{self._planned}] {name}: {told}")
+        if note := self._failing_alike.note(event.failure, self._planned - self._done):
+            self.say(note)
 
     def _line(self, running: Running) -> str:
         """`icfm-s1 epoch 3 (fid 12.1)`; of runs that tell no epoch `icfm-s1 step 30`."""

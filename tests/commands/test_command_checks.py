@@ -51,6 +51,7 @@ GOOD = "{python} train.py --lr {lr} --seed {seed}"
     (["sh", "-c", "python train.py {overrides}\nrm -f x\n"], ["set -e;", "pass as success"]),
     ("", ["trainable.command: is empty"]),
     ([], ["trainable.command: is empty"]),
+    (["bash", "-c", "f() { python train.py {overrides}; }; f"], ["that is no placeholder's"]),
 ], ids=str)  # fmt: skip
 def test_a_command_that_cannot_be(folder, command, told):
     said = refused(folder, command, trainable={"command": command, "read": READ})
@@ -160,6 +161,7 @@ def test_quotes_keep_what_a_shell_would_read(folder):
         "cd .; export N={seed}; python train.py {overrides};",
         "set -e\npython train.py {overrides}\necho 'a; b | c'\n",
         "set -eo pipefail; python train.py {overrides} | tee 'a;b'",
+        "if true; then\n python train.py {overrides}\nfi\n",
         "cat train.py | python - --x 'a|b' {overrides} || exit 3",
     ):
         assert command_study(folder, ["bash", "-c", script])
@@ -179,6 +181,8 @@ def test_a_report_needs_no_script_and_going_on_does(tmp_path, console):
     study = command_study(folder)
     assert execute(study, Options(local=True), console).exit_code == 0
     (folder / "train.py").unlink()
+    kept = study.directory / "study.yaml"  # of a version that did not mind
+    kept.write_text(kept.read_text().replace("base: {}", "base: {seed: 3}"))
     saved = load_saved_study(study.directory)
     assert len(study_record(study.directory).metrics[0].cells) == 2
     with pytest.raises(InputError, match="no such file"):

@@ -156,6 +156,21 @@ def test_watched_files_are_code_but_not_what_python_and_studies_leave_there(tmp_
     assert [path.name for path in files] == ["d.yaml", "a.yaml", "c.yaml", "train.py"]
 
 
+def test_a_plan_says_which_code_nobody_watches(tmp_path):
+    files = dict.fromkeys(("scripts/run.py", "src/net.py", "tests/test_net.py", "setup.py"), "")
+    folder = project(tmp_path / "p", files)
+    told = [
+        " ".join(plan_notes(plan_study(command_study(folder, line, trainable=more)), {}))
+        for line, more in (
+            ("{python} scripts/run.py {overrides}", {}),
+            ("{python} scripts/run.py {overrides}", {"watch": ["src/**"]}),
+            ("{python} train.py {overrides}", {}),
+        )
+    ]
+    assert 'in src are not noticed; with watch: ["src/**"] they are' in told[0]
+    assert not any("not noticed" in each for each in told[1:])
+
+
 def test_rows_say_which_code_and_an_edit_is_noticed(tmp_path, console):
     folder = project(tmp_path / "p", {"conf/a.yaml": "x: 1"})
     study = command_study(folder, trainable={"watch": ["conf/**"]})

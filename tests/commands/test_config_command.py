@@ -11,6 +11,7 @@ from ablate.errors import InputError
 from ablate.launch.base import Options
 from ablate.ledger.ledger import Ledger
 from ablate.plan.plan import plan_study
+from ablate.plan.resolved import VOLATILE
 from ablate.report.settings import settings_listing, settings_text
 from ablate.spec.load import load_saved_study
 from ablate.study_dir import StudyPaths
@@ -88,6 +89,23 @@ def test_a_config_may_lie_beyond_the_tree(tmp_path, monkeypatch):
         (tmp_path / name).write_text(f"{name[-6]}: 20")
         found += [run.run_id for run in plan_study(command_study(folder, **changes)).runs]
     assert len(set(found)) == 3
+
+
+def test_the_runs_directory_in_yaml_without_quotes(tmp_path, monkeypatch):
+    """As Hydra prints it."""
+    monkeypatch.setattr("ablate.commands.resolve.APART_S", 0)
+    folder = project(tmp_path / "p", {"config.py": "import sys; print('out:', sys.argv[1])"})
+    asks = {"config_command": "{python} config.py {run_dir}/x {seed}"}
+    changes = {"factors": {}, "base": {"lr": 0.1}, "seeds": 1, "trainable": asks}
+    [resolved] = [value for key, value in _resolved(folder, **changes).items() if key != VOLATILE]
+    assert resolved == {"out": "{run_dir}/x"}
+    (folder / "config.py").write_text("print('out: {run_dir}/x')")
+    with pytest.raises(InputError, match=r"YAML or JSON \((?!it is no mapping).+\):\n +\| out:"):
+        plan_study(command_study(folder, **changes))
+
+
+def _resolved(folder, **changes):
+    return plan_study(command_study(folder, **changes)).study.resolved
 
 
 def test_each_cell_is_asked_once_for_each_state_of_the_code(folder):

@@ -143,6 +143,25 @@ def test_what_never_matched_is_told_with_what_is_there(tmp_path, read, key, inst
     assert told.printed.count("done") == 1, "no retry can help"
 
 
+def test_numbers_of_several_processes_are_told_apart_or_warned_of(tmp_path):
+    """By torchrun's `--tee`, which cuts into a bar; a script's own marks are no process's."""
+    code = (
+        "for step in (1, 2): print(f'[epoch{{step}}]: acc={{step}}')\n"
+        "print('[default1]:acc=8')\n"
+        "print('[default0]:\\r acc=3[default1]:\\r acc=9\\r acc=9')\n"
+    )
+    line, read = [sys.executable, "-c", code], {"acc": r"acc=(\d)"}
+    assert finished(tmp_path, line, read=read).curve("acc") == {1: 1, 2: 2, 3: 3}
+    code = "for rank in (0, 1): print(f'step 1 acc={{rank}}')"
+    line = ["env", sys.executable, "-c", code, "--nproc-per-node=2"]
+    told = finished(tmp_path / "2", line, read={**read, "step": r"step (\d)"})
+    assert "acc was told with several values at one step" in told.warnings[0]
+    bar = [*line[:3], code.replace("step 1", "\\rstep 1"), line[-1]]
+    for number, quiet in enumerate((bar, line[:-1])):
+        told = finished(tmp_path / f"3{number}", quiet, read={**read, "step": r"step (\d)"})
+        assert not told.warnings
+
+
 def test_a_pattern_of_another_metric_may_find_nothing(tmp_path):
     read = {"acc": r"acc=(\S+)", "f1": r"f1=(\S+)"}
     told = finished(tmp_path, PLAIN, read=read, given={"metric": "acc"})

@@ -197,6 +197,18 @@ def test_files_beside_the_script_are_found_in_the_snapshot_of_an_earlier_launch(
     assert told.curve("acc") == WHOLE
 
 
+def test_a_checkpoint_that_lay_there_before_is_of_another_run(tmp_path):
+    """Beside the script, of a study before `--fresh` or of a run by hand."""
+    line = PLAIN.replace("{run_dir}", "out")
+    resumes = {"checkpoint": "out/*.pt", "resume": "--resume {latest}", "read": PRINTED}
+    finished(tmp_path, line, run_dir=tmp_path / "before", **resumes)
+    told = finished(
+        tmp_path, f"{line} --lr 2 --fail-at 8 --fail-with SIGKILL", retries=1, **resumes
+    )
+    assert told.printed.count("resumed at 6") == 1
+    assert told.curve("acc") == {step: 2 * value - 1 for step, value in WHOLE.items()}
+
+
 def test_the_newest_checkpoint(tmp_path):
     def write(name, content=b"x", age_s=0):
         path = tmp_path / name

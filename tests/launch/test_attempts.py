@@ -68,25 +68,28 @@ def test_what_fails_by_itself_is_counted_once(counted, monkeypatch, where):
 
 
 @pytest.mark.parametrize(
-    ("error", "is_final"),
+    ("error", "was_signalled", "is_final"),
     [
-        (UnboundLocalError("x"), True),
-        (AttributeError("x"), True),
-        (NotImplementedError("x"), True),
-        (RuntimeError("x"), False),
-        (ModuleNotFoundError("x"), False),  # on this machine
-        (KeyError("x"), False),
+        (UnboundLocalError("x"), False, True),
+        (AttributeError("x"), False, True),
+        (NotImplementedError("x"), False, True),
+        (AttributeError("x"), True, False),  # who ends a process makes all kinds of errors
+        (RuntimeError("x"), False, False),
+        (ModuleNotFoundError("x"), False, False),  # on this machine
+        (KeyError("x"), False, False),
     ],
 )
-def test_a_mistake_of_code_is_not_made_again(counted, monkeypatch, error, is_final):
+def test_a_mistake_of_code_is_not_made_again(counted, monkeypatch, error, was_signalled, is_final):
     begin, attempts, _ = counted
 
     def fail(self, *args):
         raise error
 
     monkeypatch.setattr(Counter, "step", fail)
+    monkeypatch.setattr("ablate.launch.ray.retry_limit.was_signalled", lambda: was_signalled)
     with pytest.raises(type(error)):
         begin().train()
+    assert [one.is_final for one in attempts.failed] == [is_final]
     assert (attempts.fatal(lambda node: True) is not None) is is_final
 
 

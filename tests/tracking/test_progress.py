@@ -15,7 +15,7 @@ from rich.text import Text
 from studies import stop_at_result, toy_study, wait_for
 
 from ablate.driver.run_study import run_study
-from ablate.events import RunEnded, RunReported, RunStarted
+from ablate.events import Failure, RunEnded, RunReported, RunStarted
 from ablate.plan.time_left import Durations, seconds_left
 from ablate.run_row import RunRows, Status
 from ablate.tracking import terminal
@@ -57,6 +57,27 @@ def test_what_ended_before_is_counted(status):
     assert lines[0].startswith("[11/24] run0: ok (epochs)")
     assert lines[-1].startswith("[24/24]")
     assert progress.glance.text == "24/24 done" + ", 10 failed" * status.has_failed
+
+
+@pytest.mark.parametrize(
+    ("messages", "told_after"),
+    [
+        (["at 0x7f", "at 0x80", "at 0x9", "at 0x1", "other"], 3),
+        (["a", "a", "b", "a", "a", "a"], None),
+        (["a", None, "a", "a", "a"], None),
+        (["a", "a", "a"], None),  # nothing is left to be done
+    ],
+)
+def test_runs_that_fail_alike_from_the_first_on_are_told_once(messages, told_after):
+    console = Console(file=io.StringIO(), width=100)
+    progress = Progress({str(n): "run" for n in range(len(messages))}, ("fid",), console)
+    for number, message in enumerate(messages):
+        failure = message and Failure("TypeError", message)
+        status = Status.FAILED if failure else Status.OK
+        progress.on_event(RunEnded(str(number), status, "", failure=failure))
+    lines = console.file.getvalue().splitlines()
+    told = [number for number, line in enumerate(lines) if "have all failed alike" in line]
+    assert told == ([] if told_after is None else [told_after])
 
 
 def test_the_studys_metric_is_shown_and_not_what_was_measured_last():

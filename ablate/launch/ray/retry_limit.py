@@ -107,10 +107,9 @@ class RetryLimited:
             node, failure = None, Failure.of(error)
             if was_signalled():
                 node, failure = own_node(), replace(failure, lost_to=Loss.INFRASTRUCTURE)
+            final = is_final(error, was_signalled())
             with contextlib.suppress(OSError):  # then the driver counts it, or knows why not
-                self.__attempts.add(
-                    Attempt(failure, node, DIED_S if node else 0.0, is_final(error))
-                )
+                self.__attempts.add(Attempt(failure, node, DIED_S if node else 0.0, final))
             raise
 
 
