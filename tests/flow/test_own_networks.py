@@ -224,6 +224,7 @@ made = nn.Linear(3, 2)
         ({"arch": "made"}, "arch", "is a module that is there already: name its class"),
         ({"arch": "Missing"}, "arch", "cannot be imported"),
         ({"arch": "odd.Listed"}, "arch", "depends on numbers beside its parameters and buffers"),
+        ({"arch": "odd.Zeroed"}, "arch", "has another gradient of leave.weight when its numbers"),
         ({"arch": "odd.Drawn"}, "arch", "depends on numbers beside its parameters and buffers"),
         ({"arch": "odd.Unready"}, "arch", "fails in the backward pass: RuntimeError"),
         ({"arch": "odd.once"}, "arch", "make a new one in each call"),

@@ -110,6 +110,15 @@ class Listed(Base):
         return self.layers[0](h)
 
 
+class Zeroed(Listed):
+    """The same, and it begins with the velocity zero."""
+
+    def __init__(self, dim):
+        super().__init__(dim)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+
 class Drawn(Base):
     """Random features that are no buffer."""
 

@@ -27,7 +27,7 @@ ROWS = 4
 """More than one: some layers compare the rows of a batch."""
 OTHER_SEED = 1
 TOLERANCE = 1e-3
-"""Of gradients, as a share of all of them."""
+"""Of velocities, and of gradients as a share of all of them."""
 
 
 def check_module(config: FlowConfig, shape: tuple[int, ...]) -> None:
@@ -62,7 +62,8 @@ def _check(written: str, named: Found, shape: tuple[int, ...]) -> None:
                            "same ones, so a run could not be repeated: keep what changes from "
                            "call to call in buffers")  # fmt: skip
     another = _another(config, in_training)
-    if not torch.equal(first, _called(config, another, _copies(trained, kept), *points)):
+    other = _called(config, another, _copies(trained, kept), *points)
+    if not torch.allclose(first, other, TOLERANCE, TOLERANCE**2):
         raise _mistake(
             config, "depends on numbers beside its parameters and buffers, which no seed and no "
             "checkpoint reaches (of layers in a plain list, say, or drawn when it is made): use "
@@ -88,7 +89,7 @@ def _check_gradients(
 ) -> None:
     """Compares a step's gradients with those of a plain loop over a module of its own."""
     numbers, module = _copies(*numbers_of(plain.module)), plain.module.train()
-    step = functools.partial(pull_back, config, u=torch.zeros_like(x), t=t)
+    step = functools.partial(pull_back, config, u=-x, t=t)  # many begin at zero
     with failing_as(f"{config.arch} fails in the backward pass", "arch"), global_generators():
         seed_globally(0)
         skeleton.lend(numbers, lambda: step(skeleton, x.clone()))
@@ -105,7 +106,7 @@ def _check_gradients(
         if not off <= TOLERANCE * scale:
             raise _mistake(
                 config, f"has another gradient of {name} when its numbers are lent to it than in "
-                "a plain loop: does it keep tensors from call to call?",
+                "a plain loop: does it keep others beside its parameters and buffers?",
             )  # fmt: skip
 
 
