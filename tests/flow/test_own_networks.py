@@ -226,6 +226,7 @@ made = nn.Linear(3, 2)
         ({"arch": "odd.Listed"}, "arch", "depends on numbers beside its parameters and buffers"),
         ({"arch": "odd.Zeroed"}, "arch", "has another gradient of leave.weight when its numbers"),
         ({"arch": "odd.Drawn"}, "arch", "depends on numbers beside its parameters and buffers"),
+        ({"arch": "odd.Counting"}, "arch", "counts in calls, which all runs of a process share"),
         ({"arch": "odd.Unready"}, "arch", "fails in the backward pass: RuntimeError"),
         ({"arch": "odd.once"}, "arch", "make a new one in each call"),
         ({"arch": "odd.Timed"}, "arch", "a module around it, whose forward(x, t) calls it"),

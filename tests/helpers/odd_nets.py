@@ -130,6 +130,16 @@ class Drawn(Base):
         return self.middle((h @ self.features).sin())
 
 
+class Counting(Base):
+    """Does something else once it has been called often enough."""
+
+    calls = 0
+
+    def between(self, h):
+        self.calls += 1
+        return self.middle(h) if self.calls < 1000 else h
+
+
 class Unready(Base):
     """Its backward pass fails."""
 

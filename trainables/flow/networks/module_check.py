@@ -54,13 +54,17 @@ def _check(written: str, named: Found, shape: tuple[int, ...]) -> None:
     points = x, torch.linspace(0, 1, ROWS, dtype=like.dtype)
     in_training, trained_one = (skeleton_of(config, shape, CPU, mode) for mode in (True, False))
     for skeleton in (in_training, trained_one):
-        first, second = (_called(config, skeleton, _copies(trained, kept), *points)
-                         for _ in range(2))  # fmt: skip
+        first = _called(config, skeleton, _copies(trained, kept), *points)
+        before = _counters(skeleton)
+        second = _called(config, skeleton, _copies(trained, kept), *points)
         _check_velocities(config, first, x)
         if not torch.equal(first, second):
             raise _mistake(config, "returns other velocities when it is called again with the "
                            "same ones, so a run could not be repeated: keep what changes from "
                            "call to call in buffers")  # fmt: skip
+        if counts := [n for n, value in _counters(skeleton).items() if before.get(n) != value]:
+            raise _mistake(config, f"counts in {counts[0]}, which all runs of a process share and "
+                           "no checkpoint has: keep it in a buffer")  # fmt: skip
     another = _another(config, in_training)
     other = _called(config, another, _copies(trained, kept), *points)
     if not torch.allclose(first, other, TOLERANCE, TOLERANCE**2):
@@ -70,6 +74,17 @@ def _check(written: str, named: Found, shape: tuple[int, ...]) -> None:
             "nn.ModuleList, nn.Parameter or register_buffer",
         )  # fmt: skip
     _check_gradients(config, in_training, another, *points)
+
+
+def _counters(skeleton: Skeleton) -> dict[str, int]:
+    """Whole numbers and flags that a module keeps as plain attributes, by their dotted names."""
+    own = (pair for pair in skeleton.module.named_modules()
+           if not type(pair[1]).__module__.startswith("torch."))  # fmt: skip
+    return {
+        ".".join(filter(None, (name, key))): value
+        for name, part in own
+        for key, value in vars(part).items() if isinstance(value, int)
+    }  # fmt: skip
 
 
 def _another(config: FlowConfig, skeleton: Skeleton) -> Skeleton:
