@@ -145,6 +145,8 @@ class RunRow(dict[str, Any]):
     config = _optional(str)
     code_hash = _optional(str)
     code_files = _optional(str)
+    measured_with = _optional(str)
+    """Of those files the ones that metrics have brought which were measured later: a list."""
     git_commit = _optional(str)
     git_dirty = _optional(bool)
     versions = _optional(str)

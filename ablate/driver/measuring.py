@@ -1,7 +1,8 @@
 """Measures metrics of finished runs from their best weights, without training."""
 
+import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from ablate.plan.reconcile import changed_data
 from ablate.run_row import RunRow, Status
 from ablate.study_dir import StudyPaths
 from ablate.text import num_runs, some, told_error
-from ablate.trainable.code_files import dump_hashes, parse_hashes
+from ablate.trainable.code_files import dump_hashes, parse_hashes, shown
 from ablate.trainable.loaded_code import RunCode, import_path
 
 
@@ -68,7 +69,11 @@ def add_new_metrics(
     if not finished:
         return
     changed = outdated_runs(plan, ledger.rows)
-    outdated = {run.run_id for run in finished if _is_outdated(run, changed)}
+    outdated = {
+        run.run_id
+        for run in finished
+        if _is_outdated(run, changed.get(run.run_id, frozenset()), ledger.rows[run.run_id])
+    }
     if outdated:
         tell(f"{num_runs(len(outdated))} made with other training code: metrics that are new "
              "are not measured of their weights")  # fmt: skip
@@ -98,18 +103,20 @@ def _lacking(run: Run, ledger: Ledger, facts: Mapping[str, Mapping[str, Any]]) -
     return [metric for metric in asked if not has_metric(row, metric)]
 
 
-def _is_outdated(run: Run, files: Mapping[str, frozenset[str]]) -> bool:
+def _is_outdated(run: Run, files: Collection[str], row: RunRow) -> bool:
     """Whether today's code would put other things than the run's into its weights.
 
     Args:
         run: A finished run.
-        files: Those that differ since, by run id; files of metrics alone do not count.
+        files: Those that differ since; files of metrics alone do not count.
+        row: Its record.
     """
     model, metrics = run.cell.model, tuple[str, ...]()
     for key, names in model.code(model.validate(run.config)).items():
         if key in model.study_keys:
             metrics += tuple(f"{n.partition(':')[0].replace('.', '/')}.py" for n in names)
-    return any(not file.endswith(metrics) for file in files.get(run.run_id, ()))
+    later = json.loads(row.measured_with or "[]")
+    return any(file not in later and not file.endswith(metrics) for file in files)
 
 
 def is_measurable(run: Run, ledger: Ledger) -> bool:
@@ -127,7 +134,9 @@ def _code_with_metrics(run: Run, row: RunRow) -> dict[str, str]:
     if not (known and model.study_keys & model.code(model.validate(run.config)).keys()):
         return {}
     today = RunCode(run.cell.entry.target, import_path()).hashes()
-    return {"code_files": dump_hashes({**today, **known})}
+    later = [*json.loads(row.measured_with or "[]"), *map(shown, today.keys() - known.keys())]
+    files = dump_hashes({**today, **known})
+    return {"code_files": files, "measured_with": json.dumps(sorted(later))}
 
 
 def has_metric(row: RunRow, metric: str) -> bool:

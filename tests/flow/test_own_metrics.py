@@ -138,6 +138,7 @@ def test_they_change_no_other_number_and_add_later_what_a_fresh_run_gets(tmp_pat
         for key in ("sliced_w2_best", "mmd_final", "val_loss_best"):
             assert row[key] == before[name][key]
         assert "my_metrics.py" in row["code_files"], "its edits are noticed later"
+        assert json.loads(row["measured_with"]) == ["my_metrics.py"], "no weight depends on it"
     run(later, console)
     assert "added to" not in console.export_text()
 

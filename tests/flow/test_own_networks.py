@@ -16,7 +16,8 @@ from torch import nn
 from ablate.cli.main import main
 from ablate.ledger.ledger import Ledger
 from ablate.study_dir import StudyPaths
-from trainables.flow.config.elsewhere import installed_names
+from ablate.trainable.contract import ConfigError
+from trainables.flow.config.elsewhere import installed_names, load_ingredient
 from trainables.flow.config.run import FlowConfig
 from trainables.flow.config.schedule import ema_decay, lr_factor, warmup_steps
 from trainables.flow.config.shapes import parameter_shapes
@@ -223,7 +224,9 @@ made = nn.Linear(3, 2)
         ({"arch": "made"}, "arch", "is a module that is there already: name its class"),
         ({"arch": "Missing"}, "arch", "cannot be imported"),
         ({"arch": "odd.Listed"}, "arch", "depends on numbers beside its parameters and buffers"),
+        ({"arch": "odd.Zeroed"}, "arch", "has another gradient of leave.weight when its numbers"),
         ({"arch": "odd.Drawn"}, "arch", "depends on numbers beside its parameters and buffers"),
+        ({"arch": "odd.Counting"}, "arch", "counts in calls, which all runs of a process share"),
         ({"arch": "odd.Unready"}, "arch", "fails in the backward pass: RuntimeError"),
         ({"arch": "odd.once"}, "arch", "make a new one in each call"),
         ({"arch": "odd.Timed"}, "arch", "a module around it, whose forward(x, t) calls it"),
@@ -306,6 +309,17 @@ def test_a_package_gives_a_network_a_short_name(tmp_path, monkeypatch):
     finally:
         installed_names.cache_clear()
     assert shapes[0] == shapes[1]
+
+
+def test_a_short_name_that_two_packages_give_is_told_with_both(tmp_path, monkeypatch):
+    for target in ("Plain", "Either"):
+        info = tmp_path / f"{target}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {target}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[ablate.arch]\ntwo = own_nets:{target}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=r"\(own_nets:Either, own_nets:Plain\): write which, as"):
+        load_ingredient("arch", "two")
 
 
 def test_runs_with_code_of_ones_own_share_no_pack_with_others():

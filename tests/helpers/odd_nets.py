@@ -110,6 +110,15 @@ class Listed(Base):
         return self.layers[0](h)
 
 
+class Zeroed(Listed):
+    """The same, and it begins with the velocity zero."""
+
+    def __init__(self, dim):
+        super().__init__(dim)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+
 class Drawn(Base):
     """Random features that are no buffer."""
 
@@ -119,6 +128,16 @@ class Drawn(Base):
 
     def between(self, h):
         return self.middle((h @ self.features).sin())
+
+
+class Counting(Base):
+    """Does something else once it has been called often enough."""
+
+    calls = 0
+
+    def between(self, h):
+        self.calls += 1
+        return self.middle(h) if self.calls < 1000 else h
 
 
 class Unready(Base):

@@ -114,8 +114,12 @@ def load_ingredient(key: str, name: str, at: str = "") -> Any:
 
 @functools.cache
 def _entry_point(key: str, name: str) -> importlib.metadata.EntryPoint:
-    [point] = importlib.metadata.entry_points(group=f"ablate.{key}", name=name)
-    return point
+    points = importlib.metadata.entry_points(group=f"ablate.{key}", name=name)
+    by_value = {point.value: point for point in points}
+    if len(by_value) > 1:
+        told = f"several installed packages give it ({', '.join(sorted(by_value))})"
+        raise ImportError(f"{told}: write which, as module:name")
+    return next(iter(by_value.values()))
 
 
 @dataclass(frozen=True)

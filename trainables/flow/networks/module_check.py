@@ -27,7 +27,7 @@ ROWS = 4
 """More than one: some layers compare the rows of a batch."""
 OTHER_SEED = 1
 TOLERANCE = 1e-3
-"""Of gradients, as a share of all of them."""
+"""Of velocities, and of gradients as a share of all of them."""
 
 
 def check_module(config: FlowConfig, shape: tuple[int, ...]) -> None:
@@ -54,21 +54,37 @@ def _check(written: str, named: Found, shape: tuple[int, ...]) -> None:
     points = x, torch.linspace(0, 1, ROWS, dtype=like.dtype)
     in_training, trained_one = (skeleton_of(config, shape, CPU, mode) for mode in (True, False))
     for skeleton in (in_training, trained_one):
-        first, second = (_called(config, skeleton, _copies(trained, kept), *points)
-                         for _ in range(2))  # fmt: skip
+        first = _called(config, skeleton, _copies(trained, kept), *points)
+        before = _counters(skeleton)
+        second = _called(config, skeleton, _copies(trained, kept), *points)
         _check_velocities(config, first, x)
         if not torch.equal(first, second):
             raise _mistake(config, "returns other velocities when it is called again with the "
                            "same ones, so a run could not be repeated: keep what changes from "
                            "call to call in buffers")  # fmt: skip
+        if counts := [n for n, value in _counters(skeleton).items() if before.get(n) != value]:
+            raise _mistake(config, f"counts in {counts[0]}, which all runs of a process share and "
+                           "no checkpoint has: keep it in a buffer")  # fmt: skip
     another = _another(config, in_training)
-    if not torch.equal(first, _called(config, another, _copies(trained, kept), *points)):
+    other = _called(config, another, _copies(trained, kept), *points)
+    if not torch.allclose(first, other, TOLERANCE, TOLERANCE**2):
         raise _mistake(
             config, "depends on numbers beside its parameters and buffers, which no seed and no "
             "checkpoint reaches (of layers in a plain list, say, or drawn when it is made): use "
             "nn.ModuleList, nn.Parameter or register_buffer",
         )  # fmt: skip
     _check_gradients(config, in_training, another, *points)
+
+
+def _counters(skeleton: Skeleton) -> dict[str, int]:
+    """Whole numbers and flags that a module keeps as plain attributes, by their dotted names."""
+    own = (pair for pair in skeleton.module.named_modules()
+           if not type(pair[1]).__module__.startswith("torch."))  # fmt: skip
+    return {
+        ".".join(filter(None, (name, key))): value
+        for name, part in own
+        for key, value in vars(part).items() if isinstance(value, int)
+    }  # fmt: skip
 
 
 def _another(config: FlowConfig, skeleton: Skeleton) -> Skeleton:
@@ -88,7 +104,7 @@ def _check_gradients(
 ) -> None:
     """Compares a step's gradients with those of a plain loop over a module of its own."""
     numbers, module = _copies(*numbers_of(plain.module)), plain.module.train()
-    step = functools.partial(pull_back, config, u=torch.zeros_like(x), t=t)
+    step = functools.partial(pull_back, config, u=-x, t=t)  # many begin at zero
     with failing_as(f"{config.arch} fails in the backward pass", "arch"), global_generators():
         seed_globally(0)
         skeleton.lend(numbers, lambda: step(skeleton, x.clone()))
@@ -105,7 +121,7 @@ def _check_gradients(
         if not off <= TOLERANCE * scale:
             raise _mistake(
                 config, f"has another gradient of {name} when its numbers are lent to it than in "
-                "a plain loop: does it keep tensors from call to call?",
+                "a plain loop: does it keep others beside its parameters and buffers?",
             )  # fmt: skip
 
 

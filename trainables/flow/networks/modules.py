@@ -6,10 +6,12 @@ alone, whatever the module computes. What a module draws in training (dropout) c
 generators, which are seeded before every step from the run's seed and the number of the step.
 """
 
+import contextlib
 import copy
 import functools
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -171,7 +173,7 @@ class _ByPoints(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, t: Tensor, skeleton: Skeleton, numbers: State) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        with torch.enable_grad():
+        with torch.enable_grad(), _eagerly():
             points = x.detach().requires_grad_()
             call = functools.partial(skeleton.velocities, points, t)
             found = skeleton.lend(numbers, call).flatten(1).to(x.dtype)
@@ -239,6 +241,12 @@ def pull_back(config: FlowConfig, skeleton: Skeleton, x: Tensor, u: Tensor, t: T
     error = found.detach() - u
     torch.autograd.backward(found, error * (2 / error.numel()))
     return error.square().mean()
+
+
+def _eagerly() -> contextlib.AbstractContextManager[Any]:
+    """What is compiled has no second backward pass; without the compiler nothing is."""
+    is_there = "torch._dynamo" in sys.modules  # takes seconds to load
+    return torch.compiler.set_stance("force_eager") if is_there else contextlib.nullcontext()
 
 
 def unstacked(weights: Mapping[str, Tensor]) -> list[State]:
