@@ -10,10 +10,12 @@ from ablate.errors import Problem
 
 _TRAINS = re.compile(r"\{(?:seed|overrides|config)\}")
 _ONLY_SETS = re.compile(r"(?:export\s|\w+=\S*$)")
-_CLOSE = frozenset({"", "fi", "done", "esac", ")"})
+_CLOSE = frozenset({"", "fi", "done", "esac", ")", "}", "}}"})
 """What may follow the last command of a script, and has its exit code."""
 _REDIRECTS = re.compile(r"\d*>&\d+|&>>?")
-_STOPS = re.compile(r"\bset\s+-[a-z]*e|\bset\s+-o\s+errexit")
+_STOPS = re.compile(r"\bset\s+-[a-z]*e|\bset\s+-o\s+errexit|\bexit\s+[\"']?\$")
+"""Also `exit $?`, and `exit $code` of a code that was kept."""
+_LOOKS_INTO_PIPES = re.compile(r"\bpipefail\b|\bPIPESTATUS\b")
 
 
 def exit_code_problems(key: str, line: Line) -> Iterator[Problem]:
@@ -35,7 +37,7 @@ def exit_code_problems(key: str, line: Line) -> Iterator[Problem]:
         if is_last or not _TRAINS.search(part) or _ONLY_SETS.match(part):
             continue
         told = "the exit code is that of what comes after it, so that a crash would pass as success"
-        if operator in ("|", "|&") and "pipefail" not in script:
+        if operator in ("|", "|&") and not _LOOKS_INTO_PIPES.search(script):
             yield Problem(key, f"has a | after the training: {told}", part,
                           fix="begin the script of bash with: set -o pipefail;")  # fmt: skip
         elif operator in (";", "\n") and not _STOPS.search(script):

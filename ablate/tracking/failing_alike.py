@@ -18,7 +18,7 @@ class FailingAlike:
         self._is_over = False
 
     def note(self, failure: Failure | None, num_left: int) -> str:
-        """What is to be said, once, as a run ends; `` if nothing is.
+        """What is to be said, once, as a run ends; nothing, where it is empty.
 
         Args:
             failure: How it failed, if it did.

@@ -3,6 +3,7 @@
 import pytest
 from commanded_studies import READ, command_study, project
 
+from ablate.commands.shell_checks import exit_code_problems
 from ablate.driver.run_study import study_record
 from ablate.driver.session import execute
 from ablate.errors import InputError
@@ -57,6 +58,17 @@ def test_a_command_that_cannot_be(folder, command, told):
     said = refused(folder, command, trainable={"command": command, "read": READ})
     for each in told:
         assert each in said
+
+
+@pytest.mark.parametrize("script", [
+    "for i in 1 2; do python train.py {overrides}; done", "(cd .; python train.py {overrides})",
+    "{{ python train.py {overrides}; }}", "python train.py {overrides}; exit $?",
+    "python train.py {overrides}; code=$?; rm -f x; exit $code",
+    "python train.py {overrides} | tee log; exit ${PIPESTATUS[0]}",
+    "set -eo pipefail; python train.py {overrides} | tee log; rm -f x",
+])  # fmt: skip
+def test_a_shell_that_passes_the_exit_code_on(script):
+    assert not [*exit_code_problems("command", ["bash", "-c", script])]
 
 
 @pytest.mark.parametrize(("more", "told"), [
