@@ -61,7 +61,8 @@ def _handles(pid, number):
 
 def test_a_second_signal_ends_at_once_and_one_of_the_same_event_does_not(tmp_path):
     study = SlowStudy(tmp_path, "--local", "--set", "base.fail=stubborn")
-    wait_for(lambda: (study.root / "logs" / "gain=1-s1.log").exists())
+    log = study.root / "logs" / "gain=1-s1.log"
+    wait_for(lambda: log.exists() and "deaf" in log.read_text())
     study.process.terminate()
     time.sleep(0.05)
     study.process.terminate()  # as `timeout` does
