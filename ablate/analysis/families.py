@@ -11,6 +11,7 @@ from ablate.analysis.arrays import Flags, Values
 from ablate.spec.models import Study
 from ablate.stats.all_pairs import AllPairs, Pair
 from ablate.stats.best import against_the_best
+from ablate.stats.error_terms import ErrorTerm
 from ablate.stats.pooling import ALPHA
 from ablate.stats.repeats import SAME, Cells
 from ablate.stats.replication import visible_differences
@@ -144,8 +145,33 @@ def detectable(
     judged = [c.pooled and not np.isnan(c.p) for c in comparisons]
     critical = None if num_in_pairs is None else critical_in_pairs(num_in_pairs, df, families)
     num = sum(judged) * families
-    seen = visible_differences(residual_sd, df, num, num_seeds, critical=critical, tests=tests)
+    sd, df = error_behind(comparisons, residual_sd, df, num_seeds, families)
+    seen = visible_differences(sd, df, num, num_seeds, critical=critical, tests=tests)
     return seen.found
+
+
+def error_behind(
+    comparisons: Sequence[Comparison], residual_sd: float, df: float, num_seeds: float,
+    families: int,
+) -> tuple[float, float]:  # fmt: skip
+    """The spread of a run that intervals rest on, and its degrees of freedom.
+
+    That of split plots is wider than the residual: their intervals say how wide.
+
+    Args:
+        comparisons: Those with a baseline, one a cell; or all pairs.
+        residual_sd: Pooled.
+        df: Its degrees of freedom.
+        num_seeds: Of a cell.
+        families: Metrics whose verdicts are to hold all at once.
+    """
+    judged = [one for one in comparisons if one.pooled and not np.isnan(one.p)]
+    plots = [one for one in judged if one.error is ErrorTerm.SPLIT_PLOT]
+    if not plots:
+        return residual_sd, df
+    df = float(np.median([one.df for one in plots]))
+    of_one = visible_differences(1.0, df, len(judged) * families, num_seeds)
+    return resolution(plots) / of_one.significant, df
 
 
 def may_be_best(

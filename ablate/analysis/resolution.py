@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ablate.analysis.families import error_behind
 from ablate.analysis.plan_design import Design, FactorDesign
 from ablate.numbers import size_text
 from ablate.plan.plan import Plan
@@ -78,13 +79,14 @@ def found_equivalent(
         return math.nan
     judged = [found.pooled and not np.isnan(found.p) for found in comparisons]
     alpha = ALPHA / families / max(1, sum(judged))
-    return equivalence_power(margin, residual_sd, df, num_seeds, alpha, tests)
+    sd, df = error_behind(comparisons, residual_sd, df, num_seeds, families)
+    return equivalence_power(margin, sd, df, num_seeds, alpha, tests)
 
 
 def resolution_text(difference: float, df: float | None, log_scale: bool) -> str:
     """`0.0021 (df 4)`; on the log scale a share."""
     shown = size_text(difference, log_scale)
-    return shown if df is None else f"{shown} (df {df:g})"
+    return shown if df is None else f"{shown} (df {round(df, 1):g})"
 
 
 def size_word(difference: float) -> str:

@@ -2,9 +2,11 @@
 
 import math
 
+from ablate.analysis.families import error_behind
 from ablate.analysis.records import BlockRecord, MetricRecord, Note
 from ablate.analysis.resolution import resolution_text, share_of_studies
 from ablate.report.level_rows import partners_text
+from ablate.stats.verdicts import Comparisons
 
 FEW_DF = 5
 """Below, t is more than 30 % wider than with many: 2.6 with 5, 4.3 with 2, 1.96 at best."""
@@ -16,15 +18,20 @@ def factor_resolution_notes(block: BlockRecord, metric: MetricRecord) -> list[No
         return []
     told = [
         _named(block, factor)
-        + f" {resolution_text(least, block.compared(factor).df, metric.log_scale)}"
+        + f" {resolution_text(least, _df(block.compared(factor)), metric.log_scale)}"
         for factor, least in enumerate(block.detectable)
         if least > 0 and not block.effect(factor).uneven
     ]
     if not told:
         return []
-    few = any(block.compared(factor).df < FEW_DF for factor in range(len(block.factors)))
+    few = any(_df(block.compared(factor)) < FEW_DF for factor in range(len(block.factors)))
     advice = "; few degrees of freedom: more seeds help, more cells do not" * few
     return [Note(f"differences found four times in five: {', '.join(told)}{advice}")]
+
+
+def _df(comparisons: Comparisons) -> float:
+    """Degrees of freedom of what its intervals rest on."""
+    return error_behind(comparisons.each, comparisons.residual_sd, comparisons.df, 1, 1)[1]
 
 
 def _named(block: BlockRecord, factor: int) -> str:

@@ -17,6 +17,7 @@ from ablate.analysis.seed_rule import plan_so_far
 from ablate.plan.plan import plan_study
 from ablate.report.tables import effects_table, metric_table
 from ablate.run_row import RunRows
+from ablate.stats.error_terms import ErrorTerm
 from ablate.stats.replication import visible_differences
 from ablate.stats.spread_cost import SpreadTests
 
@@ -226,6 +227,26 @@ def test_a_report_says_what_it_could_find_of_factors_and_of_equivalence(tmp_path
     assert re.search(r"a [\d.]+ \(df 4\), b [\d.]+ \(df 2\); few degrees of freedom", said)
     notes = [note.text for note in metric_table(found, found.metric).notes]
     assert any("found equivalent in over 99 % of studies" in note for note in notes)
+
+
+def test_what_is_found_within_others_counts_what_seeds_change(tmp_path):
+    """No difference is found four times in five that is smaller than half an interval."""
+    plan, rng = plan_of(tmp_path, margin=1.0), np.random.default_rng(4)
+    by_seed = {seed: rng.normal() for seed in (1, 2, 3)}
+
+    def value(labels, seed):
+        interacts = 20 * labels["a"] * (labels["b"] == "y")
+        return interacts + by_seed[seed] * (labels["b"] == "y") + 0.01 * rng.normal()
+
+    record = study_record(plan, rows_of(plan, value)).metric
+    [block] = record.blocks
+    judged = [one for one in block.compared(1).each if not math.isnan(one.p)]
+    assert {one.error for one in judged} == {ErrorTerm.SPLIT_PLOT}
+    assert block.detectable[1] > np.median([(one.high - one.low) / 2 for one in judged]) > 1
+    notes = [note.text for note in effects_table(block, block.effects, record).notes]
+    [said] = [note for note in notes if note.startswith("differences found four")]
+    assert re.search(r"b within a [\d.]+ \(df 2\)", said)
+    assert record.equivalence_power < 0.5  # the residual alone would find nearly all
 
 
 def test_pairs_and_metrics_beside_the_studys_own_are_counted(tmp_path):
