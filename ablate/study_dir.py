@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import itertools
+import json
 import os
 import re
 import stat
@@ -297,6 +298,15 @@ def is_regular(path: Path) -> bool:
         ValueError: If no path is such.
     """
     return stat.S_ISREG(path.lstat().st_mode)
+
+
+def kept_mapping(path: Path) -> dict[str, Any]:
+    """The mapping that a JSON file of a study directory holds; empty where it cannot be read."""
+    try:
+        kept = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

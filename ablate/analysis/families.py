@@ -165,13 +165,23 @@ def error_behind(
         num_seeds: Of a cell.
         families: Metrics whose verdicts are to hold all at once.
     """
-    judged = [one for one in comparisons if one.pooled and not np.isnan(one.p)]
-    plots = [one for one in judged if one.error is ErrorTerm.SPLIT_PLOT]
+    plots = _split_plots(comparisons)
     if not plots:
         return residual_sd, df
-    df = float(np.median([one.df for one in plots]))
-    of_one = visible_differences(1.0, df, len(judged) * families, num_seeds)
+    num = sum(one.pooled and not np.isnan(one.p) for one in comparisons)
+    df = df_behind(comparisons, df)
+    of_one = visible_differences(1.0, df, num * families, num_seeds)
     return resolution(plots) / of_one.significant, df
+
+
+def df_behind(comparisons: Sequence[Comparison], df: float) -> float:
+    """Degrees of freedom that intervals rest on: the residual's, or the median of split plots."""
+    plots = _split_plots(comparisons)
+    return float(np.median([one.df for one in plots])) if plots else df
+
+
+def _split_plots(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    return [one for one in comparisons if one.error is ErrorTerm.SPLIT_PLOT and not np.isnan(one.p)]
 
 
 def may_be_best(

@@ -39,7 +39,7 @@ class EarlyEnd:
         self._waits_since: float | None = None
 
     def reason(self, result: dict[str, Any]) -> str:
-        """Why a result ends its trial, `` if it does not; the result then says `done`."""
+        """Why a result ends its trial, which it then says by `done`; empty where it does not."""
         script = _of_script(result)
         enough, ended = self._is_enough(result, script), bool(result.get("done"))
         if self._stop.bounds and script is not None:

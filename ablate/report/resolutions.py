@@ -2,7 +2,7 @@
 
 import math
 
-from ablate.analysis.families import error_behind
+from ablate.analysis.families import df_behind
 from ablate.analysis.records import BlockRecord, MetricRecord, Note
 from ablate.analysis.resolution import resolution_text, share_of_studies
 from ablate.report.level_rows import partners_text
@@ -30,8 +30,7 @@ def factor_resolution_notes(block: BlockRecord, metric: MetricRecord) -> list[No
 
 
 def _df(comparisons: Comparisons) -> float:
-    """Degrees of freedom of what its intervals rest on."""
-    return error_behind(comparisons.each, comparisons.residual_sd, comparisons.df, 1, 1)[1]
+    return df_behind(comparisons.each, comparisons.df)
 
 
 def _named(block: BlockRecord, factor: int) -> str:

@@ -1,6 +1,5 @@
 """YAML -> study: reads, overrides, validates, and reports every mistake at once."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from ablate.spec.source import Source
 from ablate.spec.study_metrics import read_kept_metrics
 from ablate.spec.yaml12 import MAX_LENGTH, dump_yaml, parse_yaml
 from ablate.spec.yaml_words import spacing_fix
-from ablate.study_dir import StudyPaths, write_atomically
+from ablate.study_dir import StudyPaths, kept_mapping, write_atomically
 from ablate.study_format import check_format
 from ablate.text import storable
 from ablate.trainable.contract import MetricSpec
@@ -153,11 +152,7 @@ def last_study(paths: StudyPaths) -> Study | None:
 
 def _resolved(paths: StudyPaths) -> dict[str, Any]:
     """What `config_command` said when the study was last run."""
-    try:
-        kept = json.loads(paths.resolved_configs.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return kept if isinstance(kept, dict) else {}
+    return kept_mapping(paths.resolved_configs)
 
 
 def _no_study(directory: Path) -> Problem:

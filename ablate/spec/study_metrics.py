@@ -13,7 +13,7 @@ from ablate.errors import Problem
 from ablate.identity import canonical_json
 from ablate.run_row import COLUMNS
 from ablate.spec.models import Block, Study
-from ablate.study_dir import StudyPaths, write_atomically
+from ablate.study_dir import StudyPaths, kept_mapping, write_atomically
 from ablate.trainable.config_model import ConfigModel, Specs
 from ablate.trainable.contract import ConfigError, MetricSpec, Mode
 from ablate.trainable.registry import StudyEntry, TrainableEntry
@@ -96,11 +96,7 @@ def keep_metrics(
 
 def read_kept_metrics(paths: StudyPaths) -> dict[str, Any]:
     """What was kept when the study was last run."""
-    try:
-        kept = json.loads(paths.study_metrics.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return kept if isinstance(kept, dict) else {}
+    return kept_mapping(paths.study_metrics)
 
 
 def _with(entry: TrainableEntry, specs: Mapping[str, MetricSpec]) -> StudyEntry:

@@ -14,7 +14,6 @@ import pytest
 from studies import toy_study
 
 from ablate.driver.session import execute
-from ablate.errors import InputError
 from ablate.events import Failure, Revision, RunEnded, RunReported, RunRetried, RunStarted
 from ablate.launch.base import Options
 from ablate.ledger.followed_curve import FollowedCurve, Thinned
@@ -28,13 +27,12 @@ from ablate.study_dir import StudyPaths
 from ablate.watch import archive, news, seen_study
 from ablate.watch.archive import study_told
 from ablate.watch.news import StudyNews
-from ablate.watch.page import live_page
 from ablate.watch.report_now import report_page
 from ablate.watch.run_details import log_tail
 from ablate.watch.seen_run import StudyState
 from ablate.watch.seen_study import SeenStudy
 from ablate.watch.shown_curves import ShownCurves
-from ablate.watch.storage import DEFAULT, Storage
+from ablate.watch.storage import Storage
 from ablate.watch.time_left import seconds_left
 
 YAML = "study: s\nmetric: loss\nfactors: {flow: [a, b]}\nseeds: [1, 2]\n"
@@ -360,31 +358,6 @@ def test_a_metric_of_one_cell_alone_is_offered_and_what_a_file_cannot_hold_is_na
     assert study_told(paths)["metricsLeftOut"] == ["rare<"]
 
 
-def test_a_directory_whose_name_is_not_utf8_is_listed_and_found(tmp_path):
-    directory = tmp_path / os.fsdecode(b"caf\xe9")
-    directory.mkdir()
-    (directory / "study.yaml").write_text(YAML)
-    storage = Storage.of(tmp_path)
-    [line] = storage.listing()
-    assert (line["study"], line["name"]) == (r"caf\udce9", r"caf\udce9")
-    assert storage.study(line["study"]).paths.root == directory
-    only = Storage.of(directory)
-    assert only.study(only.only).paths.root == directory
-    live_page(only.only)[0].encode()
-
-
-def test_a_loop_of_links_is_refused_and_the_first_study_is_waited_for(tmp_path, monkeypatch):
-    (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(InputError, match="is not there"):
-        Storage.of(tmp_path / "loop")
-    monkeypatch.chdir(tmp_path)
-    storage = Storage.of(DEFAULT)
-    assert storage.listing() == []
-    (DEFAULT / "s").mkdir(parents=True)
-    (DEFAULT / "s" / "study.yaml").write_text(YAML)
-    assert [line["name"] for line in storage.listing()] == ["s"]
-
-
 def test_the_end_of_a_log_is_text(paths):
     log = paths.log("a-s1")
     log.parent.mkdir()
@@ -398,15 +371,3 @@ def test_the_end_of_a_log_is_text(paths):
     assert tail[-3:] == ["100 %", "a link \\x1b[2J", hostile]
     for name in ("none", "../../etc/passwd", "/etc/passwd"):
         assert log_tail(paths, name) == []
-
-
-def test_a_place_that_holds_no_study_is_refused(tmp_path):
-    from ablate.errors import InputError
-
-    assert Storage.of(tmp_path).names() == {}  # a storage before its first study
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(InputError, match="neither a study directory nor a folder of studies"):
-        Storage.of(tmp_path)
-    with pytest.raises(InputError, match="is not there"):
-        Storage.of(tmp_path / "missing")
-    assert os.listdir(tmp_path) == ["notes.txt"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from trainables.flow.config.data import DEFAULT_DIM, DEFAULT_ROWS, DataConfig
-from trainables.flow.config.elsewhere import Table
+from trainables.flow.config.elsewhere import Found, Table
 from trainables.flow.data.errors import DataError, Floats
 from trainables.flow.data.own_source import read_own, source_of
 from trainables.flow.data.rows import Rows, joined
@@ -43,21 +43,8 @@ def stamp(config: DataConfig) -> Hashable:
         ConfigError: If they cannot be reached, or the function cannot be imported.
     """
     if config.is_own:
-        return _Itself(source_of(config))
+        return Found(source_of(config))
     return tuple(_file_stamp(path, key) for key, path in _paths(config).items())
-
-
-class _Itself:
-    """Equals what stands for the same object, which lives as long as this does."""
-
-    def __init__(self, one: object) -> None:
-        self._one = one
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Itself) and other._one is self._one
-
-    def __hash__(self) -> int:
-        return id(self._one)
 
 
 def _paths(config: DataConfig) -> dict[str, str]:
